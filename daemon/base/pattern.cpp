@@ -1,0 +1,96 @@
+#include "base/pattern.hpp"
+
+#include <fmt/format.h>
+#include <re2/re2.h>
+
+#include "base/words.hpp"
+
+namespace pgcurfew {
+
+namespace {
+
+/// Glob match by backtracking to the last star only: O(text x pattern) at worst, no recursion.
+bool fits_wildcards(std::string_view pattern, std::string_view text) {
+  std::size_t p = 0;
+  std::size_t t = 0;
+  std::size_t star = std::string_view::npos;
+  std::size_t resume = 0;
+  while (t < text.size()) {
+    if (p < pattern.size() && pattern[p] == '*') {
+      star = p++;
+      resume = t;
+    } else if (p < pattern.size() && (pattern[p] == '?' || pattern[p] == text[t])) {
+      ++p;
+      ++t;
+    } else if (star != std::string_view::npos) {
+      p = star + 1;
+      t = ++resume;
+    } else {
+      return false;
+    }
+  }
+  while (p < pattern.size() && pattern[p] == '*') ++p;
+  return p == pattern.size();
+}
+
+bool has_slashes(std::string_view written) {
+  return written.size() >= 2 && written.front() == '/' && written.back() == '/';
+}
+
+}  // namespace
+
+struct TextPattern::Compiled {
+  explicit Compiled(std::string_view expression, const re2::RE2::Options& options)
+      : re(re2::StringPiece(expression.data(), expression.size()), options) {}
+  re2::RE2 re;
+};
+
+Result<TextPattern> TextPattern::compile(std::string_view written, std::string_view expression) {
+  if (expression.empty()) return failure("the regular expression is empty", {}, "It would fit every text.");
+  re2::RE2::Options options;
+  options.set_encoding(re2::RE2::Options::EncodingLatin1);
+  options.set_log_errors(false);
+  options.set_max_mem(1 << 20);
+  TextPattern pattern;
+  pattern.written_ = written;
+  pattern.kind_ = Kind::kRegularExpression;
+  auto compiled = std::make_shared<const Compiled>(expression, options);
+  if (!compiled->re.ok()) {
+    return failure(fmt::format("invalid regular expression \"{}\"", printable(written)),
+                   printable(compiled->re.error()),
+                   "Regular expressions are RE2's: no look-around and no back-references.");
+  }
+  pattern.compiled_ = std::move(compiled);
+  return pattern;
+}
+
+Result<TextPattern> TextPattern::parse(std::string_view written) {
+  if (written.empty()) return failure("the pattern is empty");
+  if (has_slashes(written)) return compile(written, written.substr(1, written.size() - 2));
+  if (written.front() == '/' && written.find('*') == std::string_view::npos) {
+    return failure(fmt::format("pattern \"{}\" has a slash at its front but none at its end", printable(written)),
+                   {}, "A regular expression stands between slashes, as in /^app_[0-9]+$/.");
+  }
+  TextPattern pattern;
+  pattern.written_ = written;
+  pattern.kind_ = written.find_first_of("*?") == std::string_view::npos ? Kind::kExact : Kind::kWildcard;
+  return pattern;
+}
+
+Result<TextPattern> TextPattern::parse_regular_expression(std::string_view written) {
+  return compile(written, has_slashes(written) ? written.substr(1, written.size() - 2) : written);
+}
+
+bool TextPattern::matches(std::string_view text) const {
+  switch (kind_) {
+    case Kind::kExact:
+      return text == written_;
+    case Kind::kWildcard:
+      return fits_wildcards(written_, text);
+    case Kind::kRegularExpression:
+      return re2::RE2::PartialMatch(re2::StringPiece(text.data(), text.size()), compiled_->re);
+  }
+  return false;
+}
+
+}  // namespace pgcurfew

@@ -1,0 +1,45 @@
+#pragma once
+
+#include <memory>
+#include <string>
+#include <string_view>
+
+#include "base/result.hpp"
+
+namespace pgcurfew {
+
+/// A test on a text: exact, with the wildcards `*` and `?`, or a regular expression.
+///
+/// A wildcard pattern and an exact text have to fit the whole text, letter for letter. A regular expression
+/// (RE2's syntax, linear time) fits if it is found anywhere; it sees bytes, so that invalid UTF-8 in a
+/// stranger's query text cannot hide the rest of it.
+class TextPattern {
+ public:
+  /// `app`, `app_*`, or `/re/`, as the YAML writes names.
+  /// *Errors*: an empty pattern, a regular expression that RE2 refuses (its words are the detail).
+  static Result<TextPattern> parse(std::string_view written);
+
+  /// A regular expression, with or without slashes around it, as `query:` takes it.
+  /// *Errors*: as parse().
+  static Result<TextPattern> parse_regular_expression(std::string_view written);
+
+  [[nodiscard]] bool matches(std::string_view text) const;
+
+  /// As it stands in the file.
+  [[nodiscard]] const std::string& written() const { return written_; }
+
+  /// Whether it is a plain text, without wildcards, that fits exactly one text.
+  [[nodiscard]] bool is_exact() const { return kind_ == Kind::kExact; }
+
+ private:
+  enum class Kind { kExact, kWildcard, kRegularExpression };
+  struct Compiled;  // keeps RE2 out of this header
+
+  static Result<TextPattern> compile(std::string_view written, std::string_view expression);
+
+  std::string written_;
+  Kind kind_ = Kind::kExact;
+  std::shared_ptr<const Compiled> compiled_;
+};
+
+}  // namespace pgcurfew

@@ -1,0 +1,25 @@
+#pragma once
+
+#include <initializer_list>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+
+namespace pgcurfew {
+
+/// The known word that was most likely meant, for "did you mean": by edit distance, at most a third of the
+/// word's length away.
+std::optional<std::string_view> nearest_word(std::string_view word, std::span<const std::string_view> known);
+
+inline std::optional<std::string_view> nearest_word(std::string_view word,
+                                                    std::initializer_list<std::string_view> known) {
+  return nearest_word(word, std::span<const std::string_view>(known.begin(), known.size()));
+}
+
+/// A stranger's text made safe for a terminal and a line-oriented log: every byte outside printable ASCII and
+/// well-formed UTF-8 becomes `\xNN`, tab and newline become `\t` and `\n`, and a text longer than `limit` bytes
+/// is cut at a character with `...` at its end. C1 controls and bidirectional overrides are escaped as well.
+std::string printable(std::string_view text, std::size_t limit = 400);
+
+}  // namespace pgcurfew

@@ -1,0 +1,63 @@
+#pragma once
+
+#include <compare>
+#include <cstdint>
+#include <functional>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "base/address.hpp"
+#include "base/time.hpp"
+#include "policy/field.hpp"
+
+namespace pgcurfew {
+
+/// Who a session is: pids come back, the pair does not.
+struct SessionKey {
+  std::int32_t pid = 0;
+  ServerTime backend_start{};
+  auto operator<=>(const SessionKey&) const = default;
+};
+
+/// One row of pg_stat_activity. An empty optional is a NULL.
+struct Session {
+  SessionKey key;
+  std::optional<std::string> database;  ///< also empty where the name could not be resolved
+  std::optional<std::string> user;
+  std::optional<std::string> application_name;
+  std::optional<Address> client_addr;
+  bool is_local = false;  ///< came through the Unix-domain socket
+  std::string backend_type;
+  std::optional<std::int32_t> leader_pid;
+  std::optional<State> state;
+  std::optional<ServerTime> xact_start;
+  std::optional<ServerTime> query_start;
+  std::optional<ServerTime> state_change;
+  std::optional<std::string> wait_event_type;
+  std::optional<std::string> wait_event;
+  std::optional<std::string> query;  ///< only if the look was asked for it; a stranger's bytes
+  std::optional<std::int64_t> query_id;
+};
+
+/// The timestamp that an age counts from.
+std::optional<ServerTime> anchor_of(const Session& session, Clock clock);
+
+/// One look at a server.
+struct Snapshot {
+  std::uint64_t number = 0;  ///< of the look that brought it, counted by the watch from 1
+  ServerTime taken_at{};     ///< the server's clock after the rows were made
+  std::vector<Session> sessions;
+  /// Rows whose backend_start we may not see; no rule can judge them.
+  std::size_t hidden = 0;
+};
+
+}  // namespace pgcurfew
+
+template <>
+struct std::hash<pgcurfew::SessionKey> {
+  std::size_t operator()(const pgcurfew::SessionKey& key) const noexcept {
+    const auto start = static_cast<std::uint64_t>(key.backend_start.time_since_epoch().count());
+    return std::hash<std::uint64_t>()(start * 0x9E3779B97F4A7C15ULL ^ static_cast<std::uint32_t>(key.pid));
+  }
+};

@@ -1,0 +1,93 @@
+#include "policy/field.hpp"
+
+namespace pgcurfew {
+
+namespace {
+
+constexpr std::array<FieldEntry, 14> kFields{{
+    {Field::kDatabase, "database", "datname", ValueKind::kPatterns, "name of the database"},
+    {Field::kUser, "user", "usename", ValueKind::kPatterns, "role that the session logged in as"},
+    {Field::kApplicationName, "application_name", "application_name", ValueKind::kPatterns,
+     "what the client calls itself; any client can set it to anything"},
+    {Field::kClientAddr, "client_addr", "client_addr", ValueKind::kAddresses,
+     "address, network in CIDR form, or local for the Unix-domain socket"},
+    {Field::kBackendType, "backend_type", "backend_type", ValueKind::kBackendTypes,
+     "type of the server process; client backend unless named"},
+    {Field::kState, "state", "state", ValueKind::kStates, "what the session is doing"},
+    {Field::kWaitEventType, "wait_event_type", "wait_event_type", ValueKind::kPatterns,
+     "kind of event that the session waits for"},
+    {Field::kWaitEvent, "wait_event", "wait_event", ValueKind::kPatterns, "event that the session waits for"},
+    {Field::kQuery, "query", "query", ValueKind::kRegularExpressions,
+     "text of the query, as far as the server keeps it"},
+    {Field::kQueryId, "query_id", "query_id", ValueKind::kNumbers,
+     "identifier of the query (PostgreSQL 14 and later, compute_query_id)"},
+    {Field::kQueryAge, "query_age", "query_start", ValueKind::kAge, "time since query_start, at least"},
+    {Field::kTransactionAge, "transaction_age", "xact_start", ValueKind::kAge, "time since xact_start, at least"},
+    {Field::kStateAge, "state_age", "state_change", ValueKind::kAge, "time since state_change, at least"},
+    {Field::kSessionAge, "session_age", "backend_start", ValueKind::kAge, "time since backend_start, at least"},
+}};
+
+constexpr std::array<std::string_view, 7> kStates{
+    "active", "idle", "idle in transaction", "idle in transaction (aborted)", "fastpath function call",
+    "disabled", "starting"};
+
+}  // namespace
+
+std::span<const FieldEntry> all_fields() { return kFields; }
+
+const FieldEntry& entry_of(Field field) { return kFields[static_cast<std::size_t>(field)]; }
+
+std::optional<Field> field_of(std::string_view name) {
+  for (const auto& entry : kFields) {
+    if (entry.name == name) return entry.field;
+  }
+  return std::nullopt;
+}
+
+Field field_of(Clock clock) {
+  switch (clock) {
+    case Clock::kStateAge:
+      return Field::kStateAge;
+    case Clock::kQueryAge:
+      return Field::kQueryAge;
+    case Clock::kTransactionAge:
+      return Field::kTransactionAge;
+    case Clock::kSessionAge:
+      break;
+  }
+  return Field::kSessionAge;
+}
+
+std::optional<Clock> clock_of(Field field) {
+  switch (field) {
+    case Field::kStateAge:
+      return Clock::kStateAge;
+    case Field::kQueryAge:
+      return Clock::kQueryAge;
+    case Field::kTransactionAge:
+      return Clock::kTransactionAge;
+    case Field::kSessionAge:
+      return Clock::kSessionAge;
+    default:
+      return std::nullopt;
+  }
+}
+
+std::string_view name_of(Clock clock) { return entry_of(field_of(clock)).name; }
+std::string_view column_of(Clock clock) { return entry_of(field_of(clock)).column; }
+
+std::span<const std::string_view> all_state_names() { return kStates; }
+
+std::string_view name_of(State state) {
+  const auto index = static_cast<std::size_t>(state);
+  return index < kStates.size() ? kStates[index] : std::string_view("(unknown)");
+}
+
+State state_of(std::string_view name) {
+  for (std::size_t i = 0; i < kStates.size(); ++i) {
+    if (kStates[i] == name) return static_cast<State>(i);
+  }
+  return State::kOther;
+}
+
+}  // namespace pgcurfew

@@ -1,0 +1,49 @@
+#pragma once
+
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "policy/policy.hpp"
+
+namespace pgcurfew {
+
+/// One file, read by the caller.
+struct Source {
+  std::string name;  ///< as it shall stand in messages
+  std::string text;
+};
+
+enum class Severity { kError, kWarning };
+
+/// One thing wrong with the files.
+struct Diagnostic {
+  Severity severity = Severity::kError;
+  Place place;              ///< line 0: the file as a whole
+  std::string message;      ///< PostgreSQL's manner: lower case, no full stop
+  std::string hint;         ///< a whole sentence, or empty
+  std::string source_line;  ///< the text of the line, for the caret
+};
+
+struct LoadResult {
+  std::optional<Policy> policy;          ///< only if no diagnostic is an error
+  std::vector<Diagnostic> diagnostics;   ///< of all files, in the order of the files and of their lines
+  [[nodiscard]] bool has_errors() const { return !policy.has_value(); }
+};
+
+/// The main file and its drop-ins, in the order in which they apply.
+/// *Errors*: every error of every file, none hides another where it can be helped.
+LoadResult load_policy(const Source& main, const std::vector<Source>& drop_ins);
+
+/// A drop-in looked at on its own, as `check` does with a ready policy: `rules` and `protect` only, as if the
+/// main file's mode were `enforce`.
+LoadResult load_drop_in(const Source& file);
+
+/// Whether the file has the main file's words (`mode`, `servers`, `safety`, `report`) at its top.
+bool looks_like_main_file(const Source& file);
+
+/// `file:line:column: error: message`, the line, a caret below the column, `hint: ...`; ends in a newline.
+/// Strangers' bytes in it are made printable.
+std::string render(const Diagnostic& diagnostic);
+
+}  // namespace pgcurfew
