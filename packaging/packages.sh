@@ -1,0 +1,75 @@
+# shellcheck shell=bash
+# What Debian 12 packages it takes to build pgcurfew, to run a server for it, and to test it; and how to install
+# what of them is missing. Sourced by packaging/demo and tests/run:
+#
+#   . packaging/packages.sh
+#   install_packages $(build_packages) $(server_packages)
+
+build_packages() {
+  echo g++ cmake ninja-build pkg-config libpq-dev libyaml-cpp-dev libspdlog-dev libfmt-dev libsystemd-dev \
+    libre2-dev libexpected-dev libcli11-dev nlohmann-json3-dev
+}
+
+# The server for demo and tests, and the Python with which they speak to it.
+server_packages() {
+  echo postgresql-15 python3 python3-psycopg
+}
+
+test_packages() {
+  echo libgtest-dev libgmock-dev librapidcheck-dev libbenchmark-dev clang-14 clang-format-14 clang-tidy-14 \
+    python3-pytest systemd git
+}
+
+# Prints those of the given packages that are not installed.
+missing_packages() {
+  local package
+  for package in "$@"; do
+    [ "$(dpkg-query -W -f='${db:Status-Status}' "$package" 2>/dev/null)" = installed ] || echo "$package"
+  done
+}
+
+# Runs a command as root: directly, or through sudo.
+as_root() {
+  if [ "$(id -u)" = 0 ]; then
+    "$@"
+  elif command -v sudo >/dev/null; then
+    sudo "$@"
+  else
+    echo "this needs root, and there is no sudo: $*" >&2
+    return 1
+  fi
+}
+
+# Installs those of the given packages that are missing; says nothing and asks no one if none is.
+install_packages() {
+  command -v dpkg-query >/dev/null || {
+    echo "no dpkg here: install the equivalents of these Debian packages yourself: $*" >&2
+    return 0
+  }
+  local missing=() status=0
+  mapfile -t missing < <(missing_packages "$@")
+  [ ${#missing[@]} -gt 0 ] || return 0
+  echo "installing: ${missing[*]}" >&2
+  as_root apt-get update -qq || return
+  _forbid_main_cluster
+  as_root env DEBIAN_FRONTEND=noninteractive apt-get install -qq -y --no-install-recommends "${missing[@]}" \
+    || status=$?
+  _allow_main_cluster
+  return "$status"
+}
+
+# Debian's server package makes a cluster 15/main on port 5432 when it is first installed and starts it at each
+# boot. Whoever only wants to try or test pgcurfew did not ask for a server. postgresql-common reads this file
+# only when a server package is configured; it goes away afterwards, so that a server installed later by
+# intention has its cluster as usual. Clusters that exist are not touched in either case.
+_main_cluster_dropin=/etc/postgresql-common/createcluster.d/pgcurfew-no-main-cluster.conf
+
+_forbid_main_cluster() {
+  as_root mkdir -p "$(dirname "$_main_cluster_dropin")"
+  echo "create_main_cluster = false" | as_root tee "$_main_cluster_dropin" >/dev/null
+}
+
+_allow_main_cluster() {
+  as_root rm -f "$_main_cluster_dropin"
+  as_root rmdir --ignore-fail-on-non-empty "$(dirname "$_main_cluster_dropin")" 2>/dev/null || true
+}

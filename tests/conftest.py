@@ -1,0 +1,88 @@
+"""What all tests share: one throwaway server for the whole run, sessions on it, and the daemon as a child."""
+
+import os
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from support.daemon import Daemon
+from support.notify_socket import NotifySocket
+from support.session import Session
+from support.throwaway import REPOSITORY, Throwaway
+
+APPLICATION = "app"  # a role that owns nothing and may nothing but connect
+
+# The last two make a commit wait for a standby that never comes, but only in sessions that
+# `set synchronous_commit = on`.
+SETTINGS = ["max_connections = 60", "max_prepared_transactions = 4", "synchronous_commit = local",
+            "synchronous_standby_names = 'ghost'"]
+
+
+@pytest.fixture(scope="session")
+def server():
+    """A server for the whole run: with the roles `pgcurfew` (packaging/grants.sql) and `app`."""
+    with Throwaway(SETTINGS) as throwaway:
+        throwaway.make_watchdog_role()
+        throwaway.make_role(APPLICATION)
+        yield throwaway
+
+
+@pytest.fixture
+def session(server):
+    """Opens sessions of the role `app` (or as told) that are closed with the test."""
+    opened = []
+
+    def open_session(**parameters):
+        made = Session(server.conninfo(**{"user": APPLICATION, **parameters}))
+        opened.append(made)
+        return made
+
+    yield open_session
+    for made in opened:
+        made.close()
+
+
+@pytest.fixture(scope="session")
+def pgcurfew():
+    """The executable: $PGCURFEW_BIN, or that of preset release."""
+    path = Path(os.environ.get("PGCURFEW_BIN") or REPOSITORY / "build" / "release" / "pgcurfew")
+    assert os.access(path, os.X_OK), f"{path} is not there: build it with cmake --workflow --preset release"
+    return path.resolve()
+
+
+@pytest.fixture
+def command(pgcurfew):
+    """Runs `pgcurfew ARGUMENTS...` to its end and gives back returncode, stdout and stderr."""
+
+    def run(*arguments, timeout=60, **kwargs):
+        clean = {k: v for k, v in os.environ.items() if not k.startswith("PG")}
+        return subprocess.run([str(pgcurfew), *map(str, arguments)], stdin=subprocess.DEVNULL, capture_output=True,
+                              text=True, timeout=timeout, env=clean, **kwargs)
+
+    return run
+
+
+@pytest.fixture
+def daemon(pgcurfew, tmp_path):
+    """Starts daemons from the text of a policy; those still running at the test's end are killed."""
+    started = []
+
+    def start(policy, *arguments, **kwargs):
+        config = tmp_path / f"pgcurfew-{len(started)}.yaml"
+        config.write_text(policy, encoding="utf-8")
+        made = Daemon(pgcurfew, config, *arguments, **kwargs)
+        started.append(made)
+        return made
+
+    yield start
+    for made in started:
+        made.kill()
+
+
+@pytest.fixture
+def notify_socket(tmp_path):
+    """A stand-in for systemd's NOTIFY_SOCKET."""
+    listener = NotifySocket(tmp_path / "notify")
+    yield listener
+    listener.close()

@@ -1,0 +1,73 @@
+"""Stands in for systemd: a NOTIFY_SOCKET that keeps what it is told."""
+
+import os
+import socket
+import threading
+import time
+
+
+class NotifySocket:
+    """Records every datagram as a dict of its assignments. Starts to listen when made."""
+
+    def __init__(self, path):
+        self.path = str(path)
+        self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+        self._socket.bind(self.path)
+        os.chmod(self.path, 0o777)
+        self._told = []
+        self._changed = threading.Condition()
+        # A thread, because a full socket would block who notifies.
+        self._thread = threading.Thread(target=self._listen, daemon=True)
+        self._thread.start()
+
+    def environment(self, watchdog_seconds=None, pid=None):
+        """The variables with which systemd would start its service."""
+        variables = {"NOTIFY_SOCKET": self.path}
+        if watchdog_seconds:
+            variables["WATCHDOG_USEC"] = str(int(watchdog_seconds * 1e6))
+            if pid:
+                variables["WATCHDOG_PID"] = str(pid)
+        return variables
+
+    @property
+    def told(self):
+        with self._changed:
+            return list(self._told)
+
+    def statuses(self):
+        return [message["STATUS"] for message in self.told if "STATUS" in message]
+
+    def wait_for(self, predicate, timeout=30, since=0):
+        """The first message from number `since` on that fits, waited for."""
+        deadline = time.monotonic() + timeout
+        with self._changed:
+            while True:
+                for message in self._told[since:]:
+                    if predicate(message):
+                        return message
+                left = deadline - time.monotonic()
+                if left <= 0 or not self._changed.wait(left):
+                    raise TimeoutError(f"not told within {timeout} s; told: {self._told[since:]}")
+
+    def wait_for_key(self, key, value=None, **kwargs):
+        return self.wait_for(lambda m: key in m and value in (None, m[key]), **kwargs)
+
+    def close(self):
+        # An empty datagram is nothing that sd_notify sends.
+        closer = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+        closer.sendto(b"", self.path)
+        closer.close()
+        self._thread.join()
+        self._socket.close()
+        os.unlink(self.path)
+
+    def _listen(self):
+        while True:
+            datagram = self._socket.recv(65536)
+            if not datagram:
+                return
+            lines = datagram.decode(errors="replace").splitlines()
+            message = dict(line.split("=", 1) for line in lines if "=" in line)
+            with self._changed:
+                self._told.append(message)
+                self._changed.notify_all()

@@ -1,0 +1,70 @@
+"""A client's session without a thread: a statement is started, and its outcome asked for later."""
+
+import select
+import time
+
+from psycopg import OperationalError, pq
+
+# SQLSTATEs that the tests speak of
+QUERY_CANCELED = "57014"
+ADMIN_SHUTDOWN = "57P01"
+
+OK = "ok"      # the statement ran to its end
+LOST = "lost"  # the connection ended without a word
+
+
+class Session:
+    def __init__(self, conninfo):
+        self.pgconn = pq.PGconn.connect(conninfo.encode())
+        if self.pgconn.status != pq.ConnStatus.OK:
+            raise ConnectionError(self.pgconn.error_message.decode(errors="replace").strip())
+        self.pid = self.pgconn.backend_pid
+        self.pgconn.notice_handler = lambda _: None
+
+    def start(self, sql):
+        """Sends `sql` and does not wait for it."""
+        self.pgconn.send_query(sql.encode())
+        return self
+
+    def outcome(self, timeout=30):
+        """`ok`, `lost`, or the SQLSTATE with which the statement that was started ended."""
+        deadline = time.monotonic() + timeout
+        outcome = OK
+        while True:
+            while self.pgconn.is_busy():
+                left = deadline - time.monotonic()
+                if left <= 0 or not select.select([self.pgconn.socket], [], [], left)[0]:
+                    raise TimeoutError(f"the statement is still running after {timeout} s")
+                try:
+                    self.pgconn.consume_input()
+                except OperationalError:
+                    break  # the connection ended; what it said before that is still to be had as a result
+            result = self.pgconn.get_result()
+            if result is None:
+                return outcome
+            if result.status == pq.ExecStatus.FATAL_ERROR:
+                state = result.error_field(pq.DiagnosticField.SQLSTATE)
+                # libpq adds a result of its own, without a SQLSTATE, for the end of the connection
+                outcome = state.decode() if state else (LOST if outcome == OK else outcome)
+
+    def run(self, sql, timeout=30):
+        return self.start(sql).outcome(timeout)
+
+    @property
+    def transaction(self):
+        return self.pgconn.transaction_status
+
+    def close(self):
+        self.pgconn.finish()
+
+
+def wait_until(condition, timeout=30, every=0.005):
+    """Asks `condition` again and again until it gives something true, and gives that back."""
+    deadline = time.monotonic() + timeout
+    while True:
+        found = condition()
+        if found:
+            return found
+        if time.monotonic() > deadline:
+            raise TimeoutError(f"did not come true within {timeout} s")
+        time.sleep(every)
