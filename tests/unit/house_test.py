@@ -16,7 +16,7 @@ DAEMON = REPOSITORY / "daemon"
 
 EVERYWHERE = ("fmt/", "tl/expected.hpp")
 POSIX = ("arpa/", "errno.h", "fcntl.h", "net/", "netdb.h", "netinet/", "poll.h", "pwd.h", "signal.h", "spawn.h", "sys/",
-         "termios.h", "unistd.h")
+         "termios.h", "time.h", "unistd.h")
 
 
 @dataclass
@@ -48,7 +48,7 @@ HOUSE = {
 # Headers of the standard library that a pure folder has no use for: the world, and what needs more than one thread.
 IMPURE_STANDARD = {"cstdio", "ctime", "filesystem", "fstream", "iostream", "print", "syncstream", "atomic", "barrier",
                    "condition_variable", "future", "latch", "mutex", "semaphore", "shared_mutex", "stop_token",
-                   "thread", "random"}
+                   "thread"}
 STANDARD = re.compile(r"[a-z_0-9]+")
 
 IMPURE_WORDS = {
