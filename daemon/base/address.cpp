@@ -1,10 +1,10 @@
 #include "base/address.hpp"
 
-#include <arpa/inet.h>
-#include <fmt/format.h>
-
 #include <algorithm>
 #include <charconv>
+
+#include <arpa/inet.h>
+#include <fmt/format.h>
 
 #include "base/words.hpp"
 
@@ -13,11 +13,14 @@ namespace pgcurfew {
 namespace {
 
 constexpr std::array<std::uint8_t, 12> kMappedPrefix{0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xFF, 0xFF};
+constexpr unsigned kMappedBits = 96;
+
+bool is_mapped(const Address& address) {
+  return address.is_v6 && std::equal(kMappedPrefix.begin(), kMappedPrefix.end(), address.bytes.begin());
+}
 
 Address without_mapping(const Address& address) {
-  if (!address.is_v6 || !std::equal(kMappedPrefix.begin(), kMappedPrefix.end(), address.bytes.begin())) {
-    return address;
-  }
+  if (!is_mapped(address)) return address;
   Address plain;
   std::copy(address.bytes.begin() + 12, address.bytes.end(), plain.bytes.begin());
   return plain;
@@ -32,9 +35,11 @@ bool bit(const Address& address, unsigned index) {
 Result<Address> parse_address(std::string_view text) {
   const std::string copy(text);
   Address address;
-  if (inet_pton(AF_INET, copy.c_str(), address.bytes.data()) == 1) return address;
+  // a NUL would end the text for inet_pton
+  const bool is_whole = copy.find('\0') == std::string::npos;
+  if (is_whole && inet_pton(AF_INET, copy.c_str(), address.bytes.data()) == 1) return address;
   address.is_v6 = true;
-  if (inet_pton(AF_INET6, copy.c_str(), address.bytes.data()) == 1) return address;
+  if (is_whole && inet_pton(AF_INET6, copy.c_str(), address.bytes.data()) == 1) return address;
   return failure(fmt::format("\"{}\" is not an address", printable(text)), {},
                  "An address is written in numbers, as in 10.0.0.7, 10.0.0.0/8, fd00::/8, or local for the "
                  "Unix-domain socket.");
@@ -69,12 +74,15 @@ Result<AddressPattern> AddressPattern::parse(std::string_view written) {
   }
   for (unsigned i = pattern.prefix_; i < width; ++i) {
     if (bit(pattern.network_, i)) {
-      return failure(fmt::format("network \"{}\" has bits set to the right of its prefix", printable(written)), {},
-                     "Either the address or the prefix length is a slip.");
+      return failure(
+          fmt::format("network \"{}\" has bits set to the right of its prefix", printable(written)), {},
+          "Either the address or the prefix length is a slip.");
     }
   }
-  if (pattern.prefix_ == width) pattern.network_ = without_mapping(pattern.network_);
-  if (!pattern.network_.is_v6) pattern.prefix_ = std::min(pattern.prefix_, 32U);
+  if (is_mapped(pattern.network_) && pattern.prefix_ >= kMappedBits) {
+    pattern.network_ = without_mapping(pattern.network_);
+    pattern.prefix_ -= kMappedBits;
+  }
   return pattern;
 }
 

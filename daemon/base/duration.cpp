@@ -1,10 +1,10 @@
 #include "base/duration.hpp"
 
-#include <fmt/format.h>
-
 #include <array>
 #include <cstdint>
 #include <cstdlib>
+
+#include <fmt/format.h>
 
 #include "base/words.hpp"
 
@@ -26,9 +26,15 @@ constexpr std::array<Unit, 6> kUnits{{{"d", 86'400'000'000},
 constexpr std::int64_t kLongest = 10'000 * 86'400'000'000;
 constexpr std::string_view kUnitHint = "The units are us, ms, s, min, h and d, as in 10min or 1h 30min.";
 
-bool is_digit(char c) { return c >= '0' && c <= '9'; }
-bool is_letter(char c) { return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z'); }
-bool is_blank(char c) { return c == ' ' || c == '\t'; }
+bool is_digit(char c) {
+  return c >= '0' && c <= '9';
+}
+bool is_letter(char c) {
+  return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z');
+}
+bool is_blank(char c) {
+  return c == ' ' || c == '\t';
+}
 
 std::string_view take_while(std::string_view& rest, bool (*fits)(char)) {
   std::size_t n = 0;
@@ -43,7 +49,8 @@ Result<Unit> find_unit(std::string_view name, std::string_view text) {
     if (unit.name == name) return unit;
   }
   const auto shown = printable(text);
-  if (name.empty()) return failure(fmt::format("duration \"{}\" lacks a unit", shown), {}, std::string(kUnitHint));
+  if (name.empty())
+    return failure(fmt::format("duration \"{}\" lacks a unit", shown), {}, std::string(kUnitHint));
   if (name == "m" || name == "M") {
     return failure(fmt::format("unknown unit \"{}\" in duration \"{}\"", name, shown), {},
                    "Minutes are written min.");
@@ -65,16 +72,16 @@ Result<std::int64_t> scaled(std::string_view whole, std::string_view fraction, c
     return failure(fmt::format("duration \"{}\" is out of range", printable(text)), {},
                    "The longest duration is 10000d.");
   }
-  value *= unit.microseconds;
-  std::int64_t scale = unit.microseconds;
-  for (const char c : fraction) {
-    if (scale % 10 != 0 && c != '0') {
+  // From the last digit to the first: each tenth has to be whole, or the sum cannot be.
+  std::int64_t part = 0;
+  for (auto digit = fraction.rbegin(); digit != fraction.rend(); ++digit) {
+    part += (*digit - '0') * unit.microseconds;
+    if (part % 10 != 0) {
       return failure(fmt::format("duration \"{}\" is finer than a microsecond", printable(text)));
     }
-    scale /= 10;
-    value += (c - '0') * scale;
+    part /= 10;
   }
-  return value;
+  return value * unit.microseconds + part;
 }
 
 }  // namespace
@@ -92,14 +99,17 @@ Result<Duration> parse_duration(std::string_view text) {
     if (!rest.empty() && rest.front() == '.') {
       rest.remove_prefix(1);
       fraction = take_while(rest, is_digit);
-      if (fraction.empty()) return failure(fmt::format("\"{}\" is not a duration", printable(text)), {}, std::string(kUnitHint));
+      if (fraction.empty())
+        return failure(fmt::format("\"{}\" is not a duration", printable(text)), {}, std::string(kUnitHint));
     }
-    if (whole.empty()) return failure(fmt::format("\"{}\" is not a duration", printable(text)), {}, std::string(kUnitHint));
+    if (whole.empty())
+      return failure(fmt::format("\"{}\" is not a duration", printable(text)), {}, std::string(kUnitHint));
     take_while(rest, is_blank);
     const auto unit = find_unit(take_while(rest, is_letter), text);
     if (!unit) return tl::unexpected(unit.error());
     if (unit->microseconds >= last_unit) {
-      return failure(fmt::format("duration \"{}\" does not name its units from large to small", printable(text)));
+      return failure(
+          fmt::format("duration \"{}\" does not name its units from large to small", printable(text)));
     }
     last_unit = unit->microseconds;
     const auto part = scaled(whole, fraction, *unit, text);
@@ -135,7 +145,8 @@ std::string to_rough_text(Duration duration) {
   if (duration < 0us) return "-" + to_rough_text(-duration);
   if (duration < 1ms) return fmt::format("{}us", duration.count());
   if (duration < 1s) return fmt::format("{}ms", duration.count() / 1000);
-  if (duration < 1min) return fmt::format("{:.1f}s", static_cast<double>(duration.count()) / 1e6);
+  if (duration < 1min)
+    return fmt::format("{}.{}s", duration.count() / 1'000'000, duration.count() / 100'000 % 10);
   if (duration < 1h) return to_text(std::chrono::floor<std::chrono::seconds>(duration));
   return to_text(std::chrono::floor<std::chrono::minutes>(duration));
 }

@@ -15,8 +15,8 @@ namespace pgcurfew {
 /// finer than a microsecond, more than 10000 days.
 Result<Duration> parse_duration(std::string_view text);
 
-/// The shortest exact text of a duration: `10min`, `1h 30min`, `1s 500ms`, `0s`. parse_duration reads it back to
-/// the same value.
+/// The shortest exact text of a duration: `10min`, `1h 30min`, `1s 500ms`, `0s`. parse_duration reads it back
+/// to the same value.
 std::string to_text(Duration duration);
 
 /// A duration for people, rounded to what matters: `12min 4s`, `3.2s`, `15ms`; a leading minus if negative.

@@ -1,5 +1,7 @@
 #include "base/pattern.hpp"
 
+#include <algorithm>
+
 #include <fmt/format.h>
 #include <re2/re2.h>
 
@@ -8,6 +10,11 @@
 namespace pgcurfew {
 
 namespace {
+
+/// Past the character that begins at `at`; bytes that continue no character count as one each.
+std::size_t past_character(std::string_view text, std::size_t at) {
+  return at + std::max<std::size_t>(1, utf8_length(text.substr(at)));
+}
 
 /// Glob match by backtracking to the last star only: O(text x pattern) at worst, no recursion.
 bool fits_wildcards(std::string_view pattern, std::string_view text) {
@@ -19,12 +26,16 @@ bool fits_wildcards(std::string_view pattern, std::string_view text) {
     if (p < pattern.size() && pattern[p] == '*') {
       star = p++;
       resume = t;
-    } else if (p < pattern.size() && (pattern[p] == '?' || pattern[p] == text[t])) {
+    } else if (p < pattern.size() && pattern[p] == '?') {
+      ++p;
+      t = past_character(text, t);
+    } else if (p < pattern.size() && pattern[p] == text[t]) {
       ++p;
       ++t;
     } else if (star != std::string_view::npos) {
       p = star + 1;
-      t = ++resume;
+      resume = past_character(text, resume);
+      t = resume;
     } else {
       return false;
     }
@@ -68,8 +79,9 @@ Result<TextPattern> TextPattern::parse(std::string_view written) {
   if (written.empty()) return failure("the pattern is empty");
   if (has_slashes(written)) return compile(written, written.substr(1, written.size() - 2));
   if (written.front() == '/' && written.find('*') == std::string_view::npos) {
-    return failure(fmt::format("pattern \"{}\" has a slash at its front but none at its end", printable(written)),
-                   {}, "A regular expression stands between slashes, as in /^app_[0-9]+$/.");
+    return failure(
+        fmt::format("pattern \"{}\" has a slash at its front but none at its end", printable(written)), {},
+        "A regular expression stands between slashes, as in /^app_[0-9]+$/.");
   }
   TextPattern pattern;
   pattern.written_ = written;

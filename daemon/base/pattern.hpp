@@ -10,9 +10,9 @@ namespace pgcurfew {
 
 /// A test on a text: exact, with the wildcards `*` and `?`, or a regular expression.
 ///
-/// A wildcard pattern and an exact text have to fit the whole text, letter for letter. A regular expression
-/// (RE2's syntax, linear time) fits if it is found anywhere; it sees bytes, so that invalid UTF-8 in a
-/// stranger's query text cannot hide the rest of it.
+/// A wildcard pattern and an exact text have to fit the whole text, letter for letter; `?` is one character
+/// of UTF-8. A regular expression (RE2's syntax, linear time) fits if it is found anywhere; it sees bytes, so
+/// that invalid UTF-8 in a stranger's query text cannot hide the rest of it.
 class TextPattern {
  public:
   /// `app`, `app_*`, or `/re/`, as the YAML writes names.
@@ -30,6 +30,8 @@ class TextPattern {
 
   /// Whether it is a plain text, without wildcards, that fits exactly one text.
   [[nodiscard]] bool is_exact() const { return kind_ == Kind::kExact; }
+
+  [[nodiscard]] bool is_regular_expression() const { return kind_ == Kind::kRegularExpression; }
 
  private:
   enum class Kind { kExact, kWildcard, kRegularExpression };

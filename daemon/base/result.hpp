@@ -1,6 +1,7 @@
 #pragma once
 
 #include <string>
+
 #include <tl/expected.hpp>
 
 namespace pgcurfew {

@@ -1,10 +1,10 @@
 #include "base/words.hpp"
 
-#include <fmt/format.h>
-
 #include <algorithm>
 #include <cstdint>
 #include <vector>
+
+#include <fmt/format.h>
 
 namespace pgcurfew {
 
@@ -25,11 +25,34 @@ std::size_t edit_distance(std::string_view a, std::string_view b) {
   return row[b.size()];
 }
 
-/// Length in bytes of the well-formed UTF-8 character at the front, 0 if there is none.
+std::uint32_t decode(std::string_view character) {
+  if (character.size() == 1) return static_cast<unsigned char>(character[0]);
+  std::uint32_t code = static_cast<unsigned char>(character[0]) & (0xFFU >> (character.size() + 1));
+  for (std::size_t i = 1; i < character.size(); ++i) {
+    code = (code << 6) | (static_cast<unsigned char>(character[i]) & 0x3FU);
+  }
+  return code;
+}
+
+/// Characters that change what a terminal or a reader sees around them.
+bool is_treacherous(std::uint32_t code) {
+  return code < 0x20 || (code >= 0x7F && code < 0xA0) || code == 0x61C ||
+         (code >= 0x200B && code <= 0x200F) || (code >= 0x2028 && code <= 0x202E) ||
+         (code >= 0x2060 && code <= 0x2069) || code == 0xFEFF || (code >= 0xE0000 && code <= 0xE007F);
+}
+
+}  // namespace
+
 std::size_t utf8_length(std::string_view text) {
+  if (text.empty()) return 0;
   const auto at = [&](std::size_t i) { return static_cast<unsigned char>(text[i]); };
   const unsigned char lead = at(0);
-  const std::size_t length = lead < 0x80 ? 1 : lead < 0xC2 ? 0 : lead < 0xE0 ? 2 : lead < 0xF0 ? 3 : lead < 0xF5 ? 4 : 0;
+  const std::size_t length = lead < 0x80   ? 1
+                             : lead < 0xC2 ? 0
+                             : lead < 0xE0 ? 2
+                             : lead < 0xF0 ? 3
+                             : lead < 0xF5 ? 4
+                                           : 0;
   if (length == 0 || length > text.size()) return 0;
   for (std::size_t i = 1; i < length; ++i) {
     if ((at(i) & 0xC0) != 0x80) return 0;
@@ -42,26 +65,8 @@ std::size_t utf8_length(std::string_view text) {
   return length;
 }
 
-std::uint32_t decode(std::string_view character) {
-  if (character.size() == 1) return static_cast<unsigned char>(character[0]);
-  std::uint32_t code = static_cast<unsigned char>(character[0]) & (0xFFU >> (character.size() + 1));
-  for (std::size_t i = 1; i < character.size(); ++i) {
-    code = (code << 6) | (static_cast<unsigned char>(character[i]) & 0x3FU);
-  }
-  return code;
-}
-
-/// Characters that change what a terminal or a reader sees around them.
-bool is_treacherous(std::uint32_t code) {
-  return code < 0x20 || (code >= 0x7F && code < 0xA0) || code == 0x61C || (code >= 0x200B && code <= 0x200F) ||
-         (code >= 0x2028 && code <= 0x202E) || (code >= 0x2060 && code <= 0x2069) || code == 0xFEFF ||
-         (code >= 0xE0000 && code <= 0xE007F);
-}
-
-}  // namespace
-
 std::optional<std::string_view> nearest_word(std::string_view word, std::span<const std::string_view> known) {
-  if (word.size() > 64) return std::nullopt;
+  if (word.empty() || word.size() > 64) return std::nullopt;
   std::optional<std::string_view> best;
   std::size_t best_distance = std::max<std::size_t>(1, word.size() / 3) + 1;
   for (const auto candidate : known) {

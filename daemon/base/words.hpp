@@ -9,7 +9,7 @@
 namespace pgcurfew {
 
 /// The known word that was most likely meant, for "did you mean": by edit distance, at most a third of the
-/// word's length away.
+/// word's length (and always one letter) away; the first of several equally near ones.
 std::optional<std::string_view> nearest_word(std::string_view word, std::span<const std::string_view> known);
 
 inline std::optional<std::string_view> nearest_word(std::string_view word,
@@ -17,9 +17,14 @@ inline std::optional<std::string_view> nearest_word(std::string_view word,
   return nearest_word(word, std::span<const std::string_view>(known.begin(), known.size()));
 }
 
+/// Length in bytes of the well-formed UTF-8 character at the front of a text, 0 if there is none.
+/// *Source*: Unicode 15, table 3-7; overlong forms and surrogates are not well-formed.
+std::size_t utf8_length(std::string_view text);
+
 /// A stranger's text made safe for a terminal and a line-oriented log: every byte outside printable ASCII and
-/// well-formed UTF-8 becomes `\xNN`, tab and newline become `\t` and `\n`, and a text longer than `limit` bytes
-/// is cut at a character with `...` at its end. C1 controls and bidirectional overrides are escaped as well.
+/// well-formed UTF-8 becomes `\xNN`, tab and newline become `\t` and `\n`, and a text longer than `limit`
+/// bytes is cut at a character with `...` at its end. C1 controls and bidirectional overrides are escaped as
+/// well.
 std::string printable(std::string_view text, std::size_t limit = 400);
 
 }  // namespace pgcurfew
