@@ -1,0 +1,188 @@
+#include "report/render.hpp"
+
+#include <optional>
+
+#include <fmt/format.h>
+#include <nlohmann/json.hpp>
+
+#include "base/duration.hpp"
+#include "base/words.hpp"
+#include "report/redact.hpp"
+
+namespace pgcurfew {
+
+namespace {
+
+constexpr std::size_t kJsonLimit = 4096;
+constexpr std::size_t kLineLimit = 400;
+constexpr std::size_t kMessageLimit = 1000;
+/// Of a query we read no more than this; redact() is safe wherever the text is cut.
+constexpr std::size_t kQueryLimit = 65536;
+
+template <class... Cases>
+struct Overloaded : Cases... {
+  using Cases::operator()...;
+};
+template <class... Cases>
+Overloaded(Cases...) -> Overloaded<Cases...>;
+
+std::optional<std::string> shown_query(const RawQuery& query, QueryText query_text) {
+  switch (query_text) {
+    case QueryText::kRedacted:
+      return redact(std::string_view(query.text).substr(0, kQueryLimit));
+    case QueryText::kFull:
+      return query.text.substr(0, kQueryLimit);
+    case QueryText::kNone:
+      break;
+  }
+  return std::nullopt;
+}
+
+/// Cut at a character, if it is UTF-8; otherwise what is left of the last one is replaced like any bad byte.
+std::string cut(std::string_view text) {
+  if (text.size() <= kJsonLimit) return std::string(text);
+  std::size_t length = kJsonLimit;
+  const auto is_continuation = [&](std::size_t at) {
+    return (static_cast<unsigned char>(text[at]) & 0xC0U) == 0x80U;
+  };
+  while (length > kJsonLimit - 3 && is_continuation(length)) --length;
+  return std::string(text.substr(0, length)) + "...";
+}
+
+std::string iso_8601(ServerTime time) {
+  // `2026-11-23 04:05:06.000001+00` says the same; parsers of logs want the letters
+  auto text = to_text(time);
+  const auto blank = text.find(' ');
+  if (blank != std::string::npos) text[blank] = 'T';
+  if (text.ends_with("+00")) text.replace(text.size() - 3, 3, "Z");
+  return text;
+}
+
+/// The value in JSON; nothing for a query that is to be left out.
+std::optional<nlohmann::ordered_json> json_of(const FieldValue& value, QueryText query_text) {
+  using Json = nlohmann::ordered_json;
+  return std::visit(Overloaded{
+                        [](std::int64_t number) -> std::optional<Json> { return Json(number); },
+                        [](double number) -> std::optional<Json> { return Json(number); },
+                        [](bool flag) -> std::optional<Json> { return Json(flag); },
+                        [](const std::string& text) -> std::optional<Json> { return Json(cut(text)); },
+                        [&](const RawQuery& query) -> std::optional<Json> {
+                          const auto shown = shown_query(query, query_text);
+                          if (!shown) return std::nullopt;
+                          return Json(cut(*shown));
+                        },
+                        [](Duration duration) -> std::optional<Json> {
+                          return Json(std::chrono::duration<double>(duration).count());
+                        },
+                        [](ServerTime time) -> std::optional<Json> { return Json(iso_8601(time)); },
+                    },
+                    value);
+}
+
+bool is_plain(std::string_view text) {
+  return !text.empty() && text.find_first_of(" \"'=\\") == std::string_view::npos;
+}
+
+/// As it is if nothing in it can be misread; otherwise in quotes, with `\` and `"` escaped before printable()
+/// adds its own backslashes, so that a stranger's text can neither end the quotes nor forge an escape.
+std::string safe_value(std::string_view text) {
+  auto shown = printable(text, kLineLimit);
+  // a backslash in it may be printable()'s as well as the text's
+  if (is_plain(shown)) return shown;
+  std::string escaped;
+  // printable() cuts anyhow; this only bounds the copy
+  for (const char c : text.substr(0, kLineLimit + 4)) {
+    if (c == '"' || c == '\\') escaped += '\\';
+    escaped += c;
+  }
+  return fmt::format("\"{}\"", printable(escaped, kLineLimit));
+}
+
+/// As json_of(), for people.
+std::optional<std::string> text_of(const FieldValue& value, QueryText query_text) {
+  using Text = std::optional<std::string>;
+  return std::visit(Overloaded{
+                        [](std::int64_t number) -> Text { return fmt::format("{}", number); },
+                        [](double number) -> Text { return fmt::format("{}", number); },
+                        [](bool flag) -> Text { return flag ? "true" : "false"; },
+                        [](const std::string& text) -> Text { return safe_value(text); },
+                        [&](const RawQuery& query) -> Text {
+                          const auto shown = shown_query(query, query_text);
+                          if (!shown) return std::nullopt;
+                          return safe_value(*shown);
+                        },
+                        [](Duration duration) -> Text { return safe_value(to_rough_text(duration)); },
+                        [](ServerTime time) -> Text { return safe_value(to_text(time)); },
+                    },
+                    value);
+}
+
+std::string_view name_for_people(std::string_view name, const FieldValue& value) {
+  if (std::holds_alternative<Duration>(value) && name.ends_with("_s")) name.remove_suffix(2);
+  return name;
+}
+
+std::string_view colour_of(Level level) {
+  switch (level) {
+    case Level::kDebug:
+      return "\x1b[2m";
+    case Level::kInfo:
+      return "";
+    case Level::kNotice:
+      return "\x1b[1;36m";
+    case Level::kWarning:
+      return "\x1b[1;33m";
+    case Level::kError:
+      break;
+  }
+  return "\x1b[1;31m";
+}
+
+}  // namespace
+
+std::string_view name_of(Level level) {
+  switch (level) {
+    case Level::kDebug:
+      return "DEBUG";
+    case Level::kInfo:
+      return "INFO";
+    case Level::kNotice:
+      return "NOTICE";
+    case Level::kWarning:
+      return "WARNING";
+    case Level::kError:
+      break;
+  }
+  return "ERROR";
+}
+
+std::string to_json(const Event& event, std::string_view timestamp, QueryText query_text) {
+  nlohmann::ordered_json object;
+  object.emplace("ts", std::string(timestamp));
+  object.emplace("level", std::string(name_of(event.level)));
+  object.emplace("event", event.kind);
+  object.emplace("message", cut(event.message));
+  for (const auto& [name, value] : event.fields) {
+    auto json = json_of(value, query_text);
+    if (json) object.emplace(name, std::move(*json));
+  }
+  constexpr bool kAscii = true;
+  return object.dump(-1, ' ', kAscii, nlohmann::ordered_json::error_handler_t::replace);
+}
+
+std::string to_line(const Event& event, std::string_view timestamp, QueryText query_text, bool colour) {
+  const auto paint = colour ? colour_of(event.level) : std::string_view();
+  const std::string_view end_of_paint = paint.empty() ? "" : "\x1b[0m";
+  auto line = fmt::format("{} {}{:<7}{} {}", timestamp, paint, name_of(event.level), end_of_paint,
+                          printable(event.message, kMessageLimit));
+  std::string_view gap = "  ";
+  for (const auto& [name, value] : event.fields) {
+    const auto text = text_of(value, query_text);
+    if (!text) continue;
+    line += fmt::format("{}{}={}", gap, name_for_people(name, value), *text);
+    gap = " ";
+  }
+  return line;
+}
+
+}  // namespace pgcurfew

@@ -1,0 +1,209 @@
+#include "report/render.hpp"
+
+#include <cctype>
+#include <limits>
+#include <string>
+
+#include <fmt/format.h>
+#include <gtest/gtest.h>
+#include <nlohmann/json.hpp>
+
+namespace pgcurfew {
+namespace {
+
+using namespace std::chrono_literals;
+using Json = nlohmann::ordered_json;
+
+constexpr auto kTime = "2026-11-23 04:05:06.123Z";
+constexpr ServerTime kServerTime(std::chrono::days(60) + 1h + 1us);
+
+Event event_with(FieldValue value, std::string name = "text") {
+  return {Level::kNotice, "intent", "about to cancel pid 7", {{std::move(name), std::move(value)}}};
+}
+
+std::string line_of(FieldValue value, QueryText query_text = QueryText::kRedacted,
+                    std::string name = "text") {
+  return to_line(event_with(std::move(value), std::move(name)), kTime, query_text, false);
+}
+
+std::string json_text_of(FieldValue value, QueryText query_text = QueryText::kRedacted) {
+  return to_json(event_with(std::move(value)), kTime, query_text);
+}
+
+/// The line of event_with() with this for its fields.
+std::string line_with(std::string_view fields) {
+  return fmt::format("2026-11-23 04:05:06.123Z NOTICE  about to cancel pid 7{}", fields);
+}
+
+/// What a stranger might send: each would act on a terminal, split a line, or break a JSON reader.
+const std::vector<std::string>& attacks() {
+  static const std::vector<std::string> texts = {
+      "\x1b[2J\x1b]0;owned\x07",
+      "a\nlevel=ERROR forged",
+      "a\r\n{\"level\":\"ERROR\"}",
+      "\"},{\"x\":\"",
+      "\" level=ERROR x=\"",
+      "\\\" level=ERROR",
+      "\xff\xfe\xc3\x28\xe2\x80",  // not UTF-8
+      "\xed\xa0\x80 \xf5\x80\x80\x80",
+      "a\u2028b\u2029c\xc2\x85",  // line ends to some
+      "\xc2\x9b[31m",             // a C1 control
+      "\u202egnp \u200b",
+      std::string("a\0b", 3),
+      "{} {:d} %s %n",
+      "\x7f\x08\x08",
+      std::string(100000, '\x1b'),
+  };
+  return texts;
+}
+
+TEST(ToJson, KeepsTheOrderOfTheFields) {
+  const Event event{Level::kWarning,
+                    "outcome",
+                    "sent cancel to pid 7",
+                    {{"pid", std::int64_t{7}},
+                     {"rule", std::string("a")},
+                     {"age_s", Duration(12min + 4s + 5us)},
+                     {"backend_start", kServerTime},
+                     {"share", 0.25},
+                     {"first", true},
+                     {"query", RawQuery{"select 1"}}}};
+  EXPECT_EQ(to_json(event, "2026-11-23T04:05:06.123Z", QueryText::kRedacted),
+            R"({"ts":"2026-11-23T04:05:06.123Z","level":"WARNING","event":"outcome",)"
+            R"("message":"sent cancel to pid 7","pid":7,"rule":"a","age_s":724.000005,)"
+            R"("backend_start":"2000-03-01T01:00:00.000001Z","share":0.25,"first":true,"query":"select ?"})");
+}
+
+TEST(ToJson, IsOneLineOfAsciiWhateverStrangersSend) {
+  for (const auto& text : attacks()) {
+    for (const auto& json : {json_text_of(text), json_text_of(RawQuery{text}, QueryText::kFull),
+                             to_json({Level::kError, text, text, {}}, kTime, QueryText::kNone)}) {
+      for (const char c : json) EXPECT_TRUE(c >= ' ' && c < '\x7f') << json.substr(0, 200);
+      EXPECT_TRUE(Json::accept(json)) << json.substr(0, 200);
+    }
+  }
+}
+
+TEST(ToJson, GivesBackTheSameText) {
+  for (const std::string text : {"a\nb", "\"},{\"x\":\"", "\x1b[0m", "a\u2028b", "\xf0\x9f\x90\x98 \\ /"}) {
+    const auto object = Json::parse(json_text_of(text));
+    EXPECT_EQ(object["text"], text);
+    EXPECT_EQ(object.size(), 5U);
+  }
+}
+
+TEST(ToJson, ReplacesBytesThatAreNoUtf8) {
+  EXPECT_EQ(Json::parse(json_text_of(std::string("a\xff"
+                                                 "b")))["text"],
+            "a\xef\xbf\xbd"
+            "b");
+}
+
+TEST(ToJson, CutsLongTextsAtACharacter) {
+  std::string text(4095, 'x');
+  text += "\xc3\xbc and more";
+  EXPECT_EQ(Json::parse(json_text_of(text))["text"], std::string(4095, 'x') + "...");
+  EXPECT_EQ(Json::parse(json_text_of(std::string(4096, 'x')))["text"], std::string(4096, 'x'));
+  // bytes without any character in them
+  EXPECT_TRUE(Json::accept(json_text_of(std::string(5000, '\x80'))));
+}
+
+TEST(ToJson, ShowsQueriesAsThePolicySays) {
+  const RawQuery query{"alter role app password 's3cret'"};
+  EXPECT_EQ(Json::parse(json_text_of(query, QueryText::kRedacted))["text"], "alter role app password ?");
+  EXPECT_EQ(Json::parse(json_text_of(query, QueryText::kFull))["text"], query.text);
+  EXPECT_FALSE(Json::parse(json_text_of(query, QueryText::kNone)).contains("text"));
+}
+
+TEST(ToJson, RedactsBeforeItCuts) {
+  const auto json = json_text_of(RawQuery{"select '" + std::string(100000, 's') + "', 's3cret'"});
+  EXPECT_EQ(Json::parse(json)["text"], "select ?...");
+}
+
+TEST(ToJson, DoesNotLetAFieldForgeTheHead) {
+  const auto object =
+      Json::parse(to_json(event_with(std::string("ERROR"), "level"), kTime, QueryText::kNone));
+  EXPECT_EQ(object["level"], "NOTICE");
+}
+
+TEST(ToJson, ShowsNumbersThatAreNoneAsNull) {
+  EXPECT_TRUE(Json::parse(json_text_of(std::numeric_limits<double>::quiet_NaN()))["text"].is_null());
+}
+
+TEST(ToLine, AlignsTheMessagesAndQuotesWhatCouldBeMisread) {
+  const Event event{Level::kInfo,
+                    "outcome",
+                    "done",
+                    {{"pid", std::int64_t{7}},
+                     {"rule", std::string("a")},
+                     {"application_name", std::string("my app")},
+                     {"empty", std::string()},
+                     {"age_s", Duration(12min + 4s + 5us)},
+                     {"limit_s", Duration(1500ms)},
+                     {"backend_start", kServerTime},
+                     {"share", 0.25},
+                     {"first", false}}};
+  EXPECT_EQ(
+      to_line(event, kTime, QueryText::kRedacted, false),
+      "2026-11-23 04:05:06.123Z INFO    done  pid=7 rule=a application_name=\"my app\" empty=\"\" "
+      "age=\"12min 4s\" limit=1.5s backend_start=\"2000-03-01 01:00:00.000001+00\" share=0.25 first=false");
+}
+
+TEST(ToLine, EscapesQuotesAndBackslashesSoThatNoFieldCanBeForged) {
+  EXPECT_EQ(line_of(std::string("a=b")), line_with(R"(  text="a=b")"));
+  EXPECT_EQ(line_of(std::string("\" level=ERROR x=\"")), line_with(R"(  text="\" level=ERROR x=\"")"));
+  EXPECT_EQ(line_of(std::string("a\\")), line_with(R"(  text="a\\")"));
+  EXPECT_EQ(line_of(std::string("\\\" x=1")), line_with(R"(  text="\\\" x=1")"));
+  EXPECT_EQ(line_of(std::string("a\nb")), line_with(R"(  text="a\nb")"));
+  EXPECT_EQ(line_of(std::string("a\\nb")), line_with(R"(  text="a\\nb")"));
+}
+
+TEST(ToLine, IsOneHarmlessLineWhateverStrangersSend) {
+  for (const auto& text : attacks()) {
+    for (const auto& line :
+         {line_of(text), line_of(RawQuery{text}, QueryText::kFull), line_of(RawQuery{text}),
+          to_line({Level::kError, "kind", text, {}}, kTime, QueryText::kNone, false)}) {
+      for (const char c : line)
+        EXPECT_FALSE(std::iscntrl(static_cast<unsigned char>(c))) << line.substr(0, 200);
+      for (const auto* treacherous : {"\xe2\x80\xa8", "\xe2\x80\xae", "\xc2\x9b", "\xff", "\xe2\x80\x8b"}) {
+        EXPECT_EQ(line.find(treacherous), std::string::npos) << line.substr(0, 200);
+      }
+      EXPECT_LT(line.size(), 1200U);
+    }
+  }
+}
+
+TEST(ToLine, KeepsLettersOfAllAlphabets) {
+  EXPECT_EQ(line_of(std::string("B\xc3\xbcro")), line_with("  text=B\xc3\xbcro"));
+}
+
+TEST(ToLine, CutsLongTexts) {
+  EXPECT_EQ(line_of(std::string(401, 'x')), line_with("  text=" + std::string(400, 'x') + "..."));
+  // in the middle of no escape
+  std::string escaped;
+  for (int i = 0; i < 200; ++i) escaped += "\\\"";
+  EXPECT_EQ(line_of(std::string(401, '"')), line_with("  text=\"" + escaped + "...\""));
+}
+
+TEST(ToLine, ShowsQueriesAsThePolicySays) {
+  const RawQuery query{"select 's3cret'"};
+  EXPECT_EQ(line_of(query, QueryText::kRedacted), line_with("  text=\"select ?\""));
+  EXPECT_EQ(line_of(query, QueryText::kFull), line_with("  text=\"select 's3cret'\""));
+  EXPECT_EQ(line_of(query, QueryText::kNone), line_with(""));
+}
+
+TEST(ToLine, TakesTheUnitFromTheNamesOfDurationsOnly) {
+  EXPECT_EQ(line_of(Duration(2s), QueryText::kRedacted, "age_s"), line_with("  age=2.0s"));
+  EXPECT_EQ(line_of(Duration(2s), QueryText::kRedacted, "age"), line_with("  age=2.0s"));
+  EXPECT_EQ(line_of(std::int64_t{2}, QueryText::kRedacted, "with_s"), line_with("  with_s=2"));
+}
+
+TEST(ToLine, ColoursTheLevelIfAskedAndNothingElse) {
+  const Event event{Level::kError, "x", "message", {{"text", std::string("\x1b[0m")}}};
+  EXPECT_EQ(to_line(event, "T", QueryText::kNone, true),
+            "T \x1b[1;31mERROR  \x1b[0m message  text=\"\\x1b[0m\"");
+  EXPECT_EQ(to_line({Level::kInfo, "x", "message", {}}, "T", QueryText::kNone, true), "T INFO    message");
+}
+
+}  // namespace
+}  // namespace pgcurfew
