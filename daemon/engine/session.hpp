@@ -38,6 +38,7 @@ struct Session {
   std::optional<std::string> wait_event;
   std::optional<std::string> query;  ///< only if the look was asked for it; a stranger's bytes
   std::optional<std::int64_t> query_id;
+  bool is_own = false;  ///< our connection, or another pgcurfew's of the same role
 };
 
 /// The timestamp that an age counts from.

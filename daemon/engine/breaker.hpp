@@ -1,0 +1,42 @@
+#pragma once
+
+#include <cstddef>
+#include <deque>
+#include <optional>
+
+#include "base/time.hpp"
+#include "policy/policy.hpp"
+
+namespace pgcurfew {
+
+/// Bounds how much harm a wrong rule can do to one server: at most so many signals within a time, at most
+/// such a share of all client sessions at once. Past either it opens, holds everything back, and closes by
+/// itself after a quiet time.
+class Breaker {
+ public:
+  /// On a server with few sessions the share alone would forbid nearly everything: so many at once always
+  /// pass.
+  static constexpr std::size_t kAlwaysPass = 5;
+
+  enum class Trip { kNone, kSignals, kShare };
+
+  /// How many of `due` signals may be sent now; the oldest are meant to go first.
+  /// *Shapes*: `trip` is set if this very call opened the breaker.
+  struct Admission {
+    std::size_t admitted = 0;
+    Trip trip = Trip::kNone;
+  };
+  Admission admit(const Safety& safety, std::size_t due, std::size_t client_backends, MonotonicTime now);
+
+  /// Closes it if its quiet time is over. True if it closed just now.
+  bool close_if_quiet(MonotonicTime now);
+
+  [[nodiscard]] bool is_open() const { return open_until_.has_value(); }
+  [[nodiscard]] std::optional<MonotonicTime> open_until() const { return open_until_; }
+
+ private:
+  std::optional<MonotonicTime> open_until_;
+  std::deque<MonotonicTime> sent_;  ///< at most Safety::signals entries
+};
+
+}  // namespace pgcurfew

@@ -1,0 +1,40 @@
+#pragma once
+
+#include <optional>
+#include <vector>
+
+#include "engine/docket.hpp"
+#include "engine/event.hpp"
+#include "engine/ledger.hpp"
+#include "engine/order.hpp"
+#include "policy/policy.hpp"
+
+namespace pgcurfew {
+
+/// What to do now, and how long one may sleep without missing anything.
+struct Decision {
+  std::vector<Order> orders;           ///< longest due first
+  std::vector<Event> events;           ///< intents of the orders among them
+  std::optional<ServerTime> next_due;  ///< the next moment at which something falls due
+  std::optional<MonotonicTime> wake;   ///< a wait of our own that ends: a pause, the breaker
+};
+
+/// The heart. Takes what the last look showed and the time, and gives orders: at most one signal a session,
+/// of the strongest step that is due; ties go to the rule that stands first. The others are recorded as
+/// superseded and climb with it. The ledger is updated to match: asking again at once orders nothing twice.
+/// Requires: `docket` was made from `snapshot` by `policy`.
+Decision decide(const Policy& policy, const Snapshot& snapshot, const Docket& docket, Ledger& ledger,
+                Now now);
+
+/// The step of a case that comes next, and when.
+struct NextStep {
+  std::size_t number = 0;
+  ServerTime due{};
+  bool skipped_cancel = false;  ///< a cancel before it cannot affect the session as it is
+};
+
+/// Nothing if the ladder is at its end. `episode` may be null: nothing was ordered yet.
+std::optional<NextStep> next_step_of(const Rule& rule, const Session& session, const Judgement& judgement,
+                                     const Episode* episode);
+
+}  // namespace pgcurfew

@@ -1,0 +1,67 @@
+#include "engine/docket.hpp"
+
+#include <algorithm>
+
+namespace pgcurfew {
+
+namespace {
+
+using std::chrono::milliseconds;
+using std::chrono::seconds;
+
+constexpr Duration kShortestInterval = milliseconds(50);
+constexpr Duration kIntervalWithoutAge = seconds(1);
+constexpr Duration kLongestInterval = std::chrono::hours(1);
+
+/// Room for the look itself: a tenth of the limit, at least 250 ms where the limit allows it.
+Duration interval_for(Duration limit) {
+  const Duration margin = std::max<Duration>(limit / 10, std::min<Duration>(milliseconds(250), limit / 2));
+  return limit - margin;
+}
+
+bool reads_query(const Match& match) {
+  return std::any_of(match.conditions.begin(), match.conditions.end(),
+                     [](const Condition& condition) { return condition.field == Field::kQuery; });
+}
+
+}  // namespace
+
+Docket make_docket(const Policy& policy, const Snapshot& snapshot) {
+  Docket docket;
+  docket.look = snapshot.number;
+  for (std::size_t s = 0; s < snapshot.sessions.size(); ++s) {
+    const auto& session = snapshot.sessions[s];
+    if (session.backend_type == "client backend") ++docket.client_backends;
+    if (immunity_of(policy, session) != Immunity::kNone) continue;
+    for (std::size_t r = 0; r < policy.rules.size(); ++r) {
+      const auto judgement = judge(policy.rules[r], session);
+      if (judgement.verdict == Verdict::kDue) {
+        docket.cases.push_back({r, s, judgement});
+      } else if (judgement.verdict == Verdict::kPending) {
+        docket.pending_from = std::min(docket.pending_from.value_or(judgement.due), judgement.due);
+      }
+    }
+  }
+  return docket;
+}
+
+Duration look_interval(const Policy& policy) {
+  Duration interval = kLongestInterval;
+  for (const auto& rule : policy.rules) {
+    const auto needed =
+        rule.match.ages.empty() ? kIntervalWithoutAge : interval_for(rule.match.ages.front().limit);
+    interval = std::min(interval, needed);
+  }
+  return std::max(interval, kShortestInterval);
+}
+
+bool needs_query_text(const Policy& policy) {
+  if (std::any_of(policy.protect.begin(), policy.protect.end(), reads_query)) return true;
+  return std::any_of(policy.rules.begin(), policy.rules.end(), [](const Rule& rule) {
+    return reads_query(rule.match) ||
+           std::any_of(rule.except.begin(), rule.except.end(),
+                       [](const Exception& exception) { return reads_query(exception.match); });
+  });
+}
+
+}  // namespace pgcurfew

@@ -1,0 +1,39 @@
+#pragma once
+
+#include <cstddef>
+#include <optional>
+#include <vector>
+
+#include "engine/judge.hpp"
+#include "engine/session.hpp"
+#include "policy/policy.hpp"
+
+namespace pgcurfew {
+
+/// A session that falls due under a rule, if nothing moves until then.
+struct Case {
+  std::size_t rule = 0;     ///< index in Policy::rules
+  std::size_t session = 0;  ///< index in Snapshot::sessions
+  Judgement judgement;      ///< with Verdict::kDue
+};
+
+/// All that one look has to say: matched once, then asked again at every wake-up with a later time.
+struct Docket {
+  std::uint64_t look = 0;   ///< Snapshot::number
+  std::vector<Case> cases;  ///< ordered by session, then by rule
+  std::size_t client_backends = 0;
+  /// The earliest moment at which a session could fall due through a change that only a new look can show.
+  std::optional<ServerTime> pending_from;
+};
+
+/// Matches every session against every rule: O(sessions x rules).
+Docket make_docket(const Policy& policy, const Snapshot& snapshot);
+
+/// How long after one look the next must come, so that a session that goes past any limit was seen before.
+/// Long limits do not need it more often than that; rules without an age are looked at once a second.
+Duration look_interval(const Policy& policy);
+
+/// Whether any rule, exception or protection reads query texts, so that a look must bring them.
+bool needs_query_text(const Policy& policy);
+
+}  // namespace pgcurfew

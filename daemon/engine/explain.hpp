@@ -1,0 +1,46 @@
+#pragma once
+
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "engine/decide.hpp"
+#include "engine/judge.hpp"
+#include "engine/session.hpp"
+#include "policy/policy.hpp"
+
+namespace pgcurfew {
+
+/// One condition or age of a rule, held against a session.
+struct ConditionFinding {
+  std::string field;
+  std::string wanted;     ///< as the file has it
+  std::string actual;     ///< `NULL` where there is none; a stranger's bytes
+  bool is_query = false;  ///< `actual` is a query's text, to be redacted
+  bool holds = false;
+  std::optional<Duration> margin;  ///< of an age: how far beyond its limit; negative: how long still
+};
+
+/// One rule, held against a session.
+struct RuleFinding {
+  std::size_t rule = 0;  ///< index in the policy
+  Verdict verdict = Verdict::kNoMatch;
+  std::vector<ConditionFinding> conditions;
+  std::optional<std::size_t> exception;  ///< index of the exception that fits
+  std::optional<NextStep> next;          ///< for kDue: what would come first
+};
+
+struct SessionFinding {
+  std::size_t session = 0;  ///< index in the snapshot
+  Immunity immunity = Immunity::kNone;
+  std::vector<RuleFinding> rules;
+  /// The rule that is nearest to acting: index in `rules`.
+  std::optional<std::size_t> nearest;
+};
+
+/// Everything about one session, by the same judgement that decide() acts on.
+SessionFinding explain(const Policy& policy, const Snapshot& snapshot, std::size_t session);
+
+std::string_view reason_of(Immunity immunity);
+
+}  // namespace pgcurfew

@@ -1,0 +1,60 @@
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <optional>
+#include <string>
+#include <unordered_map>
+#include <unordered_set>
+#include <vector>
+
+#include "engine/breaker.hpp"
+#include "engine/order.hpp"
+#include "engine/session.hpp"
+
+namespace pgcurfew {
+
+/// How far one episode has climbed. Exists from its first order on.
+struct Episode {
+  ServerTime anchor{};
+  std::size_t next_step = 0;
+  /// When the step before took effect, by the server's clock; the next step's grace counts from it.
+  std::optional<ServerTime> stepped_at;
+  /// No order before a look of this number or later was taken.
+  std::uint64_t look_needed = 0;
+  /// No order before this moment, after one that came to nothing.
+  std::optional<MonotonicTime> not_before;
+  int fruitless = 0;             ///< orders in a row that came to nothing
+  std::string decision;          ///< of the order in flight or awaiting verification
+  std::size_t ordered_step = 0;  ///< which step that order is
+  StepKind ordered_kind = StepKind::kAlert;
+  bool in_flight = false;
+  bool is_carried = false;           ///< that order is another rule's, at least as strong
+  bool awaits_verification = false;  ///< a signal has left, for certain or perhaps
+  bool told_still_there = false;
+  bool is_closed = false;  ///< nothing more will be ordered: rehearsed, denied, unkillable
+};
+
+struct EpisodeKey {
+  SessionKey session;
+  std::size_t rule = 0;  ///< index in the policy in force
+  auto operator<=>(const EpisodeKey&) const = default;
+};
+
+using Episodes = std::map<EpisodeKey, Episode>;
+
+/// What has been done so far, per server. Lives in memory only: after a crash every ladder begins anew.
+struct Ledger {
+  Episodes episodes;
+  /// Sessions that an order went out for: none other may follow before a look of this number.
+  std::unordered_map<SessionKey, std::uint64_t> touched;
+  /// Sessions that the server does not let us signal; asked once, until a reload or another connection.
+  std::unordered_set<SessionKey> denied;
+  std::uint64_t looks_sent = 0;
+  std::uint64_t decisions = 0;
+  std::string prefix;  ///< of decision ids: differs from one run of the daemon to the next
+  Breaker breaker;
+  Breaker rehearsed_breaker;  ///< what it would have done for the rules in dry-run
+};
+
+}  // namespace pgcurfew

@@ -1,0 +1,225 @@
+#include "engine/narrate.hpp"
+
+#include <fmt/format.h>
+
+#include "base/duration.hpp"
+#include "base/words.hpp"
+#include "engine/ledger.hpp"
+
+namespace pgcurfew {
+
+namespace {
+
+void add_session(Event& event, const SessionKey& session) {
+  event.fields.emplace_back("pid", static_cast<std::int64_t>(session.pid));
+  event.fields.emplace_back("session_id", session_id_text(session.backend_start, session.pid));
+  event.fields.emplace_back("backend_start", session.backend_start);
+}
+
+void add_text(Event& event, std::string name, const std::optional<std::string>& text) {
+  if (text) event.fields.emplace_back(std::move(name), *text);
+}
+
+void add_decision(Event& event, const Order& order) {
+  event.fields.emplace_back("decision", order.decision);
+  event.fields.emplace_back("rule", order.rule);
+  add_session(event, order.guard.session);
+  event.fields.emplace_back("mode", std::string(name_of(order.mode)));
+  event.fields.emplace_back("step", std::string(name_of(order.step)));
+}
+
+void add_age(Event& event, const Order& order) {
+  event.fields.emplace_back("clock", std::string(name_of(order.clock)));
+  event.fields.emplace_back("age_s", order.age);
+  event.fields.emplace_back("limit_s", order.limit);
+}
+
+std::string_view verb(StepKind step) {
+  switch (step) {
+    case StepKind::kAlert:
+      return "alert about";
+    case StepKind::kCancel:
+      return "cancel";
+    case StepKind::kTerminate:
+      break;
+  }
+  return "terminate";
+}
+
+std::string_view past(StepKind step) {
+  switch (step) {
+    case StepKind::kAlert:
+      return "alerted about";
+    case StepKind::kCancel:
+      return "sent cancel to";
+    case StepKind::kTerminate:
+      break;
+  }
+  return "sent terminate to";
+}
+
+Level level_of(const Order& order, ReplyKind kind) {
+  switch (kind) {
+    case ReplyKind::kSignalled:
+      return order.step == StepKind::kAlert ? Level::kWarning : Level::kNotice;
+    case ReplyKind::kDenied:
+    case ReplyKind::kFailed:
+    case ReplyKind::kUnknown:
+    case ReplyKind::kStale:
+      return Level::kWarning;
+    case ReplyKind::kEarly:
+      return Level::kDebug;
+    default:
+      return Level::kInfo;
+  }
+}
+
+std::string outcome_message(const Order& order, const Reply& reply) {
+  const auto pid = order.guard.session.pid;
+  switch (reply.kind) {
+    case ReplyKind::kSignalled:
+      if (order.mode == Mode::kDryRun && order.step != StepKind::kAlert) {
+        return fmt::format("would have sent {} to pid {}", verb(order.step), pid);
+      }
+      return fmt::format("{} pid {}", past(order.step), pid);
+    case ReplyKind::kMovedOn:
+      return fmt::format("spared pid {}: it has moved on", pid);
+    case ReplyKind::kGone:
+      return fmt::format("nothing to {}: pid {} is gone", verb(order.step), pid);
+    case ReplyKind::kEarly:
+      return fmt::format("pid {} is not due yet by the server's clock", pid);
+    case ReplyKind::kStale:
+      return fmt::format("spared pid {}: the order reached the server too late, or its clock jumped", pid);
+    case ReplyKind::kSyncRep:
+      return fmt::format("spared pid {}: it waits for synchronous replication", pid);
+    case ReplyKind::kDenied:
+      return fmt::format("may not {} pid {}: {}", verb(order.step), pid, printable(reply.error.message));
+    case ReplyKind::kFailed:
+      return fmt::format("could not {} pid {}: {}", verb(order.step), pid, printable(reply.error.message));
+    case ReplyKind::kUnknown:
+      break;
+  }
+  return fmt::format("outcome unknown of {} for pid {}: {}", name_of(order.step), pid,
+                     printable(reply.error.message));
+}
+
+}  // namespace
+
+Event intent_event(const Order& order) {
+  Event event;
+  event.level = Level::kInfo;
+  event.kind = "intent";
+  event.message =
+      fmt::format("{} {} pid {}: {} {} of limit {}", order.mode == Mode::kDryRun ? "would now" : "about to",
+                  verb(order.step), order.guard.session.pid, name_of(order.clock), to_rough_text(order.age),
+                  to_text(order.limit));
+  add_decision(event, order);
+  add_age(event, order);
+  add_text(event, "database", order.database);
+  add_text(event, "user", order.user);
+  add_text(event, "application_name", order.application_name);
+  if (order.state) event.fields.emplace_back("state", std::string(name_of(*order.state)));
+  return event;
+}
+
+Event outcome_event(const Order& order, const Reply& reply) {
+  Event event;
+  event.level = level_of(order, reply.kind);
+  event.kind = "outcome";
+  event.message = outcome_message(order, reply);
+  add_decision(event, order);
+  event.fields.emplace_back("outcome", std::string(name_of(reply.kind)));
+  event.fields.emplace_back("clock", std::string(name_of(order.clock)));
+  const auto age = reply.server_time ? *reply.server_time - order.clock_start : order.age;
+  event.fields.emplace_back("age_s", age);
+  event.fields.emplace_back("limit_s", order.limit);
+  add_text(event, "database", order.database);
+  add_text(event, "user", order.user);
+  add_text(event, "application_name", order.application_name);
+  if (reply.state) event.fields.emplace_back("state", std::string(name_of(*reply.state)));
+  add_text(event, "wait_event_type", reply.wait_event_type);
+  add_text(event, "wait_event", reply.wait_event);
+  if (reply.query) event.fields.emplace_back("query", RawQuery{*reply.query});
+  if (!reply.error.message.empty()) event.fields.emplace_back("error", reply.error.message);
+  if (!reply.error.detail.empty()) event.fields.emplace_back("detail", reply.error.detail);
+  if (!reply.error.sqlstate.empty()) event.fields.emplace_back("sqlstate", reply.error.sqlstate);
+  return event;
+}
+
+Event superseded_event(const Order& order, std::string_view superseded_rule, StepKind superseded_step) {
+  Event event;
+  event.kind = "superseded";
+  event.message = fmt::format("{} of rule {} for pid {} is left to rule {}", name_of(superseded_step),
+                              superseded_rule, order.guard.session.pid, order.rule);
+  event.fields.emplace_back("decision", order.decision);
+  event.fields.emplace_back("rule", std::string(superseded_rule));
+  add_session(event, order.guard.session);
+  event.fields.emplace_back("mode", std::string(name_of(order.mode)));
+  event.fields.emplace_back("step", std::string(name_of(superseded_step)));
+  event.fields.emplace_back("superseded_by", order.rule);
+  return event;
+}
+
+Event verified_event(std::string_view rule, const SessionKey& session, const Episode& episode,
+                     std::string_view effect) {
+  Event event;
+  event.kind = "verified";
+  event.message = effect == "ended"         ? fmt::format("pid {} has ended", session.pid)
+                  : effect == "query_ended" ? fmt::format("the query of pid {} has ended", session.pid)
+                  : effect == "moved_on"    ? fmt::format("pid {} has moved on", session.pid)
+                  : effect == "unseen"      ? fmt::format("pid {} can no longer be seen", session.pid)
+                                            : fmt::format("pid {} is still there", session.pid);
+  event.fields.emplace_back("decision", episode.decision);
+  event.fields.emplace_back("rule", std::string(rule));
+  add_session(event, session);
+  event.fields.emplace_back("step", std::string(name_of(episode.ordered_kind)));
+  event.fields.emplace_back("effect", std::string(effect));
+  return event;
+}
+
+Event unkillable_event(std::string_view rule, const Session& session, const Episode& episode) {
+  Event event;
+  event.level = Level::kWarning;
+  event.kind = "unkillable";
+  event.message = fmt::format("pid {} has outlived the last step of rule {}", session.key.pid, rule);
+  event.fields.emplace_back("decision", episode.decision);
+  event.fields.emplace_back("rule", std::string(rule));
+  add_session(event, session.key);
+  event.fields.emplace_back("step", std::string(name_of(episode.ordered_kind)));
+  if (session.state) event.fields.emplace_back("state", std::string(name_of(*session.state)));
+  event.fields.emplace_back("wait_event_type", session.wait_event_type.value_or("none"));
+  event.fields.emplace_back("wait_event", session.wait_event.value_or("none"));
+  return event;
+}
+
+Event breaker_opened_event(Breaker::Trip trip, const Safety& safety, std::size_t due, std::size_t held,
+                           std::size_t client_backends, Mode mode) {
+  Event event;
+  event.level = Level::kError;
+  event.kind = "breaker_open";
+  const std::string bound =
+      trip == Breaker::Trip::kShare
+          ? fmt::format("{} of {} client sessions are due at once, the bound is {:.0f}%", due,
+                        client_backends, safety.share * 100)
+          : fmt::format("more than {} signals within {}", safety.signals, to_text(safety.per));
+  event.message = fmt::format("the breaker {}: {}; no signals for {}",
+                              mode == Mode::kDryRun ? "would open" : "opens", bound, to_text(safety.quiet));
+  event.fields.emplace_back("bound", std::string(trip == Breaker::Trip::kShare ? "share" : "signals"));
+  event.fields.emplace_back("due", static_cast<std::int64_t>(due));
+  event.fields.emplace_back("held", static_cast<std::int64_t>(held));
+  event.fields.emplace_back("client_backends", static_cast<std::int64_t>(client_backends));
+  event.fields.emplace_back("mode", std::string(name_of(mode)));
+  event.fields.emplace_back("quiet_s", safety.quiet);
+  return event;
+}
+
+Event breaker_closed_event(Mode mode) {
+  Event event;
+  event.level = Level::kNotice;
+  event.kind = "breaker_closed";
+  event.message = "the breaker closes";
+  event.fields.emplace_back("mode", std::string(name_of(mode)));
+  return event;
+}
+
+}  // namespace pgcurfew

@@ -1,0 +1,32 @@
+#pragma once
+
+#include <string_view>
+
+#include "engine/breaker.hpp"
+#include "engine/event.hpp"
+#include "engine/order.hpp"
+#include "engine/session.hpp"
+
+namespace pgcurfew {
+
+/// The events of one decision. Every one carries the decision id, the rule, the session, the mode and the
+/// step, under the same names.
+Event intent_event(const Order& order);
+Event outcome_event(const Order& order, const Reply& reply);
+
+/// A rule's due step that another rule's order does for it.
+Event superseded_event(const Order& order, std::string_view superseded_rule, StepKind superseded_step);
+
+struct Episode;
+
+/// What a later look showed of a signal: `ended`, `query_ended`, `moved_on`, `still_there`, `unseen`.
+Event verified_event(std::string_view rule, const SessionKey& session, const Episode& episode,
+                     std::string_view effect);
+/// A session that outlived its last step.
+Event unkillable_event(std::string_view rule, const Session& session, const Episode& episode);
+
+Event breaker_opened_event(Breaker::Trip trip, const Safety& safety, std::size_t due, std::size_t held,
+                           std::size_t client_backends, Mode mode);
+Event breaker_closed_event(Mode mode);
+
+}  // namespace pgcurfew

@@ -1,0 +1,97 @@
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+
+#include "base/result.hpp"
+#include "base/time.hpp"
+#include "engine/judge.hpp"
+#include "engine/session.hpp"
+#include "policy/policy.hpp"
+
+namespace pgcurfew {
+
+/// A value that must still be what the look saw. Outer optional: whether it is checked at all; inner: NULL.
+template <class T>
+using Unchanged = std::optional<std::optional<T>>;
+
+/// What must hold inside the server at the very moment of a signal: each fact that the decision rested on.
+struct Guard {
+  SessionKey session;
+  std::string backend_type;
+  ServerTime not_before{};  ///< the session falls due now, by the server's clock
+  ServerTime not_after{};   ///< beyond it the order is stale, or the clock has jumped
+  Unchanged<ServerTime> xact_start;
+  Unchanged<ServerTime> query_start;
+  Unchanged<ServerTime> state_change;
+  Unchanged<State> state;
+  Unchanged<std::string> wait_event_type;
+  Unchanged<std::string> wait_event;
+  Unchanged<std::string> application_name;
+  Unchanged<std::int64_t> query_id;
+};
+
+/// What the guarded statement does if the guard holds.
+enum class Action {
+  kNothing,  ///< a dry run or an alert: the guard is asked and nothing else
+  kCancel,
+  kTerminate,
+};
+
+/// A step decided on. Carries all that a report needs, so that it outlives a reload.
+struct Order {
+  std::string decision;  ///< id that joins intent, outcome and verification
+  Action action = Action::kNothing;
+  Guard guard;
+
+  std::string rule;
+  Mode mode = Mode::kDryRun;
+  StepKind step = StepKind::kAlert;
+  std::size_t step_number = 0;  ///< from 0
+  std::size_t step_count = 0;
+  Clock clock = Clock::kStateAge;
+  ServerTime clock_start{};
+  Duration limit{};
+  Duration age{};    ///< as we reckoned it when the order was made
+  Duration grace{};  ///< the step's `after`
+  std::optional<std::string> database;
+  std::optional<std::string> user;
+  std::optional<std::string> application_name;
+  std::optional<State> state;
+
+  /// Whether a signal leaves for the server.
+  [[nodiscard]] bool is_signal() const { return action != Action::kNothing; }
+};
+
+/// What the server said to an order.
+enum class ReplyKind {
+  kSignalled,  ///< the guard held; the signal was sent (or would have been)
+  kMovedOn,    ///< the session no longer is what was decided upon: spared
+  kGone,       ///< no such session any more
+  kEarly,      ///< by the server's own clock it is not due yet
+  kStale,      ///< by the server's own clock the order comes too late, or that clock has jumped
+  kSyncRep,    ///< it waits for synchronous replication: spared
+  kDenied,     ///< we lack the right (42501)
+  kFailed,     ///< any other error
+  kUnknown,    ///< no reply: the connection was lost, or the deadline passed
+};
+std::string_view name_of(ReplyKind kind);
+
+struct Reply {
+  ReplyKind kind = ReplyKind::kUnknown;
+  std::optional<ServerTime> server_time;
+  std::optional<State> state;
+  std::optional<std::string> wait_event_type;
+  std::optional<std::string> wait_event;
+  std::optional<std::string> query;
+  Error error;  ///< for kDenied, kFailed, kUnknown
+};
+
+/// The guard for a step of a rule against a session as the look saw it: every fact that the rule, its
+/// exceptions or the protections read and that could have changed since. `rests_on_state`: the choice of the
+/// step itself did (a cancel, or a cancel that was skipped).
+Guard make_guard(const Policy& policy, const Rule& rule, const Session& session, const Judgement& judgement,
+                 bool rests_on_state);
+
+}  // namespace pgcurfew

@@ -1,0 +1,54 @@
+#pragma once
+
+#include <optional>
+
+#include "base/time.hpp"
+
+namespace pgcurfew {
+
+/// What we know of a server's clock from samples that come with its replies.
+///
+/// A sample that was sent for at `sent`, answered at `received` and says `server` puts the difference of the
+/// two clocks between `server - received` and `server - sent`. The estimate keeps to the lower end, so it is
+/// never ahead of the server. A sample far outside of what was expected is a jump: until two looks in a row
+/// agree again, the clock is not to be trusted and nothing may be signalled.
+class ServerClockEstimate {
+ public:
+  /// How far a sample may be off before it is a jump. Also how late a guard may be carried out.
+  static constexpr Duration kTolerance = std::chrono::seconds(5);
+
+  enum class Sample { kAgrees, kJumped };
+
+  /// Takes in a sample. `is_look`: whether it came with a look, the only kind that restores trust.
+  Sample observe(MonotonicTime sent, MonotonicTime received, ServerTime server, bool is_look);
+
+  /// Forgets everything, as for another connection.
+  void reset() { *this = ServerClockEstimate(); }
+
+  [[nodiscard]] bool is_known() const { return known_; }
+  [[nodiscard]] bool is_trusted() const { return known_ && !suspicious_; }
+
+  /// The server's time now, at the most. Requires is_known().
+  [[nodiscard]] ServerTime at(MonotonicTime now) const;
+
+  /// When our clock will show that the server's has reached `time`. Requires is_known().
+  [[nodiscard]] MonotonicTime when(ServerTime time) const;
+
+  /// When the newest sample came in. Requires is_known().
+  [[nodiscard]] MonotonicTime sampled_at() const { return newest_; }
+
+  /// How far the last jump went; negative: back.
+  [[nodiscard]] Duration last_jump() const { return last_jump_; }
+
+ private:
+  bool known_ = false;
+  bool suspicious_ = false;
+  int agreeing_looks_ = 0;
+  Duration offset_{};       ///< server minus monotonic, both since their epochs: the lower end
+  Duration uncertainty_{};  ///< width of the sample that offset_ is from
+  MonotonicTime taken_{};   ///< when it came
+  MonotonicTime newest_{};
+  Duration last_jump_{};
+};
+
+}  // namespace pgcurfew

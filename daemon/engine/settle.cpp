@@ -1,0 +1,169 @@
+#include "engine/settle.hpp"
+
+#include <algorithm>
+
+#include "engine/narrate.hpp"
+
+namespace pgcurfew {
+
+namespace {
+
+using std::chrono::milliseconds;
+using std::chrono::seconds;
+
+/// The wait after an order that came to nothing; doubles with each in a row.
+Duration pause_after(int fruitless, Duration first, Duration longest) {
+  return std::min<Duration>(longest, first * (std::int64_t{1} << std::min(fruitless, 16)));
+}
+
+void settle_episode(Episode& episode, const Order& order, const Reply& reply, const Ledger& ledger,
+                    ServerTime replied_at, MonotonicTime now) {
+  episode.in_flight = false;
+  if (reply.kind != ReplyKind::kSignalled) ++episode.fruitless;
+  switch (reply.kind) {
+    case ReplyKind::kSignalled:
+      episode.fruitless = 0;
+      episode.not_before.reset();
+      episode.next_step = episode.ordered_step + 1;
+      episode.stepped_at = replied_at;
+      episode.awaits_verification = order.is_signal();
+      // after the first effect that enforcement would have had, nothing more can be told for certain
+      if (!order.is_signal() && order.step != StepKind::kAlert) episode.is_closed = true;
+      return;
+    case ReplyKind::kEarly:
+      episode.look_needed = 0;
+      episode.not_before = now + pause_after(episode.fruitless, milliseconds(1), seconds(1));
+      return;
+    case ReplyKind::kDenied:
+      episode.is_closed = true;
+      return;
+    case ReplyKind::kUnknown:
+      episode.awaits_verification = order.is_signal();
+      break;
+    default:
+      break;
+  }
+  episode.look_needed = ledger.looks_sent + 1;
+  episode.not_before = now + pause_after(episode.fruitless - 1, seconds(1), seconds(60));
+}
+
+class LookSettler {
+ public:
+  LookSettler(const Policy& policy, const Snapshot& snapshot, const Docket& docket, Ledger& ledger)
+      : policy_(policy), snapshot_(snapshot), docket_(docket), ledger_(ledger) {
+    if (ledger_.episodes.empty() && ledger_.touched.empty() && ledger_.denied.empty()) return;
+    for (std::size_t i = 0; i < snapshot.sessions.size(); ++i) present_[snapshot.sessions[i].key] = i;
+  }
+
+  std::vector<Event> run() {
+    std::erase_if(ledger_.touched, [&](const auto& entry) { return entry.second <= snapshot_.number; });
+    std::erase_if(ledger_.denied, [&](const SessionKey& key) { return !present_.contains(key); });
+    for (auto it = ledger_.episodes.begin(); it != ledger_.episodes.end();) {
+      it = settle(it->first, it->second) ? std::next(it) : ledger_.episodes.erase(it);
+    }
+    return std::move(events_);
+  }
+
+ private:
+  /// Whether the episode goes on.
+  bool settle(const EpisodeKey& key, Episode& episode) {
+    if (episode.in_flight || episode.look_needed > snapshot_.number) return true;
+    const auto present = present_.find(key.session);
+    const Session* session = present == present_.end() ? nullptr : &snapshot_.sessions[present->second];
+    const Case* a_case = session == nullptr ? nullptr : case_of(present->second, key.rule);
+    const bool over = a_case == nullptr || a_case->judgement.anchor != episode.anchor;
+    const auto& rule = policy_.rules[key.rule];
+    if (over) {
+      if (episode.awaits_verification && !episode.is_carried) {
+        events_.push_back(
+            verified_event(rule.name, key.session, episode, effect_of(session, a_case, episode)));
+      }
+      return false;
+    }
+    if (episode.awaits_verification) verify_standing(rule, *session, episode);
+    return true;
+  }
+
+  /// The session is still what it was when the signal left.
+  void verify_standing(const Rule& rule, const Session& session, Episode& episode) {
+    if (!episode.stepped_at) return;
+    const auto since = snapshot_.taken_at - *episode.stepped_at;
+    if (since >= seconds(1) && !episode.told_still_there && !episode.is_carried) {
+      episode.told_still_there = true;
+      events_.push_back(verified_event(rule.name, session.key, episode, "still_there"));
+    }
+    if (episode.next_step >= rule.escalate.size() && since >= kPatience && !episode.is_closed) {
+      episode.is_closed = true;
+      events_.push_back(unkillable_event(rule.name, session, episode));
+    }
+  }
+
+  const Case* case_of(std::size_t session, std::size_t rule) const {
+    const auto found = std::lower_bound(docket_.cases.begin(), docket_.cases.end(), std::pair(session, rule),
+                                        [](const Case& a, const std::pair<std::size_t, std::size_t>& b) {
+                                          return std::pair(a.session, a.rule) < b;
+                                        });
+    if (found == docket_.cases.end() || found->session != session || found->rule != rule) return nullptr;
+    return &*found;
+  }
+
+  std::string_view effect_of(const Session* session, const Case* a_case, const Episode& episode) const {
+    if (session == nullptr) return snapshot_.hidden > 0 ? "unseen" : "ended";
+    const bool anchor_moved = a_case != nullptr;
+    if (episode.ordered_kind == StepKind::kCancel && (anchor_moved || !can_be_cancelled(*session))) {
+      return "query_ended";
+    }
+    return "moved_on";
+  }
+
+  const Policy& policy_;
+  const Snapshot& snapshot_;
+  const Docket& docket_;
+  Ledger& ledger_;
+  std::unordered_map<SessionKey, std::size_t> present_;
+  std::vector<Event> events_;
+};
+
+}  // namespace
+
+std::vector<Event> settle_reply(const Order& order, const Reply& reply, Ledger& ledger, ServerTime replied_at,
+                                MonotonicTime now) {
+  const auto& session = order.guard.session;
+  for (auto it = ledger.episodes.lower_bound({session, 0});
+       it != ledger.episodes.end() && it->first.session == session; ++it) {
+    auto& episode = it->second;
+    if (episode.in_flight && episode.decision == order.decision) {
+      settle_episode(episode, order, reply, ledger, replied_at, now);
+    }
+  }
+  if (reply.kind == ReplyKind::kDenied) ledger.denied.insert(session);
+  if (reply.kind == ReplyKind::kEarly) ledger.touched.erase(session);  // nothing has touched it
+  return {outcome_event(order, reply)};
+}
+
+std::vector<Event> settle_look(const Policy& policy, const Snapshot& snapshot, const Docket& docket,
+                               Ledger& ledger) {
+  return LookSettler(policy, snapshot, docket, ledger).run();
+}
+
+Ledger carry_over(const Ledger& ledger, const Policy& before, const Policy& after) {
+  std::map<std::size_t, std::size_t> kept;
+  for (std::size_t i = 0; i < before.rules.size(); ++i) {
+    for (std::size_t j = 0; j < after.rules.size(); ++j) {
+      const auto& a = before.rules[i];
+      const auto& b = after.rules[j];
+      if (a.name == b.name && a.fingerprint == b.fingerprint && a.mode == b.mode) kept[i] = j;
+    }
+  }
+  Ledger next = ledger;
+  next.episodes.clear();
+  next.denied.clear();
+  for (const auto& entry : ledger.episodes) {
+    const auto rule = kept.find(entry.first.rule);
+    if (rule != kept.end())
+      next.episodes.emplace(EpisodeKey{entry.first.session, rule->second}, entry.second);
+  }
+  return next;
+}
+
+}  // namespace pgcurfew

@@ -1,0 +1,30 @@
+#pragma once
+
+#include <vector>
+
+#include "engine/docket.hpp"
+#include "engine/event.hpp"
+#include "engine/ledger.hpp"
+#include "engine/session.hpp"
+#include "policy/policy.hpp"
+
+namespace pgcurfew {
+
+/// Enters the server's reply to an order. `replied_at`: the server's time, as well as we know it.
+/// Gives the outcome to report.
+std::vector<Event> settle_reply(const Order& order, const Reply& reply, Ledger& ledger, ServerTime replied_at,
+                                MonotonicTime now);
+
+/// Compares what was ordered with what a new look shows: episodes that are over are verified and closed,
+/// ladders that ended without effect are reported as unkillable, once. Requires: `docket` was made from
+/// `snapshot` by `policy`.
+std::vector<Event> settle_look(const Policy& policy, const Snapshot& snapshot, const Docket& docket,
+                               Ledger& ledger);
+
+/// Carries the ledger over to a new policy: episodes of rules that kept their meaning go on, others end.
+Ledger carry_over(const Ledger& ledger, const Policy& before, const Policy& after);
+
+/// How long a session may outlive its last step before it is called unkillable.
+inline constexpr Duration kPatience = std::chrono::seconds(5);
+
+}  // namespace pgcurfew

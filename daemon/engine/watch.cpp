@@ -1,0 +1,382 @@
+#include "engine/watch.hpp"
+
+#include <algorithm>
+
+#include <fmt/format.h>
+
+#include "base/duration.hpp"
+#include "base/words.hpp"
+#include "engine/settle.hpp"
+
+namespace pgcurfew {
+
+namespace {
+
+using std::chrono::milliseconds;
+using std::chrono::seconds;
+
+constexpr Duration kFirstBackOff = milliseconds(500);
+/// When to look for the effect of a signal; doubles until everything is settled.
+constexpr Duration kFirstVerify = milliseconds(250);
+constexpr Duration kLastVerify = seconds(5);
+constexpr Duration kPendingInterval = seconds(1);
+/// A sample this fresh needs no other before something falls due.
+constexpr Duration kFreshSample = seconds(5);
+constexpr Duration kPulseBeforeDue = seconds(1);
+/// Shows a dead server and a clock that runs away while nothing is due for long.
+constexpr Duration kLongestSilence = seconds(30);
+
+void earlier(std::optional<MonotonicTime>& time, MonotonicTime other) {
+  time = std::min(time.value_or(other), other);
+}
+
+Event make_event(Level level, std::string kind, std::string message) {
+  return Event{level, std::move(kind), std::move(message), {}};
+}
+
+void add_error(Event& event, const Error& error) {
+  event.fields.emplace_back("error", error.message);
+  if (!error.detail.empty()) event.fields.emplace_back("detail", error.detail);
+  if (!error.hint.empty()) event.fields.emplace_back("hint", error.hint);
+  if (!error.sqlstate.empty()) event.fields.emplace_back("sqlstate", error.sqlstate);
+}
+
+}  // namespace
+
+Watch::Watch(std::shared_ptr<const Policy> policy, Options options)
+    : policy_(std::move(policy)), options_(std::move(options)), random_(options_.seed) {
+  ledger_.prefix = options_.decision_prefix;
+}
+
+std::vector<Command> Watch::on(const Happening& what, MonotonicTime now) {
+  std::visit([&](const auto& kind) { handle(kind, now); }, what);
+  advance(now);
+  reckon_wake_at();
+  return std::exchange(commands_, {});
+}
+
+void Watch::tell(Event event) {
+  event.fields.insert(event.fields.begin(), {"server", options_.server});
+  commands_.emplace_back(command::Tell{std::move(event)});
+}
+
+void Watch::tell(std::vector<Event> events) {
+  for (auto& event : events) tell(std::move(event));
+}
+
+void Watch::handle(const happening::Tick&, MonotonicTime) {}
+
+void Watch::handle(const happening::Connected& what, MonotonicTime now) {
+  if (link_ != Link::kConnecting) return;
+  if (facts_ && facts_->postmaster_start != what.facts.postmaster_start) forget_server();
+  facts_ = what.facts;
+  link_ = Link::kUp;
+  next_look_ = now;
+  auto up = make_event(Level::kNotice, "server_up",
+                       fmt::format("watching {} as {}", options_.server, printable(facts_->role)));
+  up.fields.emplace_back("version", facts_->version);
+  up.fields.emplace_back("role", facts_->role);
+  up.fields.emplace_back("backend_pid", static_cast<std::int64_t>(facts_->backend_pid));
+  up.fields.emplace_back("in_recovery", facts_->in_recovery);
+  tell(std::move(up));
+  const auto missing = [&](bool has, std::string_view privilege, std::string_view effect) {
+    if (has) return;
+    auto event = make_event(Level::kError, "privilege_missing",
+                            fmt::format("role {} lacks {}: {}", printable(facts_->role), privilege, effect));
+    event.fields.emplace_back("privilege", std::string(privilege));
+    event.fields.emplace_back("role", facts_->role);
+    event.fields.emplace_back("hint", fmt::format("GRANT {} TO the role, as in grants.sql.", privilege));
+    tell(std::move(event));
+  };
+  missing(facts_->can_read_all_stats, "pg_read_all_stats",
+          "other roles' sessions are hidden, no rule can see them");
+  missing(facts_->can_signal, "pg_signal_backend", "only sessions of its own role can be signalled");
+}
+
+void Watch::handle(const happening::ConnectionLost& what, MonotonicTime now) {
+  if (link_ != Link::kDown) go_down(what.error, now);
+}
+
+void Watch::go_down(const Error& error, MonotonicTime now) {
+  link_ = Link::kDown;
+  // full jitter in the upper half, so that many daemons do not come back as one
+  const auto ceiling = std::min<Duration>(kLongestBackOff, kFirstBackOff * (1 << std::min(failures_, 10)));
+  const auto wait =
+      ceiling / 2 +
+      Duration(static_cast<std::int64_t>(random_() % static_cast<std::uint64_t>(ceiling.count() / 2 + 1)));
+  ++failures_;
+  retry_at_ = now + wait;
+  snapshot_.reset();
+  look_sent_.reset();
+  pulse_sent_.reset();
+  next_due_.reset();
+  decide_at_.reset();
+  auto down = make_event(Level::kError, "server_down",
+                         fmt::format("{} is out of reach: {}", options_.server, printable(error.message)));
+  add_error(down, error);
+  down.fields.emplace_back("retry_s", wait);
+  tell(std::move(down));
+  Reply unknown;
+  unknown.error = failure("the connection was lost before the reply").value();
+  const auto server_now = clock_.is_known() ? clock_.at(now) : ServerTime{};
+  for (const auto& entry : std::exchange(in_flight_, {})) {
+    tell(settle_reply(entry.second.order, unknown, ledger_, server_now, now));
+  }
+  clock_.reset();
+  ledger_.denied.clear();
+}
+
+void Watch::forget_server() {
+  for (const auto& [key, episode] : ledger_.episodes) {
+    if (!episode.awaits_verification || episode.is_carried) continue;
+    auto event =
+        make_event(Level::kNotice, "verified",
+                   fmt::format("pid {} can no longer be seen: the server was restarted, or it is another one",
+                               key.session.pid));
+    event.fields.emplace_back("decision", episode.decision);
+    event.fields.emplace_back("rule", policy_->rules[key.rule].name);
+    event.fields.emplace_back("pid", static_cast<std::int64_t>(key.session.pid));
+    event.fields.emplace_back("effect", "unseen");
+    tell(std::move(event));
+  }
+  ledger_.episodes.clear();
+  ledger_.touched.clear();
+}
+
+void Watch::handle(const happening::LookTaken& what, MonotonicTime now) {
+  if (link_ != Link::kUp || !look_sent_) return;
+  observe_clock(*look_sent_, now, what.snapshot.taken_at, true);
+  look_sent_.reset();
+  last_look_ = now;
+  failures_ = 0;
+  failed_looks_ = 0;
+  if (std::exchange(look_is_outdated_, false)) {
+    next_look_ = now;
+    return;
+  }
+  snapshot_ = what.snapshot;
+  docket_ = make_docket(*policy_, *snapshot_);
+  tell(settle_look(*policy_, *snapshot_, docket_, ledger_));
+  if (snapshot_->hidden > 0 && hidden_ == 0) {
+    auto event =
+        make_event(Level::kError, "blind",
+                   fmt::format("{} sessions are hidden from us; no rule can judge them", snapshot_->hidden));
+    event.fields.emplace_back("hidden", static_cast<std::int64_t>(snapshot_->hidden));
+    event.fields.emplace_back("hint", "GRANT pg_read_all_stats TO the role.");
+    tell(std::move(event));
+  }
+  hidden_ = snapshot_->hidden;
+  must_decide_ = true;
+  schedule_next_look(now);
+}
+
+void Watch::handle(const happening::LookFailed& what, MonotonicTime now) {
+  if (link_ != Link::kUp) return;
+  look_sent_.reset();
+  look_is_outdated_ = false;
+  const auto wait = std::min<Duration>(seconds(10), milliseconds(500) * (1 << std::min(failed_looks_, 8)));
+  ++failed_looks_;
+  next_look_ = now + wait;
+  auto event =
+      make_event(Level::kError, "look_failed",
+                 fmt::format("could not look at {}: {}", options_.server, printable(what.error.message)));
+  add_error(event, what.error);
+  tell(std::move(event));
+}
+
+void Watch::handle(const happening::NamesFailed& what, MonotonicTime) {
+  auto event = make_event(Level::kWarning, "names_failed",
+                          fmt::format("could not refresh the names of databases and roles of {}: {}",
+                                      options_.server, printable(what.error.message)));
+  add_error(event, what.error);
+  tell(std::move(event));
+}
+
+void Watch::handle(const happening::Pulsed& what, MonotonicTime now) {
+  if (link_ != Link::kUp || !pulse_sent_) return;
+  observe_clock(*pulse_sent_, now, what.server_time, false);
+  pulse_sent_.reset();
+}
+
+void Watch::handle(const happening::Replied& what, MonotonicTime now) {
+  const auto found = in_flight_.find(what.decision);
+  if (found == in_flight_.end()) return;
+  const auto flight = std::move(found->second);
+  in_flight_.erase(found);
+  if (what.reply.server_time) observe_clock(flight.sent, now, *what.reply.server_time, false);
+  const auto replied_at = what.reply.server_time.value_or(clock_.is_known() ? clock_.at(now) : ServerTime{});
+  tell(settle_reply(flight.order, what.reply, ledger_, replied_at, now));
+  if (flight.order.is_signal() && what.reply.kind == ReplyKind::kSignalled) ++signals_sent_;
+  // an alert and a rehearsal leave nothing behind to look for, unless they found something else than expected
+  const bool changed = flight.order.is_signal() || what.reply.kind != ReplyKind::kSignalled;
+  if (changed && what.reply.kind != ReplyKind::kEarly) schedule_look_after_orders(now);
+  must_decide_ = true;
+}
+
+void Watch::handle(const happening::PolicyReplaced& what, MonotonicTime now) {
+  ledger_ = carry_over(ledger_, *policy_, *what.policy);
+  policy_ = what.policy;
+  snapshot_.reset();
+  next_due_.reset();
+  decide_at_.reset();
+  look_is_outdated_ = look_sent_.has_value();
+  next_look_ = now;
+}
+
+void Watch::handle(const happening::StopAsked&, MonotonicTime) {
+  is_stopping_ = true;
+}
+
+void Watch::observe_clock(MonotonicTime sent, MonotonicTime now, ServerTime server_time, bool is_look) {
+  const bool was_trusted = clock_.is_trusted();
+  const auto sample = clock_.observe(sent, now, server_time, is_look);
+  if (sample == ServerClockEstimate::Sample::kJumped) {
+    auto event = make_event(Level::kError, "clock_jump",
+                            fmt::format("the clock of {} jumped by {}: no signals until two looks agree",
+                                        options_.server, to_rough_text(clock_.last_jump())));
+    event.fields.emplace_back("jump_s", clock_.last_jump());
+    tell(std::move(event));
+    next_look_ = std::min(next_look_, now + kPendingInterval);
+  } else if (is_look && !clock_.is_trusted()) {
+    next_look_ = now + kPendingInterval;
+  } else if (!was_trusted && clock_.is_trusted() && snapshot_) {
+    tell(make_event(Level::kNotice, "clock_trusted",
+                    fmt::format("two looks agree again on the clock of {}", options_.server)));
+  }
+  must_decide_ = true;
+}
+
+void Watch::schedule_look_after_orders(MonotonicTime now) {
+  verify_interval_ = kFirstVerify;
+  next_look_ = std::min(next_look_, now + kFirstVerify);
+}
+
+void Watch::schedule_next_look(MonotonicTime now) {
+  next_look_ = now + look_interval(*policy_);
+  if (docket_.pending_from && clock_.is_known()) {
+    next_look_ = std::min(next_look_, std::max(now + kPendingInterval, clock_.when(*docket_.pending_from)));
+  }
+  if (!clock_.is_trusted()) next_look_ = std::min(next_look_, now + kPendingInterval);
+  const bool unsettled =
+      std::any_of(ledger_.episodes.begin(), ledger_.episodes.end(), [&](const auto& entry) {
+        const auto& episode = entry.second;
+        return episode.look_needed > docket_.look || (episode.awaits_verification && !episode.is_closed);
+      });
+  if (!unsettled) return;
+  verify_interval_ = std::min<Duration>(std::max(verify_interval_ * 2, kFirstVerify), kLastVerify);
+  next_look_ = std::min(next_look_, now + verify_interval_);
+}
+
+void Watch::advance(MonotonicTime now) {
+  if (is_stopping_) {
+    check_deadlines(now);
+    return;
+  }
+  if (link_ == Link::kDown && now >= retry_at_) {
+    link_ = Link::kConnecting;
+    connecting_since_ = now;
+    commands_.emplace_back(command::Connect{});
+    return;
+  }
+  check_deadlines(now);
+  if (link_ != Link::kUp) return;
+  give_orders(now);
+  look_if_due(now);
+  pulse_if_due(now);
+}
+
+std::optional<MonotonicTime> Watch::earliest_deadline() const {
+  std::optional<MonotonicTime> deadline;
+  if (link_ == Link::kConnecting) return connecting_since_ + kConnectDeadline;
+  if (look_sent_) earlier(deadline, *look_sent_ + kReplyDeadline);
+  if (pulse_sent_) earlier(deadline, *pulse_sent_ + kReplyDeadline);
+  for (const auto& entry : in_flight_) earlier(deadline, entry.second.sent + kReplyDeadline);
+  return deadline;
+}
+
+void Watch::check_deadlines(MonotonicTime now) {
+  const auto deadline = earliest_deadline();
+  if (!deadline || now < *deadline) return;
+  commands_.emplace_back(command::Disconnect{});
+  go_down(
+      failure(link_ == Link::kConnecting ? fmt::format("no connection within {}", to_text(kConnectDeadline))
+                                         : fmt::format("no reply within {}", to_text(kReplyDeadline)))
+          .value(),
+      now);
+}
+
+void Watch::look_if_due(MonotonicTime now) {
+  if (look_sent_ || now < next_look_) return;
+  look_sent_ = now;
+  commands_.emplace_back(command::TakeLook{++ledger_.looks_sent, needs_query_text(*policy_)});
+}
+
+std::optional<MonotonicTime> Watch::pulse_at() const {
+  if (link_ != Link::kUp || !clock_.is_known() || pulse_sent_ || look_sent_) return std::nullopt;
+  auto at = clock_.sampled_at() + kLongestSilence;
+  if (next_due_) {
+    at =
+        std::min(at, std::max(clock_.sampled_at() + kFreshSample, clock_.when(*next_due_) - kPulseBeforeDue));
+  }
+  return at;
+}
+
+void Watch::pulse_if_due(MonotonicTime now) {
+  const auto at = pulse_at();
+  if (!at || now < *at) return;
+  pulse_sent_ = now;
+  commands_.emplace_back(command::TakePulse{});
+}
+
+void Watch::give_orders(MonotonicTime now) {
+  if (!snapshot_ || !clock_.is_trusted()) return;
+  const auto server_now = clock_.at(now);
+  const bool due = (next_due_ && server_now >= *next_due_) || (decide_at_ && now >= *decide_at_);
+  if (!must_decide_ && !due) return;
+  must_decide_ = false;
+  auto decision = decide(*policy_, *snapshot_, docket_, ledger_, {server_now, now});
+  next_due_ = decision.next_due;
+  decide_at_ = decision.wake;
+  tell(std::move(decision.events));
+  if (decision.orders.empty()) return;
+  for (const auto& order : decision.orders) in_flight_[order.decision] = {order, now};
+  commands_.emplace_back(command::Send{std::move(decision.orders)});
+}
+
+void Watch::reckon_wake_at() {
+  wake_at_.reset();
+  if (link_ == Link::kDown) {
+    if (!is_stopping_) wake_at_ = retry_at_;
+    return;
+  }
+  wake_at_ = earliest_deadline();
+  if (link_ != Link::kUp || is_stopping_) return;
+  if (!look_sent_) earlier(wake_at_, next_look_);
+  if (const auto at = pulse_at()) earlier(wake_at_, *at);
+  if (snapshot_ && clock_.is_trusted()) {
+    if (next_due_) earlier(wake_at_, clock_.when(*next_due_));
+    if (decide_at_) earlier(wake_at_, *decide_at_);
+  }
+}
+
+WatchStatus Watch::status() const {
+  WatchStatus status;
+  status.is_up = link_ == Link::kUp;
+  status.client_backends = snapshot_ ? docket_.client_backends : 0;
+  if (next_due_ && clock_.is_known()) status.next_due = clock_.when(*next_due_);
+  status.signals_sent = signals_sent_;
+  if (!status.is_up) {
+    status.trouble = "out of reach";
+  } else if (facts_ && !facts_->can_read_all_stats) {
+    status.trouble = "lacks pg_read_all_stats";
+  } else if (facts_ && !facts_->can_signal) {
+    status.trouble = "lacks pg_signal_backend";
+  } else if (clock_.is_known() && !clock_.is_trusted()) {
+    status.trouble = "clock jumped";
+  } else if (ledger_.breaker.is_open()) {
+    status.trouble = "breaker open";
+  }
+  return status;
+}
+
+}  // namespace pgcurfew

@@ -1,0 +1,204 @@
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <optional>
+#include <random>
+#include <string>
+#include <variant>
+#include <vector>
+
+#include "engine/decide.hpp"
+#include "engine/docket.hpp"
+#include "engine/event.hpp"
+#include "engine/ledger.hpp"
+#include "engine/order.hpp"
+#include "engine/server_clock.hpp"
+#include "engine/session.hpp"
+#include "policy/policy.hpp"
+
+namespace pgcurfew {
+
+/// What a server told of itself and of us when the connection was made.
+struct ServerFacts {
+  int version_num = 0;  ///< 150020
+  std::string version;  ///< `15.20`
+  std::int32_t backend_pid = 0;
+  ServerTime postmaster_start{};
+  bool in_recovery = false;
+  std::string role;
+  bool can_read_all_stats = false;
+  bool can_signal = false;
+};
+
+/// What happens to a watch.
+namespace happening {
+struct Tick {};  ///< the time that wake_at() asked for, or any other
+struct Connected {
+  ServerFacts facts;
+};
+/// The connection could not be made, or is gone; nothing that was in flight will be answered.
+struct ConnectionLost {
+  Error error;
+};
+struct LookTaken {
+  Snapshot snapshot;
+};
+struct LookFailed {
+  Error error;
+};
+/// The names of databases and roles could not be read anew; those of before are used.
+struct NamesFailed {
+  Error error;
+};
+struct Pulsed {
+  ServerTime server_time{};
+};
+struct Replied {
+  std::string decision;
+  Reply reply;
+};
+struct PolicyReplaced {
+  std::shared_ptr<const Policy> policy;
+};
+struct StopAsked {};
+}  // namespace happening
+
+using Happening =
+    std::variant<happening::Tick, happening::Connected, happening::ConnectionLost, happening::LookTaken,
+                 happening::LookFailed, happening::NamesFailed, happening::Pulsed, happening::Replied,
+                 happening::PolicyReplaced, happening::StopAsked>;
+
+/// What a watch wants done, in this order.
+namespace command {
+struct Connect {};
+struct Disconnect {};
+struct TakeLook {
+  std::uint64_t number = 0;
+  bool with_query = false;
+};
+/// A question small enough to be asked just before something falls due: only for the server's time.
+struct TakePulse {};
+/// Each order is a statement and a transaction of its own; all leave at once.
+struct Send {
+  std::vector<Order> orders;
+};
+struct Tell {
+  Event event;
+};
+}  // namespace command
+
+using Command = std::variant<command::Connect, command::Disconnect, command::TakeLook, command::TakePulse,
+                             command::Send, command::Tell>;
+
+/// For the status line.
+struct WatchStatus {
+  bool is_up = false;
+  std::size_t client_backends = 0;
+  std::optional<MonotonicTime> next_due;
+  std::uint64_t signals_sent = 0;
+  std::string trouble;  ///< what is wrong, or empty
+};
+
+/// Watches one server: owns when to connect, to look, to signal, how long to wait for a reply and what to
+/// make of a lost one. Does no I/O and reads no clock.
+///
+/// The caller carries out the commands in their order, reports what happens, and calls again at wake_at().
+/// Replies may come in any order; those of an earlier connection must not be reported after Disconnect.
+class Watch {
+ public:
+  struct Options {
+    std::string server;           ///< its name, for the reports
+    std::string decision_prefix;  ///< makes decision ids differ between runs
+    std::uint32_t seed = 1;       ///< of the jitter
+  };
+
+  Watch(std::shared_ptr<const Policy> policy, Options options);
+
+  std::vector<Command> on(const Happening& what, MonotonicTime now);
+
+  /// When to call again at the latest, with Tick.
+  [[nodiscard]] std::optional<MonotonicTime> wake_at() const { return wake_at_; }
+
+  /// After StopAsked: whether nothing is in flight any more.
+  [[nodiscard]] bool is_stopped() const { return is_stopping_ && in_flight_.empty(); }
+
+  [[nodiscard]] WatchStatus status() const;
+  [[nodiscard]] const Ledger& ledger() const { return ledger_; }
+
+  /// For how long a reply is waited for before the connection is given up.
+  static constexpr Duration kReplyDeadline = std::chrono::seconds(5);
+  static constexpr Duration kConnectDeadline = std::chrono::seconds(10);
+  static constexpr Duration kLongestBackOff = std::chrono::seconds(30);
+
+ private:
+  enum class Link { kDown, kConnecting, kUp };
+  struct InFlight {
+    Order order;
+    MonotonicTime sent;
+  };
+
+  void handle(const happening::Tick& what, MonotonicTime now);
+  void handle(const happening::Connected& what, MonotonicTime now);
+  void handle(const happening::ConnectionLost& what, MonotonicTime now);
+  void handle(const happening::LookTaken& what, MonotonicTime now);
+  void handle(const happening::LookFailed& what, MonotonicTime now);
+  void handle(const happening::NamesFailed& what, MonotonicTime now);
+  void handle(const happening::Pulsed& what, MonotonicTime now);
+  void handle(const happening::Replied& what, MonotonicTime now);
+  void handle(const happening::PolicyReplaced& what, MonotonicTime now);
+  void handle(const happening::StopAsked& what, MonotonicTime now);
+
+  void advance(MonotonicTime now);
+  void go_down(const Error& error, MonotonicTime now);
+  void check_deadlines(MonotonicTime now);
+  void look_if_due(MonotonicTime now);
+  void pulse_if_due(MonotonicTime now);
+  void give_orders(MonotonicTime now);
+  void schedule_look_after_orders(MonotonicTime now);
+  void schedule_next_look(MonotonicTime now);
+  void observe_clock(MonotonicTime sent, MonotonicTime now, ServerTime server_time, bool is_look);
+  void forget_server();
+  [[nodiscard]] std::optional<MonotonicTime> pulse_at() const;
+  [[nodiscard]] std::optional<MonotonicTime> earliest_deadline() const;
+  void reckon_wake_at();
+
+  void tell(Event event);
+  void tell(std::vector<Event> events);
+
+  std::shared_ptr<const Policy> policy_;
+  Options options_;
+  std::minstd_rand random_;
+  Ledger ledger_;
+  ServerClockEstimate clock_;
+
+  Link link_ = Link::kDown;
+  std::optional<ServerFacts> facts_;
+  MonotonicTime retry_at_{};  ///< while down
+  MonotonicTime connecting_since_{};
+  int failures_ = 0;  ///< connections in a row that brought no look
+
+  std::optional<Snapshot> snapshot_;  ///< of this connection and this policy
+  Docket docket_;
+  std::optional<MonotonicTime> look_sent_;
+  bool look_is_outdated_ = false;  ///< the look on its way was asked for by another policy
+  std::optional<MonotonicTime> pulse_sent_;
+  MonotonicTime last_look_{};
+  MonotonicTime next_look_{};
+  Duration verify_interval_{};  ///< grows while a signal awaits its effect
+  int failed_looks_ = 0;
+
+  std::map<std::string, InFlight> in_flight_;
+  std::optional<ServerTime> next_due_;
+  std::optional<MonotonicTime> decide_at_;  ///< a wait of the engine's own
+  bool must_decide_ = false;
+  std::uint64_t signals_sent_ = 0;
+  std::size_t hidden_ = 0;
+  bool is_stopping_ = false;
+
+  std::optional<MonotonicTime> wake_at_;
+  std::vector<Command> commands_;
+};
+
+}  // namespace pgcurfew
