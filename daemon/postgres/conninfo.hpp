@@ -1,0 +1,42 @@
+#pragma once
+
+#include <map>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "base/result.hpp"
+
+namespace pgcurfew {
+
+/// libpq's connection string, taken apart.
+class Conninfo {
+ public:
+  /// *Errors*: what libpq says of the string, without quoting it: it may hold a password.
+  static Result<Conninfo> parse(const std::string& text);
+
+  /// A host that must be looked up, with the port that stands beside it.
+  struct Host {
+    std::string name;  ///< a socket directory, an address, or a name
+    std::string port;
+    std::string hostaddr;
+    /// Whether libpq itself would look it up, and block.
+    [[nodiscard]] bool needs_look_up() const;
+  };
+  /// In the order in which libpq tries them. Empty: libpq's default.
+  [[nodiscard]] std::vector<Host> hosts() const;
+
+  /// Keywords and values for PQconnectStartParams, with our own settings enforced and each host replaced by
+  /// what `addresses` has for its name (a host without an entry is left out). *Errors*: no host is left.
+  [[nodiscard]] Result<std::vector<std::pair<std::string, std::string>>> parameters(
+      const std::map<std::string, std::vector<std::string>>& addresses) const;
+
+  /// Where it leads, without secrets: `db1:5432,db2 dbname=postgres user=pgcurfew`.
+  [[nodiscard]] std::string describe() const;
+
+ private:
+  [[nodiscard]] std::string value(const std::string& keyword) const;
+  std::map<std::string, std::string> values_;
+};
+
+}  // namespace pgcurfew

@@ -1,0 +1,105 @@
+#pragma once
+
+#include <deque>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include <libpq-fe.h>
+
+#include "engine/watch.hpp"
+#include "postgres/conninfo.hpp"
+#include "postgres/resolver.hpp"
+#include "postgres/rows.hpp"
+
+namespace pgcurfew {
+
+/// The one standing connection to a server: asynchronous throughout, never waits for anything.
+///
+/// Carries out a Watch's commands and says what happened. All requests go through one pipeline, each with a
+/// Sync of its own, so that each is a transaction of its own and sees the present.
+class Link {
+ public:
+  /// What a caller has to wait for on fd(): both may change with every call.
+  struct Interest {
+    int fd = -1;  ///< -1: nothing to wait for
+    bool write = false;
+    bool may_have_moved = false;  ///< the same number may be another socket than before
+  };
+
+  explicit Link(Conninfo conninfo);
+
+  void connect();
+  void disconnect();
+  void take_look(const command::TakeLook& what);
+  void take_pulse();
+  void send(const std::vector<Order>& orders);
+
+  /// To be called when the descriptor is ready, and (with `ready` false) after each of the calls above, to
+  /// send what they left to send. What happened since the last call, in order.
+  std::vector<Happening> proceed(MonotonicTime now, bool ready);
+
+  [[nodiscard]] Interest interest() const;
+
+  /// How long names are believed, and how long a failed refresh is not tried again.
+  static constexpr Duration kNamesLifetime = std::chrono::minutes(10);
+  static constexpr Duration kNamesPause = std::chrono::seconds(30);
+
+ private:
+  enum class Phase { kClosed, kResolving, kConnecting, kPreparing, kReady };
+  enum class RequestKind { kSetUp, kFacts, kDatabaseNames, kRoleNames, kLook, kPulse, kOrder };
+  struct Request {
+    RequestKind kind;
+    std::string decision;      ///< of an order
+    std::uint64_t number = 0;  ///< of a look
+  };
+  struct ConnDeleter {
+    void operator()(PGconn* conn) const { PQfinish(conn); }
+  };
+  struct ResultDeleter {
+    void operator()(PGresult* result) const { PQclear(result); }
+  };
+  using ResultPtr = std::unique_ptr<PGresult, ResultDeleter>;
+
+  void start_connect(const Resolver::Addresses& addresses);
+  void poll_connect();
+  void set_up();
+  void read_replies(MonotonicTime now);
+  void finish(const Request& request, ResultPtr result, MonotonicTime now);
+  void finish_set_up(const Request& request, const ResultPtr& result);
+  void finish_look(const Request& request, ResultPtr result, MonotonicTime now);
+  void deliver_look(Result<LookRows> rows, std::uint64_t number);
+  void finish_names(const Request& request, const ResultPtr& result, MonotonicTime now);
+  void refresh_names();
+  void finish_order(const Request& request, const PGresult* result);
+
+  void request_sql(const std::string& sql, Request request);
+  void request_prepare(const char* name, const std::string& sql);
+  void request_prepared(const char* name, const GuardParameters& parameters, Request request);
+  void request_look(bool with_query, Request request);
+  void request_bare(const char* name, Request request);
+  void finish_request(bool sent, Request request);
+  void lose(Error error);
+  void lose_with_libpq_message(std::string_view fallback);
+
+  Conninfo conninfo_;
+  Phase phase_ = Phase::kClosed;
+  std::optional<Resolver> resolver_;
+  std::unique_ptr<PGconn, ConnDeleter> conn_;
+  bool wants_write_ = false;
+  std::deque<Request> requests_;
+  ResultPtr current_;  ///< the reply of the first request, until its Sync
+  ServerFacts facts_;
+  NameCache names_;
+  std::optional<MonotonicTime> names_refreshed_;
+  ResultPtr waiting_look_;  ///< a look that waits for names to be refreshed
+  std::uint64_t waiting_look_number_ = 0;
+  bool must_refresh_names_ = false;
+  std::string last_server_error_;  ///< the FATAL that came before the end
+  std::string last_sqlstate_;
+  std::vector<Happening> happened_;
+};
+
+}  // namespace pgcurfew

@@ -1,0 +1,63 @@
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <unordered_map>
+#include <vector>
+
+#include <libpq-fe.h>
+
+#include "base/result.hpp"
+#include "engine/order.hpp"
+#include "engine/session.hpp"
+#include "engine/watch.hpp"
+
+namespace pgcurfew {
+
+/// Names by oid; an oid that is not in it has no name that a rule could fit.
+using Names = std::unordered_map<std::uint32_t, std::string>;
+
+/// What the server's rows are resolved with.
+struct NameCache {
+  Names databases;
+  Names roles;
+};
+
+/// Reading a result's binary columns. Every reader checks the length that it finds.
+/// *Errors*: a column of another shape than the statement promises.
+Result<ServerTime> read_time(const PGresult* result, int row, int column);
+
+/// The look's rows. `unknown_names`: whether a database or role was met that the cache does not have.
+struct LookRows {
+  Snapshot snapshot;
+  bool unknown_names = false;
+};
+Result<LookRows> read_look(const PGresult* result, const NameCache& names, const ServerFacts& facts);
+
+Result<ServerFacts> read_facts(const PGresult* result, int server_version);
+Result<Names> read_names(const PGresult* result);
+
+/// The reply to a guarded statement that went well.
+Result<Reply> read_verdict(const PGresult* result);
+
+/// What the server or libpq says of a failed result.
+Error error_of(const PGresult* result);
+
+/// The parameters of a guarded statement, in binary.
+class GuardParameters {
+ public:
+  explicit GuardParameters(const Guard& guard);
+  [[nodiscard]] int count() const { return static_cast<int>(values_.size()); }
+  [[nodiscard]] const char* const* values() const { return values_.data(); }
+  [[nodiscard]] const int* lengths() const { return lengths_.data(); }
+  [[nodiscard]] const int* formats() const { return formats_.data(); }
+
+ private:
+  std::vector<std::optional<std::string>> bytes_;
+  std::vector<const char*> values_;
+  std::vector<int> lengths_;
+  std::vector<int> formats_;
+};
+
+}  // namespace pgcurfew

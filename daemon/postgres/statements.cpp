@@ -1,0 +1,128 @@
+#include "postgres/statements.hpp"
+
+#include <fmt/format.h>
+
+namespace pgcurfew::statement {
+
+namespace {
+constexpr int kHasLeaderPid = 130000;
+constexpr int kHasQueryId = 140000;
+
+std::string_view query_id(int server_version) {
+  return server_version >= kHasQueryId ? "s.query_id" : "NULL::pg_catalog.int8";
+}
+
+std::string_view call(Action action) {
+  switch (action) {
+    case Action::kCancel:
+      return "pg_catalog.pg_cancel_backend(s.pid)";
+    case Action::kTerminate:
+      return "pg_catalog.pg_terminate_backend(s.pid)";
+    case Action::kNothing:
+      break;
+  }
+  return "true";
+}
+}  // namespace
+
+std::string settings(int server_version) {
+  const auto set = [](std::string_view name, std::string_view value) {
+    return fmt::format("pg_catalog.set_config('{}', '{}', false)", name, value);
+  };
+  std::string sql = "SELECT " + set("search_path", "pg_catalog");
+  sql += ", " + set("statement_timeout", "4s");
+  sql += ", " + set("lock_timeout", "500ms");
+  sql += ", " + set("idle_in_transaction_session_timeout", "0");
+  sql += ", " + set("default_transaction_read_only", "on");
+  sql += ", " + set("max_parallel_workers_per_gather", "0");
+  sql += ", " + set("timezone", "UTC");
+  sql += ", " + set("datestyle", "ISO");
+  sql += ", " + set("client_min_messages", "warning");
+  if (server_version >= 110000) sql += ", " + set("jit", "off");
+  // a plan made once: nothing is planned, and no catalog read, at the moment of a signal
+  if (server_version >= 120000) sql += ", " + set("plan_cache_mode", "force_generic_plan");
+  if (server_version >= 140000) sql += ", " + set("idle_session_timeout", "0");
+  if (server_version >= 170000) sql += ", " + set("transaction_timeout", "0");
+  return sql;
+}
+
+std::string facts() {
+  return "SELECT pg_catalog.pg_backend_pid(), "
+         "(extract(epoch FROM pg_catalog.pg_postmaster_start_time()) * 1000000)::pg_catalog.int8 - "
+         "946684800000000, "
+         "pg_catalog.pg_is_in_recovery(), current_user, "
+         "pg_catalog.pg_has_role(current_user, 'pg_read_all_stats', 'USAGE'), "
+         "pg_catalog.pg_has_role(current_user, 'pg_signal_backend', 'USAGE')";
+}
+
+std::string database_names() {
+  return "SELECT oid, datname FROM pg_catalog.pg_database";
+}
+std::string role_names() {
+  return "SELECT oid, rolname FROM pg_catalog.pg_roles";
+}
+
+std::string look(int server_version) {
+  return fmt::format(
+      "SELECT s.pid, s.backend_start, s.datid, s.usesysid, s.application_name, s.client_addr, s.client_port, "
+      "s.backend_type, {}, s.state, s.xact_start, s.query_start, s.state_change, s.wait_event_type, "
+      "s.wait_event, {}, CASE WHEN $1::pg_catalog.bool THEN s.query END, pg_catalog.clock_timestamp() "
+      "FROM pg_catalog.pg_stat_get_activity(NULL) s",
+      server_version >= kHasLeaderPid ? "s.leader_pid" : "NULL::pg_catalog.int4", query_id(server_version));
+}
+
+std::string pulse() {
+  return "SELECT pg_catalog.clock_timestamp()";
+}
+
+const char* guard_name(Action action) {
+  switch (action) {
+    case Action::kCancel:
+      return "guarded_cancel";
+    case Action::kTerminate:
+      return "guarded_terminate";
+    case Action::kNothing:
+      break;
+  }
+  return "guarded_nothing";
+}
+
+std::string guard(int server_version, Action action) {
+  constexpr std::string_view kTemplate = R"sql(
+SELECT pg_catalog.clock_timestamp(),
+       CASE
+         WHEN (s.backend_start = $2::pg_catalog.timestamptz) IS NOT TRUE THEN 'gone'
+         WHEN s.pid = pg_catalog.pg_backend_pid() THEN 'moved_on'
+         WHEN (s.backend_type = $3::pg_catalog.text
+               AND ($6::pg_catalog.int4 & 1 = 0 OR s.xact_start IS NOT DISTINCT FROM $7::pg_catalog.timestamptz)
+               AND ($6 & 2 = 0 OR s.query_start IS NOT DISTINCT FROM $8::pg_catalog.timestamptz)
+               AND ($6 & 4 = 0 OR s.state_change IS NOT DISTINCT FROM $9::pg_catalog.timestamptz)
+               AND ($6 & 8 = 0 OR s.state IS NOT DISTINCT FROM $10::pg_catalog.text)
+               AND ($6 & 16 = 0 OR s.wait_event_type IS NOT DISTINCT FROM $11::pg_catalog.text)
+               AND ($6 & 32 = 0 OR s.wait_event IS NOT DISTINCT FROM $12::pg_catalog.text)
+               AND ($6 & 64 = 0 OR s.application_name IS NOT DISTINCT FROM $13::pg_catalog.text)
+               AND ($6 & 128 = 0 OR {query_id} IS NOT DISTINCT FROM $14::pg_catalog.int8)
+              ) IS NOT TRUE THEN 'moved_on'
+         WHEN s.wait_event = 'SyncRep' THEN 'sync_rep'
+         WHEN pg_catalog.clock_timestamp() < $4::pg_catalog.timestamptz THEN 'early'
+         WHEN pg_catalog.clock_timestamp() > $5::pg_catalog.timestamptz THEN 'stale'
+         WHEN pg_catalog.pg_stat_clear_snapshot()::pg_catalog.text IS NULL THEN 'moved_on'
+         WHEN (pg_catalog.pg_stat_get_backend_pid(i.id) = s.pid) IS NOT TRUE THEN 'shifted'
+         WHEN (pg_catalog.pg_stat_get_backend_start(i.id) = s.backend_start) IS NOT TRUE THEN 'moved_on'
+         WHEN pg_catalog.pg_stat_get_backend_activity_start(i.id) IS DISTINCT FROM s.query_start THEN 'moved_on'
+         WHEN (pg_catalog.pg_stat_get_backend_xact_start(i.id) IS NULL) <> (s.xact_start IS NULL) THEN 'moved_on'
+         WHEN {call} THEN 'signalled'
+         ELSE 'gone'
+       END,
+       s.state, s.wait_event_type, s.wait_event, s.query
+FROM pg_catalog.pg_stat_get_activity($1::pg_catalog.int4) s
+     LEFT JOIN LATERAL
+     (SELECT b.id
+      FROM (SELECT pg_catalog.pg_stat_get_backend_idset() AS id) b
+      WHERE pg_catalog.pg_stat_get_backend_pid(b.id) = $1
+      LIMIT 1) i ON true)sql";
+  return fmt::format(fmt::runtime(kTemplate), fmt::arg("query_id", query_id(server_version)),
+                     fmt::arg("call", call(action)));
+}
+
+}  // namespace pgcurfew::statement
