@@ -1,0 +1,123 @@
+#include "cli/command_line.hpp"
+
+#include <cstdio>
+#include <cstdlib>
+#include <exception>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include <CLI/CLI.hpp>
+#include <fmt/format.h>
+#include <unistd.h>
+
+#include "base/words.hpp"
+#include "cli/check.hpp"
+#include "cli/configuration.hpp"
+#include "cli/exit_code.hpp"
+#include "cli/explain.hpp"
+#include "cli/service.hpp"
+#include "report/log.hpp"
+#include "system/loop.hpp"
+
+namespace pgcurfew {
+
+namespace {
+
+struct Arguments {
+  std::string configuration = kDefaultConfiguration;
+  bool dry_run = false;
+  std::string log_format;
+  bool debug = false;
+  std::vector<std::string> files;
+  ExplainOptions explain;
+};
+
+LogOptions log_options(const Arguments& arguments, const Policy& policy) {
+  const bool on_terminal = isatty(STDOUT_FILENO) != 0;
+  LogOptions options;
+  const bool text = arguments.log_format.empty() ? on_terminal : arguments.log_format == "text";
+  options.format = text ? LogFormat::kText : LogFormat::kJson;
+  options.colour = on_terminal && std::getenv("NO_COLOR") == nullptr;
+  options.journal_prefix = is_journal(STDOUT_FILENO, std::getenv("JOURNAL_STREAM"));
+  options.show_debug = arguments.debug;
+  options.query_text = policy.query_text;
+  return options;
+}
+
+int run(const Arguments& arguments) {
+  auto loaded = read_configuration(arguments.configuration);
+  for (const auto& diagnostic : loaded.diagnostics) fmt::print(stderr, "{}", render(diagnostic));
+  if (loaded.has_errors()) return kExitConfiguration;
+  if (arguments.dry_run) make_dry(*loaded.policy);
+  auto loop = Loop::create();
+  if (!loop) {
+    fmt::print(stderr, "pgcurfew: {}\n", loop.error().message);
+    return kExitSoftware;
+  }
+  Log log(log_options(arguments, *loaded.policy));
+  Service service(*loop, log, {arguments.configuration, arguments.dry_run}, std::move(*loaded.policy));
+  return service.run();
+}
+
+/// Puts the commands and their options together; `arguments` must outlive the application.
+void describe_commands(CLI::App& app, Arguments& arguments) {
+  app.set_version_flag("--version", std::string("pgcurfew ") + PGCURFEW_VERSION);
+  app.require_subcommand(1);
+  const auto add_configuration = [](CLI::App* command, std::string& path) {
+    command->add_option("--config", path, "the main file; policies.d/*.yaml beside it belong to it")
+        ->default_str(kDefaultConfiguration)
+        ->type_name("FILE");
+  };
+  auto* run_command = app.add_subcommand("run", "watch the servers and enforce the rules");
+  add_configuration(run_command, arguments.configuration);
+  run_command->add_flag("--dry-run", arguments.dry_run, "send no signal, whatever the files say");
+  run_command
+      ->add_option("--log-format", arguments.log_format, "json or text; text on a terminal if not given")
+      ->check(CLI::IsMember({"json", "text"}))
+      ->type_name("FORMAT");
+  run_command->add_flag("--debug", arguments.debug, "log more");
+
+  auto* check_command = app.add_subcommand("check", "validate files and say what they will do");
+  check_command->add_option("FILE", arguments.files, "main files or files of rules")->type_name("");
+
+  auto* explain_command =
+      app.add_subcommand("explain", "look once and say what the rules make of each session");
+  arguments.explain.configuration = kDefaultConfiguration;
+  add_configuration(explain_command, arguments.explain.configuration);
+  explain_command->add_option("--pid", arguments.explain.pid, "everything about this session")
+      ->check(CLI::PositiveNumber)
+      ->type_name("PID");
+  explain_command->add_flag("--json", arguments.explain.json, "for machines");
+}
+
+int dispatch(int argc, const char* const* argv) {
+  Arguments arguments;
+  CLI::App app("pgcurfew: session policy for PostgreSQL", "pgcurfew");
+  describe_commands(app, arguments);
+  try {
+    app.parse(argc, argv);
+  } catch (const CLI::ParseError& error) {
+    // help and version are no errors
+    if (error.get_exit_code() == 0) return app.exit(error);
+    fmt::print(stderr, "pgcurfew: {}\npgcurfew: see pgcurfew --help\n", printable(error.what()));
+    return kExitUsage;
+  }
+  if (app.got_subcommand("run")) return run(arguments);
+  if (app.got_subcommand("explain")) return explain_sessions(arguments.explain);
+  if (arguments.files.empty()) arguments.files.emplace_back(kDefaultConfiguration);
+  return check(arguments.files);
+}
+
+}  // namespace
+
+int run_command_line(int argc, const char* const* argv) {
+  try {
+    return dispatch(argc, argv);
+  } catch (const std::exception& error) {
+    fmt::print(stderr, "pgcurfew: unexpected failure: {}\n", printable(error.what()));
+    return kExitSoftware;
+  }
+}
+
+}  // namespace pgcurfew

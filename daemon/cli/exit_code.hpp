@@ -1,0 +1,15 @@
+#pragma once
+
+namespace pgcurfew {
+
+/// Exit statuses, as in sysexits.h; part of the interface.
+enum ExitCode : int {
+  kExitOk = 0,
+  kExitUsage = 64,          ///< the command line
+  kExitUnavailable = 69,    ///< a server is out of reach (`explain`)
+  kExitSoftware = 70,       ///< a defect of ours, or the system refuses what we cannot do without
+  kExitNoPermission = 77,   ///< a privilege is missing on the server (`explain`)
+  kExitConfiguration = 78,  ///< the files
+};
+
+}  // namespace pgcurfew

@@ -1,0 +1,274 @@
+#include "cli/explain.hpp"
+
+#include <cstdio>
+
+#include <fmt/format.h>
+#include <nlohmann/json.hpp>
+
+#include "base/duration.hpp"
+#include "base/words.hpp"
+#include "cli/configuration.hpp"
+#include "cli/exit_code.hpp"
+#include "cli/one_look.hpp"
+#include "engine/explain.hpp"
+#include "policy/describe.hpp"
+#include "report/redact.hpp"
+
+namespace pgcurfew {
+
+namespace {
+
+using Json = nlohmann::ordered_json;
+
+constexpr int kExitNoSuchPid = 66;
+
+std::string shown_query(const Policy& policy, const std::string& query) {
+  switch (policy.query_text) {
+    case QueryText::kFull:
+      return query;
+    case QueryText::kRedacted:
+      return redact(query);
+    case QueryText::kNone:
+      break;
+  }
+  return "(hidden)";
+}
+
+std::string shown_actual(const Policy& policy, const ConditionFinding& condition) {
+  return condition.is_query ? shown_query(policy, condition.actual) : condition.actual;
+}
+
+std::string when_text(Duration until) {
+  return until <= Duration(0) ? "now" : fmt::format("in {}", to_rough_text(until));
+}
+
+std::string step_text(const Policy& policy, const RuleFinding& finding, ServerTime now) {
+  const auto& rule = policy.rules[finding.rule];
+  const auto& step = rule.escalate[finding.next->number];
+  return fmt::format("{}{} {}", rule.mode == Mode::kDryRun ? "would " : "", name_of(step.kind),
+                     when_text(finding.next->due - now));
+}
+
+std::string verdict_text(const Policy& policy, const RuleFinding& finding, ServerTime now) {
+  switch (finding.verdict) {
+    case Verdict::kNoMatch:
+      return "does not match";
+    case Verdict::kExempt:
+      return fmt::format("exempt by exception {}: {}", *finding.exception + 1,
+                         phrase_of(policy.rules[finding.rule].except[*finding.exception].match));
+    case Verdict::kPending:
+      return "does not match now, but could at any moment";
+    case Verdict::kDue:
+      break;
+  }
+  return finding.next ? step_text(policy, finding, now)
+                      : "matches, but no step of it can affect the session now";
+}
+
+std::string session_line(const Policy& policy, const Snapshot& snapshot, const SessionFinding& finding) {
+  const auto& session = snapshot.sessions[finding.session];
+  const auto shown = [](const std::optional<std::string>& text) { return text ? printable(*text, 30) : "-"; };
+  std::string fate = "no rule matches";
+  if (finding.immunity != Immunity::kNone) {
+    fate = fmt::format("never touched: {}", reason_of(finding.immunity));
+  } else if (finding.nearest) {
+    const auto& rule = finding.rules[*finding.nearest];
+    fate = fmt::format("{}: {}", policy.rules[rule.rule].name, step_text(policy, rule, snapshot.taken_at));
+  } else {
+    for (const auto& rule : finding.rules) {
+      if (rule.verdict != Verdict::kExempt) continue;
+      fate =
+          fmt::format("{}: {}", policy.rules[rule.rule].name, verdict_text(policy, rule, snapshot.taken_at));
+      break;
+    }
+  }
+  return fmt::format("{:>8}  {:<14} {:<14} {:<20} {:<22} {}\n", session.key.pid, shown(session.database),
+                     shown(session.user), shown(session.application_name),
+                     session.state ? name_of(*session.state) : "-", fate);
+}
+
+void print_in_full(const Policy& policy, const Snapshot& snapshot, const SessionFinding& finding) {
+  const auto& session = snapshot.sessions[finding.session];
+  fmt::print("pid {} (session {})\n", session.key.pid,
+             session_id_text(session.key.backend_start, session.key.pid));
+  if (session.query) fmt::print("  query: {}\n", printable(shown_query(policy, *session.query)));
+  if (finding.immunity != Immunity::kNone) fmt::print("  never touched: {}\n", reason_of(finding.immunity));
+  for (const auto& rule : finding.rules) {
+    fmt::print("  rule {}: {}\n", policy.rules[rule.rule].name,
+               verdict_text(policy, rule, snapshot.taken_at));
+    for (const auto& condition : rule.conditions) {
+      std::string margin;
+      if (condition.margin) {
+        margin = *condition.margin >= Duration(0)
+                     ? fmt::format(", past it by {}", to_rough_text(*condition.margin))
+                     : fmt::format(", {} to go", to_rough_text(-*condition.margin));
+      }
+      fmt::print("    {} {}: {} (is {}{})\n", condition.holds ? "yes" : "no ", condition.field,
+                 printable(condition.wanted), printable(shown_actual(policy, condition)), margin);
+    }
+  }
+}
+
+Json rule_json(const Policy& policy, const RuleFinding& finding, ServerTime now) {
+  Json json;
+  json["rule"] = policy.rules[finding.rule].name;
+  json["mode"] = name_of(policy.rules[finding.rule].mode);
+  json["verdict"] = finding.verdict == Verdict::kDue       ? "due"
+                    : finding.verdict == Verdict::kExempt  ? "exempt"
+                    : finding.verdict == Verdict::kPending ? "pending"
+                                                           : "no_match";
+  if (finding.exception) json["exception"] = *finding.exception + 1;
+  if (finding.next) {
+    json["step"] = name_of(policy.rules[finding.rule].escalate[finding.next->number].kind);
+    json["due_in_s"] = static_cast<double>((finding.next->due - now).count()) / 1e6;
+  }
+  json["conditions"] = Json::array();
+  for (const auto& condition : finding.conditions) {
+    Json entry;
+    entry["field"] = condition.field;
+    entry["wanted"] = condition.wanted;
+    entry["actual"] = shown_actual(policy, condition);
+    entry["holds"] = condition.holds;
+    if (condition.margin) entry["margin_s"] = static_cast<double>(condition.margin->count()) / 1e6;
+    json["conditions"].push_back(std::move(entry));
+  }
+  return json;
+}
+
+Json session_json(const Policy& policy, const Snapshot& snapshot, const SessionFinding& finding,
+                  bool in_full) {
+  const auto& session = snapshot.sessions[finding.session];
+  const auto text = [](const std::optional<std::string>& value) {
+    return value ? Json(*value) : Json(nullptr);
+  };
+  Json json;
+  json["pid"] = session.key.pid;
+  json["session_id"] = session_id_text(session.key.backend_start, session.key.pid);
+  json["database"] = text(session.database);
+  json["user"] = text(session.user);
+  json["application_name"] = text(session.application_name);
+  json["backend_type"] = session.backend_type;
+  json["state"] = session.state ? Json(name_of(*session.state)) : Json(nullptr);
+  json["never_touched"] =
+      finding.immunity == Immunity::kNone ? Json(nullptr) : Json(reason_of(finding.immunity));
+  json["nearest"] =
+      finding.nearest ? rule_json(policy, finding.rules[*finding.nearest], snapshot.taken_at) : Json(nullptr);
+  if (in_full) {
+    json["rules"] = Json::array();
+    for (const auto& rule : finding.rules)
+      json["rules"].push_back(rule_json(policy, rule, snapshot.taken_at));
+  }
+  return json;
+}
+
+/// One server's part of the answer.
+class ServerReport {
+ public:
+  ServerReport(const Policy& policy, const Server& server, const OneLook& look, const ExplainOptions& options)
+      : policy_(policy), server_(server), look_(look), options_(options) {}
+
+  int exit_code() const {
+    if (!look_.snapshot) return kExitUnavailable;
+    return look_.facts->can_read_all_stats && look_.facts->can_signal ? kExitOk : kExitNoPermission;
+  }
+
+  void complain() const {
+    const auto name = printable(server_.name);
+    if (!look_.snapshot) {
+      fmt::print(stderr, "pgcurfew: server {}: {}\n", name, printable(look_.error.message));
+      if (!look_.error.hint.empty()) fmt::print(stderr, "pgcurfew: hint: {}\n", look_.error.hint);
+      return;
+    }
+    const auto missing = [&](bool has, std::string_view privilege) {
+      if (has) return;
+      fmt::print(stderr, "pgcurfew: server {}: role {} lacks {}\npgcurfew: hint: GRANT {} TO {};\n", name,
+                 printable(look_.facts->role), privilege, privilege, printable(look_.facts->role));
+    };
+    missing(look_.facts->can_read_all_stats, "pg_read_all_stats");
+    missing(look_.facts->can_signal, "pg_signal_backend");
+  }
+
+  /// Whether the pid that was asked for is there (or none was).
+  bool print() const {
+    if (!look_.snapshot) return false;
+    const auto& sessions = look_.snapshot->sessions;
+    bool found = !options_.pid;
+    if (!options_.pid) {
+      fmt::print("server {} (PostgreSQL {}, {})\n", printable(server_.name), look_.facts->version,
+                 look_.facts->in_recovery ? "standby" : "primary");
+    }
+    for (std::size_t i = 0; i < sessions.size(); ++i) {
+      if (options_.pid && sessions[i].key.pid != *options_.pid) continue;
+      if (!options_.pid && sessions[i].backend_type != "client backend") continue;
+      const auto finding = explain(policy_, *look_.snapshot, i);
+      if (options_.pid) {
+        found = true;
+        print_in_full(policy_, *look_.snapshot, finding);
+      } else {
+        fmt::print("{}", session_line(policy_, *look_.snapshot, finding));
+      }
+    }
+    return found;
+  }
+
+  Json json() const {
+    Json json;
+    json["server"] = server_.name;
+    if (!look_.snapshot) {
+      json["error"] = look_.error.message;
+      return json;
+    }
+    json["version"] = look_.facts->version;
+    json["missing_privileges"] = Json::array();
+    if (!look_.facts->can_read_all_stats) json["missing_privileges"].push_back("pg_read_all_stats");
+    if (!look_.facts->can_signal) json["missing_privileges"].push_back("pg_signal_backend");
+    json["sessions"] = Json::array();
+    const auto& sessions = look_.snapshot->sessions;
+    for (std::size_t i = 0; i < sessions.size(); ++i) {
+      if (options_.pid ? sessions[i].key.pid != *options_.pid : sessions[i].backend_type != "client backend")
+        continue;
+      json["sessions"].push_back(session_json(policy_, *look_.snapshot, explain(policy_, *look_.snapshot, i),
+                                              options_.pid.has_value()));
+    }
+    return json;
+  }
+
+ private:
+  const Policy& policy_;
+  const Server& server_;
+  const OneLook& look_;
+  const ExplainOptions& options_;
+};
+
+}  // namespace
+
+int explain_sessions(const ExplainOptions& options) {
+  const auto loaded = read_configuration(options.configuration);
+  for (const auto& diagnostic : loaded.diagnostics) fmt::print(stderr, "{}", render(diagnostic));
+  if (loaded.has_errors()) return kExitConfiguration;
+  const auto& policy = *loaded.policy;
+  const auto looks = look_once(policy);
+  int code = kExitOk;
+  bool found = false;
+  auto all = Json::array();
+  for (std::size_t i = 0; i < looks.size(); ++i) {
+    const ServerReport report(policy, policy.servers[i], looks[i], options);
+    report.complain();
+    if (options.json) {
+      all.push_back(report.json());
+      found = found || !options.pid || (all.back().contains("sessions") && !all.back()["sessions"].empty());
+    } else {
+      found = report.print() || found;
+    }
+    // out of reach is worse than a missing privilege
+    if (code != kExitUnavailable && report.exit_code() != kExitOk) code = report.exit_code();
+  }
+  if (options.json) fmt::print("{}\n", all.dump(2, ' ', true, Json::error_handler_t::replace));
+  if (options.pid && !found && code == kExitOk) {
+    fmt::print(stderr, "pgcurfew: no server has a session with pid {}\n", *options.pid);
+    return kExitNoSuchPid;
+  }
+  return code;
+}
+
+}  // namespace pgcurfew

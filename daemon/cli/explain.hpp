@@ -1,0 +1,20 @@
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+
+namespace pgcurfew {
+
+struct ExplainOptions {
+  std::string configuration;
+  std::optional<std::int32_t> pid;  ///< everything about this session, instead of a line for each
+  bool json = false;
+};
+
+/// `pgcurfew explain`: one look at every server, nothing is signalled.
+/// *Errors*: 78 for the files, 69 if a server is out of reach, 77 if a privilege is missing there, 66 if no
+/// server has the pid.
+int explain_sessions(const ExplainOptions& options);
+
+}  // namespace pgcurfew

@@ -1,0 +1,93 @@
+#include "cli/one_look.hpp"
+
+#include <algorithm>
+#include <memory>
+
+#include "postgres/link.hpp"
+#include "system/loop.hpp"
+
+namespace pgcurfew {
+
+namespace {
+
+/// One server's connection for as long as a single look takes.
+class Looker {
+ public:
+  Looker(Loop& loop, const Server& server, std::function<void()> on_done)
+      : link_(Conninfo::parse(server.conninfo).value_or(Conninfo{})),
+        readiness_(loop, [this] { pump(true); }),
+        on_done_(std::move(on_done)) {}
+
+  void start() {
+    link_.connect();
+    pump(false);
+  }
+
+  OneLook outcome;
+  bool is_done = false;
+
+ private:
+  void pump(bool ready) {
+    while (!is_done) {
+      const auto happened = link_.proceed(Loop::now(), std::exchange(ready, false));
+      if (happened.empty()) break;
+      for (const auto& what : happened) handle(what);
+    }
+    if (is_done) link_.disconnect();
+    const auto interest = link_.interest();
+    readiness_.watch(interest.fd, interest.write, interest.may_have_moved);
+    if (is_done) on_done_();
+  }
+
+  void handle(const Happening& what) {
+    if (is_done) return;
+    if (const auto* connected = std::get_if<happening::Connected>(&what)) {
+      outcome.facts = connected->facts;
+      link_.take_look({1, true});
+    } else if (const auto* look = std::get_if<happening::LookTaken>(&what)) {
+      outcome.snapshot = look->snapshot;
+      is_done = true;
+    } else if (const auto* lost = std::get_if<happening::ConnectionLost>(&what)) {
+      outcome.error = lost->error;
+      is_done = true;
+    } else if (const auto* failed = std::get_if<happening::LookFailed>(&what)) {
+      outcome.error = failed->error;
+      is_done = true;
+    }
+  }
+
+  Link link_;
+  Readiness readiness_;
+  std::function<void()> on_done_;
+};
+
+}  // namespace
+
+std::vector<OneLook> look_once(const Policy& policy) {
+  std::vector<OneLook> looks(policy.servers.size());
+  auto loop = Loop::create();
+  if (!loop) {
+    for (auto& look : looks) look.error = loop.error();
+    return looks;
+  }
+  std::vector<std::unique_ptr<Looker>> lookers;
+  const auto exit_if_done = [&] {
+    const bool all =
+        std::all_of(lookers.begin(), lookers.end(), [](const auto& looker) { return looker->is_done; });
+    if (all) loop->exit(0);
+  };
+  Timer deadline(*loop, [&] { loop->exit(0); });
+  deadline.arm(Loop::now() + Watch::kConnectDeadline);
+  for (const auto& server : policy.servers) {
+    lookers.push_back(std::make_unique<Looker>(*loop, server, exit_if_done));
+  }
+  for (const auto& looker : lookers) looker->start();
+  loop->run();
+  for (std::size_t i = 0; i < looks.size(); ++i) {
+    looks[i] = std::move(lookers[i]->outcome);
+    if (!lookers[i]->is_done) looks[i].error.message = "no reply within ten seconds";
+  }
+  return looks;
+}
+
+}  // namespace pgcurfew

@@ -1,0 +1,24 @@
+#pragma once
+
+#include <optional>
+#include <vector>
+
+#include "base/result.hpp"
+#include "engine/session.hpp"
+#include "engine/watch.hpp"
+#include "policy/policy.hpp"
+
+namespace pgcurfew {
+
+/// What one look at one server brought.
+struct OneLook {
+  std::optional<ServerFacts> facts;
+  std::optional<Snapshot> snapshot;  ///< with the texts of the queries
+  Error error;                       ///< if there is no snapshot
+};
+
+/// Looks once at every server of the policy, at all of them at the same time.
+/// *Shapes*: in the order of Policy::servers. *Units*: gives up on a server after ten seconds.
+std::vector<OneLook> look_once(const Policy& policy);
+
+}  // namespace pgcurfew

@@ -1,0 +1,95 @@
+#include "cli/server_runtime.hpp"
+
+#include <random>
+
+#include <fmt/format.h>
+
+namespace pgcurfew {
+
+namespace {
+
+template <class... Callables>
+struct Overloaded : Callables... {
+  using Callables::operator()...;
+};
+template <class... Callables>
+Overloaded(Callables...) -> Overloaded<Callables...>;
+
+Watch::Options options_for(const Server& server) {
+  std::random_device random;
+  return {server.name, fmt::format("{:08x}", random()), random()};
+}
+
+/// The configuration was checked before; a conninfo that is wrong all the same cannot connect, and says so.
+Conninfo conninfo_of(const Server& server) {
+  return Conninfo::parse(server.conninfo).value_or(Conninfo{});
+}
+
+}  // namespace
+
+ServerRuntime::ServerRuntime(Loop& loop, Log& log, const Server& server, std::shared_ptr<const Policy> policy,
+                             std::function<void()> on_change)
+    : log_(log),
+      name_(server.name),
+      conninfo_(server.conninfo),
+      link_(conninfo_of(server)),
+      watch_(std::move(policy), options_for(server)),
+      timer_(loop, [this] { happen(happening::Tick{}); }),
+      readiness_(loop, [this] { pump(true); }),
+      on_change_(std::move(on_change)) {}
+
+void ServerRuntime::start() {
+  happen(happening::Tick{});
+}
+void ServerRuntime::stop() {
+  happen(happening::StopAsked{});
+}
+void ServerRuntime::replace_policy(std::shared_ptr<const Policy> policy) {
+  happen(happening::PolicyReplaced{std::move(policy)});
+}
+
+void ServerRuntime::happen(const Happening& what) {
+  carry_out(watch_.on(what, Loop::now()));
+  pump(false);
+}
+
+void ServerRuntime::pump(bool ready) {
+  while (true) {
+    const auto happened = link_.proceed(Loop::now(), std::exchange(ready, false));
+    if (happened.empty()) break;
+    for (const auto& what : happened) {
+      if (carry_out(watch_.on(what, Loop::now()))) break;
+    }
+  }
+  settle_waits();
+}
+
+bool ServerRuntime::carry_out(const std::vector<Command>& commands) {
+  bool dropped = false;
+  for (const auto& command : commands) {
+    std::visit(Overloaded{[&](const command::Connect&) { link_.connect(); },
+                          [&](const command::Disconnect&) {
+                            link_.disconnect();
+                            dropped = true;
+                          },
+                          [&](const command::TakeLook& look) { link_.take_look(look); },
+                          [&](const command::TakePulse&) { link_.take_pulse(); },
+                          [&](const command::Send& send) { link_.send(send.orders); },
+                          [&](const command::Tell& tell) { log_.write(tell.event); }},
+               command);
+  }
+  return dropped;
+}
+
+void ServerRuntime::settle_waits() {
+  const auto interest = link_.interest();
+  readiness_.watch(interest.fd, interest.write, interest.may_have_moved);
+  if (const auto at = watch_.wake_at()) {
+    timer_.arm(*at);
+  } else {
+    timer_.disarm();
+  }
+  on_change_();
+}
+
+}  // namespace pgcurfew

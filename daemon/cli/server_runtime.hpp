@@ -1,0 +1,46 @@
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <string>
+
+#include "engine/watch.hpp"
+#include "postgres/link.hpp"
+#include "report/log.hpp"
+#include "system/loop.hpp"
+
+namespace pgcurfew {
+
+/// One server's watch, wired to its link, a timer and the log.
+class ServerRuntime {
+ public:
+  ServerRuntime(Loop& loop, Log& log, const Server& server, std::shared_ptr<const Policy> policy,
+                std::function<void()> on_change);
+
+  void start();
+  void replace_policy(std::shared_ptr<const Policy> policy);
+  void stop();
+
+  [[nodiscard]] bool is_stopped() const { return watch_.is_stopped(); }
+  [[nodiscard]] WatchStatus status() const { return watch_.status(); }
+  [[nodiscard]] const std::string& name() const { return name_; }
+  [[nodiscard]] const std::string& conninfo() const { return conninfo_; }
+
+ private:
+  void happen(const Happening& what);
+  void pump(bool ready);
+  /// Whether the connection was dropped, so that what else it reported no longer counts.
+  bool carry_out(const std::vector<Command>& commands);
+  void settle_waits();
+
+  Log& log_;
+  std::string name_;
+  std::string conninfo_;
+  Link link_;
+  Watch watch_;
+  Timer timer_;
+  Readiness readiness_;
+  std::function<void()> on_change_;
+};
+
+}  // namespace pgcurfew

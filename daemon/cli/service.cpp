@@ -1,0 +1,244 @@
+#include "cli/service.hpp"
+
+#include <algorithm>
+#include <chrono>
+#include <csignal>
+#include <set>
+
+#include <fmt/chrono.h>
+#include <fmt/format.h>
+
+#include "cli/configuration.hpp"
+#include "cli/exit_code.hpp"
+
+namespace pgcurfew {
+
+namespace {
+
+constexpr Duration kStatusInterval = std::chrono::seconds(1);
+/// How long a stop waits for replies to what is in flight; systemd and people are promised a second.
+constexpr Duration kStopDeadline = std::chrono::milliseconds(800);
+
+std::string_view capitals(Mode mode) {
+  return mode == Mode::kEnforce ? "ENFORCE" : "DRY-RUN";
+}
+
+template <class Items>
+std::string names_of(const Items& items) {
+  std::string text;
+  for (const auto& item : items) text += (text.empty() ? "" : ", ") + item.name;
+  return text.empty() ? "none" : text;
+}
+
+Event started_event(const Policy& policy) {
+  const auto dry = std::count_if(policy.rules.begin(), policy.rules.end(),
+                                 [](const Rule& rule) { return rule.mode == Mode::kDryRun; });
+  Event event;
+  event.level = Level::kNotice;
+  event.kind = "started";
+  event.message = fmt::format(
+      "mode {}: {} servers, {} rules{}", capitals(policy.mode), policy.servers.size(), policy.rules.size(),
+      policy.mode == Mode::kEnforce && dry > 0 ? fmt::format(", {} of them dry", dry) : "");
+  event.fields = {{"version", std::string(PGCURFEW_VERSION)},
+                  {"mode", std::string(name_of(policy.mode))},
+                  {"policy", policy.version},
+                  {"servers", names_of(policy.servers)},
+                  {"rules", names_of(policy.rules)}};
+  return event;
+}
+
+/// What became of the rules, by name.
+struct RuleChanges {
+  std::string added;
+  std::string removed;
+  std::string changed;
+};
+
+RuleChanges compare(const Policy& before, const Policy& after) {
+  RuleChanges changes;
+  const auto note = [](std::string& list, const std::string& name) {
+    list += (list.empty() ? "" : ", ") + name;
+  };
+  const auto find = [](const Policy& policy, const std::string& name) {
+    return std::find_if(policy.rules.begin(), policy.rules.end(),
+                        [&](const Rule& rule) { return rule.name == name; });
+  };
+  for (const auto& rule : after.rules) {
+    const auto old = find(before, rule.name);
+    if (old == before.rules.end()) {
+      note(changes.added, rule.name);
+    } else if (old->fingerprint != rule.fingerprint || old->mode != rule.mode) {
+      note(changes.changed, rule.name);
+    }
+  }
+  for (const auto& rule : before.rules) {
+    if (find(after, rule.name) == after.rules.end()) note(changes.removed, rule.name);
+  }
+  return changes;
+}
+
+}  // namespace
+
+Service::Service(Loop& loop, Log& log, Options options, Policy policy)
+    : loop_(loop),
+      log_(log),
+      options_(std::move(options)),
+      policy_(std::make_shared<const Policy>(std::move(policy))),
+      status_timer_(loop, [this] { tell_status(); }),
+      stop_timer_(loop, [this] { loop_.exit(kExitOk); }) {}
+
+std::unique_ptr<ServerRuntime> Service::make_server(const Server& server) {
+  return std::make_unique<ServerRuntime>(loop_, log_, server, policy_, [this] {
+    if (is_stopping_) {
+      finish_if_stopped();
+    } else {
+      tell_status();
+    }
+  });
+}
+
+int Service::run() {
+  for (const int signal : {SIGTERM, SIGINT}) {
+    if (!loop_.on_signal(signal, [this] { stop(); })) return kExitSoftware;
+  }
+  if (!loop_.on_signal(SIGHUP, [this] { reload(); })) return kExitSoftware;
+  loop_.start_watchdog();
+  log_.write(started_event(*policy_));
+  start_servers();
+  notify_manager("READY=1\nSTATUS=" + status_text());
+  const int code = loop_.run();
+  log_.write({Level::kNotice, "stopped", "stopped", {}});
+  return code < 0 ? kExitSoftware : code;
+}
+
+void Service::start_servers() {
+  for (const auto& server : policy_->servers) servers_.push_back(make_server(server));
+  for (const auto& server : servers_) server->start();
+}
+
+void Service::stop() {
+  if (is_stopping_) return;
+  is_stopping_ = true;
+  notify_manager("STOPPING=1");
+  stop_timer_.arm(Loop::now() + kStopDeadline);
+  for (const auto& server : servers_) server->stop();
+  finish_if_stopped();
+}
+
+void Service::finish_if_stopped() {
+  const bool all =
+      std::all_of(servers_.begin(), servers_.end(), [](const auto& server) { return server->is_stopped(); });
+  if (all) loop_.exit(kExitOk);
+}
+
+void Service::reload() {
+  if (is_stopping_) return;
+  const auto microseconds = Loop::now().time_since_epoch().count();
+  notify_manager(fmt::format("RELOADING=1\nMONOTONIC_USEC={}", microseconds));
+  auto loaded = read_configuration(options_.configuration);
+  reload_failed_ = loaded.has_errors();
+  if (loaded.has_errors()) {
+    refuse_reload(loaded.diagnostics);
+  } else {
+    if (options_.dry_run) make_dry(*loaded.policy);
+    replace_policy(std::move(*loaded.policy));
+  }
+  told_status_ = status_text();
+  notify_manager("READY=1\nSTATUS=" + told_status_);
+}
+
+void Service::refuse_reload(const std::vector<Diagnostic>& diagnostics) {
+  log_.write(
+      {Level::kError,
+       "reload_refused",
+       fmt::format("the new configuration has {} errors; the one before stays in force", diagnostics.size()),
+       {{"policy", policy_->version}}});
+  for (const auto& diagnostic : diagnostics) {
+    Event event{diagnostic.severity == Severity::kError ? Level::kError : Level::kWarning,
+                "configuration_error",
+                diagnostic.message,
+                {{"file", diagnostic.place.file},
+                 {"line", static_cast<std::int64_t>(diagnostic.place.line)},
+                 {"column", static_cast<std::int64_t>(diagnostic.place.column)}}};
+    if (!diagnostic.hint.empty()) event.fields.emplace_back("hint", diagnostic.hint);
+    log_.write(event);
+  }
+}
+
+void Service::replace_policy(Policy policy) {
+  const auto changes = compare(*policy_, policy);
+  log_.write({Level::kNotice,
+              "reload",
+              fmt::format("mode {}: {} servers, {} rules", capitals(policy.mode), policy.servers.size(),
+                          policy.rules.size()),
+              {{"mode", std::string(name_of(policy.mode))},
+               {"policy", policy.version},
+               {"policy_before", policy_->version},
+               {"rules_added", changes.added},
+               {"rules_removed", changes.removed},
+               {"rules_changed", changes.changed},
+               {"servers", names_of(policy.servers)}}});
+  log_.set_query_text(policy.query_text);
+  policy_ = std::make_shared<const Policy>(std::move(policy));
+  std::vector<std::unique_ptr<ServerRuntime>> kept;
+  std::vector<ServerRuntime*> fresh;
+  for (const auto& server : policy_->servers) {
+    const auto same = std::find_if(servers_.begin(), servers_.end(), [&](const auto& running) {
+      return running && running->name() == server.name && running->conninfo() == server.conninfo;
+    });
+    if (same != servers_.end()) {
+      kept.push_back(std::move(*same));
+    } else {
+      kept.push_back(make_server(server));
+      fresh.push_back(kept.back().get());
+    }
+  }
+  servers_ = std::move(kept);
+  for (const auto& server : servers_) {
+    if (std::find(fresh.begin(), fresh.end(), server.get()) != fresh.end()) {
+      server->start();
+    } else {
+      server->replace_policy(policy_);
+    }
+  }
+}
+
+std::string Service::status_text() const {
+  std::size_t up = 0;
+  std::size_t sessions = 0;
+  std::uint64_t signals = 0;
+  std::optional<MonotonicTime> next_due;
+  std::string troubles;
+  for (const auto& server : servers_) {
+    const auto status = server->status();
+    up += status.is_up ? 1 : 0;
+    sessions += status.client_backends;
+    signals += status.signals_sent;
+    if (status.next_due) next_due = std::min(next_due.value_or(*status.next_due), *status.next_due);
+    if (!status.trouble.empty()) troubles += fmt::format("; {}: {}", server->name(), status.trouble);
+  }
+  std::string due = "nothing due";
+  if (next_due) {
+    const auto wait = std::max(Duration(0), *next_due - Loop::now());
+    const auto at = std::chrono::system_clock::now() + wait;
+    due = fmt::format("next due {:%H:%M:%S}Z", fmt::gmtime(std::chrono::system_clock::to_time_t(at)));
+  }
+  return fmt::format("{}: {}/{} servers up, {} sessions, {}, {} signals sent{}{}", capitals(policy_->mode),
+                     up, servers_.size(), sessions, due, signals, troubles,
+                     reload_failed_ ? "; the last reload was refused" : "");
+}
+
+void Service::tell_status() {
+  const auto now = Loop::now();
+  if (now < told_at_ + kStatusInterval) {
+    status_timer_.arm(told_at_ + kStatusInterval);
+    return;
+  }
+  auto text = status_text();
+  if (text == told_status_) return;
+  told_at_ = now;
+  told_status_ = std::move(text);
+  notify_manager("STATUS=" + told_status_);
+}
+
+}  // namespace pgcurfew

@@ -1,0 +1,52 @@
+#pragma once
+
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "cli/server_runtime.hpp"
+#include "policy/load.hpp"
+#include "report/log.hpp"
+#include "system/loop.hpp"
+
+namespace pgcurfew {
+
+/// The daemon: all servers, reload, stop, and what the service manager is told.
+class Service {
+ public:
+  struct Options {
+    std::string configuration;
+    bool dry_run = false;
+  };
+
+  Service(Loop& loop, Log& log, Options options, Policy policy);
+
+  /// Runs until SIGTERM or SIGINT; gives the exit status.
+  int run();
+
+ private:
+  void start_servers();
+  void reload();
+  void refuse_reload(const std::vector<Diagnostic>& diagnostics);
+  void replace_policy(Policy policy);
+  void stop();
+  void finish_if_stopped();
+  void tell_status();
+  [[nodiscard]] std::string status_text() const;
+  [[nodiscard]] std::unique_ptr<ServerRuntime> make_server(const Server& server);
+
+  Loop& loop_;
+  Log& log_;
+  Options options_;
+  std::shared_ptr<const Policy> policy_;
+  std::vector<std::unique_ptr<ServerRuntime>> servers_;
+  Timer status_timer_;
+  Timer stop_timer_;
+  std::string told_status_;
+  MonotonicTime told_at_{};
+  bool is_stopping_ = false;
+  bool reload_failed_ = false;
+};
+
+}  // namespace pgcurfew
