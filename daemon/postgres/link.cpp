@@ -4,6 +4,7 @@
 #include <array>
 
 #include <fmt/format.h>
+#include <libpq-fe.h>
 
 #include "postgres/statements.hpp"
 
@@ -26,6 +27,13 @@ bool is_good(const PGresult* result) {
 constexpr std::array kActions{Action::kNothing, Action::kCancel, Action::kTerminate};
 
 }  // namespace
+
+void Link::ConnDeleter::operator()(PGconn* conn) const {
+  PQfinish(conn);
+}
+void Link::ResultDeleter::operator()(PGresult* result) const {
+  PQclear(result);
+}
 
 Link::Link(Conninfo conninfo) : conninfo_(std::move(conninfo)) {}
 

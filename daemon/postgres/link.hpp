@@ -7,12 +7,13 @@
 #include <string>
 #include <vector>
 
-#include <libpq-fe.h>
-
 #include "engine/watch.hpp"
 #include "postgres/conninfo.hpp"
 #include "postgres/resolver.hpp"
 #include "postgres/rows.hpp"
+
+struct pg_conn;
+using PGconn = pg_conn;
 
 namespace pgcurfew {
 
@@ -56,10 +57,10 @@ class Link {
     std::uint64_t number = 0;  ///< of a look
   };
   struct ConnDeleter {
-    void operator()(PGconn* conn) const { PQfinish(conn); }
+    void operator()(PGconn* conn) const;
   };
   struct ResultDeleter {
-    void operator()(PGresult* result) const { PQclear(result); }
+    void operator()(PGresult* result) const;
   };
   using ResultPtr = std::unique_ptr<PGresult, ResultDeleter>;
 

@@ -6,12 +6,14 @@
 #include <unordered_map>
 #include <vector>
 
-#include <libpq-fe.h>
-
 #include "base/result.hpp"
 #include "engine/order.hpp"
 #include "engine/session.hpp"
 #include "engine/watch.hpp"
+
+// libpq's own names, so that its header need not be included by ours
+struct pg_result;
+using PGresult = pg_result;
 
 namespace pgcurfew {
 
