@@ -46,16 +46,17 @@ install_packages() {
     echo "no dpkg here: install the equivalents of these Debian packages yourself: $*" >&2
     return 0
   }
-  local missing=() status=0
+  local missing=()
   mapfile -t missing < <(missing_packages "$@")
   [ ${#missing[@]} -gt 0 ] || return 0
   echo "installing: ${missing[*]}" >&2
   as_root apt-get update -qq || return
-  _forbid_main_cluster
-  as_root env DEBIAN_FRONTEND=noninteractive apt-get install -qq -y --no-install-recommends "${missing[@]}" \
-    || status=$?
-  _allow_main_cluster
-  return "$status"
+  ( # so that the file below goes away on Ctrl-C too
+    trap _allow_main_cluster EXIT
+    _forbid_main_cluster
+    as_root env DEBIAN_FRONTEND=noninteractive apt-get install -qq -y -o Dpkg::Use-Pty=0 \
+      --no-install-recommends "${missing[@]}"
+  )
 }
 
 # Debian's server package makes a cluster 15/main on port 5432 when it is first installed and starts it at each
