@@ -1,0 +1,293 @@
+#include "engine/decide.hpp"
+
+#include <gmock/gmock.h>
+
+#include "engine/engine_fixture.hpp"
+
+namespace pgcurfew::testing {
+namespace {
+
+using ::testing::ElementsAre;
+
+const char* const kCancelThenTerminate =
+    "rules: [ { name: r, match: { state: active, query_age: 10s }, "
+    "escalate: [ cancel, terminate: { after: 30s } ] } ]";
+
+TEST(Decide, OrdersNothingBeforeTheLimitAndSaysWhenToAskAgain) {
+  Desk desk(kCancelThenTerminate);
+  desk.look({active(1, 0s)}, 5s);
+  const auto decision = desk.decide_at(10s - 1us);
+  EXPECT_TRUE(decision.orders.empty());
+  EXPECT_EQ(decision.next_due, at(10s));
+  EXPECT_EQ(desk.decide_at(10s).orders.size(), 1U);
+}
+
+TEST(Decide, OrdersNothingTwice) {
+  Desk desk(kCancelThenTerminate);
+  desk.look({active(1, 0s)}, 5s);
+  EXPECT_EQ(desk.decide_at(10s).orders.size(), 1U);
+  EXPECT_TRUE(desk.decide_at(10s).orders.empty());
+  EXPECT_TRUE(desk.decide_at(20s).orders.empty()) << "nor while the reply is out";
+}
+
+TEST(Decide, TheGuardCarriesWhatTheDecisionRestedOn) {
+  Desk desk(
+      "protect: [ { application_name: pg_dump } ]\n"
+      "rules: [ { name: r, match: { state: active, query_age: 10s }, except: [ { wait_event: PgSleep } ], "
+      "escalate: [ cancel ] } ]");
+  const auto session = active(7, 0s);
+  desk.look({session}, 5s);
+  const auto order = desk.decide_at(10s).orders.at(0);
+  EXPECT_EQ(order.action, Action::kCancel);
+  EXPECT_EQ(order.guard.session, session.key);
+  EXPECT_EQ(order.guard.backend_type, "client backend");
+  EXPECT_EQ(order.guard.not_before, at(10s));
+  EXPECT_EQ(order.guard.query_start, Unchanged<ServerTime>(session.query_start));
+  EXPECT_EQ(order.guard.state, Unchanged<State>(State::kActive));
+  ASSERT_TRUE(order.guard.wait_event.has_value()) << "the exception reads it";
+  EXPECT_EQ(*order.guard.wait_event, std::nullopt) << "a NULL must still be one";
+  EXPECT_EQ(order.guard.application_name, Unchanged<std::string>("psql")) << "the protection reads it";
+  EXPECT_FALSE(order.guard.xact_start.has_value()) << "nothing reads it";
+}
+
+TEST(Decide, TerminatesOnlyAfterTheFullGraceAndTheSameEpisode) {
+  Desk desk(kCancelThenTerminate);
+  desk.look({active(1, 0s)}, 5s);
+  const auto cancel = desk.decide_at(10s).orders.at(0);
+  desk.reply(cancel, ReplyKind::kSignalled, 10s + 2ms);
+  desk.look({active(1, 0s)}, 12s);
+  const auto before = desk.decide_at(40s + 2ms - 1us);
+  EXPECT_TRUE(before.orders.empty());
+  EXPECT_EQ(before.next_due, at(40s + 2ms));
+  const auto after = desk.decide_at(40s + 2ms);
+  ASSERT_EQ(after.orders.size(), 1U);
+  EXPECT_EQ(after.orders[0].action, Action::kTerminate);
+  EXPECT_NE(after.orders[0].decision, cancel.decision);
+}
+
+TEST(Decide, DoesNotEscalateWhenQueryStartChanged) {
+  Desk desk(kCancelThenTerminate);
+  desk.look({active(1, 0s)}, 5s);
+  desk.reply(desk.decide_at(10s).orders.at(0), ReplyKind::kSignalled, 10s);
+  desk.look({active(1, 11s)}, 12s);  // the next query of the same session
+  EXPECT_TRUE(desk.ledger.episodes.empty());
+  EXPECT_TRUE(desk.decide_at(20s).orders.empty());
+  const auto fresh = desk.decide_at(21s);
+  ASSERT_EQ(fresh.orders.size(), 1U);
+  EXPECT_EQ(fresh.orders[0].action, Action::kCancel) << "a new episode starts at the foot of the ladder";
+}
+
+TEST(Decide, DoesNotActOnAnotherSessionUnderTheSamePid) {
+  Desk desk(kCancelThenTerminate);
+  desk.look({active(1, 0s)}, 5s);
+  desk.reply(desk.decide_at(10s).orders.at(0), ReplyKind::kSignalled, 10s);
+  auto successor = active(1, 0s);
+  successor.key.backend_start = at(-1ms);
+  desk.look({successor}, 12s);
+  const auto order = desk.decide_at(60s).orders.at(0);
+  EXPECT_EQ(order.action, Action::kCancel);
+  EXPECT_EQ(order.guard.session, successor.key);
+}
+
+TEST(Decide, NoSecondSignalWithoutAFreshLook) {
+  Desk desk(
+      "rules: [ { name: a, match: { state: active, query_age: 10s }, escalate: [ cancel ] },"
+      "         { name: b, match: { state: active, transaction_age: 11s }, escalate: [ terminate ] } ]");
+  desk.look({active(1, 0s)}, 5s);
+  desk.reply(desk.decide_at(10s).orders.at(0), ReplyKind::kSignalled, 10s);
+  EXPECT_TRUE(desk.decide_at(11s).orders.empty()) << "the look is older than the signal";
+  desk.look({active(1, 0s)}, 12s);
+  EXPECT_EQ(desk.decide_at(12s).orders.size(), 1U);
+}
+
+TEST(Decide, ALookThatWasAskedForBeforeTheSignalIsNotFresh) {
+  Desk desk(kCancelThenTerminate);
+  desk.look({active(1, 0s)}, 5s);
+  const auto look_on_its_way = ++desk.ledger.looks_sent;
+  const auto order = desk.decide_at(10s).orders.at(0);
+  desk.reply(order, ReplyKind::kUnknown, 10s);
+  desk.snapshot.number = look_on_its_way;
+  desk.docket = make_docket(desk.policy, desk.snapshot);
+  settle_look(desk.policy, desk.snapshot, desk.docket, desk.ledger);
+  EXPECT_TRUE(desk.decide_at(60s).orders.empty());
+}
+
+TEST(Decide, AnUnknownOutcomeIsNotTakenAsSuccess) {
+  Desk desk(kCancelThenTerminate);
+  desk.look({active(1, 0s)}, 5s);
+  desk.reply(desk.decide_at(10s).orders.at(0), ReplyKind::kUnknown, 10s);
+  EXPECT_TRUE(desk.decide_at(60s).orders.empty());
+  desk.look({active(1, 0s)}, 61s);
+  const auto again = desk.decide_at(61s).orders;
+  ASSERT_EQ(again.size(), 1U);
+  EXPECT_EQ(again[0].action, Action::kCancel) << "the same step again, not the next";
+}
+
+TEST(Decide, CancelIsNeverSentWhereItHasNoEffect) {
+  Desk desk(
+      "rules: [ { name: r, match: { session_age: 1h }, escalate: [ cancel, terminate: { after: 30s } ] } ]");
+  auto idle = active(1, -5min);
+  idle.state = State::kIdle;
+  desk.look({idle}, 1s);
+  EXPECT_TRUE(desk.decide_at(29s).orders.empty());
+  const auto orders = desk.decide_at(30s).orders;
+  ASSERT_EQ(orders.size(), 1U);
+  EXPECT_EQ(orders[0].action, Action::kTerminate) << "after the grace that the cancel would have had";
+  EXPECT_EQ(orders[0].guard.state, Unchanged<State>(State::kIdle)) << "the choice rested on it";
+}
+
+TEST(Decide, ASkippedCancelIsMadeUpForIfTheSessionBecomesActive) {
+  Desk desk(
+      "rules: [ { name: r, match: { session_age: 1h }, escalate: [ cancel, terminate: { after: 30s } ] } ]");
+  auto idle = active(1, -5min);
+  idle.state = State::kIdle;
+  desk.look({idle}, 1s);
+  EXPECT_TRUE(desk.decide_at(1s).orders.empty());
+  desk.look({active(1, 20s)}, 40s);
+  EXPECT_EQ(desk.decide_at(40s).orders.at(0).action, Action::kCancel);
+}
+
+TEST(Decide, TheStrongestDueStepIsTakenAndTheOthersAreSuperseded) {
+  Desk desk(
+      "rules: [ { name: mild, match: { state: active, query_age: 5s }, escalate: [ cancel, terminate: { "
+      "after: 1h } ] },"
+      "         { name: hard, match: { state: active, query_age: 10s }, escalate: [ terminate ] } ]");
+  desk.look({active(1, 0s)}, 12s);
+  const auto decision = desk.decide_at(12s);
+  ASSERT_EQ(decision.orders.size(), 1U);
+  EXPECT_EQ(decision.orders[0].rule, "hard");
+  EXPECT_THAT(kinds_of(decision.events), ElementsAre("intent", "superseded"));
+  EXPECT_EQ(text_field(decision.events[1], "rule"), "mild");
+  EXPECT_EQ(text_field(decision.events[1], "decision"), decision.orders[0].decision);
+}
+
+TEST(Decide, TiesGoToTheRuleThatStandsFirst) {
+  Desk desk(
+      "rules: [ { name: first, match: { state: active, query_age: 10s }, escalate: [ cancel ] },"
+      "         { name: second, match: { state: active, query_age: 5s }, escalate: [ cancel ] } ]");
+  desk.look({active(1, 0s)}, 12s);
+  EXPECT_EQ(desk.decide_at(12s).orders.at(0).rule, "first");
+}
+
+TEST(Decide, ADryRuleDoesNotStandInTheWayOfAnEnforcedOne) {
+  Desk desk(
+      "rules: [ { name: dry, mode: dry-run, match: { state: active, query_age: 5s }, escalate: [ terminate ] "
+      "},"
+      "         { name: real, match: { state: active, query_age: 5s }, escalate: [ cancel ] } ]");
+  desk.look({active(1, 0s)}, 12s);
+  const auto orders = desk.decide_at(12s).orders;
+  ASSERT_EQ(orders.size(), 2U);
+  EXPECT_EQ(orders[0].rule, "real");
+  EXPECT_EQ(orders[0].action, Action::kCancel);
+  EXPECT_EQ(orders[1].rule, "dry");
+  EXPECT_EQ(orders[1].action, Action::kNothing);
+}
+
+TEST(Decide, ADryRunOrdersTheSameFirstStepAndNoSignal) {
+  Desk desk(kCancelThenTerminate);
+  Desk dry(kCancelThenTerminate);
+  dry.policy.rules[0].mode = Mode::kDryRun;
+  desk.look({active(1, 0s), active(2, 1s)}, 5s);
+  dry.look({active(1, 0s), active(2, 1s)}, 5s);
+  const auto real = desk.decide_at(11s).orders;
+  const auto rehearsed = dry.decide_at(11s).orders;
+  ASSERT_EQ(real.size(), 2U);
+  ASSERT_EQ(rehearsed.size(), 2U);
+  for (std::size_t i = 0; i < 2; ++i) {
+    EXPECT_EQ(rehearsed[i].action, Action::kNothing);
+    EXPECT_EQ(rehearsed[i].step, real[i].step);
+    EXPECT_EQ(rehearsed[i].guard.session, real[i].guard.session);
+    dry.reply(rehearsed[i], ReplyKind::kSignalled, 11s);
+  }
+  dry.look({active(1, 0s), active(2, 1s)}, 60s);
+  EXPECT_TRUE(dry.decide_at(1h).orders.empty()) << "nothing can be told for certain beyond the first effect";
+}
+
+TEST(Decide, AnAlertIsNoSignalAndTheLadderGoesOn) {
+  Desk desk(
+      "rules: [ { name: r, match: { state: idle in transaction, state_age: 5min }, "
+      "escalate: [ alert, terminate: { after: 1min } ] } ]");
+  desk.look({idle_in_transaction(1, 0s)}, 1min);
+  const auto alert = desk.decide_at(5min).orders.at(0);
+  EXPECT_EQ(alert.step, StepKind::kAlert);
+  EXPECT_FALSE(alert.is_signal());
+  desk.reply(alert, ReplyKind::kSignalled, 5min);
+  EXPECT_TRUE(desk.decide_at(6min - 1us).orders.empty());
+  EXPECT_EQ(desk.decide_at(6min).orders.at(0).action, Action::kTerminate) << "no look is needed in between";
+}
+
+TEST(Decide, EveryIntentNamesRuleSessionClockAgeLimitStepAndDecision) {
+  Desk desk(kCancelThenTerminate);
+  desk.look({active(4711, 0s)}, 5s);
+  const auto decision = desk.decide_at(11s);
+  const auto& intent = decision.events.at(0);
+  EXPECT_EQ(intent.kind, "intent");
+  std::vector<std::string> names;
+  for (const auto& field : intent.fields) names.push_back(field.first);
+  EXPECT_THAT(names, ::testing::IsSupersetOf({"decision", "rule", "pid", "session_id", "backend_start",
+                                              "mode", "step", "clock", "age_s", "limit_s"}));
+  const auto outcome = desk.reply(decision.orders.at(0), ReplyKind::kSignalled, 11s).at(0);
+  EXPECT_EQ(outcome.kind, "outcome");
+  EXPECT_EQ(text_field(outcome, "decision"), text_field(intent, "decision"));
+  EXPECT_EQ(text_field(outcome, "outcome"), "signalled");
+}
+
+TEST(Decide, AboveTheShareNothingIsSignalledAndTheBreakerOpens) {
+  Desk desk("safety: { share: 25%, quiet: 1min }\n" + std::string(kCancelThenTerminate));
+  std::vector<Session> sessions;
+  for (int pid = 1; pid <= 10; ++pid) sessions.push_back(active(pid, 0s));
+  desk.look(sessions, 5s);
+  const auto decision = desk.decide_at(10s);
+  EXPECT_TRUE(decision.orders.empty());
+  EXPECT_THAT(kinds_of(decision.events), ElementsAre("breaker_open"));
+  EXPECT_EQ(decision.wake, MonotonicTime(1h + 10s + 1min));
+  EXPECT_TRUE(desk.decide_at(30s).orders.empty());
+  EXPECT_TRUE(desk.decide_at(30s).events.empty()) << "said once";
+}
+
+TEST(Decide, AboveTheRateTheOldestGoFirstAndTheRestIsHeld) {
+  Desk desk("safety: { signals: 2 per 1min, share: 100%, quiet: 1min }\n" +
+            std::string(kCancelThenTerminate));
+  desk.look({active(1, 3s), active(2, 1s), active(3, 2s)}, 5s);
+  const auto decision = desk.decide_at(20s);
+  ASSERT_EQ(decision.orders.size(), 2U);
+  EXPECT_EQ(decision.orders[0].guard.session.pid, 2);
+  EXPECT_EQ(decision.orders[1].guard.session.pid, 3);
+  EXPECT_EQ(desk.decide_at(79s).orders.size(), 0U);
+  const auto later = desk.decide_at(80s);
+  EXPECT_THAT(kinds_of(later.events), ElementsAre("breaker_closed", "intent"));
+  ASSERT_EQ(later.orders.size(), 1U);
+  EXPECT_EQ(later.orders[0].guard.session.pid, 1);
+}
+
+TEST(Decide, ADeniedSessionIsAskedOnce) {
+  Desk desk(
+      "rules: [ { name: a, match: { state: active, query_age: 10s }, escalate: [ cancel ] },"
+      "         { name: b, match: { state: active, query_age: 20s }, escalate: [ terminate ] } ]");
+  desk.look({active(1, 0s)}, 5s);
+  desk.reply(desk.decide_at(10s).orders.at(0), ReplyKind::kDenied, 10s);
+  desk.look({active(1, 0s)}, 30s);
+  EXPECT_TRUE(desk.decide_at(1h).orders.empty());
+}
+
+TEST(Decide, AnEarlyReplyIsTriedAgainWithoutALook) {
+  Desk desk(kCancelThenTerminate);
+  desk.look({active(1, 0s)}, 5s);
+  desk.reply(desk.decide_at(10s).orders.at(0), ReplyKind::kEarly, 10s - 1us);
+  EXPECT_TRUE(desk.decide_at(10s).orders.empty());
+  EXPECT_EQ(desk.decide_at(10s + 10ms).orders.size(), 1U);
+}
+
+TEST(NeededLooks, ComeNoMoreOftenThanTheSmallestLimitDemands) {
+  EXPECT_EQ(look_interval(policy_of(kCancelThenTerminate)), Duration(9s));
+  EXPECT_EQ(
+      look_interval(policy_of("rules: [ { name: r, match: { query_age: 10min }, escalate: [cancel] } ]")),
+      Duration(9min));
+  EXPECT_EQ(look_interval(policy_of("rules: [ { name: r, match: { query_age: 2s }, escalate: [cancel] } ]")),
+            Duration(1750ms));
+  EXPECT_EQ(look_interval(policy_of("rules: [ { name: r, match: { user: eve }, escalate: [terminate] } ]")),
+            Duration(1s));
+}
+
+}  // namespace
+}  // namespace pgcurfew::testing

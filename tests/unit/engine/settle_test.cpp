@@ -1,0 +1,118 @@
+#include "engine/settle.hpp"
+
+#include <gmock/gmock.h>
+
+#include "engine/engine_fixture.hpp"
+
+namespace pgcurfew::testing {
+namespace {
+
+using ::testing::ElementsAre;
+using ::testing::IsEmpty;
+
+const char* const kRules =
+    "rules: [ { name: r, match: { state: active, query_age: 10s }, "
+    "escalate: [ cancel, terminate: { after: 30s } ] } ]";
+
+/// A desk whose session 1 has just been sent a cancel.
+Desk cancelled() {
+  Desk desk(kRules);
+  desk.look({active(1, 0s)}, 5s);
+  desk.reply(desk.decide_at(10s).orders.at(0), ReplyKind::kSignalled, 10s);
+  return desk;
+}
+
+std::string effect(const std::vector<Event>& events) {
+  return events.size() == 1 && events[0].kind == "verified" ? text_field(events[0], "effect") : "?";
+}
+
+TEST(Settle, ASessionThatIsGoneHasEnded) {
+  EXPECT_EQ(effect(cancelled().look({}, 11s)), "ended");
+}
+
+TEST(Settle, AnIdleSessionsQueryHasEnded) {
+  auto idle = active(1, 0s);
+  idle.state = State::kIdle;
+  EXPECT_EQ(effect(cancelled().look({idle}, 11s)), "query_ended");
+}
+
+TEST(Settle, ANewQuerysPredecessorHasEnded) {
+  EXPECT_EQ(effect(cancelled().look({active(1, 11s)}, 11s)), "query_ended");
+}
+
+TEST(Settle, AMissingSessionIsNotCalledEndedWhileSessionsAreHidden) {
+  auto desk = cancelled();
+  desk.snapshot.hidden = 3;
+  EXPECT_EQ(effect(desk.look({}, 11s)), "unseen");
+}
+
+TEST(Settle, ASentSignalIsNotAnEffect) {
+  auto desk = cancelled();
+  EXPECT_THAT(desk.look({active(1, 0s)}, 10s + 500ms), IsEmpty());
+  EXPECT_EQ(effect(desk.look({active(1, 0s)}, 11s)), "still_there");
+  EXPECT_THAT(desk.look({active(1, 0s)}, 12s), IsEmpty()) << "said once";
+}
+
+TEST(Settle, ASessionThatOutlivesItsLastStepIsReportedOnceWithItsWaitEvent) {
+  auto desk = cancelled();
+  desk.look({active(1, 0s)}, 11s);
+  desk.reply(desk.decide_at(40s).orders.at(0), ReplyKind::kSignalled, 40s);
+  auto stuck = active(1, 0s);
+  stuck.wait_event_type = "IO";
+  stuck.wait_event = "DataFileRead";
+  EXPECT_THAT(kinds_of(desk.look({stuck}, 42s)), ElementsAre("verified"));
+  const auto events = desk.look({stuck}, 46s);
+  ASSERT_THAT(kinds_of(events), ElementsAre("unkillable"));
+  EXPECT_EQ(text_field(events[0], "wait_event"), "DataFileRead");
+  EXPECT_THAT(desk.look({stuck}, 60s), IsEmpty());
+  EXPECT_TRUE(desk.decide_at(1h).orders.empty()) << "and left alone";
+  EXPECT_EQ(effect(desk.look({}, 61min)), "ended") << "its end is still told";
+}
+
+TEST(Settle, ASparedSessionIsJudgedAnewByTheNextLook) {
+  Desk desk(kRules);
+  desk.look({active(1, 0s)}, 5s);
+  desk.reply(desk.decide_at(10s).orders.at(0), ReplyKind::kMovedOn, 10s);
+  EXPECT_TRUE(desk.decide_at(20s).orders.empty()) << "the old look has been refuted";
+  EXPECT_THAT(desk.look({active(1, 10s)}, 20s), IsEmpty());
+  EXPECT_EQ(desk.decide_at(20s).orders.size(), 1U);
+}
+
+TEST(Settle, TheBooksStayBounded) {
+  Desk desk("safety: { signals: 10000 per 1s, share: 100% }\n" + std::string(kRules));
+  for (int round = 0; round < 50; ++round) {
+    const Duration now = round * 20s;
+    std::vector<Session> sessions;
+    for (int i = 0; i < 20; ++i) sessions.push_back(active(round * 100 + i, now - 15s));
+    desk.look(sessions, now);
+    for (const auto& order : desk.decide_at(now).orders) desk.reply(order, ReplyKind::kSignalled, now);
+    EXPECT_LE(desk.ledger.episodes.size(), 20U);
+    EXPECT_LE(desk.ledger.touched.size(), 20U);
+  }
+}
+
+TEST(CarryOver, EpisodesOfUnchangedRulesGoOnWhateverTheirNewPlace) {
+  auto desk = cancelled();
+  const auto after = policy_of(
+      "rules: [ { name: new, match: { user: eve, query_age: 1s }, escalate: [ cancel ] },"
+      "{ name: r, match: { state: active, query_age: 10s }, escalate: [ cancel, terminate: { after: 30s } ] "
+      "} ]");
+  desk.ledger = carry_over(desk.ledger, desk.policy, after);
+  desk.policy = after;
+  desk.look({active(1, 0s)}, 12s);
+  EXPECT_EQ(desk.decide_at(40s).orders.at(0).action, Action::kTerminate);
+}
+
+TEST(CarryOver, EpisodesOfChangedRulesBeginAnew) {
+  auto desk = cancelled();
+  const auto after = policy_of(
+      "rules: [ { name: r, match: { state: active, query_age: 11s }, "
+      "escalate: [ cancel, terminate: { after: 30s } ] } ]");
+  desk.ledger = carry_over(desk.ledger, desk.policy, after);
+  desk.policy = after;
+  desk.look({active(1, 0s)}, 12s);
+  EXPECT_EQ(desk.decide_at(40s).orders.at(0).action, Action::kCancel);
+}
+
+}  // namespace
+}  // namespace pgcurfew::testing

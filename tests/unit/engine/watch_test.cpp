@@ -1,0 +1,291 @@
+#include "engine/watch.hpp"
+
+#include <gmock/gmock.h>
+
+#include "engine/engine_fixture.hpp"
+
+namespace pgcurfew::testing {
+namespace {
+
+using ::testing::Contains;
+using ::testing::IsEmpty;
+
+const char* const kRules =
+    "rules: [ { name: r, match: { state: active, query_age: 10s }, "
+    "escalate: [ cancel, terminate: { after: 30s } ] } ]";
+
+/// A watch in a world whose time only moves when told to. The server's clock runs along, `skew` apart.
+class Harness {
+ public:
+  explicit Harness(const std::string& rules = kRules)
+      : watch(std::make_shared<const Policy>(policy_of(rules)), {"s", "w", 42}) {}
+
+  std::vector<Command> happen(const Happening& what) {
+    auto commands = watch.on(what, MonotonicTime(now));
+    for (const auto& command : commands) {
+      if (const auto* tell = std::get_if<command::Tell>(&command)) told.push_back(tell->event);
+      if (const auto* look = std::get_if<command::TakeLook>(&command)) look_number = look->number;
+      if (const auto* send = std::get_if<command::Send>(&command)) {
+        orders.insert(orders.end(), send->orders.begin(), send->orders.end());
+      }
+    }
+    return commands;
+  }
+  std::vector<Command> tick(Duration time) {
+    now = time;
+    return happen(happening::Tick{});
+  }
+  [[nodiscard]] ServerTime server_now() const { return at(now) + skew; }
+
+  void connect() {
+    happen(happening::Tick{});
+    ServerFacts facts;
+    facts.role = "pgcurfew";
+    facts.can_read_all_stats = facts.can_signal = true;
+    facts.postmaster_start = postmaster_start;
+    happen(happening::Connected{facts});
+  }
+  std::vector<Command> look(std::vector<Session> sessions) {
+    Snapshot snapshot;
+    snapshot.number = look_number;
+    snapshot.taken_at = server_now();
+    snapshot.sessions = std::move(sessions);
+    return happen(happening::LookTaken{snapshot});
+  }
+  std::vector<Command> reply(ReplyKind kind) {
+    Reply answer;
+    answer.kind = kind;
+    if (kind != ReplyKind::kUnknown) answer.server_time = server_now();
+    return happen(happening::Replied{orders.back().decision, answer});
+  }
+  [[nodiscard]] std::vector<std::string> told_kinds() const { return kinds_of(told); }
+
+  Watch watch;
+  Duration now = 0s;
+  Duration skew = 0s;
+  ServerTime postmaster_start = at(-24h);
+  std::uint64_t look_number = 0;
+  std::vector<Event> told;
+  std::vector<Order> orders;
+};
+
+template <class Kind>
+bool wants(const std::vector<Command>& commands) {
+  return std::any_of(commands.begin(), commands.end(),
+                     [](const Command& command) { return std::holds_alternative<Kind>(command); });
+}
+
+TEST(Watch, ConnectsThenLooksAtOnce) {
+  Harness h;
+  EXPECT_TRUE(wants<command::Connect>(h.tick(0s)));
+  EXPECT_FALSE(wants<command::Connect>(h.tick(1s))) << "one at a time";
+  h.happen(happening::Connected{});
+  EXPECT_EQ(h.look_number, 1U);
+}
+
+TEST(Watch, WakesAtTheDueMomentAndSignalsWithoutALook) {
+  Harness h;
+  h.connect();
+  h.now = 1ms;
+  h.look({active(1, -3s)});
+  EXPECT_EQ(h.watch.status().next_due, MonotonicTime(7s));
+  h.tick(6s);
+  h.happen(happening::Pulsed{h.server_now()});
+  EXPECT_EQ(h.watch.wake_at(), MonotonicTime(7s));
+  h.tick(7s - 1us);
+  EXPECT_THAT(h.orders, IsEmpty());
+  const auto commands = h.tick(7s);
+  EXPECT_TRUE(wants<command::Send>(commands));
+  EXPECT_FALSE(wants<command::TakeLook>(commands));
+}
+
+TEST(Watch, TellsTheIntentBeforeItSends) {
+  Harness h;
+  h.connect();
+  h.now = 1ms;
+  h.look({active(1, -30s)});
+  Harness other;
+  other.connect();
+  const auto commands = other.look({active(1, -30s)});
+  std::size_t told = commands.size();
+  std::size_t sent = commands.size();
+  for (std::size_t i = 0; i < commands.size(); ++i) {
+    const auto* tell = std::get_if<command::Tell>(&commands[i]);
+    if (tell != nullptr && tell->event.kind == "intent") told = i;
+    if (std::holds_alternative<command::Send>(commands[i])) sent = i;
+  }
+  ASSERT_LT(sent, commands.size());
+  EXPECT_LT(told, sent);
+}
+
+TEST(Watch, OrdersThatAreDueTogetherLeaveTogether) {
+  Harness h;
+  h.connect();
+  const auto commands = h.look({active(1, -30s), active(2, -40s)});
+  const auto sends = std::count_if(commands.begin(), commands.end(), [](const Command& command) {
+    return std::holds_alternative<command::Send>(command);
+  });
+  EXPECT_EQ(sends, 1);
+  EXPECT_EQ(h.orders.size(), 2U);
+}
+
+TEST(Watch, LooksOnlyAsOftenAsTheLimitDemandsWhileNothingIsDue) {
+  Harness h("rules: [ { name: r, match: { state: active, query_age: 10min }, escalate: [cancel] } ]");
+  h.connect();
+  int looks = 1;
+  int steps = 0;
+  h.look({});
+  while (h.now < Duration(1h)) {
+    ASSERT_LT(++steps, 2000) << "a busy loop";
+    const auto wake = h.watch.wake_at();
+    ASSERT_TRUE(wake.has_value());
+    const auto commands = h.tick(wake->time_since_epoch());
+    if (wants<command::TakePulse>(commands)) h.happen(happening::Pulsed{h.server_now()});
+    if (wants<command::TakeLook>(commands)) {
+      ++looks;
+      h.look({});
+    }
+  }
+  EXPECT_LE(looks, 8) << "an hour has seven intervals of nine minutes";
+  EXPECT_GE(looks, 7);
+}
+
+TEST(Watch, LooksForTheEffectSoonAfterASignal) {
+  Harness h;
+  h.connect();
+  h.look({active(1, -30s)});
+  h.now = 1ms;
+  h.reply(ReplyKind::kSignalled);
+  ASSERT_TRUE(h.watch.wake_at().has_value());
+  EXPECT_LE(*h.watch.wake_at(), MonotonicTime(300ms));
+  EXPECT_TRUE(wants<command::TakeLook>(h.tick(300ms)));
+}
+
+TEST(Watch, AReplyThatStaysOutEndsTheConnectionAndIsUnknown) {
+  Harness h;
+  h.connect();
+  h.look({active(1, -30s)});
+  ASSERT_EQ(h.orders.size(), 1U);
+  EXPECT_EQ(h.watch.wake_at(), MonotonicTime(Watch::kReplyDeadline));
+  EXPECT_TRUE(wants<command::Disconnect>(h.tick(Watch::kReplyDeadline)));
+  EXPECT_THAT(h.told_kinds(), Contains("server_down"));
+  EXPECT_EQ(text_field(h.told.back(), "outcome"), "unknown");
+}
+
+TEST(Watch, ALookThatStaysOutEndsTheConnection) {
+  Harness h;
+  h.connect();
+  EXPECT_TRUE(wants<command::Disconnect>(h.tick(Watch::kReplyDeadline)));
+}
+
+TEST(Watch, AConnectionThatIsNotMadeInTimeIsGivenUp) {
+  Harness h;
+  h.tick(0s);
+  EXPECT_FALSE(wants<command::Disconnect>(h.tick(Watch::kConnectDeadline - 1us)));
+  EXPECT_TRUE(wants<command::Disconnect>(h.tick(Watch::kConnectDeadline)));
+}
+
+TEST(Watch, ComesBackWithGrowingBoundedJitteredPauses) {
+  Harness h;
+  Duration longest = 0s;
+  for (int i = 0; i < 30; ++i) {
+    h.tick(h.watch.wake_at() ? h.watch.wake_at()->time_since_epoch() : h.now);
+    const auto before = h.now;
+    h.happen(happening::ConnectionLost{{"refused", {}, {}, {}}});
+    const auto wait = h.watch.wake_at()->time_since_epoch() - before;
+    EXPECT_GE(wait, Duration(250ms));
+    EXPECT_LE(wait, Watch::kLongestBackOff);
+    longest = std::max(longest, Duration(wait));
+  }
+  EXPECT_GE(longest, Watch::kLongestBackOff / 2);
+}
+
+TEST(Watch, NothingIsOrderedFromALookOfAnEarlierConnection) {
+  Harness h;
+  h.connect();
+  h.now = 1ms;
+  h.look({active(1, -3s)});
+  h.now = 2s;
+  h.happen(happening::ConnectionLost{{"gone", {}, {}, {}}});
+  h.now = 20s;
+  h.connect();
+  EXPECT_THAT(h.orders, IsEmpty());
+  h.look({active(1, 15s)});
+  EXPECT_THAT(h.orders, IsEmpty());
+}
+
+TEST(Watch, NothingIsOrderedFromALookOfAnEarlierPolicy) {
+  Harness h;
+  h.connect();
+  h.now = 1ms;
+  h.look({active(1, -3s)});
+  h.now = 8s;
+  h.happen(happening::PolicyReplaced{std::make_shared<const Policy>(
+      policy_of("rules: [ { name: r, match: { user: eve, query_age: 10s }, escalate: [ cancel ] } ]"))});
+  EXPECT_THAT(h.orders, IsEmpty());
+  h.look({active(1, -3s)});
+  EXPECT_THAT(h.orders, IsEmpty());
+}
+
+TEST(Watch, ALookThatAnEarlierPolicyAskedForIsTakenAgain) {
+  Harness h;
+  h.connect();
+  h.happen(happening::PolicyReplaced{std::make_shared<const Policy>(
+      policy_of("rules: [ { name: r, match: { query: evil, query_age: 1s }, escalate: [ terminate ] } ]"))});
+  const auto commands = h.look({active(1, -30s)});
+  EXPECT_THAT(h.orders, IsEmpty());
+  ASSERT_TRUE(wants<command::TakeLook>(commands));
+}
+
+TEST(Watch, AClockThatJumpedStopsAllSignalsUntilTwoLooksAgree) {
+  Harness h("rules: [ { name: r, match: { state: active, query_age: 1h }, escalate: [ cancel ] } ]");
+  h.connect();
+  h.look({active(1, -1min)});
+  h.tick(30s);
+  h.skew = 2h;
+  h.happen(happening::Pulsed{h.server_now()});
+  EXPECT_THAT(h.told_kinds(), Contains("clock_jump"));
+  h.tick(31s);
+  h.look({active(1, -1min)});
+  EXPECT_THAT(h.orders, IsEmpty());
+  h.tick(32s);
+  h.look({active(1, -1min)});
+  EXPECT_THAT(h.told_kinds(), Contains("clock_trusted"));
+}
+
+TEST(Watch, ARestartedServerStartsWithEmptyBooks) {
+  Harness h;
+  h.connect();
+  h.look({active(1, -30s)});
+  h.reply(ReplyKind::kSignalled);
+  h.happen(happening::ConnectionLost{{"gone", {}, {}, {}}});
+  h.now = 1min;
+  h.postmaster_start = at(50s);
+  h.connect();
+  EXPECT_TRUE(h.watch.ledger().episodes.empty());
+  EXPECT_EQ(text_field(h.told.at(h.told.size() - 2), "effect"), "unseen") << "and claims no success";
+}
+
+TEST(Watch, MissingPrivilegesAreSaidAtOnceAndInTheStatus) {
+  Harness h;
+  h.happen(happening::Tick{});
+  h.happen(happening::Connected{});
+  EXPECT_THAT(h.told_kinds(), Contains("privilege_missing").Times(2));
+  EXPECT_EQ(h.watch.status().trouble, "lacks pg_read_all_stats");
+}
+
+TEST(Watch, StopsOnlyWhenWhatIsInFlightIsSettledAndOrdersNothingMore) {
+  Harness h;
+  h.connect();
+  h.look({active(1, -30s), active(2, 0s)});
+  ASSERT_EQ(h.orders.size(), 1U);
+  h.happen(happening::StopAsked{});
+  EXPECT_FALSE(h.watch.is_stopped());
+  h.tick(15s - 12s);
+  h.reply(ReplyKind::kSignalled);
+  EXPECT_TRUE(h.watch.is_stopped());
+  EXPECT_EQ(h.orders.size(), 1U);
+}
+
+}  // namespace
+}  // namespace pgcurfew::testing
