@@ -22,20 +22,26 @@ constexpr std::array<FieldEntry, 14> kFields{{
     {Field::kQueryId, "query_id", "query_id", ValueKind::kNumbers,
      "identifier of the query (PostgreSQL 14 and later, compute_query_id)"},
     {Field::kQueryAge, "query_age", "query_start", ValueKind::kAge, "time since query_start, at least"},
-    {Field::kTransactionAge, "transaction_age", "xact_start", ValueKind::kAge, "time since xact_start, at least"},
+    {Field::kTransactionAge, "transaction_age", "xact_start", ValueKind::kAge,
+     "time since xact_start, at least"},
     {Field::kStateAge, "state_age", "state_change", ValueKind::kAge, "time since state_change, at least"},
-    {Field::kSessionAge, "session_age", "backend_start", ValueKind::kAge, "time since backend_start, at least"},
+    {Field::kSessionAge, "session_age", "backend_start", ValueKind::kAge,
+     "time since backend_start, at least"},
 }};
 
 constexpr std::array<std::string_view, 7> kStates{
-    "active", "idle", "idle in transaction", "idle in transaction (aborted)", "fastpath function call",
+    "active",   "idle",    "idle in transaction", "idle in transaction (aborted)", "fastpath function call",
     "disabled", "starting"};
 
 }  // namespace
 
-std::span<const FieldEntry> all_fields() { return kFields; }
+std::span<const FieldEntry> all_fields() {
+  return kFields;
+}
 
-const FieldEntry& entry_of(Field field) { return kFields[static_cast<std::size_t>(field)]; }
+const FieldEntry& entry_of(Field field) {
+  return kFields[static_cast<std::size_t>(field)];
+}
 
 std::optional<Field> field_of(std::string_view name) {
   for (const auto& entry : kFields) {
@@ -73,10 +79,16 @@ std::optional<Clock> clock_of(Field field) {
   }
 }
 
-std::string_view name_of(Clock clock) { return entry_of(field_of(clock)).name; }
-std::string_view column_of(Clock clock) { return entry_of(field_of(clock)).column; }
+std::string_view name_of(Clock clock) {
+  return entry_of(field_of(clock)).name;
+}
+std::string_view column_of(Clock clock) {
+  return entry_of(field_of(clock)).column;
+}
 
-std::span<const std::string_view> all_state_names() { return kStates; }
+std::span<const std::string_view> all_state_names() {
+  return kStates;
+}
 
 std::string_view name_of(State state) {
   const auto index = static_cast<std::size_t>(state);

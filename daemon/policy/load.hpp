@@ -26,8 +26,8 @@ struct Diagnostic {
 };
 
 struct LoadResult {
-  std::optional<Policy> policy;          ///< only if no diagnostic is an error
-  std::vector<Diagnostic> diagnostics;   ///< of all files, in the order of the files and of their lines
+  std::optional<Policy> policy;         ///< only if no diagnostic is an error
+  std::vector<Diagnostic> diagnostics;  ///< of all files, in the order of the files and of their lines
   [[nodiscard]] bool has_errors() const { return !policy.has_value(); }
 };
 

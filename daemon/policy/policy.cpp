@@ -2,7 +2,9 @@
 
 namespace pgcurfew {
 
-std::string_view name_of(Mode mode) { return mode == Mode::kEnforce ? "enforce" : "dry-run"; }
+std::string_view name_of(Mode mode) {
+  return mode == Mode::kEnforce ? "enforce" : "dry-run";
+}
 
 std::string_view name_of(StepKind kind) {
   switch (kind) {

@@ -26,7 +26,9 @@ enum class Mode { kDryRun, kEnforce };
 std::string_view name_of(Mode mode);  ///< `dry-run`, `enforce`
 
 /// The milder of two modes.
-inline Mode milder(Mode a, Mode b) { return a == Mode::kEnforce && b == Mode::kEnforce ? a : Mode::kDryRun; }
+inline Mode milder(Mode a, Mode b) {
+  return a == Mode::kEnforce && b == Mode::kEnforce ? a : Mode::kDryRun;
+}
 
 /// database, user, application_name, wait_event_type, wait_event, query: any pattern of the list fits.
 struct TextTest {
@@ -95,7 +97,8 @@ struct Rule {
   std::vector<Exception> except;
   std::vector<Step> escalate;  ///< never empty
   Mode mode = Mode::kDryRun;   ///< the rule's own, never stricter than the file's
-  std::string fingerprint;     ///< changes with the rule's meaning; equal means that its episodes go on at a reload
+  std::string
+      fingerprint;  ///< changes with the rule's meaning; equal means that its episodes go on at a reload
   Place place;
 };
 
@@ -109,10 +112,10 @@ struct Server {
 
 /// Bounds per server: past either of the first two, the breaker opens.
 struct Safety {
-  int signals = 20;                                       ///< at most so many ...
-  Duration per = std::chrono::minutes(1);                 ///< ... within this time
-  double share = 0.25;                                    ///< of all client sessions at once
-  Duration quiet = std::chrono::minutes(1);               ///< how long the breaker stays open
+  int signals = 20;                          ///< at most so many ...
+  Duration per = std::chrono::minutes(1);    ///< ... within this time
+  double share = 0.25;                       ///< of all client sessions at once
+  Duration quiet = std::chrono::minutes(1);  ///< how long the breaker stays open
 };
 
 enum class QueryText { kRedacted, kFull, kNone };

@@ -1,0 +1,93 @@
+#include "policy/condition.hpp"
+
+#include <algorithm>
+#include <utility>
+
+#include <fmt/format.h>
+
+#include "base/words.hpp"
+
+namespace pgcurfew {
+
+namespace {
+
+constexpr std::string_view kClientBackend = "client backend";
+
+struct Values {
+  std::vector<std::string> operator()(const TextTest& test) const {
+    std::vector<std::string> values;
+    for (const auto& pattern : test.any_of) values.push_back(pattern.written());
+    return values;
+  }
+  std::vector<std::string> operator()(const AddressTest& test) const {
+    std::vector<std::string> values;
+    for (const auto& pattern : test.any_of) values.push_back(pattern.written());
+    return values;
+  }
+  std::vector<std::string> operator()(const BackendTypeTest& test) const { return test.any_of; }
+  std::vector<std::string> operator()(const StateTest& test) const {
+    std::vector<std::string> values;
+    for (const auto state : test.any_of) values.emplace_back(name_of(state));
+    return values;
+  }
+  std::vector<std::string> operator()(const QueryIdTest& test) const {
+    std::vector<std::string> values;
+    for (const auto id : test.any_of) values.push_back(std::to_string(id));
+    return values;
+  }
+};
+
+/// The dearer, the later: a look at thousands of sessions shall end at a comparison of numbers where it can.
+struct Cost {
+  int operator()(const BackendTypeTest&) const { return 0; }
+  int operator()(const StateTest&) const { return 1; }
+  int operator()(const QueryIdTest&) const { return 2; }
+  int operator()(const TextTest& test) const {
+    int cost = 3;
+    for (const auto& pattern : test.any_of) {
+      cost = std::max(cost, pattern.is_regular_expression() ? 6 : pattern.is_exact() ? 3 : 4);
+    }
+    return cost;
+  }
+  int operator()(const AddressTest&) const { return 5; }
+};
+
+int cost_of(const Condition& condition) {
+  return condition.field == Field::kQuery ? 7 : std::visit(Cost{}, condition.test);
+}
+
+}  // namespace
+
+std::vector<std::string> values_of(const Condition& condition) {
+  return std::visit(Values{}, condition.test);
+}
+
+std::string written_text_of(const Condition& condition) {
+  return printable(fmt::format("{}", fmt::join(values_of(condition), ", ")));
+}
+
+void sort_by_cost(Match& match) {
+  std::stable_sort(match.conditions.begin(), match.conditions.end(),
+                   [](const Condition& a, const Condition& b) { return cost_of(a) < cost_of(b); });
+  std::stable_sort(match.ages.begin(), match.ages.end(),
+                   [](const AgeLimit& a, const AgeLimit& b) { return a.clock < b.clock; });
+}
+
+const StateTest* states_of(const Match& match) {
+  for (const auto& condition : match.conditions) {
+    if (const auto* test = std::get_if<StateTest>(&condition.test)) return test;
+  }
+  return nullptr;
+}
+
+Condition client_backend_condition(Place place) {
+  return {Field::kBackendType, BackendTypeTest{{std::string(kClientBackend)}}, std::string(kClientBackend),
+          std::move(place)};
+}
+
+bool is_client_backend(const Condition& condition) {
+  const auto* test = std::get_if<BackendTypeTest>(&condition.test);
+  return test != nullptr && test->any_of.size() == 1 && test->any_of.front() == kClientBackend;
+}
+
+}  // namespace pgcurfew

@@ -1,0 +1,19 @@
+#pragma once
+
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "policy/policy.hpp"
+
+namespace pgcurfew {
+
+/// 16 hex digits (FNV-1a, 64 bits) over all that decides whom a rule hits and how: its name, match, except,
+/// escalate and mode, and what is protected. Neither description nor place counts.
+std::string fingerprint_of(const Rule& rule, const std::vector<Match>& protect);
+
+/// 12 hex digits (of FNV-1a, 64 bits) over texts in their order.
+std::string version_of(std::span<const std::string_view> texts);
+
+}  // namespace pgcurfew

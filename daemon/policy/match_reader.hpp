@@ -1,0 +1,25 @@
+#pragma once
+
+#include <map>
+#include <optional>
+
+#include "policy/policy.hpp"
+#include "policy/yaml_tree.hpp"
+
+namespace pgcurfew {
+
+/// Whose conditions they are.
+enum class MatchOwner { kRule, kException, kProtect };
+
+/// A match as far as it could be read.
+struct ReadMatch {
+  Match match;
+  std::map<Field, Mark> named;  ///< the key of each field that it names, readable or not
+};
+
+/// Reads the right of `match`, or an entry of `except` or `protect`. A rule's gets `backend_type: client
+/// backend` unless it names another.
+/// *Errors*: in `complaints`; nothing comes back if it is no mapping at all.
+std::optional<ReadMatch> read_match(const YamlNode& node, MatchOwner owner, Complaints& complaints);
+
+}  // namespace pgcurfew

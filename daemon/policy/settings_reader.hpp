@@ -1,0 +1,16 @@
+#pragma once
+
+#include <vector>
+
+#include "policy/policy.hpp"
+#include "policy/yaml_tree.hpp"
+
+namespace pgcurfew {
+
+// The parts of the main file that are no rules. What is wrong goes to `complaints`; the default stands then.
+
+std::vector<Server> read_servers(const YamlNode& node, Complaints& complaints);
+Safety read_safety(const YamlNode& node, Complaints& complaints);
+QueryText read_report(const YamlNode& node, Complaints& complaints);
+
+}  // namespace pgcurfew

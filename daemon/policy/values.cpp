@@ -1,0 +1,209 @@
+#include "policy/values.hpp"
+
+#include <algorithm>
+
+#include <fmt/format.h>
+
+#include "base/duration.hpp"
+#include "base/words.hpp"
+#include "policy/yaml_text.hpp"
+
+namespace pgcurfew {
+
+namespace {
+
+bool is_identifier_letter(char c) {
+  return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_' || c == '-' ||
+         c == '.';
+}
+
+bool is_control(char c) {
+  const auto byte = static_cast<unsigned char>(c);
+  return byte < 0x20 || byte == 0x7F;
+}
+
+std::string_view name_of(YamlNode::Kind kind) {
+  switch (kind) {
+    case YamlNode::Kind::kList:
+      return "a list";
+    case YamlNode::Kind::kMap:
+      return "a mapping";
+    case YamlNode::Kind::kText:
+      return "a single value";
+    default:
+      return "nothing";
+  }
+}
+
+bool expect_kind(const YamlNode& node, YamlNode::Kind kind, std::string_view name, std::string_view example,
+                 Complaints& complaints) {
+  if (node.kind == YamlNode::Kind::kRefused) return false;
+  if (node.kind == YamlNode::Kind::kNothing) {
+    complaints.error(node.mark, fmt::format("\"{}\" has no value", name), std::string(example));
+    return false;
+  }
+  if (node.kind != kind) {
+    complaints.error(node.mark,
+                     fmt::format("\"{}\" has to be {}, not {}", name, name_of(kind), name_of(node.kind)),
+                     std::string(example));
+    return false;
+  }
+  if (node.values.empty()) {
+    complaints.error(node.mark, fmt::format("\"{}\" is empty", name), std::string(example));
+    return false;
+  }
+  return true;
+}
+
+template <class Word>
+std::string joined(std::span<const Word> words) {
+  std::string text;
+  for (std::size_t i = 0; i < words.size(); ++i) {
+    if (i > 0) text += i + 1 < words.size() ? ", " : " or ";
+    text += words[i];
+  }
+  return text;
+}
+
+}  // namespace
+
+std::string or_list(std::span<const std::string> words) {
+  return joined(words);
+}
+
+std::string or_list(std::span<const std::string_view> words) {
+  return joined(words);
+}
+
+std::string did_you_mean(std::string_view written, std::span<const std::string_view> known,
+                         std::span<const Synonym> synonyms) {
+  for (const auto& synonym : synonyms) {
+    if (synonym.written == written) return fmt::format("Did you mean \"{}\"?", synonym.meant);
+  }
+  const auto nearest = nearest_word(written, known);
+  return nearest ? fmt::format("Did you mean \"{}\"?", *nearest) : std::string();
+}
+
+bool expect_map(const YamlNode& node, std::string_view name, std::string_view example,
+                Complaints& complaints) {
+  return expect_kind(node, YamlNode::Kind::kMap, name, example, complaints);
+}
+
+bool expect_list(const YamlNode& node, std::string_view name, std::string_view example,
+                 Complaints& complaints) {
+  return expect_kind(node, YamlNode::Kind::kList, name, example, complaints);
+}
+
+void check_keys(const YamlNode& map, std::string_view owner, std::span<const std::string_view> known,
+                std::span<const Synonym> synonyms, Complaints& complaints) {
+  for (const auto& key : map.keys) {
+    if (std::find(known.begin(), known.end(), key.text) != known.end()) continue;
+    auto hint = did_you_mean(key.text, known, synonyms);
+    if (hint.empty()) hint = fmt::format("Known here: {}.", fmt::join(known, ", "));
+    complaints.error(key.mark, fmt::format("unknown key \"{}\" in {}", printable(key.text, 80), owner),
+                     std::move(hint));
+  }
+}
+
+Mark mark_of_key(const YamlNode& map, std::string_view key) {
+  for (const auto& candidate : map.keys) {
+    if (candidate.text == key) return candidate.mark;
+  }
+  return map.mark;
+}
+
+std::optional<std::string> read_plain(const YamlNode& node, std::string_view name, Complaints& complaints) {
+  switch (node.kind) {
+    case YamlNode::Kind::kRefused:
+      return std::nullopt;
+    case YamlNode::Kind::kNothing:
+      complaints.error(node.mark, fmt::format("\"{}\" has no value", name),
+                       "A text that reads ~ or null is written in quotes.");
+      return std::nullopt;
+    case YamlNode::Kind::kList:
+    case YamlNode::Kind::kMap:
+      complaints.error(node.mark,
+                       fmt::format("\"{}\" has to be a single value here, not {}", name, name_of(node.kind)));
+      return std::nullopt;
+    case YamlNode::Kind::kText:
+      break;
+  }
+  if (node.text.empty()) {
+    complaints.error(node.mark, fmt::format("\"{}\" is empty", name));
+    return std::nullopt;
+  }
+  return node.text;
+}
+
+std::optional<std::string> read_text(const YamlNode& node, std::string_view name, Complaints& complaints,
+                                     Lines lines) {
+  auto text = read_plain(node, name, complaints);
+  if (!text) return std::nullopt;
+  if (node.is_plain) {
+    if (const auto guess = guessed_type(*text)) {
+      complaints.error(node.mark,
+                       fmt::format("\"{}\" is {} without quotes: {}", name, *guess, printable(*text, 80)),
+                       fmt::format("Write \"{}\" if it is a text.", printable(*text, 80)));
+      return std::nullopt;
+    }
+  }
+  if (lines == Lines::kMany) return text;
+  if (node.is_folded) {
+    complaints.error(node.mark, fmt::format("\"{}\" goes on over the end of the line", name),
+                     "Look for a missing colon or quote in the next line.");
+    return std::nullopt;
+  }
+  if (std::any_of(text->begin(), text->end(), is_control)) {
+    complaints.error(node.mark, fmt::format("\"{}\" holds a line break or another control character", name),
+                     "A text after | ends with a line break; after |- or >- it does not.");
+    return std::nullopt;
+  }
+  return text;
+}
+
+std::optional<Duration> read_duration(const YamlNode& node, std::string_view name, Complaints& complaints) {
+  const auto text = read_plain(node, name, complaints);
+  if (!text) return std::nullopt;
+  const auto duration = parse_duration(*text);
+  if (!duration) {
+    complaints.error(node.mark, duration.error());
+    return std::nullopt;
+  }
+  return *duration;
+}
+
+std::optional<std::size_t> read_choice(const YamlNode& node, std::string_view name,
+                                       std::span<const std::string_view> choices,
+                                       std::span<const Synonym> synonyms, Complaints& complaints) {
+  const auto text = read_plain(node, name, complaints);
+  if (!text) return std::nullopt;
+  const auto found = std::find(choices.begin(), choices.end(), *text);
+  if (found != choices.end()) return static_cast<std::size_t>(found - choices.begin());
+  auto hint = did_you_mean(*text, choices, synonyms);
+  if (hint.empty()) hint = fmt::format("It is {}.", or_list(choices));
+  complaints.error(node.mark, fmt::format("unknown {} \"{}\"", name, printable(*text, 80)), std::move(hint));
+  return std::nullopt;
+}
+
+std::vector<const YamlNode*> one_or_many(const YamlNode& node, std::string_view name,
+                                         Complaints& complaints) {
+  if (node.kind != YamlNode::Kind::kList) return {&node};
+  std::vector<const YamlNode*> values;
+  if (!expect_list(node, name, "Leave the key out if it shall not matter.", complaints)) return values;
+  for (const auto& value : node.values) values.push_back(&value);
+  return values;
+}
+
+std::optional<std::string> read_identifier(const YamlNode& node, std::string_view name,
+                                           Complaints& complaints) {
+  auto text = read_text(node, name, complaints);
+  if (!text) return std::nullopt;
+  if (text->size() > 63 || !std::all_of(text->begin(), text->end(), is_identifier_letter)) {
+    complaints.error(node.mark, fmt::format("invalid {} \"{}\"", name, printable(*text, 80)),
+                     "It takes letters, digits, _, - and ., at most 63 of them.");
+    return std::nullopt;
+  }
+  return text;
+}
+
+}  // namespace pgcurfew

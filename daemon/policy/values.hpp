@@ -1,0 +1,67 @@
+#pragma once
+
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/time.hpp"
+#include "policy/yaml_tree.hpp"
+
+namespace pgcurfew {
+
+// Readers of the simple values. `name` is the key as it shall stand in messages; what is wrong goes to
+// `complaints`, and nothing comes back then.
+
+/// A word that people write instead of one that the language has.
+struct Synonym {
+  std::string_view written;
+  std::string_view meant;
+};
+
+/// `Did you mean "x"?` by the synonyms first, by nearness then; empty if nothing comes close.
+std::string did_you_mean(std::string_view written, std::span<const std::string_view> known,
+                         std::span<const Synonym> synonyms);
+
+/// Whether a node is a map with something in it. `example` is a whole sentence.
+bool expect_map(const YamlNode& node, std::string_view name, std::string_view example,
+                Complaints& complaints);
+bool expect_list(const YamlNode& node, std::string_view name, std::string_view example,
+                 Complaints& complaints);
+
+/// Reports each key of a map that is not known, with the word that was meant.
+void check_keys(const YamlNode& map, std::string_view owner, std::span<const std::string_view> known,
+                std::span<const Synonym> synonyms, Complaints& complaints);
+
+/// The place of a key, for what is wrong with its value as a whole.
+Mark mark_of_key(const YamlNode& map, std::string_view key);
+
+enum class Lines { kOne, kMany };
+
+/// A text that is not empty, and in quotes if YAML would take it for something else.
+std::optional<std::string> read_text(const YamlNode& node, std::string_view name, Complaints& complaints,
+                                     Lines lines = Lines::kOne);
+
+/// A simple value as it is written, numbers included.
+std::optional<std::string> read_plain(const YamlNode& node, std::string_view name, Complaints& complaints);
+
+std::optional<Duration> read_duration(const YamlNode& node, std::string_view name, Complaints& complaints);
+
+/// One of a few words, as its index.
+std::optional<std::size_t> read_choice(const YamlNode& node, std::string_view name,
+                                       std::span<const std::string_view> choices,
+                                       std::span<const Synonym> synonyms, Complaints& complaints);
+
+/// The values of a list, or the one value that stands in its place; none if it cannot be either.
+std::vector<const YamlNode*> one_or_many(const YamlNode& node, std::string_view name, Complaints& complaints);
+
+/// A name that metrics, logs and commands can carry: letters, digits, `_`, `-` and `.`, at most 63 of them.
+std::optional<std::string> read_identifier(const YamlNode& node, std::string_view name,
+                                           Complaints& complaints);
+
+/// Words as people say them: `a`, `a or b`, `a, b or c`.
+std::string or_list(std::span<const std::string> words);
+std::string or_list(std::span<const std::string_view> words);
+
+}  // namespace pgcurfew
