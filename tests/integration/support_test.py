@@ -61,8 +61,8 @@ def test_a_throwaway_server_comes_back_from_a_crash_with_its_data():
 
 FAKE = """#!/bin/sh
 echo 'no json'
-echo '{"ts": "x", "level": "info", "event": "started", "message": "m", "fields": {"mode": "DRY-RUN"}}'
-trap 'echo "{\\"event\\": \\"stopped\\", \\"fields\\": {}}"; exit 3' TERM
+echo '{"ts": "x", "level": "info", "event": "started", "message": "m", "mode": "DRY-RUN"}'
+trap 'echo "{\\"event\\": \\"stopped\\"}"; exit 3' TERM
 while :; do sleep 0.01; done
 """
 

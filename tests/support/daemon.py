@@ -11,8 +11,8 @@ import time
 class Daemon:
     """Starts `pgcurfew run --config CONFIG --log-format json` and reads its log.
 
-    An event is a line of the log: a dict with ts, level, event, message, fields. It can be asked for its fields
-    directly through `Event.__getitem__`: event["pid"].
+    An event is a line of the log: a dict with ts, level, event, message and whatever else that kind of event tells:
+    event["pid"].
     """
 
     def __init__(self, executable, config, *arguments, environment=None, log_format="json"):
@@ -128,19 +128,11 @@ class Daemon:
 
 
 class Event(dict):
-    """A line of the log. `event["x"]` finds x at the top or among the fields."""
+    """A line of the log."""
 
     @property
     def kind(self):
-        return dict.get(self, "event")
-
-    def get(self, key, default=None):
-        if key in self:
-            return dict.__getitem__(self, key)
-        return (dict.get(self, "fields") or {}).get(key, default)
-
-    def __missing__(self, key):
-        return self["fields"][key]
+        return self.get("event")
 
     def fits(self, kind, fields):
         return self.kind == kind and all(self.get(key) == value for key, value in fields.items())

@@ -1,0 +1,42 @@
+"""The rule files under policies/, and how to try one without waiting for its minutes."""
+
+import re
+
+from support.throwaway import REPOSITORY
+
+DIRECTORY = REPOSITORY / "policies"
+
+_MICROSECONDS = {"us": 1, "ms": 1_000, "s": 1_000_000, "min": 60_000_000, "h": 3_600_000_000, "d": 86_400_000_000}
+_DURATION = re.compile(r"((?:query|transaction|state|session)_age: *|after: *)([0-9][0-9a-z. ]*[a-z])")
+
+
+def names():
+    return sorted(path.stem for path in DIRECTORY.glob("*.yaml"))
+
+
+def text_of(name):
+    return (DIRECTORY / f"{name}.yaml").read_text(encoding="utf-8")
+
+
+def _microseconds(text):
+    parts = re.findall(r"([0-9.]+) *([a-z]+)", text)
+    return sum(round(float(number) * _MICROSECONDS[unit]) for number, unit in parts)
+
+
+def sped_up(text, smallest_ms=400):
+    """The same text with every age and wait divided by one number, so that the smallest age becomes smallest_ms."""
+    ages = [_microseconds(written) for key, written in _durations(text) if key.strip() != "after:"]
+    if not ages:
+        return text
+    divisor = min(ages) / (smallest_ms * 1000)
+
+    def replaced(match):
+        return f"{match[1]}{round(_microseconds(match[2]) / divisor)}us"
+
+    return "".join(line if line.lstrip().startswith("#") else _DURATION.sub(replaced, line)
+                   for line in text.splitlines(keepends=True))
+
+
+def _durations(text):
+    return [match.groups() for line in text.splitlines() if not line.lstrip().startswith("#")
+            for match in _DURATION.finditer(line)]
