@@ -44,6 +44,9 @@ void ServerRuntime::start() {
 void ServerRuntime::stop() {
   happen(happening::StopAsked{});
 }
+void ServerRuntime::give_up() {
+  happen(happening::GivenUp{});
+}
 void ServerRuntime::replace_policy(std::shared_ptr<const Policy> policy) {
   happen(happening::PolicyReplaced{std::move(policy)});
 }

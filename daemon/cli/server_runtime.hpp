@@ -19,7 +19,8 @@ class ServerRuntime {
 
   void start();
   void replace_policy(std::shared_ptr<const Policy> policy);
-  void stop();
+  void stop();     ///< orders nothing more; is_stopped() once all is answered
+  void give_up();  ///< what is still in flight is reported as unknown
 
   [[nodiscard]] bool is_stopped() const { return watch_.is_stopped(); }
   [[nodiscard]] WatchStatus status() const { return watch_.status(); }

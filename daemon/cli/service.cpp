@@ -8,6 +8,7 @@
 #include <fmt/chrono.h>
 #include <fmt/format.h>
 
+#include "base/words.hpp"
 #include "cli/configuration.hpp"
 #include "cli/exit_code.hpp"
 
@@ -85,7 +86,10 @@ Service::Service(Loop& loop, Log& log, Options options, Policy policy)
       options_(std::move(options)),
       policy_(std::make_shared<const Policy>(std::move(policy))),
       status_timer_(loop, [this] { tell_status(); }),
-      stop_timer_(loop, [this] { loop_.exit(kExitOk); }) {}
+      stop_timer_(loop, [this] {
+        for (const auto& server : servers_) server->give_up();
+        loop_.exit(kExitOk);
+      }) {}
 
 std::unique_ptr<ServerRuntime> Service::make_server(const Server& server) {
   return std::make_unique<ServerRuntime>(loop_, log_, server, policy_, [this] {
@@ -192,6 +196,14 @@ void Service::replace_policy(Policy policy) {
       kept.push_back(make_server(server));
       fresh.push_back(kept.back().get());
     }
+  }
+  for (const auto& gone : servers_) {
+    if (!gone) continue;
+    log_.write({Level::kNotice,
+                "server_removed",
+                fmt::format("no longer watching {}", printable(gone->name())),
+                {{"server", gone->name()}}});
+    gone->give_up();
   }
   servers_ = std::move(kept);
   for (const auto& server : servers_) {

@@ -116,14 +116,18 @@ void Watch::go_down(const Error& error, MonotonicTime now) {
   add_error(down, error);
   down.fields.emplace_back("retry_s", wait);
   tell(std::move(down));
+  settle_as_unknown("the connection was lost before the reply", now);
+  clock_.reset();
+  ledger_.denied.clear();
+}
+
+void Watch::settle_as_unknown(std::string_view why, MonotonicTime now) {
   Reply unknown;
-  unknown.error = failure("the connection was lost before the reply").value();
+  unknown.error.message = why;
   const auto server_now = clock_.is_known() ? clock_.at(now) : ServerTime{};
   for (const auto& entry : std::exchange(in_flight_, {})) {
     tell(settle_reply(entry.second.order, unknown, ledger_, server_now, now));
   }
-  clock_.reset();
-  ledger_.denied.clear();
 }
 
 void Watch::forget_server() {

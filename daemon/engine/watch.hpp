@@ -63,12 +63,14 @@ struct PolicyReplaced {
   std::shared_ptr<const Policy> policy;
 };
 struct StopAsked {};
+/// The watch ends here and now: no reply will be waited for.
+struct GivenUp {};
 }  // namespace happening
 
 using Happening =
     std::variant<happening::Tick, happening::Connected, happening::ConnectionLost, happening::LookTaken,
                  happening::LookFailed, happening::NamesFailed, happening::Pulsed, happening::Replied,
-                 happening::PolicyReplaced, happening::StopAsked>;
+                 happening::PolicyReplaced, happening::StopAsked, happening::GivenUp>;
 
 /// What a watch wants done, in this order.
 namespace command {
@@ -149,9 +151,11 @@ class Watch {
   void handle(const happening::Replied& what, MonotonicTime now);
   void handle(const happening::PolicyReplaced& what, MonotonicTime now);
   void handle(const happening::StopAsked& what, MonotonicTime now);
+  void handle(const happening::GivenUp& what, MonotonicTime now);
 
   void advance(MonotonicTime now);
   void go_down(const Error& error, MonotonicTime now);
+  void settle_as_unknown(std::string_view why, MonotonicTime now);
   void check_deadlines(MonotonicTime now);
   void look_if_due(MonotonicTime now);
   void pulse_if_due(MonotonicTime now);
