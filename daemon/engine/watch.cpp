@@ -231,6 +231,11 @@ void Watch::handle(const happening::StopAsked&, MonotonicTime) {
   is_stopping_ = true;
 }
 
+void Watch::handle(const happening::GivenUp&, MonotonicTime now) {
+  is_stopping_ = true;
+  settle_as_unknown("stopped before the reply", now);
+}
+
 void Watch::observe_clock(MonotonicTime sent, MonotonicTime now, ServerTime server_time, bool is_look) {
   const bool was_trusted = clock_.is_trusted();
   const auto sample = clock_.observe(sent, now, server_time, is_look);
