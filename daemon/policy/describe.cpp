@@ -90,7 +90,9 @@ std::string qualifiers_of(const Match& match) {
   for (const auto& qualifier : kQualifiers) {
     const auto* condition = find(match, qualifier.field);
     if (condition == nullptr || is_client_backend(*condition)) continue;
-    text += qualifier.words;
+    const bool goes_on =
+        qualifier.field == Field::kWaitEvent && find(match, Field::kWaitEventType) != nullptr;
+    text += goes_on ? std::string_view(" and wait_event ") : qualifier.words;
     text += values_text(*condition);
   }
   return text;

@@ -105,13 +105,6 @@ void check_keys(const YamlNode& map, std::string_view owner, std::span<const std
   }
 }
 
-Mark mark_of_key(const YamlNode& map, std::string_view key) {
-  for (const auto& candidate : map.keys) {
-    if (candidate.text == key) return candidate.mark;
-  }
-  return map.mark;
-}
-
 std::optional<std::string> read_plain(const YamlNode& node, std::string_view name, Complaints& complaints) {
   switch (node.kind) {
     case YamlNode::Kind::kRefused:

@@ -34,9 +34,6 @@ bool expect_list(const YamlNode& node, std::string_view name, std::string_view e
 void check_keys(const YamlNode& map, std::string_view owner, std::span<const std::string_view> known,
                 std::span<const Synonym> synonyms, Complaints& complaints);
 
-/// The place of a key, for what is wrong with its value as a whole.
-Mark mark_of_key(const YamlNode& map, std::string_view key);
-
 enum class Lines { kOne, kMany };
 
 /// A text that is not empty, and in quotes if YAML would take it for something else.

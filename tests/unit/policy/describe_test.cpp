@@ -63,7 +63,7 @@ TEST(Describe, EachField) {
                      "query_id: [ 1, 2, -3 ] }",
                      "[ alert ]"),
             "r: alerts about a session of backend_type autovacuum worker waiting for wait_event_type Lock "
-            "waiting for wait_event tuple with a text that fits /x/ with query_id 1, 2 or -3.");
+            "and wait_event tuple with a text that fits /x/ with query_id 1, 2 or -3.");
 }
 
 TEST(Describe, ExceptionsOnSeveralClocks) {
