@@ -20,6 +20,7 @@ constexpr Duration kFirstBackOff = milliseconds(500);
 constexpr Duration kFirstVerify = milliseconds(250);
 constexpr Duration kLastVerify = seconds(5);
 constexpr Duration kPendingInterval = seconds(1);
+constexpr Duration kNamesPause = seconds(30);
 /// A sample this fresh needs no other before something falls due.
 constexpr Duration kFreshSample = seconds(5);
 constexpr Duration kPulseBeforeDue = seconds(1);
@@ -188,7 +189,8 @@ void Watch::handle(const happening::LookFailed& what, MonotonicTime now) {
   tell(std::move(event));
 }
 
-void Watch::handle(const happening::NamesFailed& what, MonotonicTime) {
+void Watch::handle(const happening::NamesFailed& what, MonotonicTime now) {
+  names_failed_at_ = now;
   auto event = make_event(Level::kWarning, "names_failed",
                           fmt::format("could not refresh the names of databases and roles of {}: {}",
                                       options_.server, printable(what.error.message)));
@@ -266,6 +268,9 @@ void Watch::schedule_next_look(MonotonicTime now) {
     next_look_ = std::min(next_look_, std::max(now + kPendingInterval, clock_.when(*docket_.pending_from)));
   }
   if (!clock_.is_trusted()) next_look_ = std::min(next_look_, now + kPendingInterval);
+  // sessions without a name were seen by no rule that asks for one
+  if (names_failed_at_ && now - *names_failed_at_ < kNamesPause)
+    next_look_ = std::min(next_look_, now + kNamesPause);
   const bool unsettled =
       std::any_of(ledger_.episodes.begin(), ledger_.episodes.end(), [&](const auto& entry) {
         const auto& episode = entry.second;

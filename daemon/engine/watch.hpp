@@ -192,6 +192,7 @@ class Watch {
   MonotonicTime next_look_{};
   Duration verify_interval_{};  ///< grows while a signal awaits its effect
   int failed_looks_ = 0;
+  std::optional<MonotonicTime> names_failed_at_;
 
   std::map<std::string, InFlight> in_flight_;
   std::optional<ServerTime> next_due_;

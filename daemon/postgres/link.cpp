@@ -298,21 +298,25 @@ void Link::finish_set_up(const Request& request, const ResultPtr& result) {
 }
 
 void Link::finish_names(const Request& request, const ResultPtr& result, MonotonicTime now) {
-  names_refreshed_ = now;
   if (is_good(result.get())) {
     auto names = read_names(result.get());
     if (!names) return lose(names.error());
     (request.kind == RequestKind::kDatabaseNames ? names_.databases : names_.roles) = std::move(*names);
+    names_.nameless.clear();
+    names_refreshed_ = now;
   } else if (phase_ == Phase::kPreparing) {
     return lose(error_of(result.get()));
   } else {
     // a lock on the catalog: the names of before will do
+    names_failed_ = now;
     happened_.emplace_back(happening::NamesFailed{error_of(result.get())});
   }
-  if (request.kind == RequestKind::kRoleNames && waiting_look_) {
-    const auto look = std::move(waiting_look_);
-    deliver_look(read_look(look.get(), names_, facts_), waiting_look_number_);
-  }
+  if (request.kind != RequestKind::kRoleNames || !waiting_look_) return;
+  const auto look = std::move(waiting_look_);
+  auto rows = read_look(look.get(), names_, facts_);
+  const bool both_came = names_refreshed_ == now && (!names_failed_ || now - *names_failed_ >= kNamesPause);
+  if (rows && both_came) names_.nameless.merge(rows->unknown);
+  deliver_look(std::move(rows), waiting_look_number_);
 }
 
 void Link::refresh_names() {
@@ -325,9 +329,10 @@ void Link::finish_look(const Request& request, ResultPtr result, MonotonicTime n
     happened_.emplace_back(happening::LookFailed{error_of(result.get())});
     return;
   }
-  const auto since = names_refreshed_ ? now - *names_refreshed_ : kNamesLifetime;
   auto rows = read_look(result.get(), names_, facts_);
-  const bool refresh = since >= kNamesLifetime || (rows && rows->unknown_names && since >= kNamesPause);
+  const bool outdated = !names_refreshed_ || now - *names_refreshed_ >= kNamesLifetime;
+  const bool may_try = !names_failed_ || now - *names_failed_ >= kNamesPause;
+  const bool refresh = may_try && (outdated || (rows && !rows->unknown.empty()));
   if (!refresh) return deliver_look(std::move(rows), request.number);
   must_refresh_names_ = true;
   waiting_look_ = std::move(result);

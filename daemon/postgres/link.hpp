@@ -44,7 +44,8 @@ class Link {
 
   [[nodiscard]] Interest interest() const;
 
-  /// How long names are believed, and how long a failed refresh is not tried again.
+  /// How long names are believed (a look that meets an unknown one asks at once), and how long a refresh that
+  /// failed is not tried again.
   static constexpr Duration kNamesLifetime = std::chrono::minutes(10);
   static constexpr Duration kNamesPause = std::chrono::seconds(30);
 
@@ -95,6 +96,7 @@ class Link {
   ServerFacts facts_;
   NameCache names_;
   std::optional<MonotonicTime> names_refreshed_;
+  std::optional<MonotonicTime> names_failed_;
   ResultPtr waiting_look_;  ///< a look that waits for names to be refreshed
   std::uint64_t waiting_look_number_ = 0;
   bool must_refresh_names_ = false;

@@ -88,11 +88,12 @@ tl::unexpected<Error> misshapen(std::string_view what) {
                  "Is this PostgreSQL, and not something that only speaks its protocol?");
 }
 
-std::optional<std::string> name_of_oid(const Names& names, std::optional<std::uint32_t> oid, bool& unknown) {
+std::optional<std::string> name_of_oid(const Names& names, const NameCache& cache,
+                                       std::optional<std::uint32_t> oid, LookRows& look) {
   if (!oid || *oid == 0) return std::nullopt;
   const auto found = names.find(*oid);
   if (found != names.end()) return found->second;
-  unknown = true;
+  if (!cache.nameless.contains(*oid)) look.unknown.insert(*oid);
   return std::nullopt;
 }
 
@@ -118,8 +119,8 @@ Result<LookRows> read_look(const PGresult* result, const NameCache& names, const
     Session session;
     const auto pid = reader.integer<std::int32_t>();
     const auto backend_start = reader.time();
-    session.database = name_of_oid(names.databases, reader.integer<std::uint32_t>(), look.unknown_names);
-    session.user = name_of_oid(names.roles, reader.integer<std::uint32_t>(), look.unknown_names);
+    session.database = name_of_oid(names.databases, names, reader.integer<std::uint32_t>(), look);
+    session.user = name_of_oid(names.roles, names, reader.integer<std::uint32_t>(), look);
     session.application_name = reader.text();
     session.client_addr = reader.address();
     session.is_local = reader.integer<std::int32_t>() == -1;

@@ -4,6 +4,7 @@
 #include <optional>
 #include <string>
 #include <unordered_map>
+#include <unordered_set>
 #include <vector>
 
 #include "base/result.hpp"
@@ -24,16 +25,18 @@ using Names = std::unordered_map<std::uint32_t, std::string>;
 struct NameCache {
   Names databases;
   Names roles;
+  /// Oids that a refresh did not find either: of a role that was dropped under its sessions.
+  std::unordered_set<std::uint32_t> nameless;
 };
 
 /// Reading a result's binary columns. Every reader checks the length that it finds.
 /// *Errors*: a column of another shape than the statement promises.
 Result<ServerTime> read_time(const PGresult* result, int row, int column);
 
-/// The look's rows. `unknown_names`: whether a database or role was met that the cache does not have.
+/// The look's rows. `unknown`: oids of databases and roles that the cache knows nothing of.
 struct LookRows {
   Snapshot snapshot;
-  bool unknown_names = false;
+  std::unordered_set<std::uint32_t> unknown;
 };
 Result<LookRows> read_look(const PGresult* result, const NameCache& names, const ServerFacts& facts);
 

@@ -140,6 +140,8 @@ void Readiness::watch(int fd, bool write, bool may_have_moved) {
   }
   drop();
   if (sd_event_add_io(event_, &source_, fd, events, descriptor_ready, this) >= 0) {
+    // what has arrived is read before any deadline is judged
+    sd_event_source_set_priority(source_, SD_EVENT_PRIORITY_IMPORTANT);
     fd_ = fd;
     write_ = write;
   }
