@@ -109,7 +109,8 @@ int Service::run() {
   loop_.start_watchdog();
   log_.write(started_event(*policy_));
   start_servers();
-  notify_manager("READY=1\nSTATUS=" + status_text());
+  told_status_ = status_text();
+  notify_manager("READY=1\nSTATUS=" + told_status_);
   const int code = loop_.run();
   log_.write({Level::kNotice, "stopped", "stopped", {}});
   return code < 0 ? kExitSoftware : code;

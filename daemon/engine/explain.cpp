@@ -100,10 +100,10 @@ std::string_view reason_of(Immunity immunity) {
   return "on the protect list";
 }
 
-SessionFinding explain(const Policy& policy, const Snapshot& snapshot, std::size_t index) {
-  const auto& session = snapshot.sessions[index];
+SessionFinding explain(const Policy& policy, const Snapshot& snapshot, std::size_t session_index) {
+  const auto& session = snapshot.sessions[session_index];
   SessionFinding finding;
-  finding.session = index;
+  finding.session = session_index;
   finding.immunity = immunity_of(policy, session);
   for (std::size_t i = 0; i < policy.rules.size(); ++i) {
     finding.rules.push_back(find_rule(policy, i, session, snapshot.taken_at));

@@ -39,7 +39,7 @@ struct SessionFinding {
 };
 
 /// Everything about one session, by the same judgement that decide() acts on.
-SessionFinding explain(const Policy& policy, const Snapshot& snapshot, std::size_t session);
+SessionFinding explain(const Policy& policy, const Snapshot& snapshot, std::size_t session_index);
 
 std::string_view reason_of(Immunity immunity);
 

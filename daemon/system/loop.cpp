@@ -78,7 +78,7 @@ Result<void> Loop::on_signal(int signal, std::function<void()> callback) {
     sd_event_source_unref(source);
     return system_failure("could not wait for a signal", code);
   }
-  owned.release();  // the source owns it now
+  static_cast<void>(owned.release());  // the source owns it now
   sd_event_source_set_floating(source, 1);
   sd_event_source_unref(source);
   return {};
