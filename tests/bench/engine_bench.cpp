@@ -1,9 +1,9 @@
 // How long decide takes, over sessions and rules: linear in both, or something is wrong.
-#include <benchmark/benchmark.h>
-#include <fmt/format.h>
-
 #include <cstdlib>
 #include <string>
+
+#include <benchmark/benchmark.h>
+#include <fmt/format.h>
 
 #include "engine/decide.hpp"
 #include "engine/docket.hpp"
@@ -23,7 +23,8 @@ Policy make_policy(std::int64_t rules) {
     const auto* state = i % 2 == 0 ? "active, query_age: 10min" : "idle in transaction, state_age: 5min";
     text += fmt::format(
         "  - name: r{0}\n    match: {{ database: [db{1}, \"app_{0}_*\"], user: \"app*\", state: {2} }}\n"
-        "    except: [ {{ user: etl, {3}: 2h }}, {{ application_name: \"nightly-*\" }} ]\n    escalate: [ {4} ]\n",
+        "    except: [ {{ user: etl, {3}: 2h }}, {{ application_name: \"nightly-*\" }} ]\n    escalate: [ "
+        "{4} ]\n",
         i, i % 10, state, i % 2 == 0 ? "query_age" : "state_age",
         i % 2 == 0 ? "cancel, terminate: { after: 30s }" : "terminate");
   }
