@@ -9,6 +9,7 @@ import pytest
 from support.daemon import Daemon
 from support.notify_socket import NotifySocket
 from support.session import Session
+from support.stage import Stage
 from support.throwaway import REPOSITORY, Throwaway
 
 APPLICATION = "app"  # a role that owns nothing and may nothing but connect
@@ -78,6 +79,14 @@ def daemon(pgcurfew, tmp_path):
     yield start
     for made in started:
         made.kill()
+
+
+@pytest.fixture
+def stage(server, daemon):
+    """A cast of sessions on the server, and the daemon with rules for them alone."""
+    made = Stage(server, daemon)
+    yield made
+    made.close()
 
 
 @pytest.fixture

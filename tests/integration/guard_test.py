@@ -1,0 +1,287 @@
+"""The guard: a signal meets what was decided upon, or nobody.
+
+The daemon is held (SIGSTOP) across the change, so that it acts on what it saw before. That is the race that goes
+wrong once in a thousand times otherwise, made to happen.
+"""
+
+import os
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from support.session import ADMIN_SHUTDOWN, LOST, OK, QUERY_CANCELED, wait_until
+from support.stage import SLEEP, WATCHFUL, orders, stopped, succeeds
+
+ACTIVE = """
+- name: limit
+  match: { application_name: APP, state: active, query_age: 600ms }
+  escalate: [terminate]
+"""
+FORGOTTEN = """
+- name: forgotten
+  match: { application_name: APP, state: idle in transaction, state_age: 600ms }
+  escalate: [terminate]
+"""
+GATE = 4712
+BEHIND_GATE = f"perform pg_advisory_lock({GATE});"
+
+
+@contextmanager
+def held_past_due(stage, daemon, session, column="query_start", limit=0.6):
+    """The daemon has seen the session and does not run until after the session's due moment."""
+    stage.wait_until_seen(daemon, session)
+    due = stage.row(session)[column]
+    with stopped(daemon.pid):
+        assert orders(daemon, session) == []
+        yield
+        wait_until(lambda: stage.superuser.execute("select clock_timestamp() > %s + make_interval(secs => %s)",
+                                                   [due, limit + 0.02]).fetchone()[0])
+
+
+@pytest.fixture
+def gate(stage):
+    """A lock that holds up what stands behind it until it is opened."""
+    stage.superuser.execute("select pg_advisory_lock(%s)", [GATE])
+
+    def open_gate():
+        stage.superuser.execute("select pg_advisory_unlock(%s)", [GATE])
+
+    yield open_gate
+    stage.superuser.execute("select pg_advisory_unlock_all()")
+
+
+def do_block(*statements):
+    return f"do $$ begin {' '.join(statements)} end $$"
+
+
+# -- spared ---------------------------------------------------------------------------------------------------------
+
+
+def test_who_commits_just_before_it_is_due_is_spared(stage):
+    session = stage.forgotten()
+    daemon = stage.enforce(FORGOTTEN + WATCHFUL)
+    with held_past_due(stage, daemon, session, "state_change"):
+        assert session.run("commit") == OK
+    assert daemon.wait_for("outcome", pid=session.pid)["outcome"] == "moved_on"
+    assert succeeds(session)
+
+
+def test_who_begins_another_transaction_just_before_it_is_due_is_spared(stage):
+    session = stage.forgotten()
+    daemon = stage.enforce(FORGOTTEN + WATCHFUL)
+    with held_past_due(stage, daemon, session, "state_change"):
+        assert session.run("commit and chain") == OK
+        row = stage.row(session)
+        assert row["state"] == "idle in transaction"
+    assert daemon.wait_for("outcome", pid=session.pid)["outcome"] == "moved_on"
+    assert stage.row(session)["xact_start"] == row["xact_start"]
+
+
+def test_the_next_query_of_the_same_session_is_spared(stage, gate):
+    session = stage.waiting(f"select pg_advisory_lock({GATE})", "advisory")
+    daemon = stage.enforce(ACTIVE + WATCHFUL)
+    with held_past_due(stage, daemon, session):
+        gate()
+        assert session.outcome() == OK
+        session.start(SLEEP)
+        wait_until(lambda: stage.row(session)["wait_event"] == "PgSleep")
+        before = stage.row(session)
+    assert daemon.wait_for("outcome", pid=session.pid)["outcome"] == "moved_on"
+    assert stage.is_as_before(session, before)
+    # Its own time comes.
+    assert session.outcome() == ADMIN_SHUTDOWN
+
+
+RECHECKED = {
+    "application_name": (
+        "application_name: APP, state: active, query_age: 600ms",
+        [BEHIND_GATE, "perform set_config('application_name', 'somebody', false); perform pg_sleep(600);"]),
+    "wait_event": (
+        "application_name: 'cast-*', wait_event: advisory, query_age: 600ms",
+        [BEHIND_GATE, "perform pg_sleep(600);"]),
+    "wait_event_type": (
+        "application_name: 'cast-*', wait_event_type: Lock, query_age: 600ms",
+        [BEHIND_GATE, "perform pg_sleep(600);"]),
+}
+
+
+@pytest.mark.parametrize("match, statements", RECHECKED.values(), ids=RECHECKED)
+def test_what_the_rule_reads_is_asked_again_though_the_query_is_the_same(stage, gate, match, statements):
+    session = stage.waiting(do_block(*statements), "advisory")
+    daemon = stage.enforce(f"- {{ name: limit, match: {{ {match} }}, escalate: [terminate] }}\n" + WATCHFUL)
+    query_start = stage.row(session)["query_start"]
+    with held_past_due(stage, daemon, session):
+        gate()
+        wait_until(lambda: stage.row(session)["wait_event"] == "PgSleep")
+    assert daemon.wait_for("outcome", pid=session.pid)["outcome"] == "moved_on"
+    row = stage.row(session)
+    assert (row["query_start"], row["state"]) == (query_start, "active")
+
+
+def test_the_state_is_asked_again_where_the_rule_reads_it(stage):
+    session = stage.open("select 1")
+    daemon = stage.enforce("""
+- name: old
+  match: { application_name: APP, state: idle, session_age: 600ms }
+  escalate: [terminate]
+""" + WATCHFUL)
+    with held_past_due(stage, daemon, session, "backend_start"):
+        session.start(SLEEP)
+        wait_until(lambda: stage.row(session)["wait_event"] == "PgSleep")
+    assert daemon.wait_for("outcome", pid=session.pid)["outcome"] == "moved_on"
+    assert stage.row(session)["state"] == "active"
+
+
+def test_who_has_come_under_protection_meanwhile_is_spared(stage, gate):
+    session = stage.waiting(do_block(BEHIND_GATE, "perform set_config('application_name', 'sacred', false);",
+                                     "perform pg_sleep(600);"), "advisory", user="app")
+    daemon = stage.enforce("- { name: limit, match: { user: app, query_age: 600ms, state: active }, "
+                           "except: [ { application_name: ordinary } ], escalate: [terminate] }\n" + WATCHFUL,
+                           more="protect: [ { application_name: sacred } ]\nsafety: { share: 100% }")
+    with held_past_due(stage, daemon, session):
+        gate()
+        wait_until(lambda: stage.row(session)["application_name"] == "sacred")
+    assert daemon.wait_for("outcome", pid=session.pid)["outcome"] == "moved_on"
+    assert stage.row(session)["state"] == "active"
+
+
+def test_a_commit_that_has_come_to_wait_for_a_standby_is_spared(stage, gate):
+    stage.server.execute("create table if not exists replicated (n int); grant all on replicated to app")
+    session = stage.open("set synchronous_commit = on")
+    session.start(do_block("insert into replicated values (1);", BEHIND_GATE))
+    wait_until(lambda: stage.row(session)["wait_event"] == "advisory")
+    daemon = stage.enforce(ACTIVE + WATCHFUL)
+    with held_past_due(stage, daemon, session):
+        gate()
+        wait_until(lambda: stage.row(session)["wait_event"] == "SyncRep")
+    assert daemon.wait_for("outcome", pid=session.pid)["outcome"] == "sync_rep"
+    assert stage.row(session)["wait_event"] == "SyncRep"
+
+
+# -- gone -----------------------------------------------------------------------------------------------------------
+
+
+def test_for_who_has_left_meanwhile_there_is_nothing_to_do(stage):
+    session = stage.open("select 1")
+    daemon = stage.enforce("""
+- name: old
+  match: { application_name: APP, session_age: 600ms }
+  escalate: [terminate]
+""" + WATCHFUL)
+    with held_past_due(stage, daemon, session, "backend_start"):
+        session.close()
+        wait_until(lambda: stage.row(session) is None)
+    assert daemon.wait_for("outcome", pid=session.pid)["outcome"] == "gone"
+
+
+LAST_PID = Path("/proc/sys/kernel/ns_last_pid")
+
+
+def open_under_pid(stage, pid):
+    """A session whose backend has a given pid, or None: others start processes too."""
+    for _ in range(20):
+        LAST_PID.write_text(str(pid - 1))
+        made = stage.open("select 1")
+        if made.pid == pid:
+            return made
+        made.close()
+    return None
+
+
+@pytest.mark.skipif(not os.access(LAST_PID, os.W_OK), reason="pids cannot be chosen here")
+def test_a_pid_that_has_come_back_as_another_session_is_not_hit(stage):
+    session = stage.open("select 1")
+    daemon = stage.enforce("""
+- name: old
+  match: { application_name: APP, session_age: 600ms }
+  escalate: [terminate]
+""" + WATCHFUL)
+    with held_past_due(stage, daemon, session, "backend_start"):
+        session.close()
+        wait_until(lambda: stage.row(session) is None)
+        try:
+            successor = open_under_pid(stage, session.pid)
+        except OSError as error:
+            pytest.skip(f"pids cannot be chosen here: {error}")
+        if successor is None:
+            pytest.skip("others took the pid")
+    assert daemon.wait_for("outcome", pid=session.pid)["outcome"] == "gone"
+    assert succeeds(successor)
+
+
+# -- and yet it acts ------------------------------------------------------------------------------------------------
+
+
+def test_an_unchanged_session_is_hit_although_the_daemon_was_held_past_its_due_moment(stage):
+    session = stage.running()
+    daemon = stage.enforce(ACTIVE + WATCHFUL)
+    with held_past_due(stage, daemon, session):
+        pass
+    assert session.outcome() == ADMIN_SHUTDOWN
+    daemon.wait_for("outcome", pid=session.pid, outcome="signalled")
+
+
+@pytest.mark.slow
+def test_an_unchanged_session_is_hit_although_the_daemon_was_held_for_longer_than_any_deadline(stage):
+    session = stage.running()
+    daemon = stage.enforce(ACTIVE + WATCHFUL)
+    with held_past_due(stage, daemon, session, limit=6):
+        pass
+    assert session.outcome() == ADMIN_SHUTDOWN
+
+
+def test_a_change_that_the_rule_does_not_read_spares_nobody(stage, gate):
+    session = stage.waiting(do_block(BEHIND_GATE, "perform pg_sleep(600);"), "advisory")
+    daemon = stage.enforce(ACTIVE + WATCHFUL)
+    with held_past_due(stage, daemon, session):
+        gate()
+        wait_until(lambda: stage.row(session)["wait_event"] == "PgSleep")
+    assert session.outcome() == ADMIN_SHUTDOWN
+    assert daemon.wait_for("outcome", pid=session.pid)["outcome"] == "signalled"
+
+
+def test_many_that_move_on_in_time_are_all_spared_and_those_that_do_not_are_all_hit(stage):
+    steady = [stage.running() for _ in range(5)]
+    nimble = [stage.open() for _ in range(5)]
+    daemon = stage.enforce(ACTIVE)
+    for _ in range(4):
+        for session in nimble:
+            session.start("select pg_sleep(0.3)")
+        assert [session.outcome() for session in nimble] == [OK] * 5
+    assert [session.outcome() for session in steady] == [ADMIN_SHUTDOWN] * 5
+    assert all(orders(daemon, session) == [] for session in nimble)
+
+
+# -- true is not done -----------------------------------------------------------------------------------------------
+
+
+@pytest.mark.slow
+def test_a_session_that_outlives_its_last_step_is_reported_once_with_what_it_waits_for(stage):
+    session = stage.running()
+    wait_until(lambda: stage.row(session)["wait_event"] == "PgSleep")
+    daemon = stage.enforce(ACTIVE)
+    with stopped(session.pid):
+        assert daemon.wait_for("outcome", pid=session.pid)["outcome"] == "signalled"
+        daemon.wait_for("verified", pid=session.pid, effect="still_there")
+        unkillable = daemon.wait_for("unkillable", pid=session.pid)
+        assert (unkillable["wait_event_type"], unkillable["wait_event"]) == ("Timeout", "PgSleep")
+        assert (unkillable["rule"], unkillable["step"], unkillable["level"]) == ("limit", "terminate", "WARNING")
+        # Another one is found and ended, so that at least one more look was taken.
+        other = stage.running()
+        assert other.outcome() == ADMIN_SHUTDOWN
+        daemon.wait_for("verified", pid=other.pid, effect="ended")
+    assert session.outcome() in (ADMIN_SHUTDOWN, LOST)
+    daemon.wait_for("verified", pid=session.pid, effect="ended")
+    assert len(daemon.all("unkillable")) == 1
+    assert orders(daemon, session) == ["terminate"]
+
+
+def test_a_cancel_of_a_stopped_backend_is_not_called_done(stage):
+    session = stage.running()
+    daemon = stage.enforce(ACTIVE.replace("terminate", "cancel"))
+    with stopped(session.pid):
+        daemon.wait_for("verified", pid=session.pid, effect="still_there")
+        assert daemon.all("verified", pid=session.pid, effect="query_ended") == []
+    assert session.outcome() == QUERY_CANCELED
+    daemon.wait_for("verified", pid=session.pid, effect="query_ended")

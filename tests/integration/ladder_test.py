@@ -1,0 +1,334 @@
+"""The ladder: first cancel, then terminate, each in its time and only against the same episode."""
+
+import re
+import time
+
+from support.session import ADMIN_SHUTDOWN, OK, QUERY_CANCELED, wait_until
+from support.stage import SLEEP, SWALLOWER, WATCHFUL, orders, outcomes, seconds_between, succeeds
+
+TWO_STEPS = """
+- name: two-steps
+  match: { application_name: APP, state: active, query_age: 500ms }
+  escalate: [cancel, terminate: { after: 800ms }]
+"""
+CANCEL = """
+- name: limit
+  match: { application_name: APP, state: active, query_age: 500ms }
+  escalate: [cancel]
+"""
+
+
+def signalled(daemon, session, step):
+    return daemon.wait_for("outcome", pid=session.pid, step=step, outcome="signalled")
+
+
+# -- steps and graces -----------------------------------------------------------------------------------------------
+
+
+def test_what_swallows_the_cancel_is_terminated_after_the_full_grace(stage):
+    session = stage.running(SWALLOWER)
+    daemon = stage.enforce(TWO_STEPS)
+    cancel = signalled(daemon, session, "cancel")
+    terminate = signalled(daemon, session, "terminate")
+    # the log's times are cut to milliseconds
+    assert 0.799 <= seconds_between(cancel, terminate) < 3
+    assert session.outcome() == ADMIN_SHUTDOWN
+    daemon.wait_for("verified", pid=session.pid, step="terminate", effect="ended")
+    assert outcomes(daemon, session) == [("cancel", "signalled"), ("terminate", "signalled")]
+
+
+def test_the_next_query_of_a_cancelled_session_is_not_terminated_in_its_stead(stage):
+    daemon = stage.enforce("""
+- name: two-steps
+  match: { application_name: APP, state: active, query_age: 1s }
+  escalate: [cancel, terminate: { after: 300ms }]
+""")
+    session = stage.running()
+    assert session.outcome() == QUERY_CANCELED
+    # Runs beyond the moment at which the first query would have been terminated, but not beyond its own limit.
+    assert session.run("select pg_sleep(0.7)") == OK
+    daemon.wait_for("verified", pid=session.pid, effect="query_ended")
+    assert orders(daemon, session) == ["cancel"]
+    assert succeeds(session)
+
+
+def test_each_query_of_a_session_has_a_ladder_of_its_own(stage):
+    daemon = stage.enforce(TWO_STEPS)
+    session = stage.running()
+    assert session.outcome() == QUERY_CANCELED
+    assert session.run(SLEEP) == QUERY_CANCELED
+    wait_until(lambda: len(daemon.all("outcome", pid=session.pid, outcome="signalled")) == 2)
+    assert orders(daemon, session) == ["cancel", "cancel"]
+
+
+def test_a_session_idle_in_transaction_is_terminated_and_who_waits_for_it_proceeds(stage):
+    stage.server.execute("create table if not exists locked as select 1 as n; grant all on locked to app")
+    holder = stage.forgotten("lock table locked")
+    waiter = stage.waiting("update locked set n = 2", "relation", application_name="somebody")
+    daemon = stage.enforce("""
+- name: forgotten
+  match: { application_name: APP, state: idle in transaction, state_age: 500ms }
+  escalate: [terminate]
+""")
+    assert waiter.outcome() == OK
+    daemon.wait_for("verified", pid=holder.pid, effect="ended")
+    assert outcomes(daemon, holder) == [("terminate", "signalled")]
+    assert orders(daemon, waiter) == []
+
+
+def test_an_aborted_transaction_is_ended_by_its_state_age(stage):
+    failed = stage.open("begin", "select 1/0")
+    sound = stage.forgotten()
+    daemon = stage.enforce("""
+- name: failed
+  match: { application_name: APP, state: idle in transaction (aborted), state_age: 500ms }
+  escalate: [terminate]
+""")
+    daemon.wait_for("verified", pid=failed.pid, effect="ended")
+    assert failed.run("rollback") == ADMIN_SHUTDOWN
+    assert succeeds(sound)
+
+
+def test_an_idle_session_gets_no_cancel_and_its_terminate_not_before_the_graces(stage):
+    idle = stage.open("select 1")
+    daemon = stage.enforce("""
+- name: old
+  match: { application_name: APP, session_age: 500ms }
+  escalate: [cancel, terminate: { after: 700ms }]
+""")
+    terminate = signalled(daemon, idle, "terminate")
+    assert terminate["age_s"] >= 1.2
+    daemon.wait_for("verified", pid=idle.pid, effect="ended")
+    assert orders(daemon, idle) == ["terminate"]
+
+
+def test_an_alert_says_so_and_touches_nobody_until_its_grace_is_over(stage):
+    session = stage.running()
+    before = stage.row(session)
+    daemon = stage.enforce("""
+- name: warned
+  match: { application_name: APP, state: active, query_age: 500ms }
+  escalate: [alert, cancel: { after: 700ms }]
+""")
+    alert = signalled(daemon, session, "alert")
+    assert alert["level"] == "WARNING"
+    assert stage.is_as_before(session, before)
+    assert session.outcome() == QUERY_CANCELED
+    assert 0.699 <= seconds_between(alert, signalled(daemon, session, "cancel"))
+    assert orders(daemon, session) == ["alert", "cancel"]
+
+
+# -- on time, and never early ---------------------------------------------------------------------------------------
+
+
+def test_each_session_is_signalled_when_it_falls_due_and_not_at_the_next_tick(stage):
+    daemon = stage.enforce("""
+- name: limit
+  match: { application_name: APP, state: active, query_age: 1s }
+  escalate: [cancel]
+""")
+    # A tick of half a second would be late by a quarter of one in the median.
+    sessions = []
+    for _ in range(9):
+        sessions.append(stage.running())
+        time.sleep(0.07)
+    ages = sorted(signalled(daemon, session, "cancel")["age_s"] for session in sessions)
+    assert ages[0] >= 1
+    assert ages[len(ages) // 2] < 1.1
+    assert all(session.outcome() == QUERY_CANCELED for session in sessions)
+
+
+def test_with_a_limit_of_minutes_it_does_not_look_every_second(stage):
+    daemon = stage.enforce(CANCEL.replace("500ms", "10min"))
+    backend = daemon.wait_for("server_up")["backend_pid"]
+    asked = wait_until(lambda: (row := stage.row(backend))["state"] == "idle" and row["query_start"])
+    time.sleep(2.5)
+    assert stage.row(backend)["query_start"] == asked
+
+
+# -- who is meant ---------------------------------------------------------------------------------------------------
+
+
+def test_an_exception_moves_the_limit_or_lifts_it(stage):
+    exempt = stage.running("select pg_sleep(600) /* nightly */")
+    later = stage.running(user="postgres")
+    usual = stage.running()
+    daemon = stage.enforce("""
+- name: limit
+  match: { application_name: APP, state: active, query_age: 500ms }
+  except:
+    - { query: /nightly/ }
+    - { user: postgres, query_age: 1500ms }
+  escalate: [alert]
+""")
+    assert signalled(daemon, usual, "alert")["limit_s"] == 0.5
+    late = signalled(daemon, later, "alert")
+    assert late["limit_s"] == 1.5 and late["age_s"] >= 1.5
+    assert orders(daemon, exempt) == []
+
+
+def meets(stage, condition, offender, innocent):
+    """Runs a rule with one more condition against two sessions that are in the midst of a statement."""
+    daemon = stage.enforce(f"""
+- name: limit
+  match: {{ application_name: APP, state: active, query_age: 500ms, {condition} }}
+  escalate: [cancel]
+""")
+    assert offender.outcome() == QUERY_CANCELED
+    # Opened before the offender: if it were meant, it would have been due before.
+    assert orders(daemon, innocent) == []
+    return daemon
+
+
+def test_a_query_is_matched_by_a_regular_expression(stage):
+    innocent = stage.running("select pg_sleep(600) as ordinary")
+    meets(stage, "query: '/as\\s+(annual_)?report$/'", stage.running("select pg_sleep(600) as annual_report"), innocent)
+
+
+def test_a_client_on_the_socket_has_the_address_local(stage):
+    session = stage.running()
+    daemon = stage.enforce("""
+- { name: far, match: { application_name: APP, query_age: 300ms, client_addr: 0.0.0.0/0 }, escalate: [terminate] }
+- { name: near, match: { application_name: APP, query_age: 500ms, client_addr: local }, escalate: [cancel] }
+""")
+    assert session.outcome() == QUERY_CANCELED
+    assert signalled(daemon, session, "cancel")["rule"] == "near"
+    assert orders(daemon, session) == ["cancel"]
+
+
+def test_a_query_is_matched_by_its_query_id(stage):
+    stage.server.execute("alter role app set compute_query_id = on")
+    try:
+        innocent = stage.running("select pg_sleep(600), 'other'")
+        offender = stage.running("select pg_sleep(600)")
+    finally:
+        stage.server.execute("alter role app reset compute_query_id")
+    query_id = stage.superuser.execute("select query_id from pg_stat_get_activity(%s)", [offender.pid]).fetchone()[0]
+    meets(stage, f"query_id: {query_id}", offender, innocent)
+
+
+def test_a_session_is_matched_by_what_it_waits_for(stage):
+    stage.superuser.execute("select pg_advisory_lock(4711)")
+    innocent = stage.running()
+    offender = stage.waiting("select pg_advisory_lock(4711)", "advisory")
+    meets(stage, "wait_event_type: Lock", offender, innocent)
+    stage.superuser.execute("select pg_advisory_unlock(4711)")
+
+
+def test_databases_and_users_are_matched_by_wildcards(stage):
+    stage.server.make_role("batch_night")
+    innocent = stage.running(user="batch_night", dbname="template1")
+    offender = stage.running(user="batch_night")
+    meets(stage, "database: [app, 'post*'], user: 'batch_?ight'", offender, innocent)
+
+
+# -- several rules on one session -----------------------------------------------------------------------------------
+
+
+def test_of_several_rules_the_strongest_is_taken_and_the_others_are_recorded(stage):
+    session = stage.running()
+    stage.wait_until_older(session, "query_start", 0.5)
+    daemon = stage.enforce("""
+- { name: mild, match: { application_name: APP, query_age: 400ms, state: active }, escalate: [cancel] }
+- { name: hard, match: { application_name: APP, query_age: 500ms, state: active }, escalate: [terminate] }
+- { name: as-hard, match: { application_name: APP, query_age: 300ms, state: active }, escalate: [terminate] }
+""")
+    assert session.outcome() == ADMIN_SHUTDOWN
+    intent = daemon.wait_for("intent", pid=session.pid)
+    assert (intent["rule"], intent["step"]) == ("hard", "terminate")
+    daemon.wait_for("verified", pid=session.pid)
+    superseded = daemon.all("superseded", pid=session.pid)
+    assert sorted((event["rule"], event["step"]) for event in superseded) == [("as-hard", "terminate"),
+                                                                               ("mild", "cancel")]
+    assert all(event["superseded_by"] == "hard" and event["decision"] == intent["decision"] for event in superseded)
+    assert len(daemon.all("intent", pid=session.pid)) == 1
+
+
+# -- accountable ----------------------------------------------------------------------------------------------------
+
+
+def test_each_decision_is_told_before_and_after_with_all_that_it_rests_on(stage):
+    session = stage.running()
+    daemon = stage.enforce(CANCEL)
+    outcome = signalled(daemon, session, "cancel")
+    intent = daemon.wait_for("intent", pid=session.pid)
+    assert daemon.events.index(intent) < daemon.events.index(outcome)
+    expected = {"server": "stage", "rule": "limit", "mode": "enforce", "step": "cancel", "clock": "query_age",
+                "limit_s": 0.5, "database": "postgres", "user": "app", "application_name": stage.app,
+                "decision": intent["decision"], "session_id": intent["session_id"]}
+    for event in (intent, outcome):
+        assert {key: event.get(key) for key in expected} == expected
+        assert event["age_s"] >= 0.5
+    assert daemon.wait_for("verified", pid=session.pid)["decision"] == intent["decision"]
+
+
+def test_the_session_id_of_an_event_finds_the_session_in_the_servers_log(stage):
+    session = stage.running()
+    daemon = stage.enforce(CANCEL)
+    session_id = signalled(daemon, session, "cancel")["session_id"]
+    assert session.outcome() == QUERY_CANCELED
+    canceled = rf"\[{session.pid}\] {re.escape(session_id)} .*canceling statement due to user request"
+    wait_until(lambda: re.search(canceled, stage.server.log()))
+
+
+def test_decision_ids_differ_between_sessions_and_runs_of_the_daemon(stage):
+    ids = []
+    for _ in range(2):
+        session = stage.running()
+        daemon = stage.enforce(CANCEL)
+        assert session.outcome() == QUERY_CANCELED
+        daemon.stop()
+        ids += [event["decision"] for event in daemon.all("intent")]
+    assert len(set(ids)) == len(ids) == 2
+
+
+# -- the order may be denied ----------------------------------------------------------------------------------------
+
+
+def test_a_superusers_session_is_denied_once_and_the_others_are_still_hit(stage):
+    superuser = stage.running(user="postgres")
+    daemon = stage.enforce(CANCEL + WATCHFUL)
+    denied = daemon.wait_for("outcome", pid=superuser.pid)
+    assert (denied["outcome"], denied["sqlstate"], denied["level"]) == ("denied", "42501", "WARNING")
+    # A second session falls due half a second and ten looks later.
+    other = stage.running()
+    assert other.outcome() == QUERY_CANCELED
+    assert outcomes(daemon, superuser) == [("cancel", "denied")]
+    assert orders(daemon, superuser) == ["cancel"]
+
+
+# -- the bounds -----------------------------------------------------------------------------------------------------
+
+
+def test_past_its_share_of_all_sessions_the_breaker_opens_and_nobody_is_signalled(stage):
+    sessions = [stage.running() for _ in range(12)]
+    stage.wait_until_older(sessions[-1], "query_start", 0.5)
+    before = [stage.row(session) for session in sessions]
+    daemon = stage.enforce(CANCEL, more="safety: { share: 25%, quiet: 1s }")
+    opened = daemon.wait_for("breaker_open")
+    assert (opened["bound"], opened["due"], opened["held"], opened["level"]) == ("share", 12, 12, "ERROR")
+    # It closes after the quiet time, finds the same, and opens again.
+    closed = daemon.wait_for("breaker_closed")
+    daemon.wait_for("breaker_open", since=daemon.events.index(closed))
+    assert daemon.all("intent") == []
+    assert all(map(stage.is_as_before, sessions, before))
+
+
+def test_past_its_signals_in_a_time_the_breaker_lets_no_more_out_until_the_quiet_time_is_over(stage):
+    sessions = [stage.running() for _ in range(5)]
+    stage.wait_until_older(sessions[-1], "query_start", 0.5)
+    daemon = stage.enforce(CANCEL, more="safety: { signals: 3 per 1s, share: 100%, quiet: 1s }")
+    opened = daemon.wait_for("breaker_open")
+    assert (opened["bound"], opened["held"]) == ("signals", 2)
+    # The oldest go first.
+    wait_until(lambda: len(daemon.all("intent")) == 3)
+    assert {event["pid"] for event in daemon.all("intent")} == {session.pid for session in sessions[:3]}
+    assert all(session.outcome() == QUERY_CANCELED for session in sessions)
+    assert seconds_between(opened, daemon.wait_for("breaker_closed")) >= 0.999
+
+
+def test_a_few_may_be_ended_whatever_their_share(stage):
+    sessions = [stage.running() for _ in range(3)]
+    daemon = stage.enforce(CANCEL, more="safety: { share: 1% }")
+    assert all(session.outcome() == QUERY_CANCELED for session in sessions)
+    assert daemon.all("breaker_open") == []

@@ -1,0 +1,202 @@
+"""It is not the outage, and it survives one: dead servers, killed and stopped backends, locked catalogs."""
+
+import os
+import socket
+
+import pytest
+
+from support.session import ADMIN_SHUTDOWN, QUERY_CANCELED, Session, wait_until
+from support.stage import SLEEP, WATCHFUL, stopped
+from support.throwaway import Throwaway
+
+CANCEL = """
+- name: limit
+  match: { application_name: APP, state: active, query_age: 600ms }
+  escalate: [cancel]
+"""
+
+
+@pytest.fixture
+def own_server():
+    """A server that a test may crash."""
+    with Throwaway() as made:
+        made.make_watchdog_role()
+        made.make_role("app")
+        yield made
+
+
+@pytest.fixture
+def offender_on(stage):
+    """A session in the midst of a statement on any server."""
+    opened = []
+
+    def start(server, statement=SLEEP):
+        opened.append(Session(server.conninfo(user="app", application_name=stage.app)))
+        return opened[-1].start(statement)
+
+    yield start
+    for made in opened:
+        made.close()
+
+
+def last_up(daemon, server):
+    return daemon.all("server_up", server=server)[-1]
+
+
+# -- one server -----------------------------------------------------------------------------------------------------
+
+
+def test_it_reconnects_after_a_crash_of_the_server_and_enforces_again(stage, own_server, offender_on):
+    daemon = stage.enforce(CANCEL, servers={"own": own_server.conninfo(user="pgcurfew")})
+    assert offender_on(own_server).outcome() == QUERY_CANCELED
+    own_server.crash()
+    down = daemon.wait_for("server_down")
+    assert down["level"] == "ERROR" and down["retry_s"] <= 1
+    own_server.revive()
+    daemon.wait_for("server_up", since=daemon.events.index(down))
+    assert offender_on(own_server).outcome() == QUERY_CANCELED
+
+
+def test_it_waits_for_a_server_that_is_not_there_at_its_start(stage, own_server, offender_on, notify_socket):
+    own_server.crash()
+    daemon = stage.start(CANCEL, servers={"own": own_server.conninfo(user="pgcurfew")},
+                         environment=notify_socket.environment())
+    down = daemon.wait_for("server_down")
+    assert "out of reach" in down["message"]
+    notify_socket.wait_for(lambda m: "0/1 servers up" in m.get("STATUS", "")
+                           and "own: out of reach" in m["STATUS"])
+    own_server.revive()
+    daemon.wait_for("server_up")
+    assert offender_on(own_server).outcome() == QUERY_CANCELED
+    notify_socket.wait_for(lambda m: "1/1 servers up" in m.get("STATUS", ""))
+
+
+def test_it_reconnects_after_its_own_session_was_terminated(stage):
+    daemon = stage.enforce(CANCEL)
+    first = last_up(daemon, "stage")["backend_pid"]
+    stage.superuser.execute("select pg_terminate_backend(%s)", [first])
+    down = daemon.wait_for("server_down")
+    assert "closed the connection" in down["error"]
+    daemon.wait_for("server_up", since=daemon.events.index(down))
+    assert last_up(daemon, "stage")["backend_pid"] != first
+    assert stage.running().outcome() == QUERY_CANCELED
+
+
+def test_a_cancel_of_its_own_statements_does_no_harm(stage):
+    daemon = stage.enforce(CANCEL + WATCHFUL)
+    backend = last_up(daemon, "stage")["backend_pid"]
+    for _ in range(50):
+        stage.superuser.execute("select pg_cancel_backend(%s)", [backend])
+    assert stage.running().outcome() == QUERY_CANCELED
+
+
+def test_an_episode_goes_on_over_a_lost_connection(stage):
+    """The ladder is not begun anew: after the reconnect comes the next step, and no second cancel."""
+    session = stage.open(SLEEP.replace("600", "0")).start(
+        "do $$ begin loop begin perform pg_sleep(600); exception when query_canceled then null; end; end loop; end $$")
+    daemon = stage.enforce("""
+- name: limit
+  match: { application_name: APP, state: active, query_age: 500ms }
+  escalate: [cancel, terminate: { after: 1s }]
+""")
+    daemon.wait_for("outcome", pid=session.pid, step="cancel")
+    stage.superuser.execute("select pg_terminate_backend(%s)", [last_up(daemon, "stage")["backend_pid"]])
+    daemon.wait_for("server_down")
+    assert session.outcome() == ADMIN_SHUTDOWN
+    daemon.wait_for("outcome", pid=session.pid, step="terminate")
+    assert [event["step"] for event in daemon.all("intent", pid=session.pid)] == ["cancel", "terminate"]
+
+
+# pg_authid: the server looks the target's role up before it signals.
+@pytest.mark.parametrize("catalogs", ["pg_authid", "pg_database", "pg_proc, pg_type, pg_class, pg_attribute",
+                                      "pg_authid, pg_database, pg_proc, pg_db_role_setting"])
+@pytest.mark.parametrize("more", ["", ", database: postgres, user: app, query: /sleep/"],
+                         ids=["a plain rule", "a rule with names and a text"])
+def test_locked_catalogs_do_not_delay_it(stage, catalogs, more):
+    daemon = stage.enforce(CANCEL.replace("600ms", "600ms" + more))
+    session = stage.running()
+    with stage.server.connect(autocommit=False) as locker:
+        locker.execute(f"lock table {catalogs} in access exclusive mode")
+        outcome = daemon.wait_for("outcome", timeout=5, pid=session.pid)
+        locker.rollback()
+    assert (outcome["outcome"], outcome["age_s"] < 1) == ("signalled", True)
+    assert session.outcome() == QUERY_CANCELED
+    assert daemon.all("server_down") == daemon.all("look_failed") == []
+
+
+@pytest.mark.slow
+def test_a_backend_of_its_own_that_hangs_is_given_up_and_replaced(stage):
+    daemon = stage.enforce(CANCEL)
+    first = last_up(daemon, "stage")["backend_pid"]
+    session = stage.running()
+    with stopped(first):
+        down = daemon.wait_for("server_down")
+        assert "no reply within 5s" in down["message"]
+        up = daemon.wait_for("server_up", since=daemon.events.index(down))
+        assert up["backend_pid"] != first
+        assert session.outcome() == QUERY_CANCELED
+
+
+# -- several servers ------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def black_hole():
+    """A port that takes connections and never says a word."""
+    listener = socket.create_server(("127.0.0.1", 0))
+    yield f"host=127.0.0.1 port={listener.getsockname()[1]} user=pgcurfew dbname=postgres"
+    listener.close()
+
+
+def test_a_server_that_is_dead_delays_no_other(stage, black_hole):
+    here = stage.server.conninfo(user="pgcurfew")
+    servers = {"dead": "host=/tmp/no-such-directory user=pgcurfew", "silent": black_hole,
+               "refused": "host=127.0.0.1 port=1 user=pgcurfew", "here": here}
+    daemon = stage.start(CANCEL, servers=servers)
+    daemon.wait_for("server_up", server="here", timeout=5)
+    outcome = daemon.wait_for("outcome", pid=stage.running().pid)
+    assert (outcome["server"], outcome["outcome"]) == ("here", "signalled")
+    assert outcome["age_s"] < 1
+    for name in ("dead", "refused"):
+        assert daemon.wait_for("server_down", server=name)["error"]
+
+
+def test_a_server_that_hangs_delays_no_other(stage, own_server, offender_on):
+    daemon = stage.enforce(CANCEL + WATCHFUL, servers={"hangs": own_server.conninfo(user="pgcurfew"),
+                                                       "here": stage.server.conninfo(user="pgcurfew")})
+    daemon.wait_for("server_up", server="here")
+    backend = daemon.wait_for("server_up", server="hangs")["backend_pid"]
+    with stopped(backend):
+        for _ in range(2):
+            session = stage.running()
+            outcome = daemon.wait_for("outcome", pid=session.pid)
+            assert outcome["outcome"] == "signalled" and outcome["age_s"] < 1
+
+
+def test_the_same_pid_on_two_servers_is_not_one_session(stage, own_server, offender_on):
+    daemon = stage.enforce(CANCEL, servers={"one": own_server.conninfo(user="pgcurfew"),
+                                            "two": stage.server.conninfo(user="pgcurfew")})
+    daemon.wait_for("server_up", server="two")
+    daemon.wait_for("server_up", server="one")
+    there, here = offender_on(own_server), stage.running()
+    assert (there.outcome(), here.outcome()) == (QUERY_CANCELED, QUERY_CANCELED)
+    assert {(event["server"], event["pid"]) for event in daemon.all("intent")} == {("one", there.pid),
+                                                                                  ("two", here.pid)}
+
+
+# -- its own bounds -------------------------------------------------------------------------------------------------
+
+
+def descriptors_of(daemon):
+    return len(os.listdir(f"/proc/{daemon.pid}/fd"))
+
+
+def test_reconnecting_leaves_no_descriptor_behind(stage):
+    daemon = stage.enforce(CANCEL)
+    stage.running().outcome()
+    before = descriptors_of(daemon)
+    for number in range(4):
+        stage.superuser.execute("select pg_terminate_backend(%s)", [last_up(daemon, "stage")["backend_pid"]])
+        wait_until(lambda: len(daemon.all("server_up")) == number + 2)
+    assert stage.running().outcome() == QUERY_CANCELED
+    assert descriptors_of(daemon) == before

@@ -1,0 +1,178 @@
+"""A cast of sessions for the daemon on a real server: who they are, how the server sees them, a policy that means them.
+
+Each stage has an application_name of its own, and in the text of its rules APP stands for it, so that a rule meets
+nobody but its own cast, whatever else goes on at the server.
+"""
+
+import itertools
+import os
+import signal
+from contextlib import contextmanager
+from datetime import datetime
+
+from support.session import OK, Session, wait_until
+
+SLEEP = "select pg_sleep(600)"
+# Takes a cancel for no reason to end.
+SWALLOWER = """do $$ begin
+                 loop
+                   begin perform pg_sleep(600); exception when query_canceled then null; end;
+                 end loop;
+               end $$"""
+
+# A rule that meets nobody and makes the daemon look every 50 ms, so that a test need not wait to be seen.
+WATCHFUL = """
+- name: watchful
+  match: { application_name: nobody-at-all, query_age: 100ms, state: active }
+  escalate: [alert]
+"""
+
+# Everything at once may be signalled: for tests of anything but these bounds.
+UNBOUNDED = "safety: { signals: 1000 per 1s, share: 100% }"
+
+COLUMNS = ["backend_start", "xact_start", "query_start", "state_change", "state", "wait_event_type", "wait_event",
+           "application_name", "query"]
+
+_numbers = itertools.count(1)
+
+
+class Stage:
+    def __init__(self, server, start_daemon):
+        self.server = server
+        self.app = f"cast-{os.getpid()}-{next(_numbers)}"
+        self._start_daemon = start_daemon
+        self._opened = []
+        self._connection = None
+
+    # -- the cast -----------------------------------------------------------------------------------------------
+
+    def open(self, *statements, **who):
+        """A session that has run `statements` and does no more; of role `app` under the stage's name, or as told."""
+        made = Session(self.server.conninfo(**{"user": "app", "application_name": self.app, **who}))
+        self._opened.append(made)
+        for statement in statements:
+            made.run(statement)
+        return made
+
+    def running(self, statement=SLEEP, **who):
+        """A session in the midst of a statement."""
+        made = self.open(**who).start(statement)
+        wait_until(lambda: self.row(made)["state"] == "active")
+        return made
+
+    def waiting(self, statement, wait_event, **who):
+        """A session in the midst of a statement that waits for `wait_event`."""
+        made = self.open(**who).start(statement)
+        wait_until(lambda: self.row(made)["wait_event"] == wait_event)
+        return made
+
+    def forgotten(self, *statements, **who):
+        """A session idle in a transaction."""
+        return self.open("begin", *(statements or ["select 1"]), **who)
+
+    # -- how the server sees them -------------------------------------------------------------------------------
+
+    @property
+    def superuser(self):
+        """A connection that stays out of every rule's way."""
+        if self._connection is None:
+            self._connection = self.server.connect()
+        return self._connection
+
+    def row(self, session):
+        """The session in pg_stat_activity, as a dict; none if it is not there. Takes a pid as well."""
+        pid = getattr(session, "pid", session)
+        found = self.superuser.execute(f"select {', '.join(COLUMNS)} from pg_stat_get_activity(%s)", [pid]).fetchone()
+        return dict(zip(COLUMNS, found)) if found else None
+
+    def is_as_before(self, session, before):
+        """Whether nothing happened to the session since `before`, a row of it."""
+        now = self.row(session)
+        return now is not None and all(now[key] == before[key] for key in
+                                       ("backend_start", "xact_start", "query_start", "state_change", "state"))
+
+    def wait_until_seen(self, daemon, session):
+        """Until the daemon has taken a look that shows the session as it is now."""
+        since = self.row(session)["state_change"]
+        backend = daemon.all("server_up")[-1]["backend_pid"]
+
+        def has_looked():
+            row = self.row(backend)
+            return ("pg_stat_get_activity(NULL)" in row["query"] and row["query_start"] > since
+                    and row["state"] == "idle")
+
+        wait_until(has_looked, every=0.002)
+
+    def wait_until_older(self, session, column, seconds):
+        """Until the server's clock is `seconds` beyond this time of the session."""
+        wait_until(lambda: self.superuser.execute(
+            "select clock_timestamp() > %s + make_interval(secs => %s)",
+            [self.row(session)[column], seconds]).fetchone()[0])
+
+    # -- the policy ---------------------------------------------------------------------------------------------
+
+    def policy(self, rules, mode="enforce", more=UNBOUNDED, user="pgcurfew", servers=None):
+        """The text of a main file; `rules` is the list's text, `more` other sections."""
+        servers = servers or {"stage": self.server.conninfo(user=user)}
+        listed = "\n".join(f'- {{ name: {name}, conninfo: "{conninfo}" }}' for name, conninfo in servers.items())
+        return f"mode: {mode}\nservers:\n{listed}\n{more}\nrules:\n{rules}\n".replace("APP", self.app)
+
+    def start(self, rules, *arguments, environment=None, log_format="json", **policy):
+        """Starts the daemon with a policy."""
+        return self._start_daemon(self.policy(rules, **policy), *arguments, environment=environment,
+                                  log_format=log_format)
+
+    def enforce(self, rules, *arguments, **how):
+        """Starts the daemon with a policy, and waits until it watches a server."""
+        daemon = self.start(rules, *arguments, **how)
+        daemon.wait_for("server_up")
+        return daemon
+
+    # -- after it -----------------------------------------------------------------------------------------------
+
+    def close(self):
+        # A statement that sleeps does not notice that its client has gone.
+        pids = [session.pid for session in self._opened]
+        with self.server.connect() as connection:
+            gone = "select pg_terminate_backend(pid) from pg_stat_get_activity(null) where pid = any(%s)"
+            wait_until(lambda: not connection.execute(gone, [pids]).fetchall(), every=0.02)
+        for session in self._opened:
+            session.close()
+        if self._connection is not None:
+            self._connection.close()
+
+
+# -- what the daemon tells -----------------------------------------------------------------------------------------
+
+
+def orders(daemon, session):
+    """What was ordered against the session, step by step: of the intents."""
+    return [event["step"] for event in daemon.all("intent", pid=session.pid)]
+
+
+def outcomes(daemon, session):
+    """What came of it: (step, outcome)."""
+    return [(event["step"], event["outcome"]) for event in daemon.all("outcome", pid=session.pid)
+            if event["outcome"] != "early"]
+
+
+def seconds_between(earlier, later):
+    """Between two events."""
+    def moment(event):
+        return datetime.fromisoformat(event["ts"].replace("Z", "+00:00"))
+    return (moment(later) - moment(earlier)).total_seconds()
+
+
+@contextmanager
+def stopped(pid):
+    """A process that does not run for a while, without knowing it."""
+    os.kill(pid, signal.SIGSTOP)
+    try:
+        yield
+    finally:
+        os.kill(pid, signal.SIGCONT)
+
+
+def succeeds(session, statement="select 1"):
+    """Whether the session is alive and well."""
+    return session.run(statement) == OK
