@@ -13,6 +13,7 @@ import os
 import pwd
 import select
 import shutil
+import signal
 import subprocess
 import tempfile
 import time
@@ -124,9 +125,13 @@ class Throwaway:
     def stop(self):
         """Stops the server and removes its directory. Harmless if that is done already."""
         self._release(b"")
-        if self.directory:
+        # More than once: something that was killed just now may still have made a file.
+        for _ in range(100):
+            if not self.directory or not self.directory.exists():
+                break
             shutil.rmtree(self.directory, ignore_errors=True)
-            self.directory = None
+            time.sleep(0.01)
+        self.directory = None
 
     def crash(self):
         """Ends the server at once, as a failure would; `revive` starts it again on the same data and socket."""
@@ -199,9 +204,16 @@ class Throwaway:
     def _initdb(self):
         command = [self.bindir / "initdb", "-D", self.directory / "data", "-U", SUPERUSER, "-A", "trust",
                    "-E", "UTF8", "--locale=C", "-N"]
-        done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, text=True, **self._as_owner())
-        if done.returncode != 0:
-            raise RuntimeError(f"initdb failed:\n{done.stdout}{done.stderr}")
+        initdb = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+                                  text=True, **self._as_owner())
+        try:
+            said, _ = initdb.communicate()
+        except BaseException:
+            os.killpg(initdb.pid, signal.SIGKILL)  # it has children, and would go on to write
+            initdb.wait()
+            raise
+        if initdb.returncode != 0:
+            raise RuntimeError(f"initdb failed:\n{said}")
 
     def _launch(self):
         command = ["sh", "-c", _GUARDIAN, "sh", self.directory, self.bindir / "postgres", "-D", self.directory / "data"]
