@@ -113,7 +113,7 @@ def complaints_about(part, mode, fate):
         complaints.append(f"a later look should have shown: {expected.effect}")
     if expected.is_spared and not any(d.outcome in ("moved_on", "gone") for d in fate.decisions):
         complaints.append("should have been spared at the last moment")
-    return complaints
+    return list(dict.fromkeys(complaints))
 
 
 def _complaints_about_decision(decision, mode, expected):
