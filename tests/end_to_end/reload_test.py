@@ -1,0 +1,173 @@
+"""SIGHUP: all or nothing, and what has begun goes on."""
+
+import os
+import signal
+
+from support.session import ADMIN_SHUTDOWN, OK, QUERY_CANCELED, wait_until
+from support.stage import SWALLOWER, UNBOUNDED, orders, seconds_between
+
+LIMIT = """
+- name: limit
+  match: { application_name: APP, state: active, query_age: 400ms }
+  escalate: [cancel]
+"""
+LADDER = """
+- name: ladder
+  match: { application_name: APP, state: active, query_age: 400ms }
+  escalate: [cancel, terminate: { after: 1s }]
+"""
+IDLE = """
+- name: idle
+  match: { application_name: APP, state: idle, state_age: 1h }
+  escalate: [terminate]
+"""
+
+
+def test_a_bad_file_changes_nothing_and_each_error_is_told_with_its_place(stage):
+    daemon = stage.enforce(LIMIT)
+    before = daemon.wait_for("started")["policy"]
+    daemon.reload(stage.policy("- name: a\n  match: { usr: app }\n  escalate: [cancle]\n", mode="enforced"))
+    refused = daemon.wait_for("reload_refused")
+    assert refused["policy"] == before and refused["level"] == "ERROR"
+    wait_until(lambda: len(daemon.all("configuration_error")) >= 3)
+    errors = {(event["line"], event["column"]): event for event in daemon.all("configuration_error")}
+    assert all(event["file"] == str(daemon.config) for event in errors.values())
+    lines = daemon.config.read_text().splitlines()
+    for word, hint in {"enforced": "enforce", "usr": "user", "cancle": "cancel"}.items():
+        line = next(number for number, text in enumerate(lines, 1) if word in text)
+        event = errors[line, lines[line - 1].index(word) + 1]
+        assert word in event["message"] and f'"{hint}"' in event["hint"]
+    # The policy of before is still in force.
+    assert stage.running().outcome() == QUERY_CANCELED
+    assert daemon.all("reload") == []
+
+
+def test_a_file_that_is_gone_or_unreadable_changes_nothing(stage):
+    daemon = stage.enforce(LIMIT)
+    daemon.config.unlink()
+    daemon.reload()
+    daemon.wait_for("reload_refused")
+    daemon.config.mkdir()
+    since = len(daemon.events)
+    daemon.reload()
+    daemon.wait_for("reload_refused", since=since)
+    assert stage.running().outcome() == QUERY_CANCELED
+
+
+def test_a_good_file_is_in_force_at_once_and_what_changed_is_told(stage):
+    daemon = stage.enforce(LIMIT.replace("400ms", "1h") + IDLE)
+    session = stage.running()
+    daemon.reload(stage.policy(LIMIT + LADDER.replace("400ms", "1h")))
+    told = daemon.wait_for("reload")
+    assert (told["rules_added"], told["rules_removed"], told["rules_changed"]) == ("ladder", "idle", "limit")
+    assert told["policy"] != told["policy_before"] == daemon.wait_for("started")["policy"]
+    assert told["mode"] == "enforce"
+    assert session.outcome() == QUERY_CANCELED
+
+
+def test_the_same_file_again_says_that_nothing_changed(stage):
+    daemon = stage.enforce(LIMIT)
+    daemon.reload()
+    told = daemon.wait_for("reload")
+    assert (told["rules_added"], told["rules_removed"], told["rules_changed"]) == ("", "", "")
+    assert told["policy"] == told["policy_before"]
+
+
+def test_an_episode_goes_on_over_a_reload_in_its_own_time(stage):
+    session = stage.running(SWALLOWER)
+    daemon = stage.enforce(LADDER)
+    cancel = daemon.wait_for("outcome", pid=session.pid, step="cancel")
+    daemon.reload(stage.policy(LIMIT.replace("400ms", "1h") + LADDER))
+    told = daemon.wait_for("reload")
+    assert (told["rules_added"], told["rules_changed"]) == ("limit", "")
+    terminate = daemon.wait_for("outcome", pid=session.pid, step="terminate")
+    assert 0.999 <= seconds_between(cancel, terminate) < 2
+    assert session.outcome() == ADMIN_SHUTDOWN
+    assert orders(daemon, session) == ["cancel", "terminate"]
+
+
+def test_an_episode_of_a_rule_that_is_gone_does_not_go_on(stage):
+    session = stage.running(SWALLOWER)
+    daemon = stage.enforce(LADDER)
+    cancel = daemon.wait_for("outcome", pid=session.pid, step="cancel")
+    daemon.reload(stage.policy(LIMIT.replace("APP", "nobody")))
+    daemon.wait_for("reload")
+    stage.wait_until_older(session, "query_start", 0.4 + 1.3)
+    assert cancel["outcome"] == "signalled"
+    assert orders(daemon, session) == ["cancel"]
+    assert stage.row(session)["state"] == "active"
+
+
+def test_an_episode_of_a_rule_that_has_changed_begins_anew(stage):
+    session = stage.running(SWALLOWER)
+    daemon = stage.enforce(LADDER)
+    daemon.wait_for("outcome", pid=session.pid, step="cancel")
+    daemon.reload(stage.policy(LADDER.replace("after: 1s", "after: 500ms")))
+    assert daemon.wait_for("reload")["rules_changed"] == "ladder"
+    assert session.outcome() == ADMIN_SHUTDOWN
+    daemon.wait_for("outcome", pid=session.pid, step="terminate")
+    assert orders(daemon, session) == ["cancel", "cancel", "terminate"]
+
+
+def test_a_reload_to_dry_run_stops_all_signals(stage):
+    daemon = stage.enforce(LIMIT)
+    daemon.reload(stage.policy(LIMIT, mode="dry-run"))
+    assert daemon.wait_for("reload")["message"].startswith("mode DRY-RUN")
+    session = stage.running("select pg_sleep(0.8)")
+    assert session.outcome() == OK
+    assert daemon.wait_for("outcome", pid=session.pid)["mode"] == "dry-run"
+
+
+def test_what_was_started_with_dry_run_stays_dry_over_a_reload(stage):
+    daemon = stage.enforce(LIMIT, "--dry-run")
+    daemon.reload(stage.policy(LIMIT))
+    assert daemon.wait_for("reload")["mode"] == "dry-run"
+    assert stage.running("select pg_sleep(0.8)").outcome() == OK
+
+
+def test_servers_that_stay_keep_their_connection_and_others_come_and_go(stage):
+    here = stage.server.conninfo(user="pgcurfew")
+    daemon = stage.enforce(LIMIT, servers={"kept": here, "left": here + " connect_timeout=9"})
+    daemon.wait_for("server_up", server="kept")
+    left = daemon.wait_for("server_up", server="left")
+    daemon.reload(stage.policy(LIMIT, servers={"kept": here, "new": here + " connect_timeout=8"}))
+    assert daemon.wait_for("reload")["servers"] == "kept, new"
+    daemon.wait_for("server_up", server="new")
+    wait_until(lambda: stage.row(left["backend_pid"]) is None)
+    assert len(daemon.all("server_up", server="kept")) == 1
+    assert daemon.all("server_down") == []
+
+
+def test_drop_ins_belong_to_the_policy_in_their_order_and_come_with_a_reload(stage):
+    daemon = stage.enforce(LIMIT.replace("APP", "nobody"))
+    folder = daemon.config.parent / "policies.d"
+    folder.mkdir()
+    (folder / "20-later.yaml").write_text("rules:" + LIMIT.replace("name: limit", "name: later").replace(
+        "APP", stage.app))
+    (folder / "10-first.yaml").write_text("rules:" + LIMIT.replace("name: limit", "name: first").replace(
+        "APP", stage.app))
+    (folder / ".hidden.yaml").write_text("no policy: [")
+    (folder / "note.txt").write_text("no policy: [")
+    daemon.reload()
+    assert daemon.wait_for("reload")["rules_added"] == "first, later"
+    session = stage.running()
+    assert session.outcome() == QUERY_CANCELED
+    # At the same strength the rule that stands first is taken.
+    assert daemon.wait_for("outcome", pid=session.pid)["rule"] == "first"
+    (folder / "30-bad.yaml").write_text("rules: [ { name: first } ]")
+    daemon.reload()
+    daemon.wait_for("reload_refused")
+    assert daemon.wait_for("configuration_error")["file"] == str(folder / "30-bad.yaml")
+
+
+def test_many_reloads_in_a_row_are_all_well(stage):
+    daemon = stage.enforce(LIMIT)
+    for number in range(20):
+        daemon.config.write_text(stage.policy(LIMIT, more=UNBOUNDED.replace("1000", str(1000 + number))))
+        os.kill(daemon.pid, signal.SIGHUP)
+    session = stage.running()
+    assert session.outcome() == QUERY_CANCELED
+    daemon.stop()
+    assert orders(daemon, session) == ["cancel"]
+    assert [event["mode"] for event in daemon.all("reload")] == ["enforce"] * len(daemon.all("reload"))
+    assert daemon.all("reload_refused") == []
