@@ -17,13 +17,16 @@ namespace pgcurfew {
 namespace {
 
 void print_policy(const Policy& policy) {
-  fmt::print("mode: {}\n", name_of(policy.mode));
+  // a file of rules on its own has neither mode nor bounds
+  const bool is_main = !policy.servers.empty();
+  if (is_main) fmt::print("mode: {}\n", name_of(policy.mode));
   for (const auto& server : policy.servers) {
     const auto conninfo = Conninfo::parse(server.conninfo);
     fmt::print("server {}: {}\n", printable(server.name), conninfo ? conninfo->describe() : "?");
   }
   for (const auto& match : policy.protect) fmt::print("never touched: {}\n", phrase_of(match));
   for (const auto& rule : policy.rules) fmt::print("{}\n", sentence_of(rule));
+  if (!is_main) return;
   fmt::print("bounds per server: at most {} signals per {}, at most {:.0f}% of all client sessions at once\n",
              policy.safety.signals, to_text(policy.safety.per), policy.safety.share * 100);
 }

@@ -24,6 +24,17 @@ std::string_view capitals(Mode mode) {
   return mode == Mode::kEnforce ? "ENFORCE" : "DRY-RUN";
 }
 
+std::string counted(std::size_t count, std::string_view noun) {
+  return fmt::format("{} {}{}", count, noun, count == 1 ? "" : "s");
+}
+
+std::size_t count_errors(const std::vector<Diagnostic>& diagnostics) {
+  const auto errors = std::count_if(diagnostics.begin(), diagnostics.end(), [](const Diagnostic& diagnostic) {
+    return diagnostic.severity == Severity::kError;
+  });
+  return static_cast<std::size_t>(errors);
+}
+
 template <class Items>
 std::string names_of(const Items& items) {
   std::string text;
@@ -37,9 +48,10 @@ Event started_event(const Policy& policy) {
   Event event;
   event.level = Level::kNotice;
   event.kind = "started";
-  event.message = fmt::format(
-      "mode {}: {} servers, {} rules{}", capitals(policy.mode), policy.servers.size(), policy.rules.size(),
-      policy.mode == Mode::kEnforce && dry > 0 ? fmt::format(", {} of them dry", dry) : "");
+  event.message =
+      fmt::format("mode {}: {}, {}{}", capitals(policy.mode), counted(policy.servers.size(), "server"),
+                  counted(policy.rules.size(), "rule"),
+                  policy.mode == Mode::kEnforce && dry > 0 ? fmt::format(", {} of them dry", dry) : "");
   event.fields = {{"version", std::string(PGCURFEW_VERSION)},
                   {"mode", std::string(name_of(policy.mode))},
                   {"policy", policy.version},
@@ -153,11 +165,11 @@ void Service::reload() {
 }
 
 void Service::refuse_reload(const std::vector<Diagnostic>& diagnostics) {
-  log_.write(
-      {Level::kError,
-       "reload_refused",
-       fmt::format("the new configuration has {} errors; the one before stays in force", diagnostics.size()),
-       {{"policy", policy_->version}}});
+  log_.write({Level::kError,
+              "reload_refused",
+              fmt::format("the new configuration has {}; the one before stays in force",
+                          counted(count_errors(diagnostics), "error")),
+              {{"policy", policy_->version}}});
   for (const auto& diagnostic : diagnostics) {
     Event event{diagnostic.severity == Severity::kError ? Level::kError : Level::kWarning,
                 "configuration_error",
@@ -174,8 +186,8 @@ void Service::replace_policy(Policy policy) {
   const auto changes = compare(*policy_, policy);
   log_.write({Level::kNotice,
               "reload",
-              fmt::format("mode {}: {} servers, {} rules", capitals(policy.mode), policy.servers.size(),
-                          policy.rules.size()),
+              fmt::format("mode {}: {}, {}", capitals(policy.mode), counted(policy.servers.size(), "server"),
+                          counted(policy.rules.size(), "rule")),
               {{"mode", std::string(name_of(policy.mode))},
                {"policy", policy.version},
                {"policy_before", policy_->version},

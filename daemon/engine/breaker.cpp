@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <utility>
 
 namespace pgcurfew {
 
@@ -10,18 +11,21 @@ Breaker::Admission Breaker::admit(const Safety& safety, std::size_t due, std::si
   if (due == 0 || is_open()) return {};
   const auto share =
       static_cast<std::size_t>(std::floor(safety.share * static_cast<double>(client_backends)));
-  if (due > std::max(kAlwaysPass, share)) {
+  const auto at_once = std::max(kAlwaysPass, share);
+  const bool too_many = due > at_once;
+  if (too_many && !std::exchange(was_announced_, true)) {
     open_until_ = now + safety.quiet;
     return {0, Trip::kShare};
   }
+  was_announced_ = too_many;
   while (!sent_.empty() && sent_.front() + safety.per <= now) sent_.pop_front();
   const auto bound = static_cast<std::size_t>(safety.signals);
   const auto room = bound > sent_.size() ? bound - sent_.size() : 0;
-  const auto admitted = std::min(due, room);
+  const auto admitted = std::min({due, at_once, room});
   sent_.insert(sent_.end(), admitted, now);
   if (admitted == due) return {admitted, Trip::kNone};
   open_until_ = now + safety.quiet;
-  return {admitted, Trip::kSignals};
+  return {admitted, admitted == at_once ? Trip::kShare : Trip::kSignals};
 }
 
 bool Breaker::close_if_quiet(MonotonicTime now) {

@@ -36,6 +36,7 @@ class Breaker {
 
  private:
   std::optional<MonotonicTime> open_until_;
+  bool was_announced_ = false;      ///< that more than the share are due, a quiet time ago
   std::deque<MonotonicTime> sent_;  ///< at most Safety::signals entries
 };
 

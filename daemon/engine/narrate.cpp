@@ -67,8 +67,6 @@ Level level_of(const Order& order, ReplyKind kind) {
     case ReplyKind::kUnknown:
     case ReplyKind::kStale:
       return Level::kWarning;
-    case ReplyKind::kEarly:
-      return Level::kDebug;
     default:
       return Level::kInfo;
   }
@@ -88,6 +86,9 @@ std::string outcome_message(const Order& order, const Reply& reply) {
       return fmt::format("nothing to {}: pid {} is gone", verb(order.step), pid);
     case ReplyKind::kEarly:
       return fmt::format("pid {} is not due yet by the server's clock", pid);
+    case ReplyKind::kShifted:
+      return fmt::format("the server's list of backends moved before pid {} was signalled; trying again",
+                         pid);
     case ReplyKind::kStale:
       return fmt::format("spared pid {}: the order reached the server too late, or its clock jumped", pid);
     case ReplyKind::kSyncRep:

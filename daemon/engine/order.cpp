@@ -34,6 +34,8 @@ std::string_view name_of(ReplyKind kind) {
       return "gone";
     case ReplyKind::kEarly:
       return "early";
+    case ReplyKind::kShifted:
+      return "shifted";
     case ReplyKind::kStale:
       return "stale";
     case ReplyKind::kSyncRep:

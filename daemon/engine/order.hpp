@@ -70,6 +70,7 @@ enum class ReplyKind {
   kMovedOn,    ///< the session no longer is what was decided upon: spared
   kGone,       ///< no such session any more
   kEarly,      ///< by the server's own clock it is not due yet
+  kShifted,    ///< the server's list of backends moved under the guard's two stages; nothing was done
   kStale,      ///< by the server's own clock the order comes too late, or that clock has jumped
   kSyncRep,    ///< it waits for synchronous replication: spared
   kDenied,     ///< we lack the right (42501)
@@ -86,6 +87,11 @@ struct Reply {
   std::optional<std::string> wait_event;
   std::optional<std::string> query;
   Error error;  ///< for kDenied, kFailed, kUnknown
+
+  /// Nothing has happened, and nothing is known that a look would have to show first.
+  [[nodiscard]] bool is_to_be_tried_again() const {
+    return kind == ReplyKind::kEarly || kind == ReplyKind::kShifted;
+  }
 };
 
 /// The guard for a step of a rule against a session as the look saw it: every fact that the rule, its

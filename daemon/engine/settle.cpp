@@ -31,6 +31,7 @@ void settle_episode(Episode& episode, const Order& order, const Reply& reply, co
       if (!order.is_signal() && order.step != StepKind::kAlert) episode.is_closed = true;
       return;
     case ReplyKind::kEarly:
+    case ReplyKind::kShifted:
       episode.look_needed = 0;
       episode.not_before = now + pause_after(episode.fruitless, milliseconds(1), seconds(1));
       return;
@@ -137,7 +138,7 @@ std::vector<Event> settle_reply(const Order& order, const Reply& reply, Ledger& 
     }
   }
   if (reply.kind == ReplyKind::kDenied) ledger.denied.insert(session);
-  if (reply.kind == ReplyKind::kEarly) ledger.touched.erase(session);  // nothing has touched it
+  if (reply.is_to_be_tried_again()) ledger.touched.erase(session);  // nothing has touched it
   return {outcome_event(order, reply)};
 }
 

@@ -215,7 +215,7 @@ void Watch::handle(const happening::Replied& what, MonotonicTime now) {
   if (flight.order.is_signal() && what.reply.kind == ReplyKind::kSignalled) ++signals_sent_;
   // an alert and a rehearsal leave nothing behind to look for, unless they found something else than expected
   const bool changed = flight.order.is_signal() || what.reply.kind != ReplyKind::kSignalled;
-  if (changed && what.reply.kind != ReplyKind::kEarly) schedule_look_after_orders(now);
+  if (changed && !what.reply.is_to_be_tried_again()) schedule_look_after_orders(now);
   must_decide_ = true;
 }
 

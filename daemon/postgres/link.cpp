@@ -24,6 +24,21 @@ bool is_good(const PGresult* result) {
   return status == PGRES_TUPLES_OK || status == PGRES_COMMAND_OK;
 }
 
+/// libpq breaks and indents its messages.
+std::string on_one_line(std::string_view text) {
+  std::string line;
+  for (const char c : text) {
+    const bool is_blank = c == '\n' || c == '\t' || c == ' ';
+    if (!is_blank) {
+      line += c;
+    } else if (!line.empty() && line.back() != ' ') {
+      line += ' ';
+    }
+  }
+  while (!line.empty() && line.back() == ' ') line.pop_back();
+  return line;
+}
+
 constexpr std::array kActions{Action::kNothing, Action::kCancel, Action::kTerminate};
 
 }  // namespace
@@ -82,9 +97,8 @@ void Link::lose(Error error) {
 
 void Link::lose_with_libpq_message(std::string_view fallback) {
   Error error;
-  error.message = last_server_error_.empty() ? PQerrorMessage(conn_.get()) : last_server_error_;
+  error.message = on_one_line(last_server_error_.empty() ? PQerrorMessage(conn_.get()) : last_server_error_);
   error.sqlstate = last_sqlstate_;
-  while (!error.message.empty() && error.message.back() == '\n') error.message.pop_back();
   if (error.message.empty()) error.message = fallback;
   if (error.message.find("unsupported startup parameter") != std::string::npos) {
     error.hint = "This is a connection pooler; pgcurfew needs the server itself.";

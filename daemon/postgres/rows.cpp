@@ -197,9 +197,10 @@ Result<Reply> read_verdict(const PGresult* result) {
     reply.kind = ReplyKind::kMovedOn;
   } else if (verdict == "gone") {
     reply.kind = ReplyKind::kGone;
-  } else if (verdict == "early" || verdict == "shifted") {
-    // shifted: the number of the backend's slot changed between the two stages; nothing was done, try again
+  } else if (verdict == "early") {
     reply.kind = ReplyKind::kEarly;
+  } else if (verdict == "shifted") {
+    reply.kind = ReplyKind::kShifted;
   } else if (verdict == "stale") {
     reply.kind = ReplyKind::kStale;
   } else if (verdict == "sync_rep") {

@@ -245,6 +245,22 @@ TEST(Decide, AboveTheShareNothingIsSignalledAndTheBreakerOpens) {
   EXPECT_TRUE(desk.decide_at(30s).events.empty()) << "said once";
 }
 
+TEST(Decide, AfterTheQuietTimeTheOldestGoUpToTheShareSoThatItEnds) {
+  Desk desk("safety: { share: 25%, signals: 100 per 1min, quiet: 1min }\n" +
+            std::string(kCancelThenTerminate));
+  std::vector<Session> sessions;
+  for (int pid = 1; pid <= 12; ++pid) sessions.push_back(active(pid, std::chrono::milliseconds(20 - pid)));
+  desk.look(sessions, 5s);
+  EXPECT_TRUE(desk.decide_at(11s).orders.empty()) << "first an alert and a quiet time";
+  const auto second = desk.decide_at(71s);
+  EXPECT_THAT(kinds_of(second.events).front(), "breaker_closed");
+  ASSERT_EQ(second.orders.size(), Breaker::kAlwaysPass);
+  EXPECT_EQ(second.orders[0].guard.session.pid, 12) << "the oldest first";
+  EXPECT_TRUE(desk.decide_at(100s).orders.empty());
+  EXPECT_EQ(desk.decide_at(131s).orders.size(), Breaker::kAlwaysPass);
+  EXPECT_EQ(desk.decide_at(191s).orders.size(), 2U);
+}
+
 TEST(Decide, AboveTheRateTheOldestGoFirstAndTheRestIsHeld) {
   Desk desk("safety: { signals: 2 per 1min, share: 100%, quiet: 1min }\n" +
             std::string(kCancelThenTerminate));
@@ -275,6 +291,13 @@ TEST(Decide, AnEarlyReplyIsTriedAgainWithoutALook) {
   desk.look({active(1, 0s)}, 5s);
   desk.reply(desk.decide_at(10s).orders.at(0), ReplyKind::kEarly, 10s - 1us);
   EXPECT_TRUE(desk.decide_at(10s).orders.empty());
+  EXPECT_EQ(desk.decide_at(10s + 10ms).orders.size(), 1U);
+}
+
+TEST(Decide, AGuardThatFoundTheBackendsShiftedIsTriedAgainWithoutALook) {
+  Desk desk(kCancelThenTerminate);
+  desk.look({active(1, 0s)}, 5s);
+  desk.reply(desk.decide_at(10s).orders.at(0), ReplyKind::kShifted, 10s);
   EXPECT_EQ(desk.decide_at(10s + 10ms).orders.size(), 1U);
 }
 
