@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import socket
 
 import pytest
 
@@ -324,6 +325,13 @@ def test_explain_of_a_server_out_of_reach_ends_with_69_and_tells_of_the_others(s
     assert str(session.pid) in done.stdout
     told = json.loads(explain("--json", servers=servers).stdout)
     assert told[0]["error"] and told[1]["sessions"]
+
+
+@pytest.mark.slow
+def test_explain_of_a_server_that_never_answers_ends_with_69_after_ten_seconds(explain):
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        done = explain(servers={"silent": f"host=127.0.0.1 port={listener.getsockname()[1]}"})
+    assert (done.returncode, done.stderr) == (69, "pgcurfew: server silent: no reply within ten seconds\n")
 
 
 def test_explain_shows_a_strangers_text_safely(stage, explain):

@@ -3,7 +3,7 @@
 import re
 import time
 
-from support.session import ADMIN_SHUTDOWN, OK, QUERY_CANCELED, wait_until
+from support.session import ADMIN_SHUTDOWN, LOST, OK, QUERY_CANCELED, wait_until
 from support.stage import SLEEP, SWALLOWER, WATCHFUL, orders, outcomes, seconds_between, succeeds
 
 TWO_STEPS = """
@@ -220,6 +220,43 @@ def test_databases_and_users_are_matched_by_wildcards(stage):
     innocent = stage.running(user="batch_night", dbname="template1")
     offender = stage.running(user="batch_night")
     meets(stage, "database: [app, 'post*'], user: 'batch_?ight'", offender, innocent)
+
+
+def test_a_rule_without_an_age_meets_at_the_next_look(stage):
+    session = stage.forgotten()
+    daemon = stage.enforce("- { name: never, match: { application_name: APP, state: idle in transaction }, "
+                           "escalate: [terminate] }")
+    daemon.wait_for("verified", pid=session.pid, effect="ended")
+    # One that turns up while the daemon sleeps.
+    late = stage.forgotten()
+    assert signalled(daemon, late, "terminate")["age_s"] < 3
+
+
+def test_a_condition_that_comes_true_after_the_limit_is_noticed(stage):
+    stage.superuser.execute("select pg_advisory_lock(4713)")
+    session = stage.running("do $$ begin perform pg_sleep(0.8); perform pg_advisory_lock(4713); end $$")
+    daemon = stage.enforce("- { name: limit, match: { application_name: APP, wait_event: advisory, query_age: 400ms }, "
+                           "escalate: [cancel] }")
+    assert session.outcome() == QUERY_CANCELED
+    assert 0.8 <= signalled(daemon, session, "cancel")["age_s"] < 4
+    stage.superuser.execute("select pg_advisory_unlock(4713)")
+
+
+def test_a_transaction_of_many_short_statements_does_not_escape_its_limit(stage):
+    daemon = stage.enforce("- { name: long, match: { application_name: APP, transaction_age: 600ms }, "
+                           "escalate: [terminate] }")
+    session = stage.open("begin")
+    ended = wait_until(lambda: (outcome := session.run("select pg_sleep(0.01)")) != OK and outcome)
+    assert ended in (ADMIN_SHUTDOWN, LOST)
+    assert signalled(daemon, session, "terminate")["age_s"] >= 0.6
+
+
+def test_a_procedure_that_commits_in_time_is_no_long_transaction(stage):
+    daemon = stage.enforce("- { name: long, match: { application_name: APP, transaction_age: 600ms }, "
+                           "escalate: [terminate] }")
+    session = stage.running("do $$ begin for n in 1..5 loop perform pg_sleep(0.25); commit; end loop; end $$")
+    assert session.outcome() == OK
+    assert orders(daemon, session) == []
 
 
 # -- several rules on one session -----------------------------------------------------------------------------------
