@@ -130,7 +130,8 @@ class Decider {
     order.decision = fmt::format("{}-{}", ledger_.prefix, ++ledger_.decisions);
     if (is_signal) order.action = due.kind == StepKind::kCancel ? Action::kCancel : Action::kTerminate;
     const bool rests_on_state = due.kind == StepKind::kCancel || due.next.skipped_cancel;
-    order.guard = make_guard(policy_, rule, session, a_case.judgement, rests_on_state);
+    order.guard = make_guard(policy_, rule, session, rests_on_state);
+    order.guard.not_before = due.next.due;
     order.guard.not_after = now_.server + ServerClockEstimate::kTolerance;
     order.rule = rule.name;
     order.mode = rule.mode;
@@ -192,7 +193,11 @@ std::optional<NextStep> next_step_of(const Rule& rule, const Session& session, c
   for (; next.number < rule.escalate.size(); ++next.number) {
     const auto& step = rule.escalate[next.number];
     next.due += step.after;
-    if (step.kind != StepKind::kCancel || can_be_cancelled(session)) return next;
+    if (step.kind != StepKind::kCancel || can_be_cancelled(session)) {
+      // the limit can have moved since the step before: an exception fits now, a coarser clock began anew
+      next.due = std::max(next.due, judgement.due);
+      return next;
+    }
     next.skipped_cancel = true;
   }
   return std::nullopt;

@@ -2,6 +2,8 @@
 
 #include <bitset>
 
+#include "engine/judge.hpp"
+
 namespace pgcurfew {
 
 namespace {
@@ -50,14 +52,12 @@ std::string_view name_of(ReplyKind kind) {
   return "unknown";
 }
 
-Guard make_guard(const Policy& policy, const Rule& rule, const Session& session, const Judgement& judgement,
-                 bool rests_on_state) {
+Guard make_guard(const Policy& policy, const Rule& rule, const Session& session, bool rests_on_state) {
   const auto facts = facts_read(policy, rule);
   const auto reads = [&](Field field) { return facts.test(static_cast<std::size_t>(field)); };
   Guard guard;
   guard.session = session.key;
   guard.backend_type = session.backend_type;
-  guard.not_before = judgement.due;
   if (reads(Field::kTransactionAge)) guard.xact_start = session.xact_start;
   // a query's text and its query_start change together
   if (reads(Field::kQueryAge) || reads(Field::kQuery) || reads(Field::kQueryId)) {

@@ -6,7 +6,6 @@
 
 #include "base/result.hpp"
 #include "base/time.hpp"
-#include "engine/judge.hpp"
 #include "engine/session.hpp"
 #include "policy/policy.hpp"
 
@@ -20,7 +19,7 @@ using Unchanged = std::optional<std::optional<T>>;
 struct Guard {
   SessionKey session;
   std::string backend_type;
-  ServerTime not_before{};  ///< the session falls due now, by the server's clock
+  ServerTime not_before{};  ///< the step falls due now, its grace included, by the server's clock
   ServerTime not_after{};   ///< beyond it the order is stale, or the clock has jumped
   Unchanged<ServerTime> xact_start;
   Unchanged<ServerTime> query_start;
@@ -96,8 +95,7 @@ struct Reply {
 
 /// The guard for a step of a rule against a session as the look saw it: every fact that the rule, its
 /// exceptions or the protections read and that could have changed since. `rests_on_state`: the choice of the
-/// step itself did (a cancel, or a cancel that was skipped).
-Guard make_guard(const Policy& policy, const Rule& rule, const Session& session, const Judgement& judgement,
-                 bool rests_on_state);
+/// step itself did (a cancel, or a cancel that was skipped). Its times are the caller's to fill in.
+Guard make_guard(const Policy& policy, const Rule& rule, const Session& session, bool rests_on_state);
 
 }  // namespace pgcurfew

@@ -65,6 +65,29 @@ TEST(Decide, TerminatesOnlyAfterTheFullGraceAndTheSameEpisode) {
   EXPECT_NE(after.orders[0].decision, cancel.decision);
 }
 
+TEST(Decide, TheGuardHoldsNoSoonerThanTheGraceIsOver) {
+  Desk desk(kCancelThenTerminate);
+  desk.look({active(1, 0s)}, 5s);
+  desk.reply(desk.decide_at(10s).orders.at(0), ReplyKind::kSignalled, 10s + 2ms);
+  desk.look({active(1, 0s)}, 12s);
+  EXPECT_EQ(desk.decide_at(41s).orders.at(0).guard.not_before, at(40s + 2ms));
+}
+
+TEST(Decide, DoesNotEscalateBeforeALimitThatHasMovedAway) {
+  Desk desk(
+      "rules: [ { name: r, match: { state: active, query_age: 10s }, escalate: [ cancel, terminate ], "
+      "except: [ { application_name: batch, query_age: 2h } ] } ]");
+  desk.look({active(1, 0s)}, 5s);
+  desk.reply(desk.decide_at(10s).orders.at(0), ReplyKind::kSignalled, 10s);
+  auto renamed = active(1, 0s);
+  renamed.application_name = "batch";
+  desk.look({renamed}, 12s);
+  const auto decision = desk.decide_at(1h);
+  EXPECT_TRUE(decision.orders.empty());
+  EXPECT_EQ(decision.next_due, at(2h));
+  EXPECT_EQ(desk.decide_at(2h).orders.at(0).step, StepKind::kTerminate);
+}
+
 TEST(Decide, DoesNotEscalateWhenQueryStartChanged) {
   Desk desk(kCancelThenTerminate);
   desk.look({active(1, 0s)}, 5s);
