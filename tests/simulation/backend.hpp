@@ -1,0 +1,75 @@
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+
+#include "base/address.hpp"
+#include "base/time.hpp"
+#include "policy/field.hpp"
+
+namespace pgcurfew::simulation {
+
+/// A moment in the life of a backend, as the server's clock showed it and as it truly was.
+struct Stamp {
+  ServerTime shown{};
+  Duration steady{};         ///< the server's clock without its steps
+  std::uint64_t serial = 0;  ///< differs between any two stamps of one world
+};
+
+/// What a client does with its session.
+enum class Habit {
+  kAutocommit,    ///< one statement at a time
+  kTransactions,  ///< BEGIN, statements, COMMIT; sometimes an error before it
+  kExtended,      ///< Parse, Bind, Execute, each of which moves query_start; Sync sometimes late
+  kPipeline,      ///< Executes in a row without a pause
+  kProcedure,     ///< one statement that commits within
+  kPortal,        ///< a cursor fetched in pieces
+  kRenaming,      ///< changes its application_name between statements
+  kUntracked,     ///< track_activities is off
+  kSystem,        ///< not a client: stands still
+};
+
+/// How a session takes signals.
+enum class Temper {
+  kProper,
+  kSwallowsCancel,  ///< catches query_canceled
+  kDeafToCancel,    ///< waits for its client within a statement
+  kFrozen,          ///< takes nothing until it thaws
+};
+
+/// One backend of the model's server, with all that pg_stat_activity shows of it and what it does not.
+struct Backend {
+  std::uint64_t birth = 0;  ///< differs between any two backends of one world
+  std::int32_t pid = 0;
+  Stamp start;
+  std::string database;  ///< empty: NULL
+  std::string user;
+  std::string application_name;
+  std::optional<Address> client_addr;
+  bool is_local = false;
+  std::string backend_type;
+  std::optional<std::int32_t> leader_pid;
+  std::optional<State> state;
+  std::optional<Stamp> xact_start;
+  std::optional<Stamp> query_start;
+  std::optional<Stamp> state_change;
+  std::optional<std::string> wait_event_type;
+  std::optional<std::string> wait_event;
+  std::string query;
+  std::optional<std::int64_t> query_id;
+
+  bool is_ours = false;  ///< a pgcurfew's
+  bool is_superuser = false;
+  Habit habit = Habit::kAutocommit;
+  Temper temper = Temper::kProper;
+  Duration latency{};       ///< from a signal to its effect
+  bool in_block = false;    ///< between BEGIN and COMMIT
+  int statements_left = 0;  ///< in this block, pipeline, portal
+  bool is_doomed = false;   ///< a terminate is on its way
+  bool is_cancel_pending = false;
+  std::uint64_t script = 0;  ///< invalidates what the client meant to do
+  Duration facts_changed{};  ///< true time of the last change of anything shown
+};
+
+}  // namespace pgcurfew::simulation

@@ -1,0 +1,272 @@
+#include "simulation/checks.hpp"
+
+#include <algorithm>
+
+namespace pgcurfew::simulation {
+
+namespace {
+
+using std::chrono::minutes;
+using std::chrono::seconds;
+
+template <class T>
+std::optional<T> field_of(const Event& event, std::string_view name) {
+  for (const auto& [key, value] : event.fields) {
+    if (key == name && std::holds_alternative<T>(value)) return std::get<T>(value);
+  }
+  return std::nullopt;
+}
+
+const Rule* find_rule(const Policy& policy, const std::string& name) {
+  for (const auto& rule : policy.rules) {
+    if (rule.name == name) return &rule;
+  }
+  return nullptr;
+}
+
+}  // namespace
+
+void Checks::on_started(int instance, std::shared_ptr<const Policy> policy) {
+  auto& book = books_[instance];
+  const auto life = book.life + 1;
+  // what an earlier life has sent may still take effect
+  auto issued = std::move(book.issued);
+  book = Book();
+  book.issued = std::move(issued);
+  book.life = life;
+  book.policy = std::move(policy);
+  book.policy_since = ++moment_;
+}
+
+void Checks::on_gone(int instance) {
+  on_disconnected(instance);
+}
+
+void Checks::on_policy(int instance, std::shared_ptr<const Policy> policy) {
+  auto& book = books_[instance];
+  book.policy = std::move(policy);
+  book.policy_since = ++moment_;
+}
+
+void Checks::on_connected(int instance) {
+  auto& book = books_[instance];
+  book.connected_since = ++moment_;
+  book.reasons.push_back(site_.agenda.now());
+}
+
+void Checks::on_disconnected(int instance) {
+  auto& book = books_[instance];
+  book.connected_since = 0;
+  book.look.reset();
+  book.reasons.push_back(site_.agenda.now());
+}
+
+void Checks::on_look_asked(int instance, std::uint64_t number) {
+  auto& book = books_[instance];
+  book.look_asked[number] = ++moment_;
+  if (book.look_asked.size() > 20) book.look_asked.erase(book.look_asked.begin());
+  ++tally_.looks;
+}
+
+void Checks::on_look(int instance, std::shared_ptr<const LookCopy> copy) {
+  books_[instance].look = std::move(copy);
+}
+
+void Checks::on_reply(int instance, const std::string& decision, ReplyKind kind) {
+  auto& book = books_[instance];
+  book.reasons.push_back(site_.agenda.now());
+  const auto found = book.issued.find(decision);
+  if (found == book.issued.end()) return;
+  found->second.replied = kind;
+  const auto key = found->second.order.guard.session;
+  if (kind == ReplyKind::kEarly) book.last_signal.erase(key);  // nothing has touched it
+  for (auto& [birth, effects] : book.effects) {
+    for (auto& effect : effects) effect.is_known = effect.is_known || effect.decision == decision;
+  }
+}
+
+void Checks::on_turn(int instance, bool is_tick) {
+  ++tally_.turns;
+  if (!is_tick) return;
+  constexpr Duration kWindow = seconds(10);
+  auto& book = books_[instance];
+  const auto now = site_.agenda.now();
+  const auto forget = [&](std::deque<Duration>& times) {
+    while (!times.empty() && times.front() < now - kWindow) times.pop_front();
+  };
+  book.ticks.push_back(now);
+  forget(book.ticks);
+  forget(book.reasons);
+  // looks at their shortest interval, and a few wake-ups for each thing that happened
+  const auto bound = 450 + 6 * book.reasons.size();
+  if (book.ticks.size() > bound) {
+    throw Violation("busy-loop", fmt::format("instance {} woke {} times within {}", instance,
+                                             book.ticks.size(), to_text(kWindow)));
+  }
+}
+
+void Checks::on_orders(int instance, const std::vector<Order>& orders) {
+  auto& book = books_[instance];
+  ++moment_;
+  check_bounds(book, orders);
+  for (const auto& order : orders) {
+    ++tally_.orders;
+    book.reasons.push_back(site_.agenda.now());
+    check_one_order(book, order);
+    if (order.is_signal()) book.last_signal[order.guard.session] = moment_;
+    Issued issued;
+    issued.order = order;
+    issued.at = site_.agenda.now();
+    issued.look = book.look;
+    issued.policy = book.policy;
+    issued.life = book.life;
+    book.issued[order.decision] = std::move(issued);
+    if (!first_effect_) {
+      first_orders_.push_back(fmt::format("{} pid {} {} step {} not before {}", site_.agenda.now().count(),
+                                          order.guard.session.pid, order.rule, order.step_number,
+                                          to_text(order.guard.not_before)));
+    }
+    site_.trace.note("send", order.guard.session.pid, [&] {
+      return fmt::format("instance {} {} {} {} of {} pid {}", instance, order.decision, name_of(order.mode),
+                         name_of(order.step), order.rule, order.guard.session.pid);
+    });
+  }
+  std::erase_if(book.issued,
+                [&](const auto& entry) { return entry.second.at < site_.agenda.now() - minutes(10); });
+}
+
+void Checks::check_one_order(Book& book, const Order& order) {
+  const auto where = fmt::format("{} ({} of {} for pid {})", order.decision, name_of(order.step), order.rule,
+                                 order.guard.session.pid);
+  if (book.connected_since == 0) throw Violation("stale-look", where + " without a connection");
+  const auto* rule = find_rule(*book.policy, order.rule);
+  if (rule == nullptr || order.step_number >= rule->escalate.size() ||
+      rule->escalate[order.step_number].kind != order.step) {
+    throw Violation("replaced-policy", where + " is of no rule in force");
+  }
+  if (order.is_signal() && (rule->mode == Mode::kDryRun || book.policy->mode == Mode::kDryRun)) {
+    throw Violation("dry-run", where + " is a signal of a rule in dry-run");
+  }
+  if (!order.is_signal() && rule->mode == Mode::kEnforce && order.step != StepKind::kAlert) {
+    throw Violation("dry-run", where + " is no signal though its rule enforces");
+  }
+  if (!book.look) throw Violation("stale-look", where + " without a look of this connection");
+  const auto asked = book.look_asked.find(book.look->number);
+  if (asked == book.look_asked.end() || asked->second < book.connected_since) {
+    throw Violation("stale-look", where + " from a look of an earlier connection");
+  }
+  if (asked->second < book.policy_since) {
+    throw Violation("replaced-policy", where + " from a look that an earlier policy asked for");
+  }
+  const auto last = book.last_signal.find(order.guard.session);
+  if (order.is_signal() && last != book.last_signal.end() && last->second > asked->second) {
+    throw Violation("two-signals", where + " without a look since the signal before it");
+  }
+  if (!book.look->rows.contains(order.guard.session)) {
+    throw Violation("stale-look", where + " for a session that its look does not show");
+  }
+  if (!book.intents.erase(order.decision)) throw Violation("untold", where + " without an intent before it");
+}
+
+void Checks::check_bounds(Book& book, const std::vector<Order>& orders) {
+  const auto& safety = book.policy->safety;
+  const auto now = site_.agenda.now();
+  std::size_t signals = 0;
+  for (const auto& order : orders) {
+    if (order.is_signal()) ++signals;
+  }
+  if (signals == 0) return;
+  book.signals.insert(book.signals.end(), signals, now);
+  while (book.signals.front() <= now - safety.per) book.signals.pop_front();
+  if (book.signals.size() > static_cast<std::size_t>(safety.signals)) {
+    throw Violation("too-many", fmt::format("{} signals within {}, the bound is {}", book.signals.size(),
+                                            to_text(safety.per), safety.signals));
+  }
+  const auto clients = book.look ? book.look->client_backends : 0;
+  const auto share = static_cast<std::size_t>(safety.share * static_cast<double>(clients));
+  if (signals > std::max<std::size_t>(5, share)) {
+    throw Violation("too-many", fmt::format("{} signals at once to {} clients", signals, clients));
+  }
+}
+
+void Checks::on_told(int instance, const Event& event) {
+  auto& book = books_[instance];
+  if (event.level == Level::kError) check_error(event);
+  const auto decision = field_of<std::string>(event, "decision").value_or("");
+  if (event.kind == "intent") book.intents.insert(decision);
+  if (event.kind == "verified") check_claim(book, event);
+  if (event.kind != "outcome") return;
+  const auto found = book.issued.find(decision);
+  if (found == book.issued.end()) return;
+  auto& issued = found->second;
+  if (issued.is_told) throw Violation("untold", decision + " has two outcomes");
+  issued.is_told = true;
+  const auto told = field_of<std::string>(event, "outcome").value_or("");
+  const auto is = name_of(issued.replied.value_or(ReplyKind::kUnknown));
+  if (told != is) {
+    throw Violation("unknown-is-not-success",
+                    fmt::format("{} is told as {}, and was {}", decision, told, is));
+  }
+}
+
+void Checks::check_error(const Event& event) const {
+  static const std::map<std::string, std::vector<std::string>> kCauses{
+      {"server_down",
+       {"refused", "connect_hangs", "cut", "mute", "slow", "restart", "failover", "exhausted", "stall",
+        "catalog"}},
+      {"look_failed", {"truncated"}},
+      {"clock_jump", {"clock step", "small clock step"}},
+      {"blind", {"lacks_read_all_stats"}},
+      {"privilege_missing", {"lacks_read_all_stats", "lacks_signal"}},
+      {"breaker_open", {"tight"}},
+  };
+  const auto causes = kCauses.find(event.kind);
+  const bool has_cause = causes != kCauses.end() &&
+                         std::any_of(causes->second.begin(), causes->second.end(),
+                                     [&](const std::string& cause) { return site_.was_injected(cause); });
+  if (!has_cause) throw Violation("error-event", "an error without a fault: " + event.message);
+  if (site_.ready_since && event.kind != "breaker_open") {
+    throw Violation("error-event", "an error in a world that is whole: " + event.message);
+  }
+}
+
+void Checks::check_claim(const Book& book, const Event& event) const {
+  const auto effect = field_of<std::string>(event, "effect").value_or("");
+  const auto found = book.issued.find(field_of<std::string>(event, "decision").value_or(""));
+  if (found == book.issued.end() || !book.look) return;
+  const auto& issued = found->second;
+  const auto key = issued.order.guard.session;
+  const auto row = book.look->rows.find(key);
+  const auto claim = fmt::format("pid {}: {}", key.pid, effect);
+  if (effect == "ended" && row != book.look->rows.end()) {
+    throw Violation("false-claim", claim + ", and it is there");
+  }
+  if (effect != "query_ended" && effect != "still_there") return;
+  if (row == book.look->rows.end()) throw Violation("false-claim", claim + ", and it is gone");
+  const auto& before = issued.look->rows.at(key);
+  const auto& is = row->second;
+  const bool same_query = is.query_start && before.query_start && is.state == State::kActive &&
+                          is.query_start->serial == before.query_start->serial;
+  const bool same_state = is.state_change && before.state_change && is.xact_start && before.xact_start &&
+                          is.state_change->serial == before.state_change->serial &&
+                          is.xact_start->serial == before.xact_start->serial;
+  if (effect == "query_ended" && same_query && same_state) {
+    throw Violation("false-claim", claim + ", and it runs on");
+  }
+}
+
+void Checks::on_settled(int instance, const Watch& watch) {
+  const auto& book = books_[instance];
+  const auto rules = book.policy->rules.size();
+  const auto rows = book.look ? book.look->rows.size() : 0;
+  const auto bound = (rows + 60) * rules;
+  const auto& ledger = watch.ledger();
+  if (ledger.episodes.size() > bound || ledger.touched.size() > rows + 60 ||
+      ledger.denied.size() > rows + 60) {
+    throw Violation("memory",
+                    fmt::format("{} episodes, {} touched, {} denied for {} rows", ledger.episodes.size(),
+                                ledger.touched.size(), ledger.denied.size(), rows));
+  }
+}
+
+}  // namespace pgcurfew::simulation

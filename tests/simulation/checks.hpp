@@ -1,0 +1,119 @@
+#pragma once
+
+#include <deque>
+#include <map>
+#include <memory>
+#include <optional>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "engine/watch.hpp"
+#include "simulation/site.hpp"
+
+namespace pgcurfew::simulation {
+
+/// What was counted over one world, for the summary.
+struct Tally {
+  std::uint64_t turns = 0;
+  std::uint64_t looks = 0;
+  std::uint64_t orders = 0;
+  std::uint64_t signals = 0;  ///< that took effect
+  std::uint64_t spared = 0;   ///< orders whose guard did not hold
+};
+
+/// The laws, checked in the world and not in the engine's books. Each breach throws a Violation that names
+/// the checker.
+class Checks {
+ public:
+  explicit Checks(Site& site) : site_(site) {}
+
+  // what happens to an instance
+  void on_started(int instance, std::shared_ptr<const Policy> policy);
+  void on_gone(int instance);
+  void on_policy(int instance, std::shared_ptr<const Policy> policy);
+  void on_connected(int instance);
+  void on_disconnected(int instance);
+  void on_look(int instance, std::shared_ptr<const LookCopy> copy);
+  void on_reply(int instance, const std::string& decision, ReplyKind kind);
+  // what it wants
+  void on_turn(int instance, bool is_tick);
+  void on_look_asked(int instance, std::uint64_t number);
+  void on_orders(int instance, const std::vector<Order>& orders);
+  void on_told(int instance, const Event& event);
+  void on_settled(int instance, const Watch& watch);
+
+  /// A guarded statement at the moment of its effect. `acted`: the guard held. `backend`: under that pid, as
+  /// it is before the signal.
+  void on_executed(int instance, std::size_t node, const Order& order, bool acted, const Backend* backend);
+
+  /// To be called now and then while the world is whole. `ready`: since when it has been, true time.
+  void expect_order(Duration ready);
+
+  [[nodiscard]] const Tally& tally() const { return tally_; }
+  /// Orders up to the first signal that took effect, for the comparison of a dry run with the real one.
+  [[nodiscard]] const std::vector<std::string>& first_orders() const { return first_orders_; }
+  /// When that was; nothing if none did.
+  [[nodiscard]] std::optional<Duration> first_effect() const { return first_effect_; }
+
+ private:
+  /// A step that took effect.
+  struct Effect {
+    Duration steady{};
+    StepKind kind = StepKind::kAlert;
+    std::string rule;
+    Mode mode = Mode::kDryRun;        ///< a step in dry-run is a would-be effect
+    std::set<std::uint64_t> serials;  ///< of all timestamps that the session had
+    std::string decision;
+    bool is_known = false;  ///< the instance has been told
+  };
+  struct Issued {
+    Order order;
+    Duration at{};
+    std::shared_ptr<const LookCopy> look;
+    std::shared_ptr<const Policy> policy;
+    std::uint64_t life = 0;
+    std::optional<ReplyKind> replied;
+    bool is_told = false;
+  };
+  /// What the world knows of one instance in its present life. Moments are counted, not timed: what was asked
+  /// for in one turn has an order too.
+  struct Book {
+    std::uint64_t life = 0;
+    std::shared_ptr<const Policy> policy;
+    std::uint64_t policy_since = 0;
+    std::uint64_t connected_since = 0;  ///< 0: not connected
+    std::shared_ptr<const LookCopy> look;
+    std::map<std::uint64_t, std::uint64_t> look_asked;
+    std::map<std::string, Issued> issued;
+    std::set<std::string> intents;
+    std::map<SessionKey, std::uint64_t> last_signal;       ///< when one was ordered
+    std::deque<Duration> signals;                          ///< when ordered, true time
+    std::map<std::uint64_t, std::vector<Effect>> effects;  ///< by birth
+    std::deque<Duration> ticks;
+    std::deque<Duration> reasons;  ///< to wake up: orders and what the wire says
+  };
+
+  void check_session(const Issued& issued, const Backend& backend, std::size_t node) const;
+  void check_age(const Issued& issued, const Rule& rule, const Backend& backend, std::size_t node) const;
+  void check_ladder(const Book& book, const Issued& issued, const Rule& rule, const Backend& backend,
+                    std::size_t node) const;
+  bool may_take_step(const Book& book, const Rule& rule, const Backend& backend, std::size_t step,
+                     Duration steady, Duration slack) const;
+  void check_one_order(Book& book, const Order& order);
+  void check_bounds(Book& book, const std::vector<Order>& orders);
+  void check_error(const Event& event) const;
+  void check_claim(const Book& book, const Event& event) const;
+  void check_lateness(const Book& book, const Rule& rule, const Backend& backend, std::size_t node,
+                      Duration ready) const;
+  [[nodiscard]] const Rule& rule_of(const Issued& issued) const;
+
+  Site& site_;
+  std::uint64_t moment_ = 0;
+  std::map<int, Book> books_;
+  Tally tally_;
+  std::vector<std::string> first_orders_;
+  std::optional<Duration> first_effect_;
+};
+
+}  // namespace pgcurfew::simulation

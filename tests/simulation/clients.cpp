@@ -1,0 +1,298 @@
+#include "simulation/clients.hpp"
+
+#include "simulation/policy_writer.hpp"
+
+namespace pgcurfew::simulation {
+
+namespace {
+
+using std::chrono::hours;
+using std::chrono::milliseconds;
+using std::chrono::seconds;
+
+constexpr std::array kHabits{
+    Habit::kAutocommit, Habit::kAutocommit, Habit::kTransactions, Habit::kTransactions, Habit::kExtended,
+    Habit::kPipeline,   Habit::kProcedure,  Habit::kPortal,       Habit::kRenaming,     Habit::kUntracked};
+
+Address address_of(std::string_view text) {
+  return parse_address(text).value();
+}
+
+}  // namespace
+
+Clients::Clients(Server& server, Agenda& agenda, Random random, const Faults& faults, int count)
+    : server_(server), agenda_(agenda), random_(random), faults_(faults), count_(count) {
+  server_.on_cancelled = [this](Backend& backend) {
+    backend.statements_left = 0;
+    plan(backend, pause());
+  };
+  server_.on_ended = [this](const Backend& backend) {
+    if (backend.backend_type != "client backend" || backend.is_ours) return;
+    const auto pid = backend.pid;
+    const auto generation = server_.generation;
+    const bool again = random_.chance(0.4);
+    agenda_.in(random_.log_span(Duration(500), seconds(2)), [this, pid, again, generation] {
+      if (server_.generation == generation) arrive(again ? std::optional(pid) : std::nullopt);
+    });
+  };
+}
+
+void Clients::follow(const Policy& policy) {
+  limits_.clear();
+  for (const auto& rule : policy.rules) {
+    for (const auto& age : rule.match.ages) limits_.push_back(age.limit);
+  }
+  if (limits_.empty()) limits_.emplace_back(seconds(1));
+}
+
+void Clients::populate() {
+  arrive_system("walsender", "repl", "");
+  arrive_system("autovacuum launcher", "", "");
+  arrive_system("autovacuum worker", "", "app");
+  arrive_system("logical replication apply worker", "app", "app");
+  arrive_system("checkpointer", "", "");
+  for (int i = 0; i < count_; ++i) arrive(std::nullopt);
+}
+
+void Clients::arrive_system(std::string_view type, std::string_view user, std::string_view database) {
+  Backend backend;
+  backend.backend_type = type;
+  backend.user = user;
+  backend.database = database;
+  backend.habit = Habit::kSystem;
+  auto& started = server_.start_backend(std::move(backend), std::nullopt, random_);
+  if (type == "walsender" || type == "autovacuum worker")
+    server_.begin_statement(started, "START_REPLICATION SLOT x");
+}
+
+Temper Clients::draw_temper() {
+  if (random_.chance(faults_.swallowers)) return Temper::kSwallowsCancel;
+  if (!healed_ && random_.chance(faults_.frozen)) return Temper::kFrozen;
+  return Temper::kProper;
+}
+
+std::string Clients::draw_user() {
+  if (!healed_ && random_.chance(faults_.new_names * 0.3)) {
+    return random_.pick(std::vector<std::string>{"app", "backup", "web"}) + "_" +
+           std::to_string(++roles_made_);
+  }
+  return random_.pick(user_names());
+}
+
+void Clients::arrive(std::optional<std::int32_t> pid) {
+  if (pid && server_.find(*pid) != nullptr) pid.reset();
+  Backend backend;
+  backend.backend_type = "client backend";
+  backend.user = draw_user();
+  backend.database = random_.pick(database_names());
+  backend.application_name = random_.pick(application_names());
+  backend.is_local = random_.chance(0.4);
+  if (!backend.is_local) {
+    backend.client_addr =
+        address_of(random_.pick(std::vector<std::string>{"10.1.2.3", "192.168.0.7", "fd00::7"}));
+  }
+  backend.is_superuser = random_.chance(faults_.superusers * 0.5);
+  backend.habit = random_.pick(kHabits);
+  backend.temper = draw_temper();
+  backend.latency = random_.chance(faults_.slow_to_die) ? random_.log_span(milliseconds(20), seconds(8))
+                                                        : random_.log_span(Duration(100), milliseconds(20));
+  auto& started = server_.start_backend(std::move(backend), pid, random_);
+  // nothing has run yet: query_start stays NULL
+  started.state = State::kIdle;
+  started.state_change = server_.stamp();
+  if (started.habit == Habit::kUntracked) server_.untrack(started);
+  plan(started, pause());
+}
+
+void Clients::plan(Backend& backend, Duration wait) {
+  agenda_.in(wait, [this, pid = backend.pid, birth = backend.birth, script = ++backend.script] {
+    auto* found = server_.find(pid, birth);
+    if (found != nullptr && found->script == script) act(*found);
+  });
+}
+
+Duration Clients::running_time() {
+  const auto limit = random_.pick(limits_);
+  switch (random_.between(0, 9)) {
+    case 0:
+    case 1:
+      return random_.span(limit * 3 / 4, limit * 5 / 4);
+    case 2:
+    case 3:
+      return random_.span(limit, limit * 4);
+    case 4:
+      return random_.chance(0.3) ? Duration(hours(5)) : limit * 6;
+    default:
+      return random_.log_span(Duration(200), std::max<Duration>(limit / 2, milliseconds(1)));
+  }
+}
+
+Duration Clients::pause() {
+  const auto limit = random_.pick(limits_);
+  if (random_.chance(0.25)) return running_time();
+  return random_.log_span(std::max<Duration>(limit / 50, milliseconds(1)),
+                          std::max<Duration>(limit, milliseconds(2)));
+}
+
+void Clients::act(Backend& backend) {
+  if (backend.temper == Temper::kFrozen && backend.state == State::kActive) return plan(backend, seconds(5));
+  switch (backend.habit) {
+    case Habit::kSystem:
+      return;
+    case Habit::kUntracked:
+      if (random_.chance(0.2)) return server_.end_backend(backend.pid, "client left");
+      return plan(backend, pause() * 4);
+    case Habit::kTransactions:
+      return act_in_block(backend);
+    case Habit::kPortal:
+      return act_in_portal(backend);
+    case Habit::kExtended:
+    case Habit::kPipeline:
+      return act_in_messages(backend);
+    default:
+      break;
+  }
+  if (backend.state != State::kActive) return start_something(backend);
+  if (backend.habit == Habit::kProcedure && backend.statements_left-- > 0) {
+    server_.commit_within(backend);
+    return plan(backend, running_time());
+  }
+  if (backend.wait_event == "SyncRep" || random_.chance(0.8)) {
+    server_.end_statement(backend);
+  } else {
+    server_.fail_statement(backend);
+  }
+  plan(backend, pause());
+}
+
+void Clients::start_something(Backend& backend) {
+  if (random_.chance(0.12)) return server_.end_backend(backend.pid, "client left");
+  server_.begin_statement(backend, random_.pick(query_texts()));
+  if (backend.habit == Habit::kProcedure) backend.statements_left = static_cast<int>(random_.between(0, 4));
+  if (backend.habit == Habit::kRenaming) {
+    // SET itself is a statement; it is over at once
+    backend.application_name = random_.pick(application_names());
+    server_.end_statement(backend);
+    server_.begin_statement(backend, random_.pick(query_texts()));
+  }
+  const bool is_stuck = random_.chance(faults_.deaf);
+  if (backend.temper == Temper::kProper || backend.temper == Temper::kDeafToCancel) {
+    backend.temper = is_stuck ? Temper::kDeafToCancel : Temper::kProper;
+  }
+  if (is_stuck) {
+    server_.wait(backend, "Client", random_.chance(0.5) ? "ClientWrite" : "ClientRead");
+  } else {
+    wait_within(backend);
+  }
+  if (random_.chance(0.1)) {
+    Backend worker = backend;
+    worker.backend_type = "parallel worker";
+    worker.leader_pid = backend.pid;
+    worker.habit = Habit::kSystem;
+    worker.xact_start.reset();
+    server_.start_backend(std::move(worker), std::nullopt, random_);
+  }
+  plan(backend, running_time());
+}
+
+/// A wait event that comes and goes within the statement.
+void Clients::wait_within(Backend& backend) {
+  if (!random_.chance(0.3)) return;
+  struct Wait {
+    const char* type;
+    const char* event;
+  };
+  constexpr std::array<Wait, 4> kWaits{
+      {{"Lock", "transactionid"}, {"IO", "DataFileRead"}, {"IPC", "SyncRep"}, {"Lock", "relation"}}};
+  const auto wait = random_.pick(kWaits);
+  const auto begin = random_.chance(0.5) ? Duration(0) : running_time() / 2;
+  const auto end = begin + running_time();
+  const auto query = backend.query_start->serial;
+  const auto apply = [this, pid = backend.pid, birth = backend.birth, query](
+                         std::optional<std::string> type, std::optional<std::string> event) {
+    auto* found = server_.find(pid, birth);
+    const bool same =
+        found != nullptr && found->state == State::kActive && found->query_start->serial == query;
+    if (same) server_.wait(*found, std::move(type), std::move(event));
+  };
+  agenda_.in(begin, [apply, wait] { apply(wait.type, wait.event); });
+  agenda_.in(end, [apply] { apply(std::nullopt, std::nullopt); });
+}
+
+void Clients::act_in_block(Backend& backend) {
+  if (backend.state == State::kActive) {
+    if (random_.chance(0.15)) {
+      server_.fail_statement(backend);
+    } else {
+      server_.end_statement(backend);
+    }
+    return plan(backend, pause());
+  }
+  if (!backend.in_block) {
+    if (random_.chance(0.1)) return server_.end_backend(backend.pid, "client left");
+    server_.begin_statement(backend, "begin");
+    backend.in_block = true;
+    backend.statements_left = static_cast<int>(random_.between(0, 4));
+    server_.end_statement(backend);
+    return plan(backend, pause());
+  }
+  const bool aborted = backend.state == State::kIdleInTransactionAborted;
+  if (backend.statements_left-- > 0 && !(aborted && random_.chance(0.5))) {
+    server_.begin_statement(backend, random_.pick(query_texts()));
+    if (!aborted) return plan(backend, running_time());
+    backend.xact_start.reset();
+    server_.fail_statement(backend);
+    return plan(backend, pause());
+  }
+  server_.begin_statement(backend, aborted ? "rollback" : "commit");
+  backend.in_block = false;
+  server_.end_statement(backend);
+  plan(backend, pause());
+}
+
+void Clients::act_in_portal(Backend& backend) {
+  if (backend.state == State::kActive) {
+    server_.end_statement(backend);
+    return plan(backend, pause());
+  }
+  if (backend.state == State::kIdleInTransactionAborted ||
+      (backend.in_block && backend.statements_left-- <= 0)) {
+    server_.begin_statement(backend, "commit");
+    backend.in_block = false;
+    server_.end_statement(backend);
+    return plan(backend, pause());
+  }
+  if (!backend.in_block) {
+    if (random_.chance(0.1)) return server_.end_backend(backend.pid, "client left");
+    backend.in_block = true;
+    backend.xact_start = server_.stamp();
+    backend.statements_left = static_cast<int>(random_.between(3, 30));
+  }
+  server_.execute_message(backend, "fetch etl portal");
+  plan(backend, random_.log_span(Duration(100), milliseconds(50)));
+}
+
+void Clients::act_in_messages(Backend& backend) {
+  const bool is_pipeline = backend.habit == Habit::kPipeline;
+  if (backend.statements_left-- > 0) {
+    server_.execute_message(backend, random_.pick(query_texts()));
+    return plan(backend, is_pipeline ? running_time() / 4 : random_.log_span(Duration(50), milliseconds(5)));
+  }
+  if (backend.state == State::kActive) {
+    // done, and no Sync yet: it stays active and a cancel does nothing
+    if (!is_pipeline && backend.wait_event != "ClientRead" && random_.chance(0.3)) {
+      server_.wait(backend, "Client", "ClientRead");
+      if (backend.temper == Temper::kProper) backend.temper = Temper::kDeafToCancel;
+      return plan(backend, running_time());
+    }
+    if (backend.temper == Temper::kDeafToCancel) backend.temper = Temper::kProper;
+    server_.end_statement(backend);
+    return plan(backend, pause());
+  }
+  if (random_.chance(0.1)) return server_.end_backend(backend.pid, "client left");
+  backend.statements_left = static_cast<int>(is_pipeline ? random_.between(2, 12) : 2);
+  server_.execute_message(backend, random_.pick(query_texts()));
+  plan(backend, is_pipeline ? running_time() / 4 : random_.log_span(Duration(50), milliseconds(5)));
+}
+
+}  // namespace pgcurfew::simulation

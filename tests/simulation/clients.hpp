@@ -1,0 +1,51 @@
+#pragma once
+
+#include "policy/policy.hpp"
+#include "simulation/faults.hpp"
+#include "simulation/server.hpp"
+
+namespace pgcurfew::simulation {
+
+/// The clients of one server: they connect, do what their habit is, leave, and come back under pids that were
+/// used before.
+class Clients {
+ public:
+  Clients(Server& server, Agenda& agenda, Random random, const Faults& faults, int count);
+
+  /// All that a server has after its start.
+  void populate();
+
+  /// Durations are drawn around the limits of this policy.
+  void follow(const Policy& policy);
+  /// From now on nobody is born frozen, and roles have names that are known.
+  void heal() { healed_ = true; }
+
+  /// Roles made so far beside those that were there from the start.
+  [[nodiscard]] int roles_made() const { return roles_made_; }
+
+ private:
+  void arrive(std::optional<std::int32_t> pid);
+  void arrive_system(std::string_view type, std::string_view user, std::string_view database);
+  void plan(Backend& backend, Duration wait);
+  void act(Backend& backend);
+  void act_in_block(Backend& backend);
+  void act_in_portal(Backend& backend);
+  void act_in_messages(Backend& backend);
+  void start_something(Backend& backend);
+  void wait_within(Backend& backend);
+  Duration running_time();
+  Duration pause();
+  Temper draw_temper();
+  std::string draw_user();
+
+  Server& server_;
+  Agenda& agenda_;
+  Random random_;
+  const Faults& faults_;
+  int count_;
+  std::vector<Duration> limits_;
+  bool healed_ = false;
+  int roles_made_ = 0;
+};
+
+}  // namespace pgcurfew::simulation

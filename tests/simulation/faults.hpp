@@ -1,0 +1,50 @@
+#pragma once
+
+#include "simulation/random.hpp"
+
+namespace pgcurfew::simulation {
+
+/// Which faults one world has, and how often. Each seed draws some of them only: a fault that is always there
+/// hides what others would show.
+struct Faults {
+  // chances per connection made
+  double refused = 0;
+  double connect_hangs = 0;
+  // chances per request
+  double slow = 0;
+  double cut_before = 0;   ///< before the server acted
+  double cut_after = 0;    ///< after it
+  double mute = 0;         ///< it acts, and the reply never comes
+  double truncated = 0;    ///< a look that cannot be read
+  double late_action = 0;  ///< the request waits on its way to the server
+  double shifted = 0;      ///< a backend's number in the status array moves during the guard
+  // on average so many in a fault phase
+  double restarts = 0;
+  double failovers = 0;
+  double promotions = 0;
+  double clock_steps = 0;
+  double small_clock_steps = 0;
+  double catalog_locks = 0;
+  double exhaustions = 0;  ///< 53300
+  double reloads = 0;
+  double stops = 0;
+  double crashes = 0;
+  double stalls = 0;
+  // of the server
+  int drift_ppm = 0;
+  bool lacks_read_all_stats = false;
+  bool lacks_signal = false;
+  // of the sessions, each a share
+  double superusers = 0;
+  double swallowers = 0;
+  double deaf = 0;
+  double frozen = 0;
+  double slow_to_die = 0;
+  double new_names = 0;  ///< of roles made since the names were read
+  bool two_instances = false;
+};
+
+/// The faults of one seed. Every eighth seed has none.
+Faults draw_faults(Random& random);
+
+}  // namespace pgcurfew::simulation

@@ -1,0 +1,163 @@
+#include "simulation/instance.hpp"
+
+#include <algorithm>
+
+namespace pgcurfew::simulation {
+
+namespace {
+
+using std::chrono::hours;
+using std::chrono::milliseconds;
+using std::chrono::seconds;
+
+/// Everything of an order but its number, which depends on the order of the rows.
+std::string essence_of(const Order& order) {
+  return fmt::format("{} {} {} {} {} {} {}", order.guard.session.pid,
+                     order.guard.session.backend_start.time_since_epoch().count(), order.rule,
+                     order.step_number, static_cast<int>(order.action),
+                     order.guard.not_before.time_since_epoch().count(),
+                     order.guard.not_after.time_since_epoch().count());
+}
+
+std::vector<std::string> orders_in(const std::vector<Command>& commands) {
+  std::vector<std::string> essences;
+  for (const auto& command : commands) {
+    if (const auto* send = std::get_if<command::Send>(&command)) {
+      for (const auto& order : send->orders) essences.push_back(essence_of(order));
+    }
+  }
+  std::sort(essences.begin(), essences.end());
+  return essences;
+}
+
+}  // namespace
+
+Instance::Instance(Site& site, Checks& checks, int number, Random random)
+    : site_(site),
+      checks_(checks),
+      number_(number),
+      random_(random),
+      clock_start_(random_.span(seconds(1), hours(1000))),
+      wire_(site, checks, number, Random(random_.next()),
+            [this](const Happening& what, std::shared_ptr<const LookCopy> copy) {
+              happen(what, copy, life_, wire_.epoch());
+            }) {}
+
+void Instance::start(std::shared_ptr<const Policy> policy) {
+  ++life_;
+  const auto seed = static_cast<std::uint32_t>(random_.next());
+  watch_ = std::make_unique<Watch>(policy, Watch::Options{"s", fmt::format("{}.{}", number_, life_), seed});
+  checks_.on_started(number_, policy);
+  site_.trace.note("begin", number_, [&] { return fmt::format("instance {} starts", number_); });
+  happen(happening::Tick{}, nullptr, life_);
+}
+
+void Instance::replace_policy(std::shared_ptr<const Policy> policy) {
+  if (!watch_) return;
+  if (site_.agenda.now() < stalled_until_) {
+    return site_.agenda.at(stalled_until_, [this, policy] { replace_policy(policy); });
+  }
+  checks_.on_policy(number_, policy);
+  happen(happening::PolicyReplaced{std::move(policy)}, nullptr, life_);
+}
+
+void Instance::ask_to_stop() {
+  if (!watch_) return;
+  if (site_.agenda.now() < stalled_until_) return site_.agenda.at(stalled_until_, [this] { ask_to_stop(); });
+  site_.trace.note("stop", number_, [&] { return fmt::format("instance {} is asked to stop", number_); });
+  happen(happening::StopAsked{}, nullptr, life_);
+  site_.agenda.in(random_.span(milliseconds(1), seconds(8)), [this, life = life_] {
+    if (life != life_ || !watch_) return;
+    if (!watch_->is_stopped()) happen(happening::GivenUp{}, nullptr, life);
+    if (watch_ && !watch_->is_stopped())
+      throw Violation("stop", "an instance that was given up has not stopped");
+    crash();
+  });
+}
+
+void Instance::crash() {
+  site_.trace.note("gone", number_, [&] { return fmt::format("instance {} is gone", number_); });
+  ++life_;
+  wire_.abandon();
+  watch_.reset();
+  checks_.on_gone(number_);
+}
+
+void Instance::happen(const Happening& what, const std::shared_ptr<const LookCopy>& copy, std::uint64_t life,
+                      std::uint64_t epoch) {
+  if (!watch_ || life != life_ || (epoch != 0 && epoch != wire_.epoch())) return;
+  if (site_.agenda.now() < stalled_until_) {
+    // it lies in the socket, or in the timer, until the process runs again
+    site_.agenda.at(stalled_until_, [this, what, copy, life, epoch] { happen(what, copy, life, epoch); });
+    return;
+  }
+  if (const auto* look = std::get_if<happening::LookTaken>(&what)) {
+    if (random_.chance(0.1)) compare_with_shuffled_rows(*look);
+    checks_.on_look(number_, copy);
+  }
+  if (std::holds_alternative<happening::Connected>(what)) checks_.on_connected(number_);
+  if (std::holds_alternative<happening::ConnectionLost>(what)) checks_.on_disconnected(number_);
+  if (const auto* replied = std::get_if<happening::Replied>(&what)) {
+    checks_.on_reply(number_, replied->decision, replied->reply.kind);
+  }
+  checks_.on_turn(number_, std::holds_alternative<happening::Tick>(what));
+  const auto commands = watch_->on(what, our_now());
+  carry_out(commands);
+  checks_.on_settled(number_, *watch_);
+  arm();
+}
+
+void Instance::carry_out(const std::vector<Command>& commands) {
+  for (const auto& command : commands) {
+    if (std::holds_alternative<command::Connect>(command)) {
+      site_.trace.note("connect", number_, [&] { return fmt::format("instance {}", number_); });
+      wire_.connect();
+    } else if (std::holds_alternative<command::Disconnect>(command)) {
+      site_.trace.note("hang up", number_, [&] { return fmt::format("instance {}", number_); });
+      checks_.on_disconnected(number_);
+      wire_.disconnect();
+    } else if (const auto* look = std::get_if<command::TakeLook>(&command)) {
+      checks_.on_look_asked(number_, look->number);
+      wire_.take_look(*look);
+    } else if (std::holds_alternative<command::TakePulse>(command)) {
+      wire_.take_pulse();
+    } else if (const auto* send = std::get_if<command::Send>(&command)) {
+      checks_.on_orders(number_, send->orders);
+      wire_.send(send->orders);
+    } else if (const auto* tell = std::get_if<command::Tell>(&command)) {
+      site_.trace.note("tell", number_, [&] {
+        return fmt::format("instance {} {}: {}", number_, tell->event.kind, tell->event.message);
+      });
+      checks_.on_told(number_, tell->event);
+    }
+  }
+}
+
+void Instance::arm() {
+  const auto wake = watch_->wake_at();
+  if (!wake) return;
+  // a timer fires a little late, never early
+  const auto at = wake->time_since_epoch() - clock_start_ + random_.span(Duration(1), Duration(150));
+  site_.agenda.at(std::max(at, site_.agenda.now() + Duration(1)), [this, life = life_, timer = ++timer_] {
+    if (timer == timer_) happen(happening::Tick{}, nullptr, life);
+  });
+}
+
+void Instance::compare_with_shuffled_rows(const happening::LookTaken& look) {
+  auto shuffled = look;
+  auto& sessions = shuffled.snapshot.sessions;
+  for (std::size_t i = sessions.size(); i > 1; --i) {
+    std::swap(sessions[i - 1],
+              sessions[static_cast<std::size_t>(random_.between(0, static_cast<std::int64_t>(i) - 1))]);
+  }
+  Watch one = *watch_;
+  Watch other = *watch_;
+  const auto expected = orders_in(one.on(look, our_now()));
+  const auto found = orders_in(other.on(shuffled, our_now()));
+  if (expected != found) {
+    throw Violation("row-order", fmt::format("the order of rows matters: [{}] became [{}]",
+                                             fmt::join(expected, "; "), fmt::join(found, "; ")));
+  }
+}
+
+}  // namespace pgcurfew::simulation

@@ -1,0 +1,49 @@
+#pragma once
+
+#include <memory>
+#include <optional>
+
+#include "engine/watch.hpp"
+#include "simulation/checks.hpp"
+#include "simulation/site.hpp"
+#include "simulation/wire.hpp"
+
+namespace pgcurfew::simulation {
+
+/// One pgcurfew: a production Watch, its wire, its timer. It can stall, stop, crash and start again.
+class Instance {
+ public:
+  Instance(Site& site, Checks& checks, int number, Random random);
+
+  void start(std::shared_ptr<const Policy> policy);
+  void replace_policy(std::shared_ptr<const Policy> policy);
+  void ask_to_stop();
+  void crash();
+  void stall(Duration wait) { stalled_until_ = site_.agenda.now() + wait; }
+
+  [[nodiscard]] bool is_running() const { return watch_ != nullptr; }
+  [[nodiscard]] const Watch* watch() const { return watch_.get(); }
+  Wire& wire() { return wire_; }
+
+ private:
+  /// `epoch`: of the connection that says so, 0 if it is none; what an earlier one said is dropped.
+  void happen(const Happening& what, const std::shared_ptr<const LookCopy>& copy, std::uint64_t life,
+              std::uint64_t epoch = 0);
+  void carry_out(const std::vector<Command>& commands);
+  void arm();
+  void compare_with_shuffled_rows(const happening::LookTaken& look);
+  [[nodiscard]] MonotonicTime our_now() const { return MonotonicTime(site_.agenda.now() + clock_start_); }
+
+  Site& site_;
+  Checks& checks_;
+  int number_;
+  Random random_;
+  Duration clock_start_;
+  Wire wire_;
+  std::unique_ptr<Watch> watch_;
+  std::uint64_t life_ = 0;  ///< counts starts: what was meant for an earlier life is dropped
+  std::uint64_t timer_ = 0;
+  Duration stalled_until_{};
+};
+
+}  // namespace pgcurfew::simulation

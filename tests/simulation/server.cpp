@@ -1,0 +1,228 @@
+#include "simulation/server.hpp"
+
+#include "engine/server_clock.hpp"
+
+namespace pgcurfew::simulation {
+
+namespace {
+constexpr ServerTime kEpoch{std::chrono::hours(24 * 365 * 26)};
+}  // namespace
+
+Duration Server::steady_now() const {
+  const auto now = agenda_.now();
+  return now + Duration(now.count() / 1'000'000 * drift_ppm);
+}
+
+ServerTime Server::shown_now() const {
+  return kEpoch + steady_now() + offset + stepped_;
+}
+
+Stamp Server::stamp() {
+  return {shown_now(), steady_now(), ++serials_};
+}
+
+void Server::step_clock(Duration by) {
+  stepped_ += by;
+  if (by <= ServerClockEstimate::kTolerance) small_steps_.push_back({steady_now(), by});
+  trace_.note("clock", by.count(), [&] { return fmt::format("server {} steps {} us", number_, by.count()); });
+}
+
+Duration Server::small_steps_since(Duration steady) const {
+  Duration sum{};
+  for (const auto& step : small_steps_) {
+    if (step.steady >= steady && step.by > Duration(0)) sum += step.by;
+  }
+  return sum;
+}
+
+Backend& Server::start_backend(Backend backend, std::optional<std::int32_t> wanted_pid, Random& random) {
+  auto pid = wanted_pid.value_or(0);
+  while (pid == 0 || backends_.contains(pid)) pid = static_cast<std::int32_t>(random.between(100, 400));
+  backend.pid = pid;
+  backend.birth = ++serials_;
+  backend.start = stamp();
+  touch(backend);
+  trace_.note("start", pid, [&] {
+    return fmt::format("server {} pid {} {} user={} app={} db={}", number_, pid, backend.backend_type,
+                       backend.user, backend.application_name, backend.database);
+  });
+  return backends_.emplace(pid, std::move(backend)).first->second;
+}
+
+void Server::end_backend(std::int32_t pid, std::string_view why) {
+  const auto found = backends_.find(pid);
+  if (found == backends_.end()) return;
+  const auto backend = std::move(found->second);
+  backends_.erase(found);
+  trace_.note("end", pid, [&] { return fmt::format("server {} pid {}: {}", number_, pid, why); });
+  std::vector<std::int32_t> workers;
+  for (const auto& [other, entry] : backends_) {
+    if (entry.leader_pid == pid) workers.push_back(other);
+  }
+  for (const auto worker : workers) end_backend(worker, "leader gone");
+  if (on_ended) on_ended(backend);
+}
+
+Backend* Server::find(std::int32_t pid) {
+  const auto found = backends_.find(pid);
+  return found == backends_.end() ? nullptr : &found->second;
+}
+
+Backend* Server::find(std::int32_t pid, std::uint64_t birth) {
+  auto* backend = find(pid);
+  return backend != nullptr && backend->birth == birth ? backend : nullptr;
+}
+
+void Server::begin_statement(Backend& backend, const std::string& query) {
+  backend.query_start = backend.state_change = stamp();
+  if (!backend.in_block || (!backend.xact_start && backend.state != State::kIdleInTransactionAborted)) {
+    backend.xact_start = backend.query_start;
+  }
+  backend.state = State::kActive;
+  backend.query = query;
+  backend.query_id = static_cast<std::int64_t>(query.size() % 5) - 2;
+  backend.wait_event_type.reset();
+  backend.wait_event.reset();
+  touch(backend);
+  trace_.note("query", backend.pid, [&] { return fmt::format("pid {}: {}", backend.pid, query); });
+}
+
+void Server::execute_message(Backend& backend, const std::string& query) {
+  if (!backend.xact_start) backend.xact_start = stamp();
+  backend.query_start = backend.state_change = stamp();
+  backend.state = State::kActive;
+  backend.query = query;
+  touch(backend);
+  trace_.note("message", backend.pid, [&] { return fmt::format("pid {}: {}", backend.pid, query); });
+}
+
+void Server::commit_within(Backend& backend) {
+  backend.xact_start = stamp();
+  touch(backend);
+  trace_.note("commit", backend.pid, [&] { return fmt::format("pid {} within its procedure", backend.pid); });
+}
+
+void Server::wait(Backend& backend, std::optional<std::string> type, std::optional<std::string> event) {
+  backend.wait_event_type = std::move(type);
+  backend.wait_event = std::move(event);
+  touch(backend);
+  trace_.note("wait", backend.pid, [&] {
+    return fmt::format("pid {} {}/{}", backend.pid, backend.wait_event_type.value_or("-"),
+                       backend.wait_event.value_or("-"));
+  });
+}
+
+void Server::end_statement(Backend& backend) {
+  backend.state_change = stamp();
+  backend.state = backend.in_block ? State::kIdleInTransaction : State::kIdle;
+  if (!backend.in_block) backend.xact_start.reset();
+  if (!backend.in_block) backend.query_id.reset();
+  backend.wait_event_type = "Client";
+  backend.wait_event = "ClientRead";
+  touch(backend);
+  trace_.note("done", backend.pid,
+              [&] { return fmt::format("pid {} {}", backend.pid, name_of(*backend.state)); });
+}
+
+void Server::fail_statement(Backend& backend) {
+  backend.state_change = stamp();
+  backend.xact_start.reset();
+  backend.state = backend.in_block ? State::kIdleInTransactionAborted : State::kIdle;
+  backend.wait_event_type = "Client";
+  backend.wait_event = "ClientRead";
+  touch(backend);
+  trace_.note("failed", backend.pid,
+              [&] { return fmt::format("pid {} {}", backend.pid, name_of(*backend.state)); });
+}
+
+void Server::untrack(Backend& backend) {
+  backend.state = State::kDisabled;
+  backend.xact_start.reset();
+  backend.query_start.reset();
+  backend.state_change.reset();
+  backend.query.clear();
+  backend.query_id.reset();
+  touch(backend);
+}
+
+void Server::cancel(Backend& backend) {
+  if (backend.state != State::kActive || !backend.query_start) return;
+  if (backend.temper == Temper::kSwallowsCancel || backend.temper == Temper::kDeafToCancel) return;
+  if (backend.temper == Temper::kFrozen) {
+    backend.is_cancel_pending = true;
+    return;
+  }
+  const auto query = backend.query_start->serial;
+  agenda_.in(backend.latency,
+             [this, pid = backend.pid, birth = backend.birth, query] { take_cancel(pid, birth, query); });
+}
+
+void Server::take_cancel(std::int32_t pid, std::uint64_t birth, std::uint64_t query) {
+  auto* backend = find(pid, birth);
+  // a cancel that meets the client's turn, or another statement, is lost
+  if (backend == nullptr || backend->state != State::kActive || !backend->query_start) return;
+  if (backend->query_start->serial != query) return;
+  fail_statement(*backend);
+  if (on_cancelled) on_cancelled(*backend);
+}
+
+void Server::terminate(Backend& backend) {
+  backend.is_doomed = true;
+  if (backend.temper == Temper::kFrozen) return;
+  agenda_.in(backend.latency, [this, pid = backend.pid, birth = backend.birth] {
+    if (find(pid, birth) != nullptr) end_backend(pid, "terminated");
+  });
+}
+
+void Server::thaw() {
+  std::vector<std::int32_t> doomed;
+  for (auto& [pid, backend] : backends_) {
+    if (backend.temper != Temper::kFrozen) continue;
+    backend.temper = Temper::kProper;
+    if (backend.is_doomed) doomed.push_back(pid);
+    if (!backend.is_doomed && backend.is_cancel_pending) cancel(backend);
+  }
+  for (const auto pid : doomed) end_backend(pid, "terminated when it thawed");
+}
+
+bool Server::still_holds(const Guard& guard, const Backend& backend) const {
+  const auto same_time = [&](const Unchanged<ServerTime>& wanted, const std::optional<Stamp>& is) {
+    if (!wanted || holes.anchors) return true;
+    return is ? *wanted == is->shown : !wanted->has_value();
+  };
+  const auto same = [](const auto& wanted, const auto& is) { return !wanted || *wanted == is; };
+  return guard.backend_type == backend.backend_type && same_time(guard.xact_start, backend.xact_start) &&
+         same_time(guard.query_start, backend.query_start) &&
+         same_time(guard.state_change, backend.state_change) &&
+         (same(guard.state, backend.state) || holes.anchors) &&
+         same(guard.wait_event_type, backend.wait_event_type) && same(guard.wait_event, backend.wait_event) &&
+         same(guard.application_name, std::optional(backend.application_name)) &&
+         same(guard.query_id, backend.query_id);
+}
+
+GuardVerdict Server::run_guard(const Guard& guard, Action action, std::int32_t asker, bool may_signal) {
+  const auto clock = shown_now();
+  auto* backend = find(guard.session.pid);
+  if (backend == nullptr) return {ReplyKind::kGone, false, clock};
+  if (backend->start.shown != guard.session.backend_start && !holes.backend_start) {
+    return {ReplyKind::kGone, false, clock};
+  }
+  if (backend->pid == asker || !still_holds(guard, *backend)) return {ReplyKind::kMovedOn, false, clock};
+  if (backend->wait_event == "SyncRep") return {ReplyKind::kSyncRep, false, clock};
+  if (clock < guard.not_before && !holes.not_before) return {ReplyKind::kEarly, false, clock};
+  if (clock > guard.not_after && !holes.not_after) return {ReplyKind::kStale, false, clock};
+  if (action == Action::kNothing) return {ReplyKind::kSignalled, true, clock};
+  if (backend->is_superuser || backend->user.empty() || !may_signal)
+    return {ReplyKind::kDenied, false, clock};
+  return {ReplyKind::kSignalled, true, clock};
+}
+
+void Server::restart() {
+  ++generation;
+  trace_.note("restart", number_, [&] { return fmt::format("server {} goes down", number_); });
+  const auto keep_going = std::exchange(on_ended, {});
+  backends_.clear();
+  on_ended = keep_going;
+}
+
+}  // namespace pgcurfew::simulation

@@ -1,0 +1,109 @@
+#pragma once
+
+#include <functional>
+#include <map>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "engine/order.hpp"
+#include "simulation/agenda.hpp"
+#include "simulation/backend.hpp"
+#include "simulation/random.hpp"
+#include "simulation/trace.hpp"
+
+namespace pgcurfew::simulation {
+
+/// Deliberate holes in the model's guard, to see that the checkers notice them.
+struct GuardHoles {
+  bool backend_start = false;
+  bool anchors = false;
+  bool not_before = false;
+  bool not_after = false;
+};
+
+/// What a guarded statement says.
+struct GuardVerdict {
+  ReplyKind kind = ReplyKind::kGone;
+  bool acted = false;  ///< the guard held: a signal was sent, or would have been
+  ServerTime clock{};
+};
+
+/// A model of one PostgreSQL server: its clock, its backends, and what signals do to them.
+/// *Source*: FACTS of the manual and of real servers as tests/integration tries them.
+class Server {
+ public:
+  Server(int number, Agenda& agenda, Trace& trace, std::uint64_t& serials)
+      : number_(number), agenda_(agenda), trace_(trace), serials_(serials) {}
+
+  // the clock
+  [[nodiscard]] ServerTime shown_now() const;
+  [[nodiscard]] Duration steady_now() const;
+  [[nodiscard]] Stamp stamp();
+  void step_clock(Duration by);
+  /// How far small steps forward, which nobody can tell from a slow reply, went since a moment.
+  [[nodiscard]] Duration small_steps_since(Duration steady) const;
+
+  // backends
+  Backend& start_backend(Backend backend, std::optional<std::int32_t> wanted_pid, Random& random);
+  void end_backend(std::int32_t pid, std::string_view why);
+  Backend* find(std::int32_t pid);
+  /// The backend of that birth, if it still is.
+  Backend* find(std::int32_t pid, std::uint64_t birth);
+  [[nodiscard]] const std::map<std::int32_t, Backend>& backends() const { return backends_; }
+  std::map<std::int32_t, Backend>& backends() { return backends_; }
+
+  // what a session does, each with the timestamps that PostgreSQL moves
+  void begin_statement(Backend& backend, const std::string& query);
+  void execute_message(Backend& backend, const std::string& query);
+  void commit_within(Backend& backend);
+  void wait(Backend& backend, std::optional<std::string> type, std::optional<std::string> event);
+  void end_statement(Backend& backend);
+  void fail_statement(Backend& backend);
+  void untrack(Backend& backend);
+
+  // signals
+  void cancel(Backend& backend);
+  void terminate(Backend& backend);
+  void thaw();
+
+  /// The guarded statement, evaluated atomically by `asker`: the race that remains in a real server between
+  /// check and kill() is left out.
+  GuardVerdict run_guard(const Guard& guard, Action action, std::int32_t asker, bool may_signal);
+
+  void restart();
+
+  GuardHoles holes;
+  std::int64_t drift_ppm = 0;
+  Duration offset{};
+  Stamp postmaster_start;
+  bool in_recovery = false;
+  bool catalog_is_locked = false;
+  bool is_starting = false;      ///< 57P03
+  bool is_exhausted = false;     ///< 53300
+  std::uint64_t generation = 0;  ///< counts restarts
+  /// Called when a statement was ended by a cancel, so that the client goes on.
+  std::function<void(Backend&)> on_cancelled;
+  std::function<void(const Backend&)> on_ended;
+
+  [[nodiscard]] int number() const { return number_; }
+
+ private:
+  [[nodiscard]] bool still_holds(const Guard& guard, const Backend& backend) const;
+  void touch(Backend& backend) { backend.facts_changed = agenda_.now(); }
+  void take_cancel(std::int32_t pid, std::uint64_t birth, std::uint64_t query);
+
+  int number_;
+  Agenda& agenda_;
+  Trace& trace_;
+  std::uint64_t& serials_;
+  Duration stepped_{};
+  struct SmallStep {
+    Duration steady;
+    Duration by;
+  };
+  std::vector<SmallStep> small_steps_;
+  std::map<std::int32_t, Backend> backends_;
+};
+
+}  // namespace pgcurfew::simulation

@@ -1,0 +1,54 @@
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "engine/session.hpp"
+#include "simulation/agenda.hpp"
+#include "simulation/clients.hpp"
+#include "simulation/faults.hpp"
+#include "simulation/server.hpp"
+#include "simulation/trace.hpp"
+
+namespace pgcurfew::simulation {
+
+/// A server and those who use it.
+struct Node {
+  std::unique_ptr<Server> server;
+  std::unique_ptr<Clients> clients;
+};
+
+/// What all parts of one world share.
+struct Site {
+  explicit Site(Trace::Text text) : trace(agenda, text) {}
+
+  Agenda agenda;
+  Trace trace;
+  std::uint64_t serials = 0;
+  Faults faults;
+  std::vector<Node> nodes;
+  std::size_t active = 0;  ///< the node that new connections get to
+  /// Since when the world is whole again and everybody has had the time to notice.
+  std::optional<Duration> ready_since;
+  /// How often each fault was injected, by name; an error that is told needs one that can be its cause.
+  std::map<std::string, int> injected;
+
+  void inject(const std::string& fault) { ++injected[fault]; }
+  [[nodiscard]] bool was_injected(const std::string& fault) const { return injected.contains(fault); }
+  Server& server() { return *nodes[active].server; }
+};
+
+/// A look as the world remembers it: what was on the server at the moment at which it was carried out.
+struct LookCopy {
+  std::uint64_t number = 0;
+  std::size_t node = 0;
+  Duration executed{};
+  std::size_t client_backends = 0;
+  std::map<SessionKey, Backend> rows;
+};
+
+}  // namespace pgcurfew::simulation

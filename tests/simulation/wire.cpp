@@ -1,0 +1,292 @@
+#include "simulation/wire.hpp"
+
+#include <algorithm>
+
+#include "simulation/checks.hpp"
+
+namespace pgcurfew::simulation {
+
+namespace {
+
+using std::chrono::milliseconds;
+using std::chrono::seconds;
+
+constexpr const char* kRole = "pgcurfew";
+constexpr Duration kLockTimeout = milliseconds(500);
+constexpr Duration kNamesPause = seconds(30);
+
+/// The number of a role made late: `app_7`; 0 for those that always were.
+int number_of_role(const std::string& user) {
+  const auto at = user.rfind('_');
+  return at == std::string::npos ? 0 : std::stoi(user.substr(at + 1));
+}
+
+}  // namespace
+
+Wire::Wire(Site& site, Checks& checks, int instance, Random random,
+           std::function<void(const Happening&, std::shared_ptr<const LookCopy>)> deliver)
+    : site_(site), checks_(checks), instance_(instance), random_(random), deliver_(std::move(deliver)) {}
+
+Duration Wire::travel() {
+  if (random_.chance(site_.faults.slow)) {
+    site_.inject("slow");
+    return random_.log_span(milliseconds(5), seconds(9));
+  }
+  return random_.log_span(Duration(40), milliseconds(2));
+}
+
+void Wire::connect() {
+  disconnect();
+  current_ = std::make_shared<Connection>();
+  const auto connection = current_;
+  connection->node = site_.active;
+  connection->generation = site_.server().generation;
+  if (random_.chance(site_.faults.refused)) {
+    site_.inject("refused");
+    return fail_to_connect(connection, "connection refused", "");
+  }
+  if (site_.server().is_starting)
+    return fail_to_connect(connection, "the database system is starting up", "57P03");
+  if (site_.server().is_exhausted) return fail_to_connect(connection, "too many clients already", "53300");
+  // a new connection needs the catalogs that somebody has locked
+  if (site_.server().catalog_is_locked) return;
+  if (random_.chance(site_.faults.connect_hangs)) return site_.inject("connect_hangs");
+  site_.agenda.in(travel() * 4, [this, connection] { open(connection); });
+}
+
+void Wire::fail_to_connect(const ConnectionPtr& connection, std::string message, std::string sqlstate) {
+  site_.agenda.in(travel(), [this, connection, message = std::move(message), sqlstate = std::move(sqlstate)] {
+    if (!std::exchange(connection->is_heard, false)) return;
+    deliver_(happening::ConnectionLost{{message, {}, {}, sqlstate}}, nullptr);
+  });
+}
+
+void Wire::open(const ConnectionPtr& connection) {
+  if (!connection->is_heard) return;
+  auto& server = server_of(*connection);
+  if (server.generation != connection->generation) return fail_to_connect(connection, "server closed", "");
+  Backend ours;
+  ours.backend_type = "client backend";
+  ours.user = kRole;
+  ours.database = "postgres";
+  ours.application_name = kRole;
+  ours.is_local = true;
+  ours.is_ours = true;
+  ours.habit = Habit::kSystem;
+  auto& backend = server.start_backend(std::move(ours), std::nullopt, random_);
+  server.begin_statement(backend, "look");
+  connection->pid = backend.pid;
+  connection->birth = backend.birth;
+  connection->is_up = true;
+  connection->known_roles = site_.nodes[connection->node].clients->roles_made();
+  ServerFacts facts;
+  facts.version_num = 150020;
+  facts.version = "15.20";
+  facts.backend_pid = backend.pid;
+  facts.postmaster_start = server.postmaster_start.shown;
+  facts.in_recovery = server.in_recovery;
+  facts.role = kRole;
+  facts.can_read_all_stats = !site_.faults.lacks_read_all_stats;
+  facts.can_signal = !site_.faults.lacks_signal;
+  deliver_(happening::Connected{facts}, nullptr);
+}
+
+void Wire::disconnect() {
+  if (!current_) return;
+  const auto connection = std::exchange(current_, nullptr);
+  connection->is_heard = false;
+  ++epoch_;
+  if (!connection->is_up) return;
+  // what has been sent is carried out before the server notices that nobody is there
+  site_.agenda.in(random_.log_span(milliseconds(1), seconds(6)), [this, connection] {
+    connection->is_served = false;
+    auto& server = server_of(*connection);
+    if (server.find(connection->pid, connection->birth) != nullptr) {
+      server.end_backend(connection->pid, "pgcurfew has hung up");
+    }
+  });
+}
+
+void Wire::cut(const ConnectionPtr& connection, std::string_view why) {
+  connection->is_served = false;
+  auto& server = server_of(*connection);
+  if (server.find(connection->pid, connection->birth) != nullptr) {
+    server.end_backend(connection->pid, "connection cut");
+  }
+  site_.agenda.in(travel(), [this, connection, text = std::string(why)] {
+    if (!connection->is_heard) return;
+    connection->is_heard = false;
+    deliver_(happening::ConnectionLost{{text, {}, {}, {}}}, nullptr);
+  });
+}
+
+void Wire::lose_server(std::size_t node, std::string_view why) {
+  if (current_ && current_->node == node) cut(current_, why);
+}
+
+Wire::Fate Wire::draw_fate() {
+  const auto& faults = site_.faults;
+  const auto drawn = [&](double chance, const char* name) {
+    if (!random_.chance(chance)) return false;
+    site_.inject(name);
+    return true;
+  };
+  if (drawn(faults.cut_before, "cut")) return Fate::kCutBefore;
+  if (drawn(faults.cut_after, "cut")) return Fate::kCutAfter;
+  if (drawn(faults.mute, "mute")) return Fate::kMute;
+  if (drawn(faults.truncated, "truncated")) return Fate::kTruncated;
+  return Fate::kGood;
+}
+
+void Wire::request(std::function<void(const ConnectionPtr&, Fate)> execute) {
+  if (!current_ || !current_->is_up) return;
+  const auto connection = current_;
+  const auto fate = draw_fate();
+  auto arrival = site_.agenda.now() + travel();
+  if (random_.chance(site_.faults.late_action)) {
+    site_.inject("slow");
+    arrival += random_.log_span(milliseconds(100), seconds(8));
+  }
+  connection->last_execution = std::max(arrival, connection->last_execution + Duration(20));
+  site_.agenda.at(connection->last_execution, [this, connection, fate, execute = std::move(execute)] {
+    if (!connection->is_served || server_of(*connection).generation != connection->generation) return;
+    if (fate == Fate::kCutBefore) return cut(connection, "connection reset by peer");
+    execute(connection, fate);
+    if (fate == Fate::kCutAfter) cut(connection, "server closed the connection unexpectedly");
+    if (fate == Fate::kMute) connection->is_mute = true;
+  });
+}
+
+void Wire::answer(const ConnectionPtr& connection, Fate fate, Happening what,
+                  std::shared_ptr<const LookCopy> copy, Duration later) {
+  if (fate == Fate::kCutAfter || fate == Fate::kMute || connection->is_mute) return;
+  connection->last_reply = std::max(site_.agenda.now() + travel() + later, connection->last_reply);
+  site_.agenda.at(connection->last_reply, [this, connection, what = std::move(what), copy = std::move(copy)] {
+    if (connection->is_heard) deliver_(what, copy);
+  });
+}
+
+void Wire::take_look(const command::TakeLook& look) {
+  request([this, look](const ConnectionPtr& connection, Fate fate) { execute_look(connection, fate, look); });
+}
+
+void Wire::take_pulse() {
+  request([this](const ConnectionPtr& connection, Fate fate) {
+    answer(connection, fate, happening::Pulsed{server_of(*connection).shown_now()});
+  });
+}
+
+void Wire::send(const std::vector<Order>& orders) {
+  for (const auto& order : orders) {
+    request([this, order](const ConnectionPtr& connection, Fate fate) {
+      execute_order(connection, fate, order);
+    });
+  }
+}
+
+Duration Wire::name_delay(const ConnectionPtr& connection, const LookCopy& copy) {
+  const auto newest = site_.nodes[connection->node].clients->roles_made();
+  const bool unknown = std::any_of(copy.rows.begin(), copy.rows.end(), [&](const auto& row) {
+    return number_of_role(row.second.user) > connection->known_roles;
+  });
+  if (!unknown) return Duration(0);
+  const auto now = site_.agenda.now();
+  if (!server_of(*connection).catalog_is_locked) {
+    connection->known_roles = newest;
+    return travel() * 2;
+  }
+  if (connection->names_failed && now - *connection->names_failed < kNamesPause) return Duration(0);
+  connection->names_failed = now;
+  answer(connection, Fate::kGood,
+         happening::NamesFailed{{"canceling statement due to lock timeout", {}, {}, "55P03"}}, nullptr,
+         kLockTimeout);
+  return kLockTimeout * 2;
+}
+
+Snapshot Wire::snapshot_of(const Connection& connection, const LookCopy& copy, bool with_query) {
+  Snapshot snapshot;
+  snapshot.number = copy.number;
+  snapshot.taken_at = server_of(connection).shown_now();
+  const auto shown = [](const std::optional<Stamp>& stamp) {
+    return stamp ? std::optional(stamp->shown) : std::nullopt;
+  };
+  const auto text = [](const std::string& value) {
+    return value.empty() ? std::nullopt : std::optional(value);
+  };
+  for (const auto& [key, row] : copy.rows) {
+    if (site_.faults.lacks_read_all_stats && row.user != kRole) {
+      ++snapshot.hidden;
+      continue;
+    }
+    Session session;
+    session.key = key;
+    session.database = text(row.database);
+    session.user = number_of_role(row.user) > connection.known_roles ? std::nullopt : text(row.user);
+    session.application_name = row.application_name;
+    session.client_addr = row.client_addr;
+    session.is_local = row.is_local;
+    session.backend_type = row.backend_type;
+    session.leader_pid = row.leader_pid;
+    session.state = row.state;
+    session.xact_start = shown(row.xact_start);
+    session.query_start = shown(row.query_start);
+    session.state_change = shown(row.state_change);
+    session.wait_event_type = row.wait_event_type;
+    session.wait_event = row.wait_event;
+    if (with_query) session.query = row.query;
+    session.query_id = row.query_id;
+    const bool is_sibling = session.user == kRole && row.application_name.starts_with(kRole);
+    session.is_own = row.pid == connection.pid || is_sibling;
+    snapshot.sessions.push_back(std::move(session));
+  }
+  return snapshot;
+}
+
+void Wire::execute_look(const ConnectionPtr& connection, Fate fate, const command::TakeLook& look) {
+  auto& server = server_of(*connection);
+  auto copy = std::make_shared<LookCopy>();
+  copy->number = look.number;
+  copy->node = connection->node;
+  copy->executed = site_.agenda.now();
+  for (const auto& [pid, backend] : server.backends()) {
+    copy->rows.emplace(SessionKey{pid, backend.start.shown}, backend);
+    if (backend.backend_type == "client backend") ++copy->client_backends;
+  }
+  site_.trace.note("look", static_cast<std::int64_t>(look.number), [&] {
+    return fmt::format("instance {} look {}: {} rows", instance_, look.number, copy->rows.size());
+  });
+  if (fate == Fate::kTruncated) {
+    return answer(connection, fate, happening::LookFailed{{"unexpected shape", {}, {}, {}}});
+  }
+  const auto delay = name_delay(connection, *copy);
+  auto snapshot = snapshot_of(*connection, *copy, look.with_query);
+  answer(connection, fate, happening::LookTaken{std::move(snapshot)}, copy, delay);
+}
+
+void Wire::execute_order(const ConnectionPtr& connection, Fate fate, const Order& order) {
+  auto& server = server_of(*connection);
+  GuardVerdict verdict;
+  if (random_.chance(site_.faults.shifted)) {
+    verdict = {ReplyKind::kEarly, false, server.shown_now()};
+  } else {
+    verdict = server.run_guard(order.guard, order.action, connection->pid, !site_.faults.lacks_signal);
+  }
+  site_.trace.note("order", order.guard.session.pid, [&] {
+    return fmt::format("instance {} {} {} of {} pid {}: {}", instance_, order.decision, name_of(order.step),
+                       order.rule, order.guard.session.pid, name_of(verdict.kind));
+  });
+  auto* backend = server.find(order.guard.session.pid);
+  checks_.on_executed(instance_, connection->node, order, verdict.acted, backend);
+  if (verdict.acted && order.action == Action::kCancel) server.cancel(*backend);
+  if (verdict.acted && order.action == Action::kTerminate) server.terminate(*backend);
+  Reply reply;
+  reply.kind = verdict.kind;
+  if (verdict.kind == ReplyKind::kDenied) {
+    reply.error = {"permission denied", {}, {}, "42501"};
+  } else {
+    reply.server_time = verdict.clock;
+  }
+  answer(connection, fate, happening::Replied{order.decision, std::move(reply)});
+}
+
+}  // namespace pgcurfew::simulation

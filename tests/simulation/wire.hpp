@@ -1,0 +1,75 @@
+#pragma once
+
+#include <functional>
+#include <memory>
+
+#include "engine/watch.hpp"
+#include "simulation/site.hpp"
+
+namespace pgcurfew::simulation {
+
+class Checks;
+
+/// A model of Link: one connection at a time, one pipeline, each request carried out in order and each at a
+/// time of its own. What was sent may still be carried out after its sender has hung up.
+class Wire {
+ public:
+  /// `deliver` hears what happens to a connection that has not been given up.
+  Wire(Site& site, Checks& checks, int instance, Random random,
+       std::function<void(const Happening&, std::shared_ptr<const LookCopy>)> deliver);
+
+  void connect();
+  void disconnect();
+  void take_look(const command::TakeLook& look);
+  void take_pulse();
+  void send(const std::vector<Order>& orders);
+
+  /// The server that we are connected to is gone, or has thrown us out.
+  void lose_server(std::size_t node, std::string_view why);
+  /// Differs from one connection to the next; never 0.
+  [[nodiscard]] std::uint64_t epoch() const { return epoch_; }
+  /// The process is gone; nobody listens any more.
+  void abandon() { disconnect(); }
+
+ private:
+  struct Connection {
+    std::size_t node = 0;
+    std::uint64_t generation = 0;
+    std::int32_t pid = 0;
+    std::uint64_t birth = 0;
+    Duration last_execution{};
+    Duration last_reply{};
+    bool is_up = false;
+    bool is_heard = true;   ///< somebody listens to what it says
+    bool is_served = true;  ///< the server reads from it
+    bool is_mute = false;   ///< its replies come no more
+    int known_roles = 0;
+    std::optional<Duration> names_failed;
+  };
+  using ConnectionPtr = std::shared_ptr<Connection>;
+  enum class Fate { kGood, kCutBefore, kCutAfter, kMute, kTruncated };
+
+  void open(const ConnectionPtr& connection);
+  void fail_to_connect(const ConnectionPtr& connection, std::string message, std::string sqlstate);
+  void request(std::function<void(const ConnectionPtr&, Fate)> execute);
+  void execute_look(const ConnectionPtr& connection, Fate fate, const command::TakeLook& look);
+  void execute_order(const ConnectionPtr& connection, Fate fate, const Order& order);
+  Duration name_delay(const ConnectionPtr& connection, const LookCopy& copy);
+  Snapshot snapshot_of(const Connection& connection, const LookCopy& copy, bool with_query);
+  void answer(const ConnectionPtr& connection, Fate fate, Happening what,
+              std::shared_ptr<const LookCopy> copy = nullptr, Duration later = Duration(0));
+  void cut(const ConnectionPtr& connection, std::string_view why);
+  Fate draw_fate();
+  Duration travel();
+  Server& server_of(const Connection& connection) { return *site_.nodes[connection.node].server; }
+
+  Site& site_;
+  Checks& checks_;
+  int instance_;
+  Random random_;
+  std::function<void(const Happening&, std::shared_ptr<const LookCopy>)> deliver_;
+  ConnectionPtr current_;
+  std::uint64_t epoch_ = 1;
+};
+
+}  // namespace pgcurfew::simulation
