@@ -74,9 +74,12 @@ class Decider {
     const auto& session = session_of(a_case);
     const auto found = ledger_.episodes.find({session.key, a_case.rule});
     const Episode* episode = found == ledger_.episodes.end() ? nullptr : &found->second;
+    if (episode != nullptr && (episode->in_flight || episode->look_needed > docket_.look))
+      return std::nullopt;
+    // over, but not settled: the look that shows it has overtaken the reply
+    if (episode != nullptr && episode->anchor != a_case.judgement.anchor) episode = nullptr;
     if (episode != nullptr) {
-      if (episode->is_closed || episode->in_flight || episode->look_needed > docket_.look)
-        return std::nullopt;
+      if (episode->is_closed) return std::nullopt;
       if (episode->not_before && *episode->not_before > now_.monotonic) {
         wake_by(*episode->not_before);
         return std::nullopt;
@@ -161,7 +164,9 @@ class Decider {
 
   void note_in_ledger(const DueStep& due, const Order& order, bool is_carried) {
     auto& episode = ledger_.episodes[{order.guard.session, due.due_case->rule}];
-    episode.anchor = due.due_case->judgement.anchor;
+    const auto anchor = due.due_case->judgement.anchor;
+    if (episode.anchor != anchor) episode = {};
+    episode.anchor = anchor;
     episode.decision = order.decision;
     episode.ordered_step = due.next.number;
     episode.ordered_kind = due.kind;

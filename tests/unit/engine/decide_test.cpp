@@ -100,6 +100,19 @@ TEST(Decide, DoesNotEscalateWhenQueryStartChanged) {
   EXPECT_EQ(fresh.orders[0].action, Action::kCancel) << "a new episode starts at the foot of the ladder";
 }
 
+TEST(Decide, DoesNotEscalateWhenTheLookThatShowsTheNextEpisodeOvertookTheReply) {
+  Desk desk(
+      "rules: [ { name: r, match: { state: idle in transaction, state_age: 5min }, "
+      "escalate: [ alert, terminate: { after: 1min } ] } ]");
+  desk.look({idle_in_transaction(1, 0s)}, 1min);
+  const auto alert = desk.decide_at(5min).orders.at(0);
+  desk.look({idle_in_transaction(1, 301s)}, 302s);
+  desk.reply(alert, ReplyKind::kSignalled, 5min);
+  EXPECT_EQ(desk.decide_at(303s).next_due, at(601s));
+  EXPECT_TRUE(desk.decide_at(601s - 1us).orders.empty());
+  EXPECT_EQ(desk.decide_at(601s).orders.at(0).step, StepKind::kAlert) << "a new episode, a new ladder";
+}
+
 TEST(Decide, DoesNotActOnAnotherSessionUnderTheSamePid) {
   Desk desk(kCancelThenTerminate);
   desk.look({active(1, 0s)}, 5s);
