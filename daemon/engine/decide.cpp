@@ -1,6 +1,7 @@
 #include "engine/decide.hpp"
 
 #include <algorithm>
+#include <utility>
 
 #include <fmt/format.h>
 
@@ -110,8 +111,12 @@ class Decider {
       if (breaker.is_open()) wake_by(*breaker.open_until());
       return;
     }
-    std::stable_sort(choices.begin(), choices.end(),
-                     [](const Choice& a, const Choice& b) { return a.chosen.next.due < b.chosen.next.due; });
+    // by session where they fell due together: which of them a bound lets pass must not rest on how the
+    // server happens to list them
+    std::sort(choices.begin(), choices.end(), [this](const Choice& a, const Choice& b) {
+      return std::pair(a.chosen.next.due, session_of(*a.chosen.due_case).key) <
+             std::pair(b.chosen.next.due, session_of(*b.chosen.due_case).key);
+    });
     const auto admission =
         breaker.admit(policy_.safety, choices.size(), docket_.client_backends, now_.monotonic);
     if (admission.trip != Breaker::Trip::kNone) {

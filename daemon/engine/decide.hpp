@@ -13,7 +13,7 @@ namespace pgcurfew {
 
 /// What to do now, and how long one may sleep without missing anything.
 struct Decision {
-  std::vector<Order> orders;           ///< longest due first
+  std::vector<Order> orders;           ///< alerts, then signals: longest due first, then by session
   std::vector<Event> events;           ///< intents of the orders among them
   std::optional<ServerTime> next_due;  ///< the next moment at which something falls due
   std::optional<MonotonicTime> wake;   ///< a wait of our own that ends: a pause, the breaker

@@ -312,6 +312,15 @@ TEST(Decide, AboveTheRateTheOldestGoFirstAndTheRestIsHeld) {
   EXPECT_EQ(later.orders[0].guard.session.pid, 1);
 }
 
+TEST(Decide, WhomABoundLetsPassDoesNotRestOnTheOrderOfTheRows) {
+  Desk desk("safety: { signals: 2 per 1min, share: 100% }\n" + std::string(kCancelThenTerminate));
+  desk.look({active(3, 0s), active(1, 0s), active(2, 0s)}, 5s);
+  const auto orders = desk.decide_at(10s).orders;
+  ASSERT_EQ(orders.size(), 2U);
+  EXPECT_EQ(orders[0].guard.session.pid, 1);
+  EXPECT_EQ(orders[1].guard.session.pid, 2);
+}
+
 TEST(Decide, ADeniedSessionIsAskedOnce) {
   Desk desk(
       "rules: [ { name: a, match: { state: active, query_age: 10s }, escalate: [ cancel ] },"
