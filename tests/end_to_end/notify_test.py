@@ -6,7 +6,7 @@ import time
 import pytest
 
 from support.session import QUERY_CANCELED
-from support.stage import stopped
+from support.stage import outcome_of, stopped
 
 RULES = """
 - name: limit
@@ -37,7 +37,7 @@ def test_the_status_tells_mode_servers_sessions_and_signals(stage, notify_socket
     daemon = stage.enforce(RULES, mode=mode, environment=notify_socket.environment())
     signals = 1 if mode == "enforce" else 0
     status = re.compile(rf"{capitals}: 1/1 servers up, [1-9]\d* sessions, nothing due, {signals} signals sent")
-    daemon.wait_for("outcome", pid=session.pid)
+    outcome_of(daemon, session)
     notify_socket.wait_for(lambda message: status.fullmatch(message.get("STATUS", "")))
 
 

@@ -4,7 +4,7 @@ import os
 import signal
 
 from support.session import ADMIN_SHUTDOWN, OK, QUERY_CANCELED, wait_until
-from support.stage import SWALLOWER, UNBOUNDED, orders, seconds_between
+from support.stage import SWALLOWER, UNBOUNDED, orders, outcome_of, seconds_between
 
 LIMIT = """
 - name: limit
@@ -76,11 +76,11 @@ def test_the_same_file_again_says_that_nothing_changed(stage):
 def test_an_episode_goes_on_over_a_reload_in_its_own_time(stage):
     session = stage.running(SWALLOWER)
     daemon = stage.enforce(LADDER)
-    cancel = daemon.wait_for("outcome", pid=session.pid, step="cancel")
+    cancel = outcome_of(daemon, session, step="cancel")
     daemon.reload(stage.policy(LIMIT.replace("400ms", "1h") + LADDER))
     told = daemon.wait_for("reload")
     assert (told["rules_added"], told["rules_changed"]) == ("limit", "")
-    terminate = daemon.wait_for("outcome", pid=session.pid, step="terminate")
+    terminate = outcome_of(daemon, session, step="terminate")
     assert 0.999 <= seconds_between(cancel, terminate) < 2
     assert session.outcome() == ADMIN_SHUTDOWN
     assert orders(daemon, session) == ["cancel", "terminate"]
@@ -89,7 +89,7 @@ def test_an_episode_goes_on_over_a_reload_in_its_own_time(stage):
 def test_an_episode_of_a_rule_that_is_gone_does_not_go_on(stage):
     session = stage.running(SWALLOWER)
     daemon = stage.enforce(LADDER)
-    cancel = daemon.wait_for("outcome", pid=session.pid, step="cancel")
+    cancel = outcome_of(daemon, session, step="cancel")
     daemon.reload(stage.policy(LIMIT.replace("APP", "nobody")))
     daemon.wait_for("reload")
     stage.wait_until_older(session, "query_start", 0.4 + 1.3)
@@ -101,11 +101,11 @@ def test_an_episode_of_a_rule_that_is_gone_does_not_go_on(stage):
 def test_an_episode_of_a_rule_that_has_changed_begins_anew(stage):
     session = stage.running(SWALLOWER)
     daemon = stage.enforce(LADDER)
-    daemon.wait_for("outcome", pid=session.pid, step="cancel")
+    outcome_of(daemon, session, step="cancel")
     daemon.reload(stage.policy(LADDER.replace("after: 1s", "after: 500ms")))
     assert daemon.wait_for("reload")["rules_changed"] == "ladder"
     assert session.outcome() == ADMIN_SHUTDOWN
-    daemon.wait_for("outcome", pid=session.pid, step="terminate")
+    outcome_of(daemon, session, step="terminate")
     assert orders(daemon, session) == ["cancel", "cancel", "terminate"]
 
 
@@ -115,7 +115,7 @@ def test_a_reload_to_dry_run_stops_all_signals(stage):
     assert daemon.wait_for("reload")["message"].startswith("mode DRY-RUN")
     session = stage.running("select pg_sleep(0.8)")
     assert session.outcome() == OK
-    assert daemon.wait_for("outcome", pid=session.pid)["mode"] == "dry-run"
+    assert outcome_of(daemon, session)["mode"] == "dry-run"
 
 
 def test_what_was_started_with_dry_run_stays_dry_over_a_reload(stage):
@@ -153,7 +153,7 @@ def test_drop_ins_belong_to_the_policy_in_their_order_and_come_with_a_reload(sta
     session = stage.running()
     assert session.outcome() == QUERY_CANCELED
     # At the same strength the rule that stands first is taken.
-    assert daemon.wait_for("outcome", pid=session.pid)["rule"] == "first"
+    assert outcome_of(daemon, session)["rule"] == "first"
     (folder / "30-bad.yaml").write_text("rules: [ { name: first } ]")
     daemon.reload()
     daemon.wait_for("reload_refused")
@@ -163,7 +163,10 @@ def test_drop_ins_belong_to_the_policy_in_their_order_and_come_with_a_reload(sta
 def test_many_reloads_in_a_row_are_all_well(stage):
     daemon = stage.enforce(LIMIT)
     for number in range(20):
-        daemon.config.write_text(stage.policy(LIMIT, more=UNBOUNDED.replace("1000", str(1000 + number))))
+        # In one piece, as editors and deployments do: it may be read at any moment.
+        whole = daemon.config.with_suffix(".new")
+        whole.write_text(stage.policy(LIMIT, more=UNBOUNDED.replace("1000", str(1000 + number))))
+        os.replace(whole, daemon.config)
         os.kill(daemon.pid, signal.SIGHUP)
     session = stage.running()
     assert session.outcome() == QUERY_CANCELED

@@ -7,7 +7,7 @@ import time
 import pytest
 
 from support.session import ADMIN_SHUTDOWN, QUERY_CANCELED, wait_until
-from support.stage import SWALLOWER, WATCHFUL, orders, stopped
+from support.stage import SWALLOWER, WATCHFUL, orders, outcome_of, stopped
 
 LIMIT = """
 - name: limit
@@ -73,12 +73,12 @@ def test_killed_in_the_midst_of_a_ladder_it_begins_anew_and_does_not_skip_a_step
     ladder = LIMIT.replace("[cancel]", "[cancel, terminate: { after: 600ms }]")
     session = stage.running(SWALLOWER)
     daemon = stage.enforce(ladder)
-    daemon.wait_for("outcome", pid=session.pid, step="cancel")
+    outcome_of(daemon, session, step="cancel")
     os.kill(daemon.pid, signal.SIGKILL)
     assert daemon.wait() == -signal.SIGKILL
     second = stage.enforce(ladder)
     assert session.outcome() == ADMIN_SHUTDOWN
-    second.wait_for("outcome", pid=session.pid, step="terminate")
+    outcome_of(second, session, step="terminate")
     assert orders(second, session) == ["cancel", "terminate"]
 
 

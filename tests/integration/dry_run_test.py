@@ -5,7 +5,7 @@ import re
 import pytest
 
 from support.session import wait_until
-from support.stage import SWALLOWER, WATCHFUL, orders, outcomes
+from support.stage import SWALLOWER, WATCHFUL, orders, outcome_of, outcomes
 
 RULES = """
 - name: limit
@@ -51,7 +51,7 @@ def test_a_dry_run_says_what_it_would_do_and_touches_nobody(stage, loud_role, ar
     daemon = stage.enforce(policy.get("rules", RULES), *arguments, mode=policy["mode"], user=loud_role)
     steps = ["cancel", "cancel", "terminate"]
     for session, step in zip(sessions, steps):
-        outcome = daemon.wait_for("outcome", pid=session.pid, step=step)
+        outcome = outcome_of(daemon, session, step=step)
         assert (outcome["outcome"], outcome["mode"]) == ("signalled", "dry-run")
         assert "would" in outcome["message"]
         assert "would" in daemon.wait_for("intent", pid=session.pid, step=step)["message"]
@@ -73,7 +73,7 @@ def first_orders(stage, mode):
     sessions = cast(stage)
     daemon = stage.enforce(RULES, mode=mode)
     for session, step in zip(sessions, ["cancel", "cancel", "terminate"]):
-        daemon.wait_for("outcome", pid=session.pid, step=step)
+        outcome_of(daemon, session, step=step)
     told = [[(event["rule"], event["step"], event["clock"], event["limit_s"])
              for event in daemon.all("intent", pid=session.pid)] for session in sessions]
     daemon.stop()
@@ -90,10 +90,10 @@ def test_a_dry_run_gives_the_same_orders_up_to_the_first_effect(stage):
 def test_a_dry_run_does_not_guess_beyond_the_first_effect(stage):
     session = stage.running()
     daemon = stage.enforce(RULES + WATCHFUL, mode="dry-run")
-    daemon.wait_for("outcome", pid=session.pid)
+    outcome_of(daemon, session)
     # The next step's grace goes by, and another session's turn comes.
     other = stage.running()
-    daemon.wait_for("outcome", pid=other.pid)
+    outcome_of(daemon, other)
     wait_until(lambda: stage.superuser.execute("select clock_timestamp() > %s + interval '1s'",
                                                [stage.row(session)["query_start"]]).fetchone()[0])
     assert outcomes(daemon, session) == [("cancel", "signalled")]

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from support.session import ADMIN_SHUTDOWN, LOST, OK, QUERY_CANCELED, wait_until
-from support.stage import SLEEP, WATCHFUL, orders, stopped, succeeds
+from support.stage import SLEEP, WATCHFUL, orders, outcome_of, stopped, succeeds
 
 ACTIVE = """
 - name: limit
@@ -63,7 +63,7 @@ def test_who_commits_just_before_it_is_due_is_spared(stage):
     daemon = stage.enforce(FORGOTTEN + WATCHFUL)
     with held_past_due(stage, daemon, session, "state_change"):
         assert session.run("commit") == OK
-    assert daemon.wait_for("outcome", pid=session.pid)["outcome"] == "moved_on"
+    assert outcome_of(daemon, session)["outcome"] == "moved_on"
     assert succeeds(session)
 
 
@@ -74,7 +74,7 @@ def test_who_begins_another_transaction_just_before_it_is_due_is_spared(stage):
         assert session.run("commit and chain") == OK
         row = stage.row(session)
         assert row["state"] == "idle in transaction"
-    assert daemon.wait_for("outcome", pid=session.pid)["outcome"] == "moved_on"
+    assert outcome_of(daemon, session)["outcome"] == "moved_on"
     assert stage.row(session)["xact_start"] == row["xact_start"]
 
 
@@ -87,7 +87,7 @@ def test_the_next_query_of_the_same_session_is_spared(stage, gate):
         session.start(SLEEP)
         wait_until(lambda: stage.row(session)["wait_event"] == "PgSleep")
         before = stage.row(session)
-    assert daemon.wait_for("outcome", pid=session.pid)["outcome"] == "moved_on"
+    assert outcome_of(daemon, session)["outcome"] == "moved_on"
     assert stage.is_as_before(session, before)
     # Its own time comes.
     assert session.outcome() == ADMIN_SHUTDOWN
@@ -114,7 +114,7 @@ def test_what_the_rule_reads_is_asked_again_though_the_query_is_the_same(stage, 
     with held_past_due(stage, daemon, session):
         gate()
         wait_until(lambda: stage.row(session)["wait_event"] == "PgSleep")
-    assert daemon.wait_for("outcome", pid=session.pid)["outcome"] == "moved_on"
+    assert outcome_of(daemon, session)["outcome"] == "moved_on"
     row = stage.row(session)
     assert (row["query_start"], row["state"]) == (query_start, "active")
 
@@ -129,7 +129,7 @@ def test_the_state_is_asked_again_where_the_rule_reads_it(stage):
     with held_past_due(stage, daemon, session, "backend_start"):
         session.start(SLEEP)
         wait_until(lambda: stage.row(session)["wait_event"] == "PgSleep")
-    assert daemon.wait_for("outcome", pid=session.pid)["outcome"] == "moved_on"
+    assert outcome_of(daemon, session)["outcome"] == "moved_on"
     assert stage.row(session)["state"] == "active"
 
 
@@ -142,7 +142,7 @@ def test_who_has_come_under_protection_meanwhile_is_spared(stage, gate):
     with held_past_due(stage, daemon, session):
         gate()
         wait_until(lambda: stage.row(session)["application_name"] == "sacred")
-    assert daemon.wait_for("outcome", pid=session.pid)["outcome"] == "moved_on"
+    assert outcome_of(daemon, session)["outcome"] == "moved_on"
     assert stage.row(session)["state"] == "active"
 
 
@@ -155,7 +155,7 @@ def test_a_commit_that_has_come_to_wait_for_a_standby_is_spared(stage, gate):
     with held_past_due(stage, daemon, session):
         gate()
         wait_until(lambda: stage.row(session)["wait_event"] == "SyncRep")
-    assert daemon.wait_for("outcome", pid=session.pid)["outcome"] == "sync_rep"
+    assert outcome_of(daemon, session)["outcome"] == "sync_rep"
     assert stage.row(session)["wait_event"] == "SyncRep"
 
 
@@ -172,7 +172,7 @@ def test_for_who_has_left_meanwhile_there_is_nothing_to_do(stage):
     with held_past_due(stage, daemon, session, "backend_start"):
         session.close()
         wait_until(lambda: stage.row(session) is None)
-    assert daemon.wait_for("outcome", pid=session.pid)["outcome"] == "gone"
+    assert outcome_of(daemon, session)["outcome"] == "gone"
 
 
 LAST_PID = Path("/proc/sys/kernel/ns_last_pid")
@@ -206,7 +206,7 @@ def test_a_pid_that_has_come_back_as_another_session_is_not_hit(stage):
             pytest.skip(f"pids cannot be chosen here: {error}")
         if successor is None:
             pytest.skip("others took the pid")
-    assert daemon.wait_for("outcome", pid=session.pid)["outcome"] == "gone"
+    assert outcome_of(daemon, session)["outcome"] == "gone"
     assert succeeds(successor)
 
 
@@ -219,7 +219,7 @@ def test_an_unchanged_session_is_hit_although_the_daemon_was_held_past_its_due_m
     with held_past_due(stage, daemon, session):
         pass
     assert session.outcome() == ADMIN_SHUTDOWN
-    daemon.wait_for("outcome", pid=session.pid, outcome="signalled")
+    outcome_of(daemon, session, outcome="signalled")
 
 
 @pytest.mark.slow
@@ -238,7 +238,7 @@ def test_a_change_that_the_rule_does_not_read_spares_nobody(stage, gate):
         gate()
         wait_until(lambda: stage.row(session)["wait_event"] == "PgSleep")
     assert session.outcome() == ADMIN_SHUTDOWN
-    assert daemon.wait_for("outcome", pid=session.pid)["outcome"] == "signalled"
+    assert outcome_of(daemon, session)["outcome"] == "signalled"
 
 
 def test_many_that_move_on_in_time_are_all_spared_and_those_that_do_not_are_all_hit(stage):
@@ -262,7 +262,7 @@ def test_a_session_that_outlives_its_last_step_is_reported_once_with_what_it_wai
     wait_until(lambda: stage.row(session)["wait_event"] == "PgSleep")
     daemon = stage.enforce(ACTIVE)
     with stopped(session.pid):
-        assert daemon.wait_for("outcome", pid=session.pid)["outcome"] == "signalled"
+        assert outcome_of(daemon, session)["outcome"] == "signalled"
         daemon.wait_for("verified", pid=session.pid, effect="still_there")
         unkillable = daemon.wait_for("unkillable", pid=session.pid)
         assert (unkillable["wait_event_type"], unkillable["wait_event"]) == ("Timeout", "PgSleep")

@@ -3,7 +3,7 @@
 import pytest
 
 from support.session import QUERY_CANCELED
-from support.stage import SLEEP, UNBOUNDED, WATCHFUL, orders, stopped
+from support.stage import SLEEP, UNBOUNDED, WATCHFUL, orders, outcome_of, stopped
 
 
 @pytest.fixture
@@ -44,14 +44,14 @@ def test_a_role_that_is_made_while_it_runs_is_matched_by_name_in_time(stage, new
     daemon = stage.enforce("- { name: limit, match: { user: latecomer, state: active, query_age: 500ms }, "
                            "escalate: [cancel] }")
     session = stage.running(user=new_role("latecomer"))
-    assert daemon.wait_for("outcome", pid=session.pid, timeout=3)["age_s"] < 1.5
+    assert outcome_of(daemon, session, timeout=3)["age_s"] < 1.5
 
 
 def test_a_database_that_is_made_while_it_runs_is_matched_by_name_in_time(stage, new_database):
     daemon = stage.enforce("- { name: limit, match: { database: 'late*', state: active, query_age: 500ms }, "
                            "escalate: [cancel] }")
     session = stage.running(dbname=new_database("late_db"))
-    assert daemon.wait_for("outcome", pid=session.pid, timeout=3)["age_s"] < 1.5
+    assert outcome_of(daemon, session, timeout=3)["age_s"] < 1.5
 
 
 def test_a_role_that_is_made_while_it_runs_is_protected_by_name(stage, new_role):
@@ -89,7 +89,7 @@ def test_a_role_that_is_dropped_while_connected_matches_nothing_that_names_a_rol
                            "- { name: unnamed, match: { application_name: APP, query_age: 800ms, state: active }, "
                            "escalate: [cancel] }")
     control = stage.running()
-    daemon.wait_for("outcome", pid=control.pid, rule="named")
+    outcome_of(daemon, control, rule="named")
     # It can still be signalled by who does not ask for its name.
     assert session.outcome() == QUERY_CANCELED
     assert orders(daemon, session) == ["cancel"]
@@ -113,7 +113,7 @@ def test_who_may_be_protected_by_a_name_that_cannot_be_asked_for_is_not_touched(
         sacred.start(SLEEP)
         control.start(SLEEP)
         locker = lock(stage, "pg_database")
-    daemon.wait_for("outcome", pid=control.pid, outcome="signalled")
+    outcome_of(daemon, control, outcome="signalled")
     locker.close()
     assert orders(daemon, sacred) == []
 
@@ -129,6 +129,6 @@ def test_a_name_that_cannot_be_asked_for_delays_nobody_else(stage, new_database)
         stage.open(dbname=newcomer)
         control.start(SLEEP)
         locker = lock(stage, "pg_database, pg_authid")
-    outcome = daemon.wait_for("outcome", pid=control.pid)
+    outcome = outcome_of(daemon, control)
     locker.close()
     assert (outcome["outcome"], outcome["age_s"] < 0.8) == ("signalled", True)

@@ -1,4 +1,4 @@
-"""A connection pooler between the daemon and the server is found out and refused: sessions, ages and signals would lie."""
+"""A connection pooler between the daemon and the server is found out and refused: what it shows is not the server's."""
 
 import os
 import pwd
@@ -8,6 +8,7 @@ import subprocess
 import pytest
 
 from support.session import QUERY_CANCELED, Session, wait_until
+from support.stage import outcome_of
 
 PGBOUNCER = shutil.which("pgbouncer", path=os.environ.get("PATH", "") + ":/usr/sbin")
 RULE = """
@@ -65,5 +66,5 @@ def test_a_pooler_is_refused_with_a_hint_and_the_server_itself_is_watched(stage,
     assert "the server itself" in down["hint"]
     session = stage.running()
     assert session.outcome() == QUERY_CANCELED
-    assert daemon.wait_for("outcome", pid=session.pid)["server"] == "direct"
+    assert outcome_of(daemon, session)["server"] == "direct"
     assert daemon.all("server_up", server="pooled") == []

@@ -3,7 +3,7 @@
 import pytest
 
 from support.session import QUERY_CANCELED
-from support.stage import UNBOUNDED, orders, outcomes, succeeds
+from support.stage import UNBOUNDED, orders, outcome_of, outcomes, succeeds
 
 CANCEL = """
 - name: limit
@@ -50,7 +50,7 @@ def test_without_pg_signal_backend_it_says_so_and_its_signals_are_denied(stage, 
     session = stage.running()
     daemon = stage.enforce(CANCEL, user=role("watches_only", "pg_read_all_stats"),
                            environment=notify_socket.environment())
-    assert daemon.wait_for("outcome", pid=session.pid)["sqlstate"] == "42501"
+    assert outcome_of(daemon, session)["sqlstate"] == "42501"
     assert told_as_missing(daemon) == ["pg_signal_backend"]
     notify_socket.wait_for(lambda m: "lacks pg_signal_backend" in m.get("STATUS", ""))
     assert outcomes(daemon, session) == [("cancel", "denied")]
@@ -68,10 +68,10 @@ def test_what_is_granted_while_it_runs_works_after_a_reload(stage, role):
     name = role("learns", "pg_read_all_stats")
     session = stage.running()
     daemon = stage.enforce(CANCEL, user=name)
-    assert daemon.wait_for("outcome", pid=session.pid)["outcome"] == "denied"
+    assert outcome_of(daemon, session)["outcome"] == "denied"
     stage.server.execute(f"grant pg_signal_backend to {name}")
     daemon.reload()
-    daemon.wait_for("outcome", timeout=3, pid=session.pid, outcome="signalled")
+    outcome_of(daemon, session, timeout=3, outcome="signalled")
     assert session.outcome() == QUERY_CANCELED
 
 

@@ -6,7 +6,7 @@ import socket
 import pytest
 
 from support.session import ADMIN_SHUTDOWN, QUERY_CANCELED, Session, wait_until
-from support.stage import SLEEP, WATCHFUL, stopped
+from support.stage import SLEEP, WATCHFUL, outcome_of, stopped
 from support.throwaway import Throwaway
 
 CANCEL = """
@@ -99,11 +99,11 @@ def test_an_episode_goes_on_over_a_lost_connection(stage):
   match: { application_name: APP, state: active, query_age: 500ms }
   escalate: [cancel, terminate: { after: 1s }]
 """)
-    daemon.wait_for("outcome", pid=session.pid, step="cancel")
+    outcome_of(daemon, session, step="cancel")
     stage.superuser.execute("select pg_terminate_backend(%s)", [last_up(daemon, "stage")["backend_pid"]])
     daemon.wait_for("server_down")
     assert session.outcome() == ADMIN_SHUTDOWN
-    daemon.wait_for("outcome", pid=session.pid, step="terminate")
+    outcome_of(daemon, session, step="terminate")
     assert [event["step"] for event in daemon.all("intent", pid=session.pid)] == ["cancel", "terminate"]
 
 
@@ -117,7 +117,7 @@ def test_locked_catalogs_do_not_delay_it(stage, catalogs, more):
     session = stage.running()
     with stage.server.connect(autocommit=False) as locker:
         locker.execute(f"lock table {catalogs} in access exclusive mode")
-        outcome = daemon.wait_for("outcome", timeout=5, pid=session.pid)
+        outcome = outcome_of(daemon, session, timeout=5)
         locker.rollback()
     assert (outcome["outcome"], outcome["age_s"] < 1) == ("signalled", True)
     assert session.outcome() == QUERY_CANCELED
@@ -154,7 +154,7 @@ def test_a_server_that_is_dead_delays_no_other(stage, black_hole):
                "refused": "host=127.0.0.1 port=1 user=pgcurfew", "here": here}
     daemon = stage.start(CANCEL, servers=servers)
     daemon.wait_for("server_up", server="here", timeout=5)
-    outcome = daemon.wait_for("outcome", pid=stage.running().pid)
+    outcome = outcome_of(daemon, stage.running())
     assert (outcome["server"], outcome["outcome"]) == ("here", "signalled")
     assert outcome["age_s"] < 1
     for name in ("dead", "refused"):
@@ -169,7 +169,7 @@ def test_a_server_that_hangs_delays_no_other(stage, own_server, offender_on):
     with stopped(backend):
         for _ in range(2):
             session = stage.running()
-            outcome = daemon.wait_for("outcome", pid=session.pid)
+            outcome = outcome_of(daemon, session)
             assert outcome["outcome"] == "signalled" and outcome["age_s"] < 1
 
 

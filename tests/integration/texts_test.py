@@ -5,7 +5,7 @@ import re
 import pytest
 
 from support.session import QUERY_CANCELED, Session, wait_until
-from support.stage import UNBOUNDED, orders
+from support.stage import UNBOUNDED, orders, outcome_of
 
 CANCEL = """
 - name: limit
@@ -15,10 +15,6 @@ CANCEL = """
 READING = CANCEL.replace("400ms", "400ms, query: /sleep/")
 HOSTILE = ("select pg_sleep(600) /* \x1b[2J\x1b]0;owned\x07 */, '\"}\n{\"event\":\"forged\"}\r\n', "
            "'\u202ereversed', \"a\"\"b\" from (select 1 as \"a\"\"b\") q")
-
-
-def outcome_of(daemon, session):
-    return daemon.wait_for("outcome", pid=session.pid)
 
 
 @pytest.fixture

@@ -1,9 +1,9 @@
-"""Whom no rule ever touches. In each test somebody who may be touched is, later than the untouchable would have been."""
+"""Whom no rule ever touches. In each test somebody else is hit, later than the untouchable would have been."""
 
 import pytest
 
 from support.session import ADMIN_SHUTDOWN, LOST, QUERY_CANCELED, Session, wait_until
-from support.stage import SLEEP, UNBOUNDED, orders, succeeds
+from support.stage import SLEEP, UNBOUNDED, orders, outcome_of, succeeds
 
 OLD = """
 - name: old
@@ -123,7 +123,7 @@ def test_system_processes_are_not_meant_by_a_rule_that_names_no_backend_type(sta
         "select pid from pg_stat_get_activity(null) where backend_type <> 'client backend'").fetchall()}
     session = stage.open("select 1")
     daemon = stage.enforce("- { name: everybody, match: { session_age: 1ms }, escalate: [alert] }")
-    daemon.wait_for("outcome", pid=session.pid, step="alert")
+    outcome_of(daemon, session, step="alert")
     alerted = {event["pid"] for event in daemon.all("intent")}
     assert len(system) > 3 and stage.superuser.info.backend_pid in alerted
     assert not system & alerted

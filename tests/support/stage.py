@@ -145,15 +145,31 @@ class Stage:
 # -- what the daemon tells -----------------------------------------------------------------------------------------
 
 
+# Asked a moment too soon, or the server's list of backends moved: nothing was done, and it is tried again at once.
+PASSING = ("early", "shifted")
+
+
+def _passed(daemon, pid):
+    return {event["decision"] for event in daemon.all("outcome", pid=pid) if event["outcome"] in PASSING}
+
+
 def orders(daemon, session):
     """What was ordered against the session, step by step: of the intents."""
-    return [event["step"] for event in daemon.all("intent", pid=session.pid)]
+    passed = _passed(daemon, session.pid)
+    return [event["step"] for event in daemon.all("intent", pid=session.pid) if event["decision"] not in passed]
 
 
 def outcomes(daemon, session):
     """What came of it: (step, outcome)."""
+    passed = _passed(daemon, session.pid)
     return [(event["step"], event["outcome"]) for event in daemon.all("outcome", pid=session.pid)
-            if event["outcome"] != "early"]
+            if event["decision"] not in passed]
+
+
+def outcome_of(daemon, session, timeout=30, **fields):
+    """What came of the first order against the session with these fields, waited for."""
+    wanted = {"pid": session.pid, **fields}
+    return daemon.wait_for(lambda event: event.fits("outcome", wanted) and event["outcome"] not in PASSING, timeout)
 
 
 def seconds_between(earlier, later):
