@@ -138,7 +138,8 @@ std::vector<Event> settle_reply(const Order& order, const Reply& reply, Ledger& 
     }
   }
   if (reply.kind == ReplyKind::kDenied) ledger.denied.insert(session);
-  if (reply.is_to_be_tried_again()) ledger.touched.erase(session);  // nothing has touched it
+  // nothing has touched it; a rehearsal says nothing of whether another order has
+  if (reply.is_to_be_tried_again() && order.is_signal()) ledger.touched.erase(session);
   return {outcome_event(order, reply)};
 }
 

@@ -78,6 +78,21 @@ TEST(Settle, ASparedSessionIsJudgedAnewByTheNextLook) {
   EXPECT_EQ(desk.decide_at(20s).orders.size(), 1U);
 }
 
+TEST(Settle, ARehearsalThatWasEarlyDoesNotHideThatASignalLeft) {
+  Desk desk(
+      "rules: [ { name: real, match: { state: active, query_age: 10s }, escalate: [ cancel ] },"
+      "         { name: dry, mode: dry-run, match: { state: active, query_age: 10s }, escalate: [ cancel ] },"
+      "         { name: next, match: { state: active, query_age: 11s }, escalate: [ terminate ] } ]");
+  desk.look({active(1, 0s)}, 5s);
+  const auto orders = desk.decide_at(10s).orders;
+  ASSERT_EQ(orders.size(), 2U);
+  desk.reply(orders[0], ReplyKind::kSignalled, 10s);
+  desk.reply(orders[1], ReplyKind::kEarly, 10s);
+  for (const auto& order : desk.decide_at(12s).orders) {
+    EXPECT_FALSE(order.is_signal()) << "no look has shown what became of the cancel";
+  }
+}
+
 TEST(Settle, TheBooksStayBounded) {
   Desk desk("safety: { signals: 10000 per 1s, share: 100% }\n" + std::string(kRules));
   for (int round = 0; round < 50; ++round) {
