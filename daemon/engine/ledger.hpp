@@ -32,7 +32,7 @@ struct Episode {
   bool is_carried = false;           ///< that order is another rule's, at least as strong
   bool awaits_verification = false;  ///< a signal has left, for certain or perhaps
   bool told_still_there = false;
-  bool is_closed = false;  ///< nothing more will be ordered: rehearsed, denied, unkillable
+  bool is_closed = false;  ///< nothing more will be ordered: rehearsed, unkillable
 };
 
 struct EpisodeKey {

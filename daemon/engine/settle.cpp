@@ -36,8 +36,7 @@ void settle_episode(Episode& episode, const Order& order, const Reply& reply, co
       episode.not_before = now + pause_after(episode.fruitless, milliseconds(1), seconds(1));
       return;
     case ReplyKind::kDenied:
-      episode.is_closed = true;
-      return;
+      return;  // the ledger remembers whom we may not signal, for as long as that may hold
     case ReplyKind::kUnknown:
       episode.awaits_verification = order.is_signal();
       break;

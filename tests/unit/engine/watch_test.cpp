@@ -266,6 +266,21 @@ TEST(Watch, ARestartedServerStartsWithEmptyBooks) {
   EXPECT_EQ(text_field(h.told.at(h.told.size() - 2), "effect"), "unseen") << "and claims no success";
 }
 
+TEST(Watch, ADeniedSessionIsAskedAgainOverAnotherConnection) {
+  Harness h;
+  h.connect();
+  h.look({active(1, -30s)});
+  h.reply(ReplyKind::kDenied);
+  h.tick(1s);
+  h.look({active(1, -30s)});
+  EXPECT_EQ(h.orders.size(), 1U) << "once over each";
+  h.happen(happening::ConnectionLost{{"gone", {}, {}, {}}});
+  h.now = 1min;
+  h.connect();
+  h.look({active(1, -30s)});
+  EXPECT_EQ(h.orders.size(), 2U) << "the right may have been granted meanwhile";
+}
+
 TEST(Watch, MissingPrivilegesAreSaidAtOnceAndInTheStatus) {
   Harness h;
   h.happen(happening::Tick{});
