@@ -6,6 +6,7 @@ namespace pgcurfew {
 enum ExitCode : int {
   kExitOk = 0,
   kExitUsage = 64,          ///< the command line
+  kExitNoInput = 66,        ///< no server has the pid that was asked for (`explain --pid`)
   kExitUnavailable = 69,    ///< a server is out of reach (`explain`)
   kExitSoftware = 70,       ///< a defect of ours, or the system refuses what we cannot do without
   kExitNoPermission = 77,   ///< a privilege is missing on the server (`explain`)

@@ -20,8 +20,6 @@ namespace {
 
 using Json = nlohmann::ordered_json;
 
-constexpr int kExitNoSuchPid = 66;
-
 std::string shown_query(const Policy& policy, const std::string& query) {
   switch (policy.query_text) {
     case QueryText::kFull:
@@ -176,7 +174,7 @@ class ServerReport {
     const auto name = printable(server_.name);
     if (!look_.snapshot) {
       fmt::print(stderr, "pgcurfew: server {}: {}\n", name, printable(look_.error.message));
-      if (!look_.error.hint.empty()) fmt::print(stderr, "pgcurfew: hint: {}\n", look_.error.hint);
+      if (!look_.error.hint.empty()) fmt::print(stderr, "pgcurfew: hint: {}\n", printable(look_.error.hint));
       return;
     }
     const auto missing = [&](bool has, std::string_view privilege) {
@@ -203,6 +201,7 @@ class ServerReport {
       const auto finding = explain(policy_, *look_.snapshot, i);
       if (options_.pid) {
         found = true;
+        fmt::print("server {}, ", printable(server_.name));
         print_in_full(policy_, *look_.snapshot, finding);
       } else {
         fmt::print("{}", session_line(policy_, *look_.snapshot, finding));
@@ -266,7 +265,7 @@ int explain_sessions(const ExplainOptions& options) {
   if (options.json) fmt::print("{}\n", all.dump(2, ' ', true, Json::error_handler_t::replace));
   if (options.pid && !found && code == kExitOk) {
     fmt::print(stderr, "pgcurfew: no server has a session with pid {}\n", *options.pid);
-    return kExitNoSuchPid;
+    return kExitNoInput;
   }
   return code;
 }

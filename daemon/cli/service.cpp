@@ -197,20 +197,21 @@ void Service::replace_policy(Policy policy) {
                {"servers", names_of(policy.servers)}}});
   log_.set_query_text(policy.query_text);
   policy_ = std::make_shared<const Policy>(std::move(policy));
-  std::vector<std::unique_ptr<ServerRuntime>> kept;
+  // servers_ is whole at any time: what is called below reads it for the status
+  auto before = std::exchange(servers_, {});
   std::vector<ServerRuntime*> fresh;
   for (const auto& server : policy_->servers) {
-    const auto same = std::find_if(servers_.begin(), servers_.end(), [&](const auto& running) {
+    const auto same = std::find_if(before.begin(), before.end(), [&](const auto& running) {
       return running && running->name() == server.name && running->conninfo() == server.conninfo;
     });
-    if (same != servers_.end()) {
-      kept.push_back(std::move(*same));
+    if (same != before.end()) {
+      servers_.push_back(std::move(*same));
     } else {
-      kept.push_back(make_server(server));
-      fresh.push_back(kept.back().get());
+      servers_.push_back(make_server(server));
+      fresh.push_back(servers_.back().get());
     }
   }
-  for (const auto& gone : servers_) {
+  for (const auto& gone : before) {
     if (!gone) continue;
     log_.write({Level::kNotice,
                 "server_removed",
@@ -218,7 +219,6 @@ void Service::replace_policy(Policy policy) {
                 {{"server", gone->name()}}});
     gone->give_up();
   }
-  servers_ = std::move(kept);
   for (const auto& server : servers_) {
     if (std::find(fresh.begin(), fresh.end(), server.get()) != fresh.end()) {
       server->start();

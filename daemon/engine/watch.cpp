@@ -204,6 +204,17 @@ void Watch::handle(const happening::Pulsed& what, MonotonicTime now) {
   pulse_sent_.reset();
 }
 
+void Watch::handle(const happening::PulseFailed& what, MonotonicTime now) {
+  if (link_ != Link::kUp) return;
+  pulse_sent_.reset();
+  pulse_not_before_ = now + kPendingInterval;
+  auto event = make_event(
+      Level::kWarning, "pulse_failed",
+      fmt::format("could not ask {} for its time: {}", options_.server, printable(what.error.message)));
+  add_error(event, what.error);
+  tell(std::move(event));
+}
+
 void Watch::handle(const happening::Replied& what, MonotonicTime now) {
   const auto found = in_flight_.find(what.decision);
   if (found == in_flight_.end()) return;
@@ -332,7 +343,7 @@ std::optional<MonotonicTime> Watch::pulse_at() const {
     at =
         std::min(at, std::max(clock_.sampled_at() + kFreshSample, clock_.when(*next_due_) - kPulseBeforeDue));
   }
-  return at;
+  return std::max(at, pulse_not_before_);
 }
 
 void Watch::pulse_if_due(MonotonicTime now) {

@@ -55,6 +55,9 @@ struct NamesFailed {
 struct Pulsed {
   ServerTime server_time{};
 };
+struct PulseFailed {
+  Error error;
+};
 struct Replied {
   std::string decision;
   Reply reply;
@@ -69,8 +72,8 @@ struct GivenUp {};
 
 using Happening =
     std::variant<happening::Tick, happening::Connected, happening::ConnectionLost, happening::LookTaken,
-                 happening::LookFailed, happening::NamesFailed, happening::Pulsed, happening::Replied,
-                 happening::PolicyReplaced, happening::StopAsked, happening::GivenUp>;
+                 happening::LookFailed, happening::NamesFailed, happening::Pulsed, happening::PulseFailed,
+                 happening::Replied, happening::PolicyReplaced, happening::StopAsked, happening::GivenUp>;
 
 /// What a watch wants done, in this order.
 namespace command {
@@ -148,6 +151,7 @@ class Watch {
   void handle(const happening::LookFailed& what, MonotonicTime now);
   void handle(const happening::NamesFailed& what, MonotonicTime now);
   void handle(const happening::Pulsed& what, MonotonicTime now);
+  void handle(const happening::PulseFailed& what, MonotonicTime now);
   void handle(const happening::Replied& what, MonotonicTime now);
   void handle(const happening::PolicyReplaced& what, MonotonicTime now);
   void handle(const happening::StopAsked& what, MonotonicTime now);
@@ -188,6 +192,7 @@ class Watch {
   std::optional<MonotonicTime> look_sent_;
   bool look_is_outdated_ = false;  ///< the look on its way was asked for by another policy
   std::optional<MonotonicTime> pulse_sent_;
+  MonotonicTime pulse_not_before_{};  ///< after one that failed
   MonotonicTime last_look_{};
   MonotonicTime next_look_{};
   Duration verify_interval_{};  ///< grows while a signal awaits its effect

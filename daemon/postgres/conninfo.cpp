@@ -1,5 +1,6 @@
 #include "postgres/conninfo.hpp"
 
+#include <algorithm>
 #include <cstdlib>
 #include <memory>
 
@@ -29,6 +30,11 @@ std::string joined(const std::vector<std::string>& parts) {
   return list;
 }
 
+std::string from_environment(const char* variable) {
+  const char* value = std::getenv(variable);
+  return value == nullptr ? std::string() : std::string(value);
+}
+
 struct OptionsDeleter {
   void operator()(PQconninfoOption* options) const { PQconninfoFree(options); }
 };
@@ -44,9 +50,16 @@ Result<Conninfo> Conninfo::parse(const std::string& text) {
     return failure("invalid connection string", "libpq cannot parse it.",
                    "It is written as in conninfo: \"host=db1 dbname=postgres user=pgcurfew\".");
   }
+  const char* service = std::getenv("PGSERVICE");
+  const bool has_service_in_environment = service != nullptr && *service != '\0';
   Conninfo conninfo;
   for (const auto* option = options.get(); option->keyword != nullptr; ++option) {
     if (option->val != nullptr) conninfo.values_[option->keyword] = option->val;
+  }
+  if (has_service_in_environment || !conninfo.value("service").empty()) {
+    return failure("a service file is not supported",
+                   "libpq would look up the hosts that it names by itself, and block all servers meanwhile.",
+                   "Write the service's settings into conninfo, and unset PGSERVICE.");
   }
   return conninfo;
 }
@@ -65,14 +78,13 @@ bool Conninfo::Host::needs_look_up() const {
 std::vector<Conninfo::Host> Conninfo::hosts() const {
   auto host = value("host");
   const auto hostaddr = value("hostaddr");
-  if (host.empty() && hostaddr.empty()) {
-    const char* from_environment = std::getenv("PGHOST");
-    if (from_environment == nullptr || *from_environment == '\0') return {};
-    host = from_environment;
-  }
+  if (host.empty() && hostaddr.empty()) host = from_environment("PGHOST");
+  if (host.empty() && hostaddr.empty()) return {};
   const auto names = split(host);
   const auto addresses = split(hostaddr);
-  const auto ports = split(value("port"));
+  auto port = value("port");
+  if (port.empty()) port = from_environment("PGPORT");
+  const auto ports = split(port);
   std::vector<Host> hosts;
   const auto count = std::max(names.size(), addresses.size());
   for (std::size_t i = 0; i < count; ++i) {
@@ -86,7 +98,7 @@ std::vector<Conninfo::Host> Conninfo::hosts() const {
 }
 
 Result<std::vector<std::pair<std::string, std::string>>> Conninfo::parameters(
-    const std::map<std::string, std::vector<std::string>>& addresses) const {
+    const std::map<std::string, std::vector<std::string>>& addresses, std::size_t first) const {
   auto values = values_;
   const auto all_hosts = hosts();
   if (!all_hosts.empty()) {
@@ -108,6 +120,9 @@ Result<std::vector<std::pair<std::string, std::string>>> Conninfo::parameters(
       for (const auto& number : found->second) add(host, number);
     }
     if (names.empty()) return failure("none of the hosts could be looked up");
+    const auto begin = static_cast<std::ptrdiff_t>(first % names.size());
+    for (auto* list : {&names, &numbers, &ports})
+      std::rotate(list->begin(), list->begin() + begin, list->end());
     values["host"] = joined(names);
     values["hostaddr"] = joined(numbers);
     values["port"] = joined(ports);
@@ -137,7 +152,7 @@ std::string Conninfo::describe() const {
     if (!host.port.empty()) text += ':' + host.port;
   }
   if (text.empty()) text = "local socket";
-  for (const char* keyword : {"service", "dbname", "user", "target_session_attrs"}) {
+  for (const char* keyword : {"dbname", "user", "target_session_attrs"}) {
     const auto shown = value(keyword);
     if (!shown.empty()) text += std::string(" ") + keyword + "=" + shown;
   }

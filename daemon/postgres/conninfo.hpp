@@ -12,10 +12,10 @@ namespace pgcurfew {
 /// libpq's connection string, taken apart.
 class Conninfo {
  public:
-  /// *Errors*: what libpq says of the string, without quoting it: it may hold a password.
+  /// *Errors*: a string that libpq cannot parse (without quoting it: it may hold a password), a service file.
   static Result<Conninfo> parse(const std::string& text);
 
-  /// A host that must be looked up, with the port that stands beside it.
+  /// One of the hosts, with the port that stands beside it.
   struct Host {
     std::string name;  ///< a socket directory, an address, or a name
     std::string port;
@@ -27,9 +27,11 @@ class Conninfo {
   [[nodiscard]] std::vector<Host> hosts() const;
 
   /// Keywords and values for PQconnectStartParams, with our own settings enforced and each host replaced by
-  /// what `addresses` has for its name (a host without an entry is left out). *Errors*: no host is left.
+  /// what `addresses` has for its name (a host without an entry is left out). The address number `first`,
+  /// modulo their count, is tried first, then those behind it and those before.
+  /// *Errors*: no host is left.
   [[nodiscard]] Result<std::vector<std::pair<std::string, std::string>>> parameters(
-      const std::map<std::string, std::vector<std::string>>& addresses) const;
+      const std::map<std::string, std::vector<std::string>>& addresses, std::size_t first = 0) const;
 
   /// Where it leads, without secrets: `db1:5432,db2 dbname=postgres user=pgcurfew`.
   [[nodiscard]] std::string describe() const;

@@ -12,8 +12,6 @@ namespace pgcurfew {
 
 namespace {
 
-void ignore_notice(void*, const PGresult*) {}
-
 /// A guard that fits no session, to run each statement once before it is needed.
 Guard harmless_guard() {
   return Guard{};
@@ -78,6 +76,8 @@ void Link::connect() {
 }
 
 void Link::disconnect() {
+  // a host that accepts and then says nothing must not keep us from the next one for ever
+  if (phase_ == Phase::kConnecting || phase_ == Phase::kPreparing) ++first_address_;
   phase_ = Phase::kClosed;
   resolver_.reset();
   conn_.reset();
@@ -107,7 +107,7 @@ void Link::lose_with_libpq_message(std::string_view fallback) {
 }
 
 void Link::start_connect(const Resolver::Addresses& addresses) {
-  const auto parameters = conninfo_.parameters(addresses);
+  const auto parameters = conninfo_.parameters(addresses, first_address_);
   if (!parameters) return lose(parameters.error());
   std::vector<const char*> keywords;
   std::vector<const char*> values;
@@ -141,7 +141,7 @@ void Link::poll_connect() {
 void Link::set_up() {
   phase_ = Phase::kPreparing;
   wants_write_ = false;
-  PQsetNoticeReceiver(conn_.get(), ignore_notice, nullptr);
+  PQsetNoticeReceiver(conn_.get(), &Link::receive_notice, this);
   const int version = PQserverVersion(conn_.get());
   if (version < 100000) {
     return lose({"PostgreSQL before version 10 is not supported", {}, {}, {}});
@@ -244,8 +244,21 @@ std::vector<Happening> Link::proceed(MonotonicTime now, bool ready) {
   return std::exchange(happened_, {});
 }
 
+/// What the server says while we ask nothing comes as a notice, the reason for an end among it.
+void Link::receive_notice(void* link, const PGresult* notice) noexcept {
+  const char* severity = PQresultErrorField(notice, PG_DIAG_SEVERITY_NONLOCALIZED);
+  if (severity == nullptr ||
+      (severity != std::string_view("FATAL") && severity != std::string_view("PANIC"))) {
+    return;
+  }
+  const auto error = error_of(notice);
+  static_cast<Link*>(link)->last_server_error_ = error.message;
+  static_cast<Link*>(link)->last_sqlstate_ = error.sqlstate;
+}
+
 void Link::read_replies(MonotonicTime now) {
   const bool connected = PQconsumeInput(conn_.get()) == 1;
+  PQisBusy(conn_.get());  // parses what came unasked
   while (conn_ && !requests_.empty() && PQisBusy(conn_.get()) == 0) {
     ResultPtr result(PQgetResult(conn_.get()));
     if (!result) {
@@ -284,7 +297,12 @@ void Link::finish(const Request& request, ResultPtr result, MonotonicTime now) {
       return finish_look(request, std::move(result), now);
     case RequestKind::kPulse: {
       const auto time = read_time(result.get(), 0, 0);
-      if (time) happened_.emplace_back(happening::Pulsed{*time});
+      if (time) {
+        happened_.emplace_back(happening::Pulsed{*time});
+      } else {
+        happened_.emplace_back(
+            happening::PulseFailed{is_good(result.get()) ? time.error() : error_of(result.get())});
+      }
       return;
     }
     case RequestKind::kOrder:
@@ -307,6 +325,7 @@ void Link::finish_set_up(const Request& request, const ResultPtr& result) {
   }
   if (requests_.empty() && phase_ == Phase::kPreparing) {
     phase_ = Phase::kReady;
+    first_address_ = 0;
     happened_.emplace_back(happening::Connected{facts_});
   }
 }

@@ -46,7 +46,7 @@ class Link {
 
   /// How long names are believed (a look that meets an unknown one asks at once), and how long a refresh that
   /// failed is not tried again.
-  static constexpr Duration kNamesLifetime = std::chrono::minutes(10);
+  static constexpr Duration kNamesLifetime = std::chrono::minutes(1);
   static constexpr Duration kNamesPause = std::chrono::seconds(30);
 
  private:
@@ -68,6 +68,7 @@ class Link {
   void start_connect(const Resolver::Addresses& addresses);
   void poll_connect();
   void set_up();
+  static void receive_notice(void* link, const PGresult* notice) noexcept;
   void read_replies(MonotonicTime now);
   void finish(const Request& request, ResultPtr result, MonotonicTime now);
   void finish_set_up(const Request& request, const ResultPtr& result);
@@ -91,6 +92,7 @@ class Link {
   std::optional<Resolver> resolver_;
   std::unique_ptr<PGconn, ConnDeleter> conn_;
   bool wants_write_ = false;
+  std::size_t first_address_ = 0;  ///< which to begin with: the one behind that which brought nothing
   std::deque<Request> requests_;
   ResultPtr current_;  ///< the reply of the first request, until its Sync
   ServerFacts facts_;

@@ -31,7 +31,7 @@ std::string settings(int server_version) {
   };
   std::string sql = "SELECT " + set("search_path", "pg_catalog");
   sql += ", " + set("statement_timeout", "4s");
-  sql += ", " + set("lock_timeout", "500ms");
+  sql += ", " + set("lock_timeout", "20ms");
   sql += ", " + set("idle_in_transaction_session_timeout", "0");
   sql += ", " + set("default_transaction_read_only", "on");
   sql += ", " + set("max_parallel_workers_per_gather", "0");

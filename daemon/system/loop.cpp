@@ -107,7 +107,9 @@ void Timer::arm(MonotonicTime time) {
       static_cast<std::uint64_t>(std::max<std::int64_t>(1, time.time_since_epoch().count()));
   if (source_ == nullptr) {
     // accuracy 0 would mean a quarter of a second
-    sd_event_add_time(event_, &source_, CLOCK_MONOTONIC, microseconds, 1, timer_fired, this);
+    // without its alarm a watch would sleep for ever, in silence: end, and be started again
+    if (sd_event_add_time(event_, &source_, CLOCK_MONOTONIC, microseconds, 1, timer_fired, this) < 0)
+      std::abort();
     return;
   }
   sd_event_source_set_time(source_, microseconds);
