@@ -57,6 +57,7 @@ inline Session idle_in_transaction(std::int32_t pid, Duration since, const std::
 
 /// One server as the engine knows it: look, decide, reply, without a watch.
 struct Desk {
+  Desk() = default;
   explicit Desk(const std::string& rules) : policy(policy_of(rules)) { ledger.prefix = "t"; }
 
   std::vector<Event> look(std::vector<Session> sessions, Duration now) {
