@@ -36,7 +36,9 @@ void settle_episode(Episode& episode, const Order& order, const Reply& reply, co
       episode.not_before = now + pause_after(episode.fruitless, milliseconds(1), seconds(1));
       return;
     case ReplyKind::kDenied:
-      return;  // the ledger remembers whom we may not signal, for as long as that may hold
+      // the ledger remembers whom we may not signal, for as long as that may hold; an alert is no signal
+      if (order.step != StepKind::kAlert) return;
+      break;
     case ReplyKind::kUnknown:
       episode.awaits_verification = order.is_signal();
       break;

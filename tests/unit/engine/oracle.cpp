@@ -42,7 +42,6 @@ bool was_signal(const SmallCase& c) {
 bool look_is_too_old(const SmallCase& c) {
   switch (c.past) {
     case Past::kNone:
-    case Past::kDenied:
       return false;
     case Past::kUnanswered:
       return true;  // "never two signals for one step": the first is still out
@@ -50,6 +49,7 @@ bool look_is_too_old(const SmallCase& c) {
     case Past::kSentTwice:
       // "nothing is ordered for this session before a look that was asked for after the signal"
       return was_signal(c) && c.timing == Timing::kBeforeOrder;
+    case Past::kDenied:
     case Past::kUnknown:
     case Past::kSpared:
       break;  // "the step is taken again, after a fresh look shows the same episode"
@@ -88,8 +88,7 @@ std::optional<Expected> expected_of(const SmallCase& c) {
   const bool is_same_episode = !c.anchor_moved;
   if (c.past == Past::kDenied) {
     // "Sessions that the server does not let us signal; asked once": an alert is no signal
-    const bool may_alert = !is_same_episode && next && next->kind == StepKind::kAlert;
-    return may_alert ? next : std::nullopt;
+    return next && next->kind == StepKind::kAlert ? next : std::nullopt;
   }
   if (!is_same_episode || c.past == Past::kUnknown || c.past == Past::kSpared) return next;
   // sent: "what a dry run reports is what enforcement would have done up to its first effect"

@@ -78,6 +78,17 @@ TEST(Settle, ASparedSessionIsJudgedAnewByTheNextLook) {
   EXPECT_EQ(desk.decide_at(20s).orders.size(), 1U);
 }
 
+TEST(Settle, AnAlertThatWasDeniedIsNotRepeatedAtOnce) {
+  Desk desk("rules: [ { name: r, match: { state: active, query_age: 10s }, escalate: [ alert ] } ]");
+  desk.look({active(1, 0s)}, 5s);
+  desk.reply(desk.decide_at(10s).orders.at(0), ReplyKind::kDenied, 10s);
+  EXPECT_TRUE(desk.decide_at(10s).orders.empty());
+  EXPECT_TRUE(desk.decide_at(20s).orders.empty()) << "a look comes first";
+  desk.look({active(1, 0s)}, 10s + 1ms);
+  EXPECT_TRUE(desk.decide_at(11s - 1us).orders.empty()) << "and a pause";
+  EXPECT_EQ(desk.decide_at(11s).orders.size(), 1U);
+}
+
 TEST(Settle, ARehearsalThatWasEarlyDoesNotHideThatASignalLeft) {
   Desk desk(
       "rules: [ { name: real, match: { state: active, query_age: 10s }, escalate: [ cancel ] },"
