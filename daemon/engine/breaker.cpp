@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <cmath>
-#include <utility>
 
 namespace pgcurfew {
 
@@ -13,11 +12,13 @@ Breaker::Admission Breaker::admit(const Safety& safety, std::size_t due, std::si
       static_cast<std::size_t>(std::floor(safety.share * static_cast<double>(client_backends)));
   const auto at_once = std::max(kAlwaysPass, share);
   const bool too_many = due > at_once;
-  if (too_many && !std::exchange(was_announced_, true)) {
+  const bool was_announced = announced_until_ && now <= *announced_until_;
+  announced_until_.reset();
+  if (too_many) announced_until_ = now + 2 * safety.quiet;
+  if (too_many && !was_announced) {
     open_until_ = now + safety.quiet;
     return {0, Trip::kShare};
   }
-  was_announced_ = too_many;
   while (!sent_.empty() && sent_.front() + safety.per <= now) sent_.pop_front();
   const auto bound = static_cast<std::size_t>(safety.signals);
   const auto room = bound > sent_.size() ? bound - sent_.size() : 0;
@@ -26,6 +27,10 @@ Breaker::Admission Breaker::admit(const Safety& safety, std::size_t due, std::si
   if (admitted == due) return {admitted, Trip::kNone};
   open_until_ = now + safety.quiet;
   return {admitted, admitted == at_once ? Trip::kShare : Trip::kSignals};
+}
+
+void Breaker::refund() {
+  if (!sent_.empty()) sent_.pop_back();
 }
 
 bool Breaker::close_if_quiet(MonotonicTime now) {

@@ -28,6 +28,9 @@ class Breaker {
   };
   Admission admit(const Safety& safety, std::size_t due, std::size_t client_backends, MonotonicTime now);
 
+  /// Gives one back that was admitted, for an order on which no signal left.
+  void refund();
+
   /// Closes it if its quiet time is over. True if it closed just now.
   bool close_if_quiet(MonotonicTime now);
 
@@ -36,7 +39,9 @@ class Breaker {
 
  private:
   std::optional<MonotonicTime> open_until_;
-  bool was_announced_ = false;      ///< that more than the share are due, a quiet time ago
+  /// Until when it counts as said that more than the share are due: a quiet time after the breaker has
+  /// closed.
+  std::optional<MonotonicTime> announced_until_;
   std::deque<MonotonicTime> sent_;  ///< at most Safety::signals entries
 };
 

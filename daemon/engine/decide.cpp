@@ -31,6 +31,10 @@ class Decider {
     for (std::size_t i = 0; i < docket_.cases.size();) i = look_at_session(i);
     order_signals(Mode::kEnforce, enforced_, ledger_.breaker);
     order_signals(Mode::kDryRun, rehearsed_, ledger_.rehearsed_breaker);
+    for (const auto& alert : alerts_) {
+      if (ledger_.in_flight >= kMostInFlight) break;
+      place_order(alert, false);
+    }
     return std::move(decision_);
   }
 
@@ -54,7 +58,7 @@ class Decider {
       const auto due = due_step_of(a_case);
       if (!due) continue;
       if (due->kind == StepKind::kAlert) {
-        place_order(*due, false);
+        alerts_.push_back(*due);
       } else if (may_be_signalled(session_of(a_case).key)) {
         signals_by_mode[due->mode == Mode::kEnforce ? 0 : 1].push_back(*due);
       }
@@ -86,7 +90,7 @@ class Decider {
         return std::nullopt;
       }
     }
-    const auto next = next_step_of(rule, session, a_case.judgement, episode);
+    const auto next = next_step_of(rule, session, a_case.judgement, episode, docket_.steps);
     if (!next) return std::nullopt;
     if (next->due > now_.server) {
       decision_.next_due = std::min(decision_.next_due.value_or(next->due), next->due);
@@ -125,6 +129,10 @@ class Decider {
     }
     if (breaker.is_open()) wake_by(*breaker.open_until());
     for (std::size_t i = 0; i < admission.admitted; ++i) {
+      if (ledger_.in_flight >= kMostInFlight) {
+        breaker.refund();
+        continue;
+      }
       const auto order = place_order(choices[i].chosen, mode == Mode::kEnforce);
       for (const auto& superseded : choices[i].superseded) supersede(superseded, order);
     }
@@ -141,7 +149,9 @@ class Decider {
     order.guard = make_guard(policy_, rule, session, rests_on_state);
     order.guard.not_before = due.next.due;
     order.guard.not_after = now_.server + ServerClockEstimate::kTolerance;
+    order.policy = policy_.version;
     order.rule = rule.name;
+    order.is_beyond_us = session.is_beyond_us;
     order.mode = rule.mode;
     order.step = due.kind;
     order.step_number = due.next.number;
@@ -157,6 +167,7 @@ class Decider {
     order.state = session.state;
     note_in_ledger(due, order, false);
     if (is_signal) ledger_.touched[session.key] = ledger_.looks_sent + 1;
+    ++ledger_.in_flight;
     tell(intent_event(order));
     decision_.orders.push_back(order);
     return order;
@@ -172,6 +183,8 @@ class Decider {
     const auto anchor = due.due_case->judgement.anchor;
     if (episode.anchor != anchor) episode = {};
     episode.anchor = anchor;
+    episode.mode = order.mode;
+    episode.policy = order.policy;
     episode.decision = order.decision;
     episode.ordered_step = due.next.number;
     episode.ordered_kind = due.kind;
@@ -189,17 +202,18 @@ class Decider {
   const Now now_;
   std::vector<Choice> enforced_;
   std::vector<Choice> rehearsed_;
+  std::vector<DueStep> alerts_;
   Decision decision_;
 };
 
 }  // namespace
 
 std::optional<NextStep> next_step_of(const Rule& rule, const Session& session, const Judgement& judgement,
-                                     const Episode* episode) {
+                                     const Episode* episode, const ClockSteps& steps) {
   const bool begun = episode != nullptr && episode->stepped_at.has_value();
   NextStep next;
   next.number = episode != nullptr ? episode->next_step : 0;
-  next.due = begun ? *episode->stepped_at : judgement.due;
+  next.due = begun ? steps.end_of(*episode->stepped_at, Duration(0)) : judgement.due;
   for (; next.number < rule.escalate.size(); ++next.number) {
     const auto& step = rule.escalate[next.number];
     next.due += step.after;

@@ -19,6 +19,10 @@ struct Decision {
   std::optional<MonotonicTime> wake;   ///< a wait of our own that ends: a pause, the breaker
 };
 
+/// At most so many orders are without a reply at a time: a reply to the last of them still comes before its
+/// deadline on a server that takes its time. The others follow as replies come in.
+inline constexpr std::size_t kMostInFlight = 64;
+
 /// The heart. Takes what the last look showed and the time, and gives orders: at most one signal a session,
 /// of the strongest step that is due; ties go to the rule that stands first. The others are recorded as
 /// superseded and climb with it. The ledger is updated to match: asking again at once orders nothing twice.
@@ -35,6 +39,6 @@ struct NextStep {
 
 /// Nothing if the ladder is at its end. `episode` may be null: nothing was ordered yet.
 std::optional<NextStep> next_step_of(const Rule& rule, const Session& session, const Judgement& judgement,
-                                     const Episode* episode);
+                                     const Episode* episode, const ClockSteps& steps = {});
 
 }  // namespace pgcurfew

@@ -19,6 +19,10 @@ Duration interval_for(Duration limit) {
   return limit - margin;
 }
 
+void look_again_from(Docket& docket, ServerTime time) {
+  docket.pending_from = std::min(docket.pending_from.value_or(time), time);
+}
+
 bool reads_query(const Match& match) {
   return std::any_of(match.conditions.begin(), match.conditions.end(),
                      [](const Condition& condition) { return condition.field == Field::kQuery; });
@@ -26,20 +30,25 @@ bool reads_query(const Match& match) {
 
 }  // namespace
 
-Docket make_docket(const Policy& policy, const Snapshot& snapshot) {
+Docket make_docket(const Policy& policy, const Snapshot& snapshot, const ClockSteps& steps) {
   Docket docket;
+  docket.steps = steps;
   docket.look = snapshot.number;
   for (std::size_t s = 0; s < snapshot.sessions.size(); ++s) {
     const auto& session = snapshot.sessions[s];
     if (session.backend_type == "client backend") ++docket.client_backends;
-    if (immunity_of(policy, session) != Immunity::kNone) continue;
+    if (session.has_nameless_database || session.has_nameless_user) ++docket.nameless;
+    const auto immunity = immunity_of(policy, session);
+    const bool is_immune = immunity != Immunity::kNone;
+    if (is_immune && !is_passing(immunity, policy, session)) continue;
     for (std::size_t r = 0; r < policy.rules.size(); ++r) {
-      const auto judgement = judge(policy.rules[r], session);
-      if (judgement.verdict == Verdict::kDue) {
+      const auto judgement = judge(policy.rules[r], session, steps);
+      if (is_immune && judgement.verdict == Verdict::kDue) {
+        look_again_from(docket, judgement.due);
+      } else if (judgement.verdict == Verdict::kDue) {
         docket.cases.push_back({r, s, judgement});
-      } else if (judgement.verdict == Verdict::kPending) {
-        docket.pending_from = std::min(docket.pending_from.value_or(judgement.due), judgement.due);
       }
+      if (judgement.could_be_due) look_again_from(docket, *judgement.could_be_due);
     }
   }
   return docket;

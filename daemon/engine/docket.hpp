@@ -20,14 +20,16 @@ struct Case {
 /// All that one look has to say: matched once, then asked again at every wake-up with a later time.
 struct Docket {
   std::uint64_t look = 0;   ///< Snapshot::number
+  ClockSteps steps;         ///< of the server's clock, as far as they were known
   std::vector<Case> cases;  ///< ordered by session, then by rule
   std::size_t client_backends = 0;
+  std::size_t nameless = 0;  ///< sessions whose database or role has a name that we do not know
   /// The earliest moment at which a session could fall due through a change that only a new look can show.
   std::optional<ServerTime> pending_from;
 };
 
 /// Matches every session against every rule: O(sessions x rules).
-Docket make_docket(const Policy& policy, const Snapshot& snapshot);
+Docket make_docket(const Policy& policy, const Snapshot& snapshot, const ClockSteps& steps = {});
 
 /// How long after one look the next must come, so that a session that goes past any limit was seen before.
 /// Long limits do not need it more often than that; rules without an age are looked at once a second.

@@ -51,14 +51,6 @@ ConditionFinding find_age(const AgeLimit& age, Duration limit, const Session& se
   return finding;
 }
 
-Duration limit_with(const AgeLimit& age, const Exception* exception) {
-  if (exception == nullptr) return age.limit;
-  for (const auto& later : exception->match.ages) {
-    if (later.clock == age.clock) return later.limit;
-  }
-  return age.limit;
-}
-
 RuleFinding find_rule(const Policy& policy, std::size_t index, const Session& session, ServerTime now) {
   const auto& rule = policy.rules[index];
   const auto judgement = judge(rule, session);
@@ -71,7 +63,7 @@ RuleFinding find_rule(const Policy& policy, std::size_t index, const Session& se
                                   holds(condition, session), std::nullopt});
   }
   for (const auto& age : rule.match.ages) {
-    finding.conditions.push_back(find_age(age, limit_with(age, judgement.exception), session, now));
+    finding.conditions.push_back(find_age(age, limit_for(age, judgement.exception), session, now));
   }
   if (judgement.exception != nullptr) {
     finding.exception = static_cast<std::size_t>(judgement.exception - rule.except.data());

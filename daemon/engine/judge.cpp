@@ -92,18 +92,14 @@ bool changes_with_state(Field field) {
   }
 }
 
-/// The limits that hold for this session: the rule's, or an exception's later ones on the same clocks.
-Duration limit_for(const AgeLimit& age, const Exception* exception) {
-  if (exception != nullptr) {
-    for (const auto& later : exception->match.ages) {
-      if (later.clock == age.clock) return later.limit;
-    }
-  }
-  return age.limit;
+bool rests_on_a_wait(const Match& match) {
+  return std::any_of(match.conditions.begin(), match.conditions.end(), [](const Condition& condition) {
+    return condition.field == Field::kWaitEvent || condition.field == Field::kWaitEventType;
+  });
 }
 
 /// Fills in when the rule's ages are all reached. False if a timestamp is NULL: it never matches.
-bool find_due(const Rule& rule, const Session& session, Judgement& judgement) {
+bool find_due(const Rule& rule, const Session& session, const ClockSteps& steps, Judgement& judgement) {
   const auto anchor = anchor_of(session, anchor_clock_of(rule));
   if (rule.match.ages.empty()) {
     judgement.anchor = anchor.value_or(session.key.backend_start);
@@ -118,8 +114,9 @@ bool find_due(const Rule& rule, const Session& session, Judgement& judgement) {
     const auto start = anchor_of(session, age.clock);
     if (!start) return false;
     const auto limit = limit_for(age, judgement.exception);
-    if (first || *start + limit > judgement.due) {
-      judgement.due = *start + limit;
+    const auto due = steps.end_of(*start, limit);
+    if (first || due > judgement.due) {
+      judgement.due = due;
       judgement.clock = age.clock;
       judgement.clock_start = *start;
       judgement.limit = limit;
@@ -135,9 +132,12 @@ bool holds(const Condition& condition, const Session& session) {
   return std::visit(Holds{session, condition.field}, condition.test);
 }
 
-bool conditions_hold(const Match& match, const Session& session) {
-  return std::all_of(match.conditions.begin(), match.conditions.end(),
-                     [&](const Condition& condition) { return holds(condition, session); });
+bool may_fit(const Match& match, const Session& session) {
+  return std::all_of(match.conditions.begin(), match.conditions.end(), [&](const Condition& condition) {
+    if (condition.field == Field::kDatabase && session.has_nameless_database) return true;
+    if (condition.field == Field::kUser && session.has_nameless_user) return true;
+    return holds(condition, session);
+  });
 }
 
 Immunity immunity_of(const Policy& policy, const Session& session) {
@@ -149,7 +149,7 @@ Immunity immunity_of(const Policy& policy, const Session& session) {
   }
   if (session.wait_event == "SyncRep") return Immunity::kSyncRep;
   for (const auto& match : policy.protect) {
-    if (conditions_hold(match, session)) return Immunity::kProtected;
+    if (may_fit(match, session)) return Immunity::kProtected;
   }
   return Immunity::kNone;
 }
@@ -163,26 +163,53 @@ Clock anchor_clock_of(const Rule& rule) {
   return looks_at_state ? Clock::kStateAge : Clock::kSessionAge;
 }
 
-Judgement judge(const Rule& rule, const Session& session) {
+Duration limit_for(const AgeLimit& age, const Exception* exception) {
+  if (exception != nullptr) {
+    for (const auto& later : exception->match.ages) {
+      if (later.clock == age.clock) return later.limit;
+    }
+  }
+  return age.limit;
+}
+
+bool is_passing(Immunity immunity, const Policy& policy, const Session& session) {
+  if (immunity == Immunity::kSyncRep) return true;
+  if (immunity != Immunity::kProtected) return false;
+  return std::none_of(policy.protect.begin(), policy.protect.end(),
+                      [&](const Match& match) { return !rests_on_a_wait(match) && may_fit(match, session); });
+}
+
+Judgement judge(const Rule& rule, const Session& session, const ClockSteps& steps) {
   Judgement judgement;
   const auto anchor = anchor_clock_of(rule);
-  bool pending = false;
+  bool fails_for_now = false;
   for (const auto& condition : rule.match.conditions) {
     if (holds(condition, session)) continue;
     if (!can_begin_to_hold(condition, anchor, session)) return judgement;
-    pending = true;
+    fails_for_now = true;
   }
-  for (const auto& exception : rule.except) {
-    if (!conditions_hold(exception.match, session)) continue;
-    judgement.exception = &exception;
-    if (exception.match.ages.empty()) {
-      judgement.verdict = pending ? Verdict::kNoMatch : Verdict::kExempt;
+  if (!find_due(rule, session, steps, judgement)) return judgement;
+  if (fails_for_now) judgement.could_be_due = judgement.due;
+  const auto exception =
+      std::find_if(rule.except.begin(), rule.except.end(),
+                   [&](const Exception& candidate) { return may_fit(candidate.match, session); });
+  if (exception != rule.except.end()) {
+    judgement.exception = &*exception;
+    const bool exempts = exception->match.ages.empty();
+    // the limit that the rule has without the exception: it may not fit for long
+    if (rests_on_a_wait(exception->match)) {
+      judgement.could_be_due = judgement.due;
+    } else if (exempts) {
+      judgement.could_be_due.reset();
+    }
+    if (exempts) {
+      judgement.verdict = fails_for_now ? Verdict::kNoMatch : Verdict::kExempt;
       return judgement;
     }
-    break;
+    find_due(rule, session, steps, judgement);
+    if (fails_for_now && !rests_on_a_wait(exception->match)) judgement.could_be_due = judgement.due;
   }
-  if (!find_due(rule, session, judgement)) return judgement;
-  judgement.verdict = pending ? Verdict::kPending : Verdict::kDue;
+  judgement.verdict = fails_for_now ? Verdict::kPending : Verdict::kDue;
   return judgement;
 }
 

@@ -24,7 +24,9 @@ struct Episode {
   std::uint64_t look_needed = 0;
   /// No order before this moment, after one that came to nothing.
   std::optional<MonotonicTime> not_before;
-  int fruitless = 0;             ///< orders in a row that came to nothing
+  int fruitless = 0;  ///< orders in a row that came to nothing
+  Mode mode = Mode::kDryRun;
+  std::string policy;            ///< version of the policy that ordered last
   std::string decision;          ///< of the order in flight or awaiting verification
   std::size_t ordered_step = 0;  ///< which step that order is
   StepKind ordered_kind = StepKind::kAlert;
@@ -52,7 +54,8 @@ struct Ledger {
   std::unordered_set<SessionKey> denied;
   std::uint64_t looks_sent = 0;
   std::uint64_t decisions = 0;
-  std::string prefix;  ///< of decision ids: differs from one run of the daemon to the next
+  std::size_t in_flight = 0;  ///< orders without a reply
+  std::string prefix;         ///< of decision ids: differs from one run of the daemon to the next
   Breaker breaker;
   Breaker rehearsed_breaker;  ///< what it would have done for the rules in dry-run
 };

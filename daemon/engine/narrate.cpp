@@ -23,9 +23,19 @@ void add_text(Event& event, std::string name, const std::optional<std::string>& 
 void add_decision(Event& event, const Order& order) {
   event.fields.emplace_back("decision", order.decision);
   event.fields.emplace_back("rule", order.rule);
+  event.fields.emplace_back("policy", order.policy);
   add_session(event, order.guard.session);
   event.fields.emplace_back("mode", std::string(name_of(order.mode)));
   event.fields.emplace_back("step", std::string(name_of(order.step)));
+}
+
+void add_decision(Event& event, std::string_view rule, const SessionKey& session, const Episode& episode) {
+  event.fields.emplace_back("decision", episode.decision);
+  event.fields.emplace_back("rule", std::string(rule));
+  event.fields.emplace_back("policy", episode.policy);
+  add_session(event, session);
+  event.fields.emplace_back("mode", std::string(name_of(episode.mode)));
+  event.fields.emplace_back("step", std::string(name_of(episode.ordered_kind)));
 }
 
 void add_age(Event& event, const Order& order) {
@@ -154,6 +164,7 @@ Event superseded_event(const Order& order, std::string_view superseded_rule, Ste
                               superseded_rule, order.guard.session.pid, order.rule);
   event.fields.emplace_back("decision", order.decision);
   event.fields.emplace_back("rule", std::string(superseded_rule));
+  event.fields.emplace_back("policy", order.policy);
   add_session(event, order.guard.session);
   event.fields.emplace_back("mode", std::string(name_of(order.mode)));
   event.fields.emplace_back("step", std::string(name_of(superseded_step)));
@@ -170,10 +181,7 @@ Event verified_event(std::string_view rule, const SessionKey& session, const Epi
                   : effect == "moved_on"    ? fmt::format("pid {} has moved on", session.pid)
                   : effect == "unseen"      ? fmt::format("pid {} can no longer be seen", session.pid)
                                             : fmt::format("pid {} is still there", session.pid);
-  event.fields.emplace_back("decision", episode.decision);
-  event.fields.emplace_back("rule", std::string(rule));
-  add_session(event, session);
-  event.fields.emplace_back("step", std::string(name_of(episode.ordered_kind)));
+  add_decision(event, rule, session, episode);
   event.fields.emplace_back("effect", std::string(effect));
   return event;
 }
@@ -183,10 +191,7 @@ Event unkillable_event(std::string_view rule, const Session& session, const Epis
   event.level = Level::kWarning;
   event.kind = "unkillable";
   event.message = fmt::format("pid {} has outlived the last step of rule {}", session.key.pid, rule);
-  event.fields.emplace_back("decision", episode.decision);
-  event.fields.emplace_back("rule", std::string(rule));
-  add_session(event, session.key);
-  event.fields.emplace_back("step", std::string(name_of(episode.ordered_kind)));
+  add_decision(event, rule, session.key, episode);
   if (session.state) event.fields.emplace_back("state", std::string(name_of(*session.state)));
   event.fields.emplace_back("wait_event_type", session.wait_event_type.value_or("none"));
   event.fields.emplace_back("wait_event", session.wait_event.value_or("none"));

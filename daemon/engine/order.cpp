@@ -69,6 +69,8 @@ Guard make_guard(const Policy& policy, const Rule& rule, const Session& session,
   if (reads(Field::kWaitEvent)) guard.wait_event = session.wait_event;
   if (reads(Field::kApplicationName)) guard.application_name = session.application_name;
   if (reads(Field::kQueryId)) guard.query_id = session.query_id;
+  if (reads(Field::kDatabase)) guard.database = session.database;
+  if (reads(Field::kUser)) guard.user = session.user;
   return guard;
 }
 

@@ -29,6 +29,9 @@ struct Guard {
   Unchanged<std::string> wait_event;
   Unchanged<std::string> application_name;
   Unchanged<std::int64_t> query_id;
+  std::optional<std::string>
+      database;  ///< checked if set: a name that the decision rested on, which can change hands
+  std::optional<std::string> user;
 };
 
 /// What the guarded statement does if the guard holds.
@@ -44,6 +47,7 @@ struct Order {
   Action action = Action::kNothing;
   Guard guard;
 
+  std::string policy;  ///< version of the policy that decided
   std::string rule;
   Mode mode = Mode::kDryRun;
   StepKind step = StepKind::kAlert;
@@ -58,6 +62,8 @@ struct Order {
   std::optional<std::string> user;
   std::optional<std::string> application_name;
   std::optional<State> state;
+
+  bool is_beyond_us = false;  ///< the server would deny the signal
 
   /// Whether a signal leaves for the server.
   [[nodiscard]] bool is_signal() const { return action != Action::kNothing; }

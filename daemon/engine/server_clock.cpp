@@ -12,7 +12,6 @@ ServerClockEstimate::Sample ServerClockEstimate::observe(MonotonicTime sent, Mon
                                                          ServerTime server, bool is_look) {
   const Duration lowest = server.time_since_epoch() - received.time_since_epoch();
   const Duration highest = server.time_since_epoch() - sent.time_since_epoch();
-  newest_ = received;
   bool jumped = false;
   if (known_) {
     const Duration drift = (received - taken_) / kDriftPart;
@@ -26,6 +25,9 @@ ServerClockEstimate::Sample ServerClockEstimate::observe(MonotonicTime sent, Mon
   }
   const Duration width = highest - lowest;
   const Duration aged = known_ ? uncertainty_ + (received - taken_) / kDriftPart : Duration(0);
+  if (known_) note_step(lowest, highest, aged, received);
+  newest_ = received;
+  newest_server_time_ = server;
   // outside of the old interval the old sample is wrong, however narrow it was
   const bool contradicts = known_ && (lowest > offset_ + aged || highest < offset_);
   if (!known_ || jumped || contradicts || width <= aged) {
@@ -41,6 +43,18 @@ ServerClockEstimate::Sample ServerClockEstimate::observe(MonotonicTime sent, Mon
   }
   if (suspicious_ && is_look && ++agreeing_looks_ >= kLooksToTrustAgain) suspicious_ = false;
   return Sample::kAgrees;
+}
+
+/// `aged`: how much wider than at its sample the old interval has become.
+void ServerClockEstimate::note_step(Duration lowest, Duration highest, Duration aged,
+                                    MonotonicTime received) {
+  const Duration old_lowest = offset_ - (aged - uncertainty_);
+  const Duration old_highest = offset_ + aged;
+  const bool forward = lowest > old_highest + kNoticeable;
+  const bool back = highest < old_lowest - kNoticeable;
+  if (!forward && !back) return;
+  steps_.note(highest - old_lowest, ServerTime(received.time_since_epoch() + old_highest),
+              newest_server_time_ + (lowest - old_highest));
 }
 
 ServerTime ServerClockEstimate::at(MonotonicTime now) const {

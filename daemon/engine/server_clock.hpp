@@ -3,6 +3,7 @@
 #include <optional>
 
 #include "base/time.hpp"
+#include "engine/clock_steps.hpp"
 
 namespace pgcurfew {
 
@@ -16,6 +17,8 @@ class ServerClockEstimate {
  public:
   /// How far a sample may be off before it is a jump. Also how late a guard may be carried out.
   static constexpr Duration kTolerance = std::chrono::seconds(5);
+  /// Smaller contradictions between two samples are the drift of clocks, larger ones that a clock was set.
+  static constexpr Duration kNoticeable = std::chrono::milliseconds(100);
 
   enum class Sample { kAgrees, kJumped };
 
@@ -37,10 +40,15 @@ class ServerClockEstimate {
   /// When the newest sample came in. Requires is_known().
   [[nodiscard]] MonotonicTime sampled_at() const { return newest_; }
 
+  /// How the clock was set since it is known, jumps and smaller steps.
+  [[nodiscard]] const ClockSteps& steps() const { return steps_; }
+
   /// How far the last jump went; negative: back.
   [[nodiscard]] Duration last_jump() const { return last_jump_; }
 
  private:
+  void note_step(Duration lowest, Duration highest, Duration aged, MonotonicTime received);
+
   bool known_ = false;
   bool suspicious_ = false;
   int agreeing_looks_ = 0;
@@ -48,7 +56,9 @@ class ServerClockEstimate {
   Duration uncertainty_{};  ///< width of the sample that offset_ is from
   MonotonicTime taken_{};   ///< when it came
   MonotonicTime newest_{};
+  ServerTime newest_server_time_{};
   Duration last_jump_{};
+  ClockSteps steps_;
 };
 
 }  // namespace pgcurfew

@@ -38,7 +38,12 @@ struct Session {
   std::optional<std::string> wait_event;
   std::optional<std::string> query;  ///< only if the look was asked for it; a stranger's bytes
   std::optional<std::int64_t> query_id;
-  bool is_own = false;  ///< our connection, or another pgcurfew's of the same role
+  /// It has a database (or a role) whose name we do not know: no `match` fits it by name, and every
+  /// protection and exception by name may.
+  bool has_nameless_database = false;
+  bool has_nameless_user = false;
+  bool is_beyond_us = false;  ///< the server would not let us signal it: a superuser's, or we lack the right
+  bool is_own = false;        ///< our connection, or another pgcurfew's of the same role
 };
 
 /// The timestamp that an age counts from.

@@ -46,6 +46,8 @@ void settle_episode(Episode& episode, const Order& order, const Reply& reply, co
       break;
   }
   episode.look_needed = ledger.looks_sent + 1;
+  // where the session moved, the next look says how it stands, and is acted upon while it is fresh
+  if (reply.kind != ReplyKind::kFailed && reply.kind != ReplyKind::kDenied) return;
   episode.not_before = now + pause_after(episode.fruitless - 1, seconds(1), seconds(60));
 }
 
@@ -73,8 +75,9 @@ class LookSettler {
     const auto present = present_.find(key.session);
     const Session* session = present == present_.end() ? nullptr : &snapshot_.sessions[present->second];
     const Case* a_case = session == nullptr ? nullptr : case_of(present->second, key.rule);
-    const bool over = a_case == nullptr || a_case->judgement.anchor != episode.anchor;
     const auto& rule = policy_.rules[key.rule];
+    if (a_case == nullptr && session != nullptr && is_suspended(rule, *session, episode)) return true;
+    const bool over = a_case == nullptr || a_case->judgement.anchor != episode.anchor;
     if (over) {
       if (episode.awaits_verification && !episode.is_carried) {
         events_.push_back(
@@ -86,16 +89,26 @@ class LookSettler {
     return true;
   }
 
+  /// Whether only something stands in the way that can go away while the anchor stands: the ladder waits.
+  bool is_suspended(const Rule& rule, const Session& session, const Episode& episode) const {
+    const auto immunity = immunity_of(policy_, session);
+    if (immunity != Immunity::kNone && !is_passing(immunity, policy_, session)) return false;
+    const auto judgement = judge(rule, session);
+    const bool can_come_back = immunity != Immunity::kNone || judgement.could_be_due.has_value();
+    return can_come_back && judgement.verdict != Verdict::kNoMatch && judgement.anchor == episode.anchor;
+  }
+
   /// The session is still what it was when the signal left.
   void verify_standing(const Rule& rule, const Session& session, Episode& episode) {
     if (!episode.stepped_at) return;
-    const auto since = snapshot_.taken_at - *episode.stepped_at;
+    const auto since = snapshot_.taken_at - docket_.steps.end_of(*episode.stepped_at, Duration(0));
     if (since >= seconds(1) && !episode.told_still_there && !episode.is_carried) {
       episode.told_still_there = true;
       events_.push_back(verified_event(rule.name, session.key, episode, "still_there"));
     }
     if (episode.next_step >= rule.escalate.size() && since >= kPatience && !episode.is_closed) {
       episode.is_closed = true;
+      if (episode.is_carried) return;  // told by the rule whose order it was
       events_.push_back(unkillable_event(rule.name, session, episode));
     }
   }
@@ -138,7 +151,12 @@ std::vector<Event> settle_reply(const Order& order, const Reply& reply, Ledger& 
       settle_episode(episode, order, reply, ledger, replied_at, now);
     }
   }
+  if (ledger.in_flight > 0) --ledger.in_flight;
   if (reply.kind == ReplyKind::kDenied) ledger.denied.insert(session);
+  const bool may_have_left = reply.kind == ReplyKind::kSignalled || reply.kind == ReplyKind::kUnknown;
+  if (!may_have_left && order.step != StepKind::kAlert) {
+    (order.mode == Mode::kEnforce ? ledger.breaker : ledger.rehearsed_breaker).refund();
+  }
   // nothing has touched it; a rehearsal says nothing of whether another order has
   if (reply.is_to_be_tried_again() && order.is_signal()) ledger.touched.erase(session);
   return {outcome_event(order, reply)};

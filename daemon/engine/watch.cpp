@@ -6,6 +6,7 @@
 
 #include "base/duration.hpp"
 #include "base/words.hpp"
+#include "engine/narrate.hpp"
 #include "engine/settle.hpp"
 
 namespace pgcurfew {
@@ -51,8 +52,9 @@ Watch::Watch(std::shared_ptr<const Policy> policy, Options options)
 
 std::vector<Command> Watch::on(const Happening& what, MonotonicTime now) {
   std::visit([&](const auto& kind) { handle(kind, now); }, what);
-  advance(now);
-  reckon_wake_at();
+  // replies come in swarms: what follows from them is decided once, at the wake-up that is asked for at once
+  advance(now, !std::holds_alternative<happening::Replied>(what));
+  reckon_wake_at(now);
   return std::exchange(commands_, {});
 }
 
@@ -69,7 +71,10 @@ void Watch::handle(const happening::Tick&, MonotonicTime) {}
 
 void Watch::handle(const happening::Connected& what, MonotonicTime now) {
   if (link_ != Link::kConnecting) return;
-  if (facts_ && facts_->postmaster_start != what.facts.postmaster_start) forget_server();
+  if (!facts_ || facts_->postmaster_start != what.facts.postmaster_start) {
+    forget_server();
+    clock_.reset();
+  }
   facts_ = what.facts;
   link_ = Link::kUp;
   next_look_ = now;
@@ -118,7 +123,6 @@ void Watch::go_down(const Error& error, MonotonicTime now) {
   down.fields.emplace_back("retry_s", wait);
   tell(std::move(down));
   settle_as_unknown("the connection was lost before the reply", now);
-  clock_.reset();
   ledger_.denied.clear();
 }
 
@@ -134,15 +138,8 @@ void Watch::settle_as_unknown(std::string_view why, MonotonicTime now) {
 void Watch::forget_server() {
   for (const auto& [key, episode] : ledger_.episodes) {
     if (!episode.awaits_verification || episode.is_carried) continue;
-    auto event =
-        make_event(Level::kNotice, "verified",
-                   fmt::format("pid {} can no longer be seen: the server was restarted, or it is another one",
-                               key.session.pid));
-    event.fields.emplace_back("decision", episode.decision);
-    event.fields.emplace_back("rule", policy_->rules[key.rule].name);
-    event.fields.emplace_back("pid", static_cast<std::int64_t>(key.session.pid));
-    event.fields.emplace_back("effect", "unseen");
-    tell(std::move(event));
+    // another server, or the same one started anew: what became of the session there nobody has seen
+    tell(verified_event(policy_->rules[key.rule].name, key.session, episode, "unseen"));
   }
   ledger_.episodes.clear();
   ledger_.touched.clear();
@@ -160,7 +157,7 @@ void Watch::handle(const happening::LookTaken& what, MonotonicTime now) {
     return;
   }
   snapshot_ = what.snapshot;
-  docket_ = make_docket(*policy_, *snapshot_);
+  docket_ = make_docket(*policy_, *snapshot_, clock_.steps());
   tell(settle_look(*policy_, *snapshot_, docket_, ledger_));
   if (snapshot_->hidden > 0 && hidden_ == 0) {
     auto event =
@@ -171,6 +168,15 @@ void Watch::handle(const happening::LookTaken& what, MonotonicTime now) {
     tell(std::move(event));
   }
   hidden_ = snapshot_->hidden;
+  if (docket_.nameless > 0 && nameless_ == 0) {
+    auto event = make_event(Level::kWarning, "nameless",
+                            fmt::format("{} sessions have a database or a role without a name (dropped under "
+                                        "them, or its catalog is locked); no rule fits them by name",
+                                        docket_.nameless));
+    event.fields.emplace_back("nameless", static_cast<std::int64_t>(docket_.nameless));
+    tell(std::move(event));
+  }
+  nameless_ = docket_.nameless;
   must_decide_ = true;
   schedule_next_look(now);
 }
@@ -221,12 +227,23 @@ void Watch::handle(const happening::Replied& what, MonotonicTime now) {
   const auto flight = std::move(found->second);
   in_flight_.erase(found);
   if (what.reply.server_time) observe_clock(flight.sent, now, *what.reply.server_time, false);
+  auto reply = what.reply;
+  const auto& order = flight.order;
+  if (reply.kind == ReplyKind::kSignalled && order.is_beyond_us && !order.is_signal() &&
+      order.step != StepKind::kAlert) {
+    // a rehearsal asks all but the server's permission
+    reply.kind = ReplyKind::kDenied;
+    reply.error = {"the server would deny it",
+                   "The session is a superuser's, or pg_signal_backend is missing.",
+                   {},
+                   "42501"};
+  }
   const auto replied_at = what.reply.server_time.value_or(clock_.is_known() ? clock_.at(now) : ServerTime{});
-  tell(settle_reply(flight.order, what.reply, ledger_, replied_at, now));
-  if (flight.order.is_signal() && what.reply.kind == ReplyKind::kSignalled) ++signals_sent_;
+  tell(settle_reply(order, reply, ledger_, replied_at, now));
+  if (order.is_signal() && reply.kind == ReplyKind::kSignalled) ++signals_sent_;
   // an alert and a rehearsal leave nothing behind to look for, unless they found something else than expected
-  const bool changed = flight.order.is_signal() || what.reply.kind != ReplyKind::kSignalled;
-  if (changed && !what.reply.is_to_be_tried_again()) schedule_look_after_orders(now);
+  const bool changed = order.is_signal() || reply.kind != ReplyKind::kSignalled;
+  if (changed && !reply.is_to_be_tried_again()) schedule_look_after_orders(now);
   must_decide_ = true;
 }
 
@@ -252,6 +269,9 @@ void Watch::handle(const happening::GivenUp&, MonotonicTime now) {
 void Watch::observe_clock(MonotonicTime sent, MonotonicTime now, ServerTime server_time, bool is_look) {
   const bool was_trusted = clock_.is_trusted();
   const auto sample = clock_.observe(sent, now, server_time, is_look);
+  if (snapshot_ && clock_.steps() != docket_.steps) {
+    docket_ = make_docket(*policy_, *snapshot_, clock_.steps());
+  }
   if (sample == ServerClockEstimate::Sample::kJumped) {
     auto event = make_event(Level::kError, "clock_jump",
                             fmt::format("the clock of {} jumped by {}: no signals until two looks agree",
@@ -282,17 +302,22 @@ void Watch::schedule_next_look(MonotonicTime now) {
   // sessions without a name were seen by no rule that asks for one
   if (names_failed_at_ && now - *names_failed_at_ < kNamesPause)
     next_look_ = std::min(next_look_, now + kNamesPause);
+  const auto& rules = policy_->rules;
   const bool unsettled =
       std::any_of(ledger_.episodes.begin(), ledger_.episodes.end(), [&](const auto& entry) {
         const auto& episode = entry.second;
-        return episode.look_needed > docket_.look || (episode.awaits_verification && !episode.is_closed);
+        // once told that it is still there, nothing is to be seen before the next step, or the ladder's end
+        const bool waits_for_step =
+            episode.told_still_there && episode.next_step < rules[entry.first.rule].escalate.size();
+        return episode.look_needed > docket_.look ||
+               (episode.awaits_verification && !episode.is_closed && !waits_for_step);
       });
   if (!unsettled) return;
   verify_interval_ = std::min<Duration>(std::max(verify_interval_ * 2, kFirstVerify), kLastVerify);
   next_look_ = std::min(next_look_, now + verify_interval_);
 }
 
-void Watch::advance(MonotonicTime now) {
+void Watch::advance(MonotonicTime now, bool may_decide) {
   if (is_stopping_) {
     check_deadlines(now);
     return;
@@ -305,7 +330,7 @@ void Watch::advance(MonotonicTime now) {
   }
   check_deadlines(now);
   if (link_ != Link::kUp) return;
-  give_orders(now);
+  if (may_decide) give_orders(now);
   look_if_due(now);
   pulse_if_due(now);
 }
@@ -368,7 +393,7 @@ void Watch::give_orders(MonotonicTime now) {
   commands_.emplace_back(command::Send{std::move(decision.orders)});
 }
 
-void Watch::reckon_wake_at() {
+void Watch::reckon_wake_at(MonotonicTime now) {
   wake_at_.reset();
   if (link_ == Link::kDown) {
     if (!is_stopping_) wake_at_ = retry_at_;
@@ -379,6 +404,7 @@ void Watch::reckon_wake_at() {
   if (!look_sent_) earlier(wake_at_, next_look_);
   if (const auto at = pulse_at()) earlier(wake_at_, *at);
   if (snapshot_ && clock_.is_trusted()) {
+    if (must_decide_) earlier(wake_at_, now);
     if (next_due_) earlier(wake_at_, clock_.when(*next_due_));
     if (decide_at_) earlier(wake_at_, *decide_at_);
   }
@@ -396,6 +422,12 @@ WatchStatus Watch::status() const {
     status.trouble = "lacks pg_read_all_stats";
   } else if (facts_ && !facts_->can_signal) {
     status.trouble = "lacks pg_signal_backend";
+  } else if (failed_looks_ > 0) {
+    status.trouble = "cannot look";
+  } else if (hidden_ > 0) {
+    status.trouble = fmt::format("{} sessions hidden", hidden_);
+  } else if (nameless_ > 0) {
+    status.trouble = fmt::format("{} sessions without a name", nameless_);
   } else if (clock_.is_known() && !clock_.is_trusted()) {
     status.trouble = "clock jumped";
   } else if (ledger_.breaker.is_open()) {

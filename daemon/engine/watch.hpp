@@ -30,6 +30,7 @@ struct ServerFacts {
   std::string role;
   bool can_read_all_stats = false;
   bool can_signal = false;
+  bool is_superuser = false;
 };
 
 /// What happens to a watch.
@@ -157,7 +158,7 @@ class Watch {
   void handle(const happening::StopAsked& what, MonotonicTime now);
   void handle(const happening::GivenUp& what, MonotonicTime now);
 
-  void advance(MonotonicTime now);
+  void advance(MonotonicTime now, bool may_decide);
   void go_down(const Error& error, MonotonicTime now);
   void settle_as_unknown(std::string_view why, MonotonicTime now);
   void check_deadlines(MonotonicTime now);
@@ -170,7 +171,7 @@ class Watch {
   void forget_server();
   [[nodiscard]] std::optional<MonotonicTime> pulse_at() const;
   [[nodiscard]] std::optional<MonotonicTime> earliest_deadline() const;
-  void reckon_wake_at();
+  void reckon_wake_at(MonotonicTime now);
 
   void tell(Event event);
   void tell(std::vector<Event> events);
@@ -205,6 +206,7 @@ class Watch {
   bool must_decide_ = false;
   std::uint64_t signals_sent_ = 0;
   std::size_t hidden_ = 0;
+  std::size_t nameless_ = 0;
   bool is_stopping_ = false;
 
   std::optional<MonotonicTime> wake_at_;

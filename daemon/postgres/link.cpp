@@ -160,7 +160,7 @@ void Link::set_up() {
     request_prepare(statement::guard_name(action), statement::guard(version, action));
     // the first runs look functions and types up in the catalogs; later ones must not have to
     for (int i = 0; i < 2; ++i) {
-      request_prepared(statement::guard_name(action), GuardParameters(harmless_guard()),
+      request_prepared(statement::guard_name(action), GuardParameters(harmless_guard(), names_),
                        {RequestKind::kSetUp, {}, 0});
     }
   }
@@ -220,7 +220,7 @@ void Link::take_pulse() {
 void Link::send(const std::vector<Order>& orders) {
   for (const auto& order : orders) {
     if (phase_ != Phase::kReady) return;
-    request_prepared(statement::guard_name(order.action), GuardParameters(order.guard),
+    request_prepared(statement::guard_name(order.action), GuardParameters(order.guard, names_),
                      {RequestKind::kOrder, order.decision, 0});
   }
 }
@@ -332,9 +332,10 @@ void Link::finish_set_up(const Request& request, const ResultPtr& result) {
 
 void Link::finish_names(const Request& request, const ResultPtr& result, MonotonicTime now) {
   if (is_good(result.get())) {
-    auto names = read_names(result.get());
+    const bool of_databases = request.kind == RequestKind::kDatabaseNames;
+    auto names = of_databases ? read_database_names(result.get()) : read_role_names(result.get());
     if (!names) return lose(names.error());
-    (request.kind == RequestKind::kDatabaseNames ? names_.databases : names_.roles) = std::move(*names);
+    (of_databases ? names_.databases : names_.roles) = std::move(*names);
     names_.nameless.clear();
     names_refreshed_ = now;
   } else if (phase_ == Phase::kPreparing) {
@@ -388,6 +389,8 @@ void Link::finish_order(const Request& request, const PGresult* result) {
     reply.kind = reply.error.sqlstate == "42501" ? ReplyKind::kDenied : ReplyKind::kFailed;
   } else if (auto verdict = read_verdict(result)) {
     reply = std::move(*verdict);
+    // perhaps a name has changed hands: the next look shall not go by the old ones
+    if (reply.kind == ReplyKind::kMovedOn) names_refreshed_.reset();
   } else {
     reply.kind = ReplyKind::kFailed;
     reply.error = verdict.error();

@@ -88,13 +88,25 @@ tl::unexpected<Error> misshapen(std::string_view what) {
                  "Is this PostgreSQL, and not something that only speaks its protocol?");
 }
 
-std::optional<std::string> name_of_oid(const Names& names, const NameCache& cache,
-                                       std::optional<std::uint32_t> oid, LookRows& look) {
+/// Nothing for no oid; a null pointer for one without a name, which `look` remembers.
+std::optional<const Name*> find_name(const Names& names, const NameCache& cache,
+                                     std::optional<std::uint32_t> oid, LookRows& look) {
   if (!oid || *oid == 0) return std::nullopt;
   const auto found = names.find(*oid);
-  if (found != names.end()) return found->second;
+  if (found != names.end()) return &found->second;
   if (!cache.nameless.contains(*oid)) look.unknown.insert(*oid);
-  return std::nullopt;
+  return nullptr;
+}
+
+void set_names(Session& session, std::optional<const Name*> database, std::optional<const Name*> role,
+               const ServerFacts& facts) {
+  if (database && *database != nullptr) session.database = (*database)->name;
+  session.has_nameless_database = database && *database == nullptr;
+  if (role && *role != nullptr) session.user = (*role)->name;
+  session.has_nameless_user = role && *role == nullptr;
+  const bool is_superusers = role && *role != nullptr && (*role)->is_superuser;
+  const bool is_others = session.user != facts.role;
+  session.is_beyond_us = !facts.is_superuser && (is_superusers || (is_others && !facts.can_signal));
 }
 
 constexpr int kLookColumns = 18;
@@ -119,8 +131,9 @@ Result<LookRows> read_look(const PGresult* result, const NameCache& names, const
     Session session;
     const auto pid = reader.integer<std::int32_t>();
     const auto backend_start = reader.time();
-    session.database = name_of_oid(names.databases, names, reader.integer<std::uint32_t>(), look);
-    session.user = name_of_oid(names.roles, names, reader.integer<std::uint32_t>(), look);
+    const auto database = find_name(names.databases, names, reader.integer<std::uint32_t>(), look);
+    const auto role = find_name(names.roles, names, reader.integer<std::uint32_t>(), look);
+    set_names(session, database, role, facts);
     session.application_name = reader.text();
     session.client_addr = reader.address();
     session.is_local = reader.integer<std::int32_t>() == -1;
@@ -152,7 +165,7 @@ Result<LookRows> read_look(const PGresult* result, const NameCache& names, const
 }
 
 Result<ServerFacts> read_facts(const PGresult* result, int server_version) {
-  if (PQntuples(result) != 1 || PQnfields(result) != 6) return misshapen("self-description");
+  if (PQntuples(result) != 1 || PQnfields(result) != 7) return misshapen("self-description");
   const auto text = [&](int column) { return std::string_view(PQgetvalue(result, 0, column)); };
   ServerFacts facts;
   facts.version_num = server_version;
@@ -163,17 +176,32 @@ Result<ServerFacts> read_facts(const PGresult* result, int server_version) {
   facts.role = text(3);
   facts.can_read_all_stats = text(4) == "t";
   facts.can_signal = text(5) == "t";
+  facts.is_superuser = text(6) == "t";
   return facts;
 }
 
-Result<Names> read_names(const PGresult* result) {
-  if (PQnfields(result) != 2) return misshapen("list of names");
+namespace {
+template <class Fill>
+Result<Names> read_names(const PGresult* result, Fill fill) {
+  if (PQnfields(result) != 3) return misshapen("list of names");
   Names names;
   for (int row = 0; row < PQntuples(result); ++row) {
     const auto oid = std::strtoul(PQgetvalue(result, row, 0), nullptr, 10);
-    names.emplace(static_cast<std::uint32_t>(oid), PQgetvalue(result, row, 1));
+    Name name;
+    name.name = PQgetvalue(result, row, 1);
+    fill(name, PQgetvalue(result, row, 2));
+    names.emplace(static_cast<std::uint32_t>(oid), std::move(name));
   }
   return names;
+}
+}  // namespace
+
+Result<Names> read_database_names(const PGresult* result) {
+  return read_names(result, [](Name& name, const char* text) { name.description = text; });
+}
+
+Result<Names> read_role_names(const PGresult* result) {
+  return read_names(result, [](Name& name, const char* text) { name.is_superuser = *text == 't'; });
 }
 
 Result<Reply> read_verdict(const PGresult* result) {
@@ -230,7 +258,7 @@ Error error_of(const PGresult* result) {
   return error;
 }
 
-GuardParameters::GuardParameters(const Guard& guard) {
+GuardParameters::GuardParameters(const Guard& guard, const NameCache& names) {
   using namespace statement;
   int checks = 0;
   const auto time = [](ServerTime value) { return to_network(value.time_since_epoch().count()); };
@@ -262,6 +290,14 @@ GuardParameters::GuardParameters(const Guard& guard) {
   if (guard.query_id) checks |= kCheckQueryId;
   bytes_.push_back(guard.query_id && *guard.query_id ? std::optional(to_network(**guard.query_id))
                                                      : std::nullopt);
+  if (guard.database) checks |= kCheckDatabase;
+  std::optional<std::string> description;
+  for (const auto& entry : names.databases) {
+    if (guard.database && entry.second.name == *guard.database) description = entry.second.description;
+  }
+  bytes_.push_back(std::move(description));
+  if (guard.user) checks |= kCheckUser;
+  bytes_.push_back(guard.user);
   bytes_[checks_at] = to_network(static_cast<std::int32_t>(checks));
   for (const auto& value : bytes_) {
     values_.push_back(value ? value->data() : nullptr);

@@ -18,8 +18,13 @@ using PGresult = pg_result;
 
 namespace pgcurfew {
 
-/// Names by oid; an oid that is not in it has no name that a rule could fit.
-using Names = std::unordered_map<std::uint32_t, std::string>;
+struct Name {
+  std::string name;
+  std::string description;    ///< of a database, as pg_describe_object tells it
+  bool is_superuser = false;  ///< of a role
+};
+/// By oid; an oid that is not in it has no name that a rule could fit.
+using Names = std::unordered_map<std::uint32_t, Name>;
 
 /// What the server's rows are resolved with.
 struct NameCache {
@@ -41,7 +46,8 @@ struct LookRows {
 Result<LookRows> read_look(const PGresult* result, const NameCache& names, const ServerFacts& facts);
 
 Result<ServerFacts> read_facts(const PGresult* result, int server_version);
-Result<Names> read_names(const PGresult* result);
+Result<Names> read_database_names(const PGresult* result);
+Result<Names> read_role_names(const PGresult* result);
 
 /// The reply to a guarded statement that went well.
 Result<Reply> read_verdict(const PGresult* result);
@@ -52,7 +58,7 @@ Error error_of(const PGresult* result);
 /// The parameters of a guarded statement, in binary.
 class GuardParameters {
  public:
-  explicit GuardParameters(const Guard& guard);
+  GuardParameters(const Guard& guard, const NameCache& names);
   [[nodiscard]] int count() const { return static_cast<int>(values_.size()); }
   [[nodiscard]] const char* const* values() const { return values_.data(); }
   [[nodiscard]] const int* lengths() const { return lengths_.data(); }

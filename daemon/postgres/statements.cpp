@@ -52,16 +52,18 @@ std::string facts() {
          "946684800000000, "
          "pg_catalog.pg_is_in_recovery(), current_user, "
          "pg_catalog.pg_has_role(current_user, 'pg_read_all_stats', 'USAGE'), "
-         "pg_catalog.pg_has_role(current_user, 'pg_signal_backend', 'USAGE')";
+         "pg_catalog.pg_has_role(current_user, 'pg_signal_backend', 'USAGE'), "
+         "pg_catalog.current_setting('is_superuser') = 'on'";
 }
 
 std::string database_names() {
-  return "SELECT oid, datname FROM pg_catalog.pg_database";
+  // the description comes from the catalog cache, and warms it for the guards
+  return "SELECT oid, datname, pg_catalog.pg_describe_object(1262, oid, 0) FROM pg_catalog.pg_database";
 }
 std::string role_names() {
   // through the catalog cache: a signal looks the role of its target up there, and must not have to read it
   // from a table that somebody has locked
-  return "SELECT oid, pg_catalog.pg_get_userbyid(oid) FROM pg_catalog.pg_roles";
+  return "SELECT oid, pg_catalog.pg_get_userbyid(oid), rolsuper FROM pg_catalog.pg_roles";
 }
 
 std::string look(int server_version) {
@@ -104,6 +106,8 @@ SELECT pg_catalog.clock_timestamp(),
                AND ($6 & 32 = 0 OR s.wait_event IS NOT DISTINCT FROM $12::pg_catalog.text)
                AND ($6 & 64 = 0 OR s.application_name IS NOT DISTINCT FROM $13::pg_catalog.text)
                AND ($6 & 128 = 0 OR {query_id} IS NOT DISTINCT FROM $14::pg_catalog.int8)
+               AND ($6 & 256 = 0 OR pg_catalog.pg_describe_object(1262, s.datid, 0) = $15::pg_catalog.text)
+               AND ($6 & 512 = 0 OR pg_catalog.pg_get_userbyid(s.usesysid) = $16::pg_catalog.text)
               ) IS NOT TRUE THEN 'moved_on'
          WHEN s.wait_event = 'SyncRep' THEN 'sync_rep'
          WHEN pg_catalog.clock_timestamp() < $4::pg_catalog.timestamptz THEN 'early'

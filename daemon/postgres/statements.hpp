@@ -17,7 +17,8 @@ std::string settings(int server_version);
 /// statistics, may signal.
 std::string facts();
 
-/// oid, name; waits for a lock no longer than lock_timeout.
+/// oid, name, and the name as pg_describe_object tells it (databases) or whether it is a superuser (roles);
+/// waits for a lock no longer than lock_timeout.
 std::string database_names();
 std::string role_names();
 
@@ -28,7 +29,7 @@ std::string look(int server_version);
 /// The server's time, in binary.
 std::string pulse();
 
-/// One guarded signal: re-checks $1 to $14 and only then acts. At most one row: server time, verdict, state,
+/// One guarded signal: re-checks $1 to $16 and only then acts. At most one row: server time, verdict, state,
 /// wait_event_type, wait_event, query.
 ///
 /// Two stages, for the time between reading a backend's status and kill() is the time in which an innocent
@@ -52,6 +53,9 @@ enum Check : int {
   kCheckWaitEvent = 32,
   kCheckApplicationName = 64,
   kCheckQueryId = 128,
+  kCheckDatabase =
+      256,  ///< by pg_describe_object: the one way to a name that no lock on pg_database can hold up
+  kCheckUser = 512,
 };
 
 }  // namespace pgcurfew::statement
