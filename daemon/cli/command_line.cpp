@@ -1,8 +1,11 @@
 #include "cli/command_line.hpp"
 
+#include <algorithm>
+#include <cstdint>
 #include <cstdio>
 #include <cstdlib>
 #include <exception>
+#include <limits>
 #include <optional>
 #include <string>
 #include <vector>
@@ -86,15 +89,30 @@ void describe_commands(CLI::App& app, Arguments& arguments) {
   arguments.explain.configuration = kDefaultConfiguration;
   add_configuration(explain_command, arguments.explain.configuration);
   explain_command->add_option("--pid", arguments.explain.pid, "everything about this session")
-      ->check(CLI::PositiveNumber)
+      ->check(CLI::Range(1, std::numeric_limits<std::int32_t>::max()))
       ->type_name("PID");
   explain_command->add_flag("--json", arguments.explain.json, "for machines");
+}
+
+/// CLI11 calls whatever stands in a command's place a missing command.
+std::optional<std::string> complain_of_command(int argc, const char* const* argv) {
+  if (argc < 2) return std::nullopt;
+  const std::string_view word = argv[1];
+  const std::initializer_list<std::string_view> known{"run", "check", "explain", "-h", "--help", "--version"};
+  if (std::find(known.begin(), known.end(), word) != known.end()) return std::nullopt;
+  const auto meant = nearest_word(word, known);
+  return fmt::format("unknown {} \"{}\"{}", word.starts_with('-') ? "option" : "command", printable(word),
+                     meant ? fmt::format(", did you mean {}?", *meant) : "");
 }
 
 int dispatch(int argc, const char* const* argv) {
   Arguments arguments;
   CLI::App app("pgcurfew: session policy for PostgreSQL", "pgcurfew");
   describe_commands(app, arguments);
+  if (const auto complaint = complain_of_command(argc, argv)) {
+    fmt::print(stderr, "pgcurfew: {}\npgcurfew: see pgcurfew --help\n", *complaint);
+    return kExitUsage;
+  }
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {

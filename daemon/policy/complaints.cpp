@@ -36,7 +36,8 @@ char lowered(char c) {
 }  // namespace
 
 std::string without_secrets(std::string_view text) {
-  constexpr std::array<std::string_view, 3> kSigns{"password", "passwd", "://"};
+  // a misspelt password is one all the same: nothing of a conninfo is shown
+  constexpr std::array<std::string_view, 4> kSigns{"password", "passwd", "://", "conninfo:"};
   std::string lower(text);
   std::transform(lower.begin(), lower.end(), lower.begin(), lowered);
   std::size_t cut = std::string::npos;

@@ -45,7 +45,7 @@ def test_an_order_in_flight_at_the_stop_gets_an_outcome(stage):
     """The signal may have been sent: that is said, and nothing is left open in the log."""
     daemon = stage.enforce(LIMIT)
     session = stage.running()
-    stage.wait_until_seen(daemon, session)
+    stage.wait_until_seen(daemon)
     with stopped(daemon.wait_for("server_up")["backend_pid"]):
         intent = daemon.wait_for("intent", pid=session.pid)
         assert daemon.stop() < 1.2
@@ -55,7 +55,7 @@ def test_an_order_in_flight_at_the_stop_gets_an_outcome(stage):
 def test_after_the_stop_nobody_is_signalled(stage):
     daemon = stage.enforce(LIMIT + WATCHFUL)
     session = stage.running()
-    stage.wait_until_seen(daemon, session)
+    stage.wait_until_seen(daemon)
     daemon.stop()
     stage.wait_until_older(session, "query_start", 0.6)
     assert orders(daemon, session) == []
