@@ -289,6 +289,66 @@ TEST(Watch, MissingPrivilegesAreSaidAtOnceAndInTheStatus) {
   EXPECT_EQ(h.watch.status().trouble, "lacks pg_read_all_stats");
 }
 
+TEST(Watch, ARehearsalReportsWhatTheServerWouldDeny) {
+  Harness h(
+      "rules: [ { name: r, mode: dry-run, match: { state: active, query_age: 10s }, escalate: [ cancel ] } "
+      "]");
+  h.connect();
+  auto superusers = active(1, -30s);
+  superusers.is_beyond_us = true;
+  h.look({superusers});
+  h.reply(ReplyKind::kSignalled);
+  EXPECT_EQ(text_field(h.told.back(), "outcome"), "denied");
+}
+
+TEST(Watch, RepliesAreDecidedUponAtTheWakeUpThatIsAskedForAtOnce) {
+  Harness h(
+      "rules: [ { name: r, match: { state: active, query_age: 10s }, escalate: [ alert, cancel: { after: 0s "
+      "} ] } ]");
+  h.connect();
+  h.look({active(1, -30s)});
+  EXPECT_FALSE(wants<command::Send>(h.reply(ReplyKind::kSignalled)));
+  EXPECT_EQ(h.watch.wake_at(), MonotonicTime(h.now));
+  EXPECT_TRUE(wants<command::Send>(h.tick(h.now)));
+}
+
+TEST(Watch, ALongGraceCostsNoLooksBeyondWhatTheLimitDemands) {
+  Harness h(
+      "rules: [ { name: r, match: { state: active, query_age: 1h }, "
+      "escalate: [ cancel, terminate: { after: 2h } ] } ]");
+  h.connect();
+  h.look({active(1, -2h)});
+  h.reply(ReplyKind::kSignalled);
+  int looks = 0;
+  while (h.now < Duration(100min)) {
+    const auto commands = h.tick(h.watch.wake_at()->time_since_epoch());
+    if (wants<command::TakePulse>(commands)) h.happen(happening::Pulsed{h.server_now()});
+    if (!wants<command::TakeLook>(commands)) continue;
+    ++looks;
+    h.look({active(1, -2h)});
+  }
+  EXPECT_LE(looks, 8);
+}
+
+TEST(Watch, AFailedPulseIsSaidAndNotRepeatedAtOnce) {
+  Harness h;
+  h.connect();
+  h.now = 1ms;
+  h.look({active(1, -3s)});
+  EXPECT_TRUE(wants<command::TakePulse>(h.tick(6s)));
+  EXPECT_FALSE(wants<command::TakePulse>(h.happen(happening::PulseFailed{{"canceled", {}, {}, "57014"}})));
+  EXPECT_THAT(h.told_kinds(), Contains("pulse_failed"));
+  EXPECT_FALSE(wants<command::Disconnect>(h.tick(7s - 1us)));
+}
+
+TEST(Watch, AWatchThatCannotLookSaysSoInItsStatus) {
+  Harness h;
+  h.connect();
+  EXPECT_EQ(h.watch.status().trouble, "");
+  h.happen(happening::LookFailed{{"permission denied", {}, {}, "42501"}});
+  EXPECT_EQ(h.watch.status().trouble, "cannot look");
+}
+
 TEST(Watch, StopsOnlyWhenWhatIsInFlightIsSettledAndOrdersNothingMore) {
   Harness h;
   h.connect();

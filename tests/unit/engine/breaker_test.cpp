@@ -1,0 +1,55 @@
+#include "engine/breaker.hpp"
+
+#include <gmock/gmock.h>
+
+#include "engine/engine_fixture.hpp"
+
+namespace pgcurfew::testing {
+namespace {
+
+MonotonicTime mono(Duration time) {
+  return MonotonicTime(time);
+}
+
+TEST(Breaker, AnAnnouncementOfLastWeekIsNoAnnouncement) {
+  Breaker breaker;
+  const Safety safety;
+  EXPECT_EQ(breaker.admit(safety, 60, 100, mono(0s)).admitted, 0U);
+  EXPECT_TRUE(breaker.close_if_quiet(mono(1min)));
+  // those went away by themselves; three days later others come
+  const auto later = breaker.admit(safety, 60, 100, mono(72h));
+  EXPECT_EQ(later.admitted, 0U);
+  EXPECT_EQ(later.trip, Breaker::Trip::kShare);
+}
+
+TEST(Breaker, GivesBackWhatBroughtNoSignal) {
+  Desk desk(
+      "safety: { signals: 2 per 1min, share: 100% }\n"
+      "rules: [ { name: r, match: { state: active, query_age: 10s }, escalate: [ cancel ] } ]");
+  desk.look({active(1, 0s), active(2, 0s)}, 5s);
+  for (const auto& order : desk.decide_at(10s).orders) desk.reply(order, ReplyKind::kShifted, 10s);
+  for (const auto& order : desk.decide_at(11s).orders) desk.reply(order, ReplyKind::kMovedOn, 11s);
+  desk.look({active(3, 0s), active(4, 0s)}, 12s);
+  EXPECT_EQ(desk.decide_at(12s).orders.size(), 2U);
+  EXPECT_FALSE(desk.ledger.breaker.is_open());
+}
+
+TEST(Breaker, AlertsAreBoundedByWhatMayBeInFlightAndComeBehindSignals) {
+  Desk desk(
+      "safety: { signals: 10000 per 1s, share: 100% }\n"
+      "rules: [ { name: told, match: { state: active, query_age: 10s }, escalate: [ alert ] },"
+      "         { name: ended, match: { user: eve, query_age: 10s, state: active }, escalate: [ cancel ] } "
+      "]");
+  std::vector<Session> sessions;
+  for (int pid = 1; pid <= 200; ++pid) sessions.push_back(active(pid, 0s));
+  sessions.push_back(active(201, 0s, "eve"));
+  desk.look(sessions, 5s);
+  const auto orders = desk.decide_at(10s).orders;
+  ASSERT_EQ(orders.size(), kMostInFlight);
+  EXPECT_EQ(orders[0].rule, "ended");
+  for (const auto& order : orders) desk.reply(order, ReplyKind::kSignalled, 10s);
+  EXPECT_EQ(desk.decide_at(10s).orders.size(), kMostInFlight) << "the others follow";
+}
+
+}  // namespace
+}  // namespace pgcurfew::testing
