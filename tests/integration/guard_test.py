@@ -30,9 +30,12 @@ BEHIND_GATE = f"perform pg_advisory_lock({GATE});"
 @contextmanager
 def held_past_due(stage, daemon, session, column="query_start", limit=0.6):
     """The daemon has seen the session and does not run until after the session's due moment."""
-    stage.wait_until_seen(daemon, session)
+    stage.wait_until_seen(daemon)
     due = stage.row(session)[column]
+    backend = daemon.all("server_up")[-1]["backend_pid"]
     with stopped(daemon.pid):
+        # A look that it had asked for before comes before the change, too.
+        wait_until(lambda: stage.row(backend)["state"] == "idle")
         assert orders(daemon, session) == []
         yield
         wait_until(lambda: stage.superuser.execute("select clock_timestamp() > %s + make_interval(secs => %s)",
@@ -59,8 +62,8 @@ def do_block(*statements):
 
 
 def test_who_commits_just_before_it_is_due_is_spared(stage):
-    session = stage.forgotten()
     daemon = stage.enforce(FORGOTTEN + WATCHFUL)
+    session = stage.forgotten()
     with held_past_due(stage, daemon, session, "state_change"):
         assert session.run("commit") == OK
     assert outcome_of(daemon, session)["outcome"] == "moved_on"
@@ -68,8 +71,8 @@ def test_who_commits_just_before_it_is_due_is_spared(stage):
 
 
 def test_who_begins_another_transaction_just_before_it_is_due_is_spared(stage):
-    session = stage.forgotten()
     daemon = stage.enforce(FORGOTTEN + WATCHFUL)
+    session = stage.forgotten()
     with held_past_due(stage, daemon, session, "state_change"):
         assert session.run("commit and chain") == OK
         row = stage.row(session)
@@ -79,8 +82,8 @@ def test_who_begins_another_transaction_just_before_it_is_due_is_spared(stage):
 
 
 def test_the_next_query_of_the_same_session_is_spared(stage, gate):
-    session = stage.waiting(f"select pg_advisory_lock({GATE})", "advisory")
     daemon = stage.enforce(ACTIVE + WATCHFUL)
+    session = stage.waiting(f"select pg_advisory_lock({GATE})", "advisory")
     with held_past_due(stage, daemon, session):
         gate()
         assert session.outcome() == OK
@@ -108,8 +111,8 @@ RECHECKED = {
 
 @pytest.mark.parametrize("match, statements", RECHECKED.values(), ids=RECHECKED)
 def test_what_the_rule_reads_is_asked_again_though_the_query_is_the_same(stage, gate, match, statements):
-    session = stage.waiting(do_block(*statements), "advisory")
     daemon = stage.enforce(f"- {{ name: limit, match: {{ {match} }}, escalate: [terminate] }}\n" + WATCHFUL)
+    session = stage.waiting(do_block(*statements), "advisory")
     query_start = stage.row(session)["query_start"]
     with held_past_due(stage, daemon, session):
         gate()
@@ -120,12 +123,12 @@ def test_what_the_rule_reads_is_asked_again_though_the_query_is_the_same(stage, 
 
 
 def test_the_state_is_asked_again_where_the_rule_reads_it(stage):
-    session = stage.open("select 1")
     daemon = stage.enforce("""
 - name: old
   match: { application_name: APP, state: idle, session_age: 600ms }
   escalate: [terminate]
 """ + WATCHFUL)
+    session = stage.open("select 1")
     with held_past_due(stage, daemon, session, "backend_start"):
         session.start(SLEEP)
         wait_until(lambda: stage.row(session)["wait_event"] == "PgSleep")
@@ -134,11 +137,11 @@ def test_the_state_is_asked_again_where_the_rule_reads_it(stage):
 
 
 def test_who_has_come_under_protection_meanwhile_is_spared(stage, gate):
-    session = stage.waiting(do_block(BEHIND_GATE, "perform set_config('application_name', 'sacred', false);",
-                                     "perform pg_sleep(600);"), "advisory", user="app")
     daemon = stage.enforce("- { name: limit, match: { user: app, query_age: 600ms, state: active }, "
                            "except: [ { application_name: ordinary } ], escalate: [terminate] }\n" + WATCHFUL,
                            more="protect: [ { application_name: sacred } ]\nsafety: { share: 100% }")
+    session = stage.waiting(do_block(BEHIND_GATE, "perform set_config('application_name', 'sacred', false);",
+                                     "perform pg_sleep(600);"), "advisory", user="app")
     with held_past_due(stage, daemon, session):
         gate()
         wait_until(lambda: stage.row(session)["application_name"] == "sacred")
@@ -148,10 +151,10 @@ def test_who_has_come_under_protection_meanwhile_is_spared(stage, gate):
 
 def test_a_commit_that_has_come_to_wait_for_a_standby_is_spared(stage, gate):
     stage.server.execute("create table if not exists replicated (n int); grant all on replicated to app")
+    daemon = stage.enforce(ACTIVE + WATCHFUL)
     session = stage.open("set synchronous_commit = on")
     session.start(do_block("insert into replicated values (1);", BEHIND_GATE))
     wait_until(lambda: stage.row(session)["wait_event"] == "advisory")
-    daemon = stage.enforce(ACTIVE + WATCHFUL)
     with held_past_due(stage, daemon, session):
         gate()
         wait_until(lambda: stage.row(session)["wait_event"] == "SyncRep")
@@ -163,12 +166,12 @@ def test_a_commit_that_has_come_to_wait_for_a_standby_is_spared(stage, gate):
 
 
 def test_for_who_has_left_meanwhile_there_is_nothing_to_do(stage):
-    session = stage.open("select 1")
     daemon = stage.enforce("""
 - name: old
   match: { application_name: APP, session_age: 600ms }
   escalate: [terminate]
 """ + WATCHFUL)
+    session = stage.open("select 1")
     with held_past_due(stage, daemon, session, "backend_start"):
         session.close()
         wait_until(lambda: stage.row(session) is None)
@@ -191,12 +194,12 @@ def open_under_pid(stage, pid):
 
 @pytest.mark.skipif(not os.access(LAST_PID, os.W_OK), reason="pids cannot be chosen here")
 def test_a_pid_that_has_come_back_as_another_session_is_not_hit(stage):
-    session = stage.open("select 1")
     daemon = stage.enforce("""
 - name: old
   match: { application_name: APP, session_age: 600ms }
   escalate: [terminate]
 """ + WATCHFUL)
+    session = stage.open("select 1")
     with held_past_due(stage, daemon, session, "backend_start"):
         session.close()
         wait_until(lambda: stage.row(session) is None)
@@ -214,8 +217,8 @@ def test_a_pid_that_has_come_back_as_another_session_is_not_hit(stage):
 
 
 def test_an_unchanged_session_is_hit_although_the_daemon_was_held_past_its_due_moment(stage):
-    session = stage.running()
     daemon = stage.enforce(ACTIVE + WATCHFUL)
+    session = stage.running()
     with held_past_due(stage, daemon, session):
         pass
     assert session.outcome() == ADMIN_SHUTDOWN
@@ -224,16 +227,16 @@ def test_an_unchanged_session_is_hit_although_the_daemon_was_held_past_its_due_m
 
 @pytest.mark.slow
 def test_an_unchanged_session_is_hit_although_the_daemon_was_held_for_longer_than_any_deadline(stage):
-    session = stage.running()
     daemon = stage.enforce(ACTIVE + WATCHFUL)
+    session = stage.running()
     with held_past_due(stage, daemon, session, limit=6):
         pass
     assert session.outcome() == ADMIN_SHUTDOWN
 
 
 def test_a_change_that_the_rule_does_not_read_spares_nobody(stage, gate):
-    session = stage.waiting(do_block(BEHIND_GATE, "perform pg_sleep(600);"), "advisory")
     daemon = stage.enforce(ACTIVE + WATCHFUL)
+    session = stage.waiting(do_block(BEHIND_GATE, "perform pg_sleep(600);"), "advisory")
     with held_past_due(stage, daemon, session):
         gate()
         wait_until(lambda: stage.row(session)["wait_event"] == "PgSleep")
@@ -278,8 +281,8 @@ def test_a_session_that_outlives_its_last_step_is_reported_once_with_what_it_wai
 
 
 def test_a_cancel_of_a_stopped_backend_is_not_called_done(stage):
-    session = stage.running()
     daemon = stage.enforce(ACTIVE.replace("terminate", "cancel"))
+    session = stage.running()
     with stopped(session.pid):
         daemon.wait_for("verified", pid=session.pid, effect="still_there")
         assert daemon.all("verified", pid=session.pid, effect="query_ended") == []

@@ -63,7 +63,6 @@ def test_a_role_that_does_not_inherit_its_grants_lacks_them(stage, role):
     assert told_as_missing(daemon) == ["pg_read_all_stats", "pg_signal_backend"]
 
 
-@pytest.mark.xfail(strict=True, reason="the episode that a denial closed stays closed over a reload")
 def test_what_is_granted_while_it_runs_works_after_a_reload(stage, role):
     name = role("learns", "pg_read_all_stats")
     session = stage.running()

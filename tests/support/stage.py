@@ -91,9 +91,9 @@ class Stage:
         return now is not None and all(now[key] == before[key] for key in
                                        ("backend_start", "xact_start", "query_start", "state_change", "state"))
 
-    def wait_until_seen(self, daemon, session):
-        """Until the daemon has taken a look that shows the session as it is now."""
-        since = self.row(session)["state_change"]
+    def wait_until_seen(self, daemon):
+        """Until the daemon has taken a look that shows everybody as they are now."""
+        since = self.superuser.execute("select clock_timestamp()").fetchone()[0]
         backend = daemon.all("server_up")[-1]["backend_pid"]
 
         def has_looked():
@@ -172,8 +172,13 @@ def outcome_of(daemon, session, timeout=30, **fields):
     return daemon.wait_for(lambda event: event.fits("outcome", wanted) and event["outcome"] not in PASSING, timeout)
 
 
+def grace_between(first, second):
+    """Between two steps of one episode, in seconds of the server's clock."""
+    return round(second["age_s"] - first["age_s"], 6)
+
+
 def seconds_between(earlier, later):
-    """Between two events."""
+    """Between two lines of the log, roughly: they are written a little after what they tell of."""
     def moment(event):
         return datetime.fromisoformat(event["ts"].replace("Z", "+00:00"))
     return (moment(later) - moment(earlier)).total_seconds()
