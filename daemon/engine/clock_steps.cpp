@@ -20,8 +20,10 @@ Duration ClockSteps::excess(ServerTime timestamp) const {
   for (auto step = steps_.rbegin(); step != steps_.rend(); ++step) {
     since += step->by;
     const auto before = std::next(step);
+    // what lies between the two clocks can be from a step within the step
+    const bool is_from_after = timestamp > std::max(step->old_until, step->new_from);
     const bool can_be_from_then =
-        timestamp <= step->old_until && (before == steps_.rend() || timestamp >= before->new_from);
+        !is_from_after && (before == steps_.rend() || timestamp >= before->new_from);
     if (can_be_from_then) most = std::max(most, since);
   }
   return most;

@@ -253,6 +253,35 @@ TEST(Watch, AClockThatJumpedStopsAllSignalsUntilTwoLooksAgree) {
   EXPECT_THAT(h.told_kinds(), Contains("clock_trusted"));
 }
 
+TEST(Watch, AClockThatWasSetForwardMakesNobodyDueEarly) {
+  Harness h;
+  h.connect();
+  h.now = 1ms;
+  h.look({active(1, 0s)});
+  h.now = 1s;
+  h.skew = 1h;
+  for (h.now = 2s; h.now < Duration(10s); h.tick(h.now + 500ms)) {
+    h.look({active(1, 0s)});
+    ASSERT_THAT(h.orders, IsEmpty()) << "an hour old by that clock, and " << h.now.count() << " us in truth";
+  }
+  for (; h.now < Duration(12s); h.tick(h.now + 100ms)) h.look({active(1, 0s)});
+  EXPECT_EQ(h.orders.size(), 1U);
+}
+
+TEST(Watch, AClockThatWasSetForwardWhileTheConnectionWasLostIsNoticed) {
+  Harness h;
+  h.connect();
+  h.now = 1ms;
+  h.look({active(1, 0s)});
+  h.happen(happening::ConnectionLost{{"gone", {}, {}, {}}});
+  h.skew = 1h;
+  h.now = 3s;
+  h.connect();
+  h.look({active(1, 0s)});
+  EXPECT_THAT(h.told_kinds(), Contains("clock_jump"));
+  EXPECT_THAT(h.orders, IsEmpty());
+}
+
 TEST(Watch, ARestartedServerStartsWithEmptyBooks) {
   Harness h;
   h.connect();
