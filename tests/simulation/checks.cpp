@@ -48,8 +48,10 @@ void Checks::on_policy(int instance, std::shared_ptr<const Policy> policy) {
   book.policy_since = ++moment_;
 }
 
-void Checks::on_connected(int instance) {
+void Checks::on_connected(int instance, ServerTime postmaster_start) {
   auto& book = books_[instance];
+  if (book.postmaster_start != postmaster_start) book.knows_clock = false;
+  book.postmaster_start = postmaster_start;
   book.connected_since = ++moment_;
   book.reasons.push_back(site_.agenda.now());
 }
@@ -69,7 +71,10 @@ void Checks::on_look_asked(int instance, std::uint64_t number) {
 }
 
 void Checks::on_look(int instance, std::shared_ptr<const LookCopy> copy) {
-  books_[instance].look = std::move(copy);
+  auto& book = books_[instance];
+  book.look = std::move(copy);
+  if (std::exchange(book.knows_clock, true)) return;
+  book.clock_known_since = site_.nodes[book.look->node].server->steady_now();
 }
 
 void Checks::on_reply(int instance, const std::string& decision, ReplyKind kind) {
@@ -79,7 +84,8 @@ void Checks::on_reply(int instance, const std::string& decision, ReplyKind kind)
   if (found == book.issued.end()) return;
   found->second.replied = kind;
   const auto key = found->second.order.guard.session;
-  if (kind == ReplyKind::kEarly) book.last_signal.erase(key);  // nothing has touched it
+  if (kind == ReplyKind::kEarly || kind == ReplyKind::kShifted)
+    book.last_signal.erase(key);  // nothing has touched it
   for (auto& [birth, effects] : book.effects) {
     for (auto& effect : effects) effect.is_known = effect.is_known || effect.decision == decision;
   }

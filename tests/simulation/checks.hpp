@@ -32,7 +32,7 @@ class Checks {
   void on_started(int instance, std::shared_ptr<const Policy> policy);
   void on_gone(int instance);
   void on_policy(int instance, std::shared_ptr<const Policy> policy);
-  void on_connected(int instance);
+  void on_connected(int instance, ServerTime postmaster_start);
   void on_disconnected(int instance);
   void on_look(int instance, std::shared_ptr<const LookCopy> copy);
   void on_reply(int instance, const std::string& decision, ReplyKind kind);
@@ -43,15 +43,16 @@ class Checks {
   void on_told(int instance, const Event& event);
   void on_settled(int instance, const Watch& watch);
 
-  /// A guarded statement at the moment of its effect. `acted`: the guard held. `backend`: under that pid, as
-  /// it is before the signal.
-  void on_executed(int instance, std::size_t node, const Order& order, bool acted, const Backend* backend);
+  /// A guarded statement at the moment of its effect. `backend`: under that pid, as it is before the signal.
+  void on_executed(int instance, std::size_t node, const Order& order, const GuardVerdict& verdict,
+                   const Backend* backend);
 
   /// To be called now and then while the world is whole. `ready`: since when it has been, true time.
   void expect_order(Duration ready);
 
   [[nodiscard]] const Tally& tally() const { return tally_; }
-  /// Orders up to the first signal that took effect, for the comparison of a dry run with the real one.
+  /// Orders up to the first signal that took effect or was denied, for the comparison of a dry run with the
+  /// real one.
   [[nodiscard]] const std::vector<std::string>& first_orders() const { return first_orders_; }
   /// When that was; nothing if none did.
   [[nodiscard]] std::optional<Duration> first_effect() const { return first_effect_; }
@@ -61,9 +62,11 @@ class Checks {
   struct Effect {
     Duration steady{};
     StepKind kind = StepKind::kAlert;
+    Mode mode = Mode::kDryRun;
     std::string rule;
-    Mode mode = Mode::kDryRun;        ///< a step in dry-run is a would-be effect
     std::set<std::uint64_t> serials;  ///< of all timestamps that the session had
+    /// How far it brought each rule: its own, and others that were due for a step no stronger.
+    std::map<std::string, std::size_t> steps_done;
     std::string decision;
     bool is_known = false;  ///< the instance has been told
   };
@@ -83,6 +86,10 @@ class Checks {
     std::shared_ptr<const Policy> policy;
     std::uint64_t policy_since = 0;
     std::uint64_t connected_since = 0;  ///< 0: not connected
+    std::optional<ServerTime> postmaster_start;
+    /// The server's steady clock at the first thing that it said; before it nobody could know that clock.
+    Duration clock_known_since{};
+    bool knows_clock = false;
     std::shared_ptr<const LookCopy> look;
     std::map<std::uint64_t, std::uint64_t> look_asked;
     std::map<std::string, Issued> issued;
@@ -95,11 +102,14 @@ class Checks {
   };
 
   void check_session(const Issued& issued, const Backend& backend, std::size_t node) const;
-  void check_age(const Issued& issued, const Rule& rule, const Backend& backend, std::size_t node) const;
+  Duration unknowable_steps(const Book& book, const Server& server, Duration since) const;
+  void check_age(const Book& book, const Issued& issued, const Rule& rule, const Backend& backend,
+                 std::size_t node) const;
   void check_ladder(const Book& book, const Issued& issued, const Rule& rule, const Backend& backend,
                     std::size_t node) const;
   bool may_take_step(const Book& book, const Rule& rule, const Backend& backend, std::size_t step,
                      Duration steady, Duration slack) const;
+  void enter_effect(Book& book, const Issued& issued, const Backend& backend, std::size_t node);
   void check_one_order(Book& book, const Order& order);
   void check_bounds(Book& book, const std::vector<Order>& orders);
   void check_error(const Event& event) const;

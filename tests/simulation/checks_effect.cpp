@@ -41,16 +41,26 @@ Duration shortest_limit(const Policy& policy) {
 
 }  // namespace
 
+/// What an instance cannot know of the clock of the server that it is at: it has come to it after that, or
+/// the replies were longer under way than the step is.
+Duration Checks::unknowable_steps(const Book& book, const Server& server, Duration since) const {
+  Duration smallest = ServerClockEstimate::kNoticeable;
+  if (site_.was_injected("slow")) smallest = Watch::kReplyDeadline;
+  if (site_.was_injected("stall")) smallest = seconds(65);
+  return server.unknowable_steps_since(since, book.clock_known_since, smallest);
+}
+
 const Rule& Checks::rule_of(const Issued& issued) const {
   const auto& rules = issued.policy->rules;
   return *std::find_if(rules.begin(), rules.end(),
                        [&](const Rule& rule) { return rule.name == issued.order.rule; });
 }
 
-void Checks::on_executed(int instance, std::size_t node, const Order& order, bool acted,
+void Checks::on_executed(int instance, std::size_t node, const Order& order, const GuardVerdict& verdict,
                          const Backend* backend) {
   auto& book = books_[instance];
-  if (!acted) {
+  if (verdict.kind == ReplyKind::kDenied && !first_effect_) first_effect_ = site_.agenda.now();
+  if (!verdict.acted) {
     ++tally_.spared;
     return;
   }
@@ -59,7 +69,7 @@ void Checks::on_executed(int instance, std::size_t node, const Order& order, boo
   const auto& issued = found->second;
   const auto& rule = rule_of(issued);
   check_session(issued, *backend, node);
-  check_age(issued, rule, *backend, node);
+  check_age(book, issued, rule, *backend, node);
   if (issued.life == book.life) check_ladder(book, issued, rule, *backend, node);
   if (order.is_signal()) {
     ++tally_.signals;
@@ -67,8 +77,32 @@ void Checks::on_executed(int instance, std::size_t node, const Order& order, boo
   }
   if (rule.mode == Mode::kDryRun && order.is_signal()) throw Violation("dry-run", "a signal of a dry run");
   if (issued.life != book.life) return;
-  book.effects[backend->birth].push_back({site_.nodes[node].server->steady_now(), order.step, order.rule,
-                                          rule.mode, serials_of(*backend), order.decision, false});
+  enter_effect(book, issued, *backend, node);
+}
+
+void Checks::enter_effect(Book& book, const Issued& issued, const Backend& backend, std::size_t node) {
+  const auto& server = *site_.nodes[node].server;
+  const auto& order = issued.order;
+  Effect effect;
+  effect.steady = server.steady_now();
+  effect.kind = order.step;
+  effect.mode = order.mode;
+  effect.rule = order.rule;
+  effect.serials = serials_of(backend);
+  effect.decision = order.decision;
+  for (const auto& rule : issued.policy->rules) {
+    const auto due = oracle::due(rule, backend);
+    if (rule.name == order.rule || order.step == StepKind::kAlert || rule.mode != order.mode) continue;
+    if (!due || !oracle::applies(rule, backend)) continue;
+    const auto slack = unknowable_steps(book, server, due->oldest) + kRounding;
+    for (std::size_t step = 0; step < rule.escalate.size(); ++step) {
+      const auto kind = rule.escalate[step].kind;
+      if (kind == StepKind::kAlert || kind > order.step) continue;
+      if (may_take_step(book, rule, backend, step, effect.steady, slack)) effect.steps_done[rule.name] = step;
+    }
+  }
+  effect.steps_done[order.rule] = order.step_number;
+  book.effects[backend.birth].push_back(std::move(effect));
 }
 
 void Checks::check_session(const Issued& issued, const Backend& backend, std::size_t node) const {
@@ -91,7 +125,7 @@ void Checks::check_session(const Issued& issued, const Backend& backend, std::si
   }
 }
 
-void Checks::check_age(const Issued& issued, const Rule& rule, const Backend& backend,
+void Checks::check_age(const Book& book, const Issued& issued, const Rule& rule, const Backend& backend,
                        std::size_t node) const {
   const auto& server = *site_.nodes[node].server;
   const auto due = oracle::due(rule, backend);
@@ -102,7 +136,7 @@ void Checks::check_age(const Issued& issued, const Rule& rule, const Backend& ba
     throw Violation("early", fmt::format("{}: {} too early by the server's clock", who,
                                          to_text(due->shown - server.shown_now())));
   }
-  const auto slack = server.small_steps_since(due->oldest) + kRounding;
+  const auto slack = unknowable_steps(book, server, due->oldest) + kRounding;
   if (server.steady_now() + slack < due->steady) {
     throw Violation("early", fmt::format("{}: {} too early in truth: the server's clock was set forward", who,
                                          to_text(due->steady - server.steady_now())));
@@ -113,7 +147,7 @@ void Checks::check_ladder(const Book& book, const Issued& issued, const Rule& ru
                           std::size_t node) const {
   const auto& server = *site_.nodes[node].server;
   const auto due = oracle::due(rule, backend);
-  const auto slack = server.small_steps_since(due->oldest) + kRounding;
+  const auto slack = unknowable_steps(book, server, due->oldest) + kRounding;
   const auto step = issued.order.step_number;
   if (may_take_step(book, rule, backend, step, server.steady_now(), slack)) return;
   const auto effects = book.effects.find(backend.birth);
@@ -137,22 +171,17 @@ bool Checks::may_take_step(const Book& book, const Rule& rule, const Backend& ba
                            Duration steady, Duration slack) const {
   const auto after = rule.escalate[step].after;
   if (step == 0) return steady + slack >= oracle::due(rule, backend)->steady + after;
-  const auto& before = rule.escalate[step - 1];
   const auto effects = book.effects.find(backend.birth);
   if (effects != book.effects.end()) {
     for (const auto& effect : effects->second) {
-      if (!effect.is_known || effect.mode != rule.mode) continue;
-      if (!effect.serials.contains(oracle::episode(rule, backend))) continue;
-      const bool does_it = before.kind == StepKind::kAlert
-                               ? effect.kind == StepKind::kAlert && effect.rule == rule.name
-                               : effect.kind >= before.kind;
-      if (does_it && steady - effect.steady + slack >= after &&
-          may_take_step(book, rule, backend, step - 1, effect.steady, slack)) {
-        return true;
-      }
+      const auto done = effect.steps_done.find(rule.name);
+      if (!effect.is_known || effect.mode != rule.mode || done == effect.steps_done.end()) continue;
+      if (!effect.serials.contains(oracle::episode(rule, backend)) || done->second + 1 < step) continue;
+      if (steady - effect.steady + slack >= after) return true;
     }
   }
-  const bool is_skipped = before.kind == StepKind::kCancel && !oracle::can_be_cancelled(backend);
+  const bool is_skipped =
+      rule.escalate[step - 1].kind == StepKind::kCancel && !oracle::can_be_cancelled(backend);
   return is_skipped && may_take_step(book, rule, backend, step - 1, steady - after, slack);
 }
 
@@ -177,6 +206,8 @@ void Checks::check_lateness(const Book& book, const Rule& rule, const Backend& b
   const auto due = oracle::due(rule, backend);
   if (!due || !oracle::applies(rule, backend)) return;
   const auto& server = *site_.nodes[node].server;
+  // by a clock that was set since, it is as old as that clock says
+  if (due->oldest < server.last_step()) return;
   Duration waits{};
   std::optional<StepKind> strongest;
   for (const auto& step : rule.escalate) {

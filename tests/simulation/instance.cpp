@@ -76,11 +76,13 @@ void Instance::ask_to_stop() {
 }
 
 void Instance::crash() {
+  if (!watch_) return;
   site_.trace.note("gone", number_, [&] { return fmt::format("instance {} is gone", number_); });
   ++life_;
   wire_.abandon();
   watch_.reset();
   checks_.on_gone(number_);
+  if (on_gone) on_gone();
 }
 
 void Instance::happen(const Happening& what, const std::shared_ptr<const LookCopy>& copy, std::uint64_t life,
@@ -95,7 +97,9 @@ void Instance::happen(const Happening& what, const std::shared_ptr<const LookCop
     if (random_.chance(0.1)) compare_with_shuffled_rows(*look);
     checks_.on_look(number_, copy);
   }
-  if (std::holds_alternative<happening::Connected>(what)) checks_.on_connected(number_);
+  if (const auto* connected = std::get_if<happening::Connected>(&what)) {
+    checks_.on_connected(number_, connected->facts.postmaster_start);
+  }
   if (std::holds_alternative<happening::ConnectionLost>(what)) checks_.on_disconnected(number_);
   if (const auto* replied = std::get_if<happening::Replied>(&what)) {
     checks_.on_reply(number_, replied->decision, replied->reply.kind);

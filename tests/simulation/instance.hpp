@@ -1,5 +1,6 @@
 #pragma once
 
+#include <functional>
 #include <memory>
 #include <optional>
 
@@ -24,6 +25,9 @@ class Instance {
   [[nodiscard]] bool is_running() const { return watch_ != nullptr; }
   [[nodiscard]] const Watch* watch() const { return watch_.get(); }
   Wire& wire() { return wire_; }
+
+  /// Called when it has stopped or crashed.
+  std::function<void()> on_gone;
 
  private:
   /// `epoch`: of the connection that says so, 0 if it is none; what an earlier one said is dropped.

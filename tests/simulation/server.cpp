@@ -23,14 +23,16 @@ Stamp Server::stamp() {
 
 void Server::step_clock(Duration by) {
   stepped_ += by;
-  if (by <= ServerClockEstimate::kTolerance) small_steps_.push_back({steady_now(), by});
+  last_step_ = steady_now();
+  steps_.push_back({steady_now(), by});
   trace_.note("clock", by.count(), [&] { return fmt::format("server {} steps {} us", number_, by.count()); });
 }
 
-Duration Server::small_steps_since(Duration steady) const {
+Duration Server::unknowable_steps_since(Duration steady, Duration known_since, Duration smallest) const {
   Duration sum{};
-  for (const auto& step : small_steps_) {
-    if (step.steady >= steady && step.by > Duration(0)) sum += step.by;
+  for (const auto& step : steps_) {
+    if (step.steady < steady || step.by <= Duration(0)) continue;
+    sum += step.steady <= known_since ? step.by : std::min(step.by, smallest);
   }
   return sum;
 }

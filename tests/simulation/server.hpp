@@ -41,8 +41,12 @@ class Server {
   [[nodiscard]] Duration steady_now() const;
   [[nodiscard]] Stamp stamp();
   void step_clock(Duration by);
-  /// How far small steps forward, which nobody can tell from a slow reply, went since a moment.
-  [[nodiscard]] Duration small_steps_since(Duration steady) const;
+  /// When the clock was last set, by any amount.
+  [[nodiscard]] Duration last_step() const { return last_step_; }
+  /// How far steps forward went since a moment that nobody can know of who first asked at `known_since`, or
+  /// that are too small to be told from drift.
+  [[nodiscard]] Duration unknowable_steps_since(Duration steady, Duration known_since,
+                                                Duration smallest) const;
 
   // backends
   Backend& start_backend(Backend backend, std::optional<std::int32_t> wanted_pid, Random& random);
@@ -98,11 +102,12 @@ class Server {
   Trace& trace_;
   std::uint64_t& serials_;
   Duration stepped_{};
-  struct SmallStep {
+  Duration last_step_ = Duration::min();
+  struct Step {
     Duration steady;
     Duration by;
   };
-  std::vector<SmallStep> small_steps_;
+  std::vector<Step> steps_;
   std::map<std::int32_t, Backend> backends_;
 };
 

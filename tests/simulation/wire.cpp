@@ -267,7 +267,7 @@ void Wire::execute_order(const ConnectionPtr& connection, Fate fate, const Order
   auto& server = server_of(*connection);
   GuardVerdict verdict;
   if (random_.chance(site_.faults.shifted)) {
-    verdict = {ReplyKind::kEarly, false, server.shown_now()};
+    verdict = {ReplyKind::kShifted, false, server.shown_now()};
   } else {
     verdict = server.run_guard(order.guard, order.action, connection->pid, !site_.faults.lacks_signal);
   }
@@ -276,7 +276,7 @@ void Wire::execute_order(const ConnectionPtr& connection, Fate fate, const Order
                        order.rule, order.guard.session.pid, name_of(verdict.kind));
   });
   auto* backend = server.find(order.guard.session.pid);
-  checks_.on_executed(instance_, connection->node, order, verdict.acted, backend);
+  checks_.on_executed(instance_, connection->node, order, verdict, backend);
   if (verdict.acted && order.action == Action::kCancel) server.cancel(*backend);
   if (verdict.acted && order.action == Action::kTerminate) server.terminate(*backend);
   Reply reply;

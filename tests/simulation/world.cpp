@@ -50,11 +50,19 @@ World::World(const WorldOptions& options)
   build_nodes();
   for (int i = 0; i < (site_.faults.two_instances ? 2 : 1); ++i) {
     instances_.push_back(std::make_unique<Instance>(site_, checks_, i, Random(random_.next())));
+    instances_.back()->on_gone = [this, i] { start_again(*instances_[static_cast<std::size_t>(i)]); };
   }
 }
 
 std::shared_ptr<const Policy> World::draw_policy() {
   policy_text_ = write_policy(wish_, policy_random_);
+  if (options_.force_dry || options_.force_enforce) {
+    // the bounds are kept apart by mode, so that a file of both is not the same in dry-run
+    const std::string milder = "    mode: dry-run\n";
+    for (auto at = policy_text_.find(milder); at != std::string::npos; at = policy_text_.find(milder)) {
+      policy_text_.erase(at, milder.size());
+    }
+  }
   if (options_.force_dry) {
     const std::string enforce = "mode: enforce";
     if (policy_text_.starts_with(enforce)) policy_text_.replace(0, enforce.size(), "mode: dry-run");
@@ -207,20 +215,11 @@ void World::start_again(Instance& instance) {
 }
 
 void World::stop_and_start() {
-  if (is_healed_) return;
-  auto& instance = some_instance();
-  instance.ask_to_stop();
-  site_.agenda.in(seconds(9), [this, &instance] {
-    if (!instance.is_running()) start_again(instance);
-  });
+  if (!is_healed_) some_instance().ask_to_stop();
 }
 
 void World::crash_and_start() {
-  if (is_healed_) return;
-  auto& instance = some_instance();
-  if (!instance.is_running()) return;
-  instance.crash();
-  start_again(instance);
+  if (!is_healed_) some_instance().crash();
 }
 
 void World::stall() {
@@ -240,7 +239,14 @@ void World::heal() {
   kept.deaf = site_.faults.deaf;
   kept.slow_to_die = site_.faults.slow_to_die;
   kept.drift_ppm = site_.faults.drift_ppm;
+  // what it may was granted meanwhile, and it is told so in the usual way: by another connection
+  const bool was_poor = site_.faults.lacks_signal || site_.faults.lacks_read_all_stats;
   site_.faults = kept;
+  if (was_poor) {
+    site_.inject("cut");
+    for (auto& instance : instances_)
+      instance->wire().lose_server(site_.active, "the administrator ended it");
+  }
   for (auto& node : site_.nodes) {
     node.clients->heal();
     node.server->thaw();
