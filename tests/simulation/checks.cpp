@@ -83,6 +83,9 @@ void Checks::on_reply(int instance, const std::string& decision, ReplyKind kind)
   const auto found = book.issued.find(decision);
   if (found == book.issued.end()) return;
   found->second.replied = kind;
+  if (kind != ReplyKind::kSignalled && kind != ReplyKind::kUnknown && kind != ReplyKind::kFailed) {
+    std::erase_if(book.signals, [&](const auto& signal) { return signal.first == decision; });
+  }
   const auto key = found->second.order.guard.session;
   if (kind == ReplyKind::kEarly || kind == ReplyKind::kShifted)
     book.last_signal.erase(key);  // nothing has touched it
@@ -179,11 +182,12 @@ void Checks::check_bounds(Book& book, const std::vector<Order>& orders) {
   const auto now = site_.agenda.now();
   std::size_t signals = 0;
   for (const auto& order : orders) {
-    if (order.is_signal()) ++signals;
+    if (!order.is_signal()) continue;
+    ++signals;
+    book.signals.emplace_back(order.decision, now);
   }
   if (signals == 0) return;
-  book.signals.insert(book.signals.end(), signals, now);
-  while (book.signals.front() <= now - safety.per) book.signals.pop_front();
+  while (book.signals.front().second <= now - safety.per) book.signals.pop_front();
   if (book.signals.size() > static_cast<std::size_t>(safety.signals)) {
     throw Violation("too-many", fmt::format("{} signals within {}, the bound is {}", book.signals.size(),
                                             to_text(safety.per), safety.signals));

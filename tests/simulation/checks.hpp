@@ -95,7 +95,8 @@ class Checks {
     std::map<std::string, Issued> issued;
     std::set<std::string> intents;
     std::map<SessionKey, std::uint64_t> last_signal;       ///< when one was ordered
-    std::deque<Duration> signals;                          ///< when ordered, true time
+    /// Signals that have left, or may have: decision and when it was ordered.
+    std::deque<std::pair<std::string, Duration>> signals;
     std::map<std::uint64_t, std::vector<Effect>> effects;  ///< by birth
     std::deque<Duration> ticks;
     std::deque<Duration> reasons;  ///< to wake up: orders and what the wire says
