@@ -11,7 +11,13 @@ Breaker::Admission Breaker::admit(const Safety& safety, std::size_t due, std::si
   const auto share =
       static_cast<std::size_t>(std::floor(safety.share * static_cast<double>(client_backends)));
   const auto at_once = std::max(kAlwaysPass, share);
-  const bool too_many = due > at_once;
+  while (!sent_.empty() && sent_.front() + std::max(safety.per, kAtOnce) <= now) sent_.pop_front();
+  const auto sent_since = [&](Duration time) {
+    return static_cast<std::size_t>(
+        std::count_if(sent_.begin(), sent_.end(), [&](MonotonicTime sent) { return sent + time > now; }));
+  };
+  const auto just_sent = sent_since(kAtOnce);
+  const bool too_many = just_sent + due > at_once;
   const bool was_announced = announced_until_ && now <= *announced_until_;
   announced_until_.reset();
   if (too_many) announced_until_ = now + 2 * safety.quiet;
@@ -19,14 +25,16 @@ Breaker::Admission Breaker::admit(const Safety& safety, std::size_t due, std::si
     open_until_ = now + safety.quiet;
     return {0, Trip::kShare};
   }
-  while (!sent_.empty() && sent_.front() + safety.per <= now) sent_.pop_front();
-  const auto bound = static_cast<std::size_t>(safety.signals);
-  const auto room = bound > sent_.size() ? bound - sent_.size() : 0;
-  const auto admitted = std::min({due, at_once, room});
+  const auto room_below = [](std::size_t bound, std::size_t taken) {
+    return bound > taken ? bound - taken : 0;
+  };
+  const auto room_at_once = room_below(at_once, just_sent);
+  const auto room = room_below(static_cast<std::size_t>(safety.signals), sent_since(safety.per));
+  const auto admitted = std::min({due, room_at_once, room});
   sent_.insert(sent_.end(), admitted, now);
   if (admitted == due) return {admitted, Trip::kNone};
   open_until_ = now + safety.quiet;
-  return {admitted, admitted == at_once ? Trip::kShare : Trip::kSignals};
+  return {admitted, admitted == room_at_once ? Trip::kShare : Trip::kSignals};
 }
 
 void Breaker::refund() {

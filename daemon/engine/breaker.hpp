@@ -18,6 +18,9 @@ class Breaker {
   /// pass.
   static constexpr std::size_t kAlwaysPass = 5;
 
+  /// What leaves within this time counts as at once: a rule's victims seldom fall due in the same instant.
+  static constexpr Duration kAtOnce = std::chrono::seconds(1);
+
   enum class Trip { kNone, kSignals, kShare };
 
   /// How many of `due` signals may be sent now; the oldest are meant to go first.
@@ -42,7 +45,7 @@ class Breaker {
   /// Until when it counts as said that more than the share are due: a quiet time after the breaker has
   /// closed.
   std::optional<MonotonicTime> announced_until_;
-  std::deque<MonotonicTime> sent_;  ///< at most Safety::signals entries
+  std::deque<MonotonicTime> sent_;  ///< oldest first; bounded by Safety::signals and the share
 };
 
 }  // namespace pgcurfew

@@ -22,6 +22,17 @@ TEST(Breaker, AnAnnouncementOfLastWeekIsNoAnnouncement) {
   EXPECT_EQ(later.trip, Breaker::Trip::kShare);
 }
 
+TEST(Breaker, AtOnceIsASecondAndNotAnInstant) {
+  Breaker breaker;
+  const Safety safety;  // a share of 25%
+  for (int i = 0; i < 10; ++i) EXPECT_EQ(breaker.admit(safety, 1, 40, mono(10ms * i)).admitted, 1U);
+  const auto eleventh = breaker.admit(safety, 1, 40, mono(100ms));
+  EXPECT_EQ(eleventh.admitted, 0U);
+  EXPECT_EQ(eleventh.trip, Breaker::Trip::kShare);
+  Breaker other;
+  for (int i = 0; i < 15; ++i) EXPECT_EQ(other.admit(safety, 1, 40, mono(200ms * i)).admitted, 1U);
+}
+
 TEST(Breaker, GivesBackWhatBroughtNoSignal) {
   Desk desk(
       "safety: { signals: 2 per 1min, share: 100% }\n"

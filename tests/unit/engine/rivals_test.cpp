@@ -28,7 +28,7 @@ struct Heard {
 
 /// What is ordered at `now`; marks it as done. "At most one signal a session, of the strongest step that is
 /// due; ties go to the rule that stands first. The others are superseded and climb with it"; a rehearsal
-/// stands in nobody's way, nor does an alert.
+/// stands in nobody's way, nor does an alert; alerts come behind the signals.
 Heard hear(Rivals& rivals, bool is_idle, Duration now) {
   Heard heard;
   for (const auto& rival : rivals) {
@@ -38,9 +38,6 @@ Heard hear(Rivals& rivals, bool is_idle, Duration now) {
   const auto is_ready = [&](const Rival& rival) {
     return !rival.is_done && rival.limit <= now && !(rival.kind == StepKind::kCancel && is_idle);
   };
-  for (std::size_t i = 0; i < kRules; ++i) {
-    if (rivals[i].kind == StepKind::kAlert && is_ready(rivals[i])) heard.ordered.push_back(i);
-  }
   for (const auto mode : {Mode::kEnforce, Mode::kDryRun}) {
     const auto has_say = [&](const Rival& rival) {
       return rival.mode == mode && rival.kind != StepKind::kAlert && is_ready(rival);
@@ -53,6 +50,9 @@ Heard hear(Rivals& rivals, bool is_idle, Duration now) {
     for (std::size_t i = 0; i < kRules; ++i) {
       if (has_say(rivals[i]) && i != *strongest) heard.carried.push_back(i);
     }
+  }
+  for (std::size_t i = 0; i < kRules; ++i) {
+    if (rivals[i].kind == StepKind::kAlert && is_ready(rivals[i])) heard.ordered.push_back(i);
   }
   for (const auto i : heard.ordered) rivals[i].is_done = true;
   for (const auto i : heard.carried) rivals[i].is_done = true;
