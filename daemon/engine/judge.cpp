@@ -104,7 +104,8 @@ bool find_due(const Rule& rule, const Session& session, const ClockSteps& steps,
   if (rule.match.ages.empty()) {
     judgement.anchor = anchor.value_or(session.key.backend_start);
     judgement.clock = anchor ? anchor_clock_of(rule) : Clock::kSessionAge;
-    judgement.due = judgement.clock_start = judgement.anchor;
+    judgement.clock_start = judgement.anchor;
+    judgement.due = steps.end_of(judgement.anchor, Duration(0));
     return true;
   }
   if (!anchor) return false;

@@ -115,5 +115,12 @@ TEST(Immunity, OfOwnReplicationWorkersSyncRepAndTheProtected) {
   EXPECT_EQ(immunity_of(policy, session), Immunity::kProtected);
 }
 
+TEST(Judge, ARuleWithoutAnAgeCountsItsWaitsFromTheAnchorAsItTrulyWas) {
+  const auto policy = policy_of("rules: [ { name: r, match: { state: active }, escalate: [ cancel ] } ]");
+  ClockSteps steps;
+  steps.note(1h, at(10s), at(1h + 9s));
+  EXPECT_EQ(judge(policy.rules.at(0), active(1, 5s), steps).due, at(1h + 5s));
+}
+
 }  // namespace
 }  // namespace pgcurfew::testing
