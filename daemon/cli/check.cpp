@@ -9,6 +9,7 @@
 #include "base/words.hpp"
 #include "cli/configuration.hpp"
 #include "cli/exit_code.hpp"
+#include "engine/breaker.hpp"
 #include "policy/describe.hpp"
 #include "postgres/conninfo.hpp"
 
@@ -27,8 +28,11 @@ void print_policy(const Policy& policy) {
   for (const auto& match : policy.protect) fmt::print("never touched: {}\n", phrase_of(match));
   for (const auto& rule : policy.rules) fmt::print("{}\n", sentence_of(rule));
   if (!is_main) return;
-  fmt::print("bounds per server: at most {} signals per {}, at most {:.0f}% of all client sessions at once\n",
-             policy.safety.signals, to_text(policy.safety.per), policy.safety.share * 100);
+  fmt::print(
+      "bounds per server: at most {} signals per {}, at most {:.0f}% of all client sessions at once ({} "
+      "always "
+      "pass)\n",
+      policy.safety.signals, to_text(policy.safety.per), policy.safety.share * 100, Breaker::kAlwaysPass);
 }
 
 }  // namespace

@@ -82,7 +82,8 @@ void describe_commands(CLI::App& app, Arguments& arguments) {
   run_command->add_flag("--debug", arguments.debug, "log more");
 
   auto* check_command = app.add_subcommand("check", "validate files and say what they will do");
-  check_command->add_option("FILE", arguments.files, "main files or files of rules")->type_name("");
+  check_command->add_option("FILE,--config", arguments.files, "main files or files of rules")
+      ->type_name("FILE");
 
   auto* explain_command =
       app.add_subcommand("explain", "look once and say what the rules make of each session");

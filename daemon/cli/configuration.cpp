@@ -22,7 +22,12 @@ namespace fs = std::filesystem;
 constexpr std::size_t kReadAtMost = (1U << 20) + 1;
 
 Diagnostic unreadable(const std::string& path, const std::string& why) {
-  return {Severity::kError, {path, 0, 0}, fmt::format("cannot read the file: {}", why), {}, {}};
+  const bool is_default = path == kDefaultConfiguration;
+  return {Severity::kError,
+          {path, 0, 0},
+          fmt::format("cannot read the file: {}", why),
+          is_default ? "Name another one with --config, or begin with the example in the README." : "",
+          {}};
 }
 
 /// *Errors*: adds a diagnostic and gives nothing.
@@ -53,8 +58,10 @@ std::vector<Source> read_drop_ins(const std::string& main_path, std::vector<Diag
   std::vector<std::string> paths;
   for (fs::directory_iterator it(folder, error), end; !error && it != end; it.increment(error)) {
     const auto& path = it->path();
-    if (path.extension() == ".yaml" && path.filename().string().front() != '.')
-      paths.push_back(path.string());
+    if (path.filename().string().front() == '.') continue;
+    if (path.extension() == ".yaml") paths.push_back(path.string());
+    // not to be skipped without a word
+    if (path.extension() == ".yml") diagnostics.push_back(unreadable(path.string(), "drop-ins end in .yaml"));
   }
   if (error && error != std::errc::no_such_file_or_directory) {
     diagnostics.push_back(unreadable(folder.string(), error.message()));

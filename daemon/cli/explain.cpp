@@ -40,26 +40,36 @@ std::string when_text(Duration until) {
   return until <= Duration(0) ? "now" : fmt::format("in {}", to_rough_text(until));
 }
 
-std::string step_text(const Policy& policy, const RuleFinding& finding, ServerTime now) {
-  const auto& rule = policy.rules[finding.rule];
-  const auto& step = rule.escalate[finding.next->number];
-  return fmt::format("{}{} {}", rule.mode == Mode::kDryRun ? "would " : "", name_of(step.kind),
-                     when_text(finding.next->due - now));
+std::string exception_text(const Policy& policy, const RuleFinding& finding) {
+  if (!finding.exception) return "";
+  return fmt::format(" by exception {}: {}", *finding.exception + 1,
+                     phrase_of(policy.rules[finding.rule].except[*finding.exception].match));
 }
 
-std::string verdict_text(const Policy& policy, const RuleFinding& finding, ServerTime now) {
+std::string step_text(const Policy& policy, const RuleFinding& finding, const Session& session,
+                      ServerTime now) {
+  const auto& rule = policy.rules[finding.rule];
+  const auto& step = rule.escalate[finding.next->number];
+  const bool is_denied = session.is_beyond_us && step.kind != StepKind::kAlert;
+  return fmt::format(
+      "{}{} {}{}", rule.mode == Mode::kDryRun ? "would " : "", name_of(step.kind),
+      when_text(finding.next->due - now),
+      is_denied ? ", but the server will deny it: a superuser's session, or no right to signal" : "");
+}
+
+std::string verdict_text(const Policy& policy, const RuleFinding& finding, const Session& session,
+                         ServerTime now) {
   switch (finding.verdict) {
     case Verdict::kNoMatch:
       return "does not match";
     case Verdict::kExempt:
-      return fmt::format("exempt by exception {}: {}", *finding.exception + 1,
-                         phrase_of(policy.rules[finding.rule].except[*finding.exception].match));
+      return "exempt" + exception_text(policy, finding);
     case Verdict::kPending:
       return "does not match now, but could at any moment";
     case Verdict::kDue:
       break;
   }
-  return finding.next ? step_text(policy, finding, now)
+  return finding.next ? step_text(policy, finding, session, now)
                       : "matches, but no step of it can affect the session now";
 }
 
@@ -71,12 +81,13 @@ std::string session_line(const Policy& policy, const Snapshot& snapshot, const S
     fate = fmt::format("never touched: {}", reason_of(finding.immunity));
   } else if (finding.nearest) {
     const auto& rule = finding.rules[*finding.nearest];
-    fate = fmt::format("{}: {}", policy.rules[rule.rule].name, step_text(policy, rule, snapshot.taken_at));
+    fate = fmt::format("{}: {}", policy.rules[rule.rule].name,
+                       step_text(policy, rule, session, snapshot.taken_at));
   } else {
     for (const auto& rule : finding.rules) {
       if (rule.verdict != Verdict::kExempt) continue;
-      fate =
-          fmt::format("{}: {}", policy.rules[rule.rule].name, verdict_text(policy, rule, snapshot.taken_at));
+      fate = fmt::format("{}: {}", policy.rules[rule.rule].name,
+                         verdict_text(policy, rule, session, snapshot.taken_at));
       break;
     }
   }
@@ -92,8 +103,13 @@ void print_in_full(const Policy& policy, const Snapshot& snapshot, const Session
   if (session.query) fmt::print("  query: {}\n", printable(shown_query(policy, *session.query)));
   if (finding.immunity != Immunity::kNone) fmt::print("  never touched: {}\n", reason_of(finding.immunity));
   for (const auto& rule : finding.rules) {
+    const auto verdict = verdict_text(policy, rule, session, snapshot.taken_at);
+    // what would come if nothing protected it is worth knowing, but is not what comes
+    const bool is_moot = finding.immunity != Immunity::kNone && rule.verdict == Verdict::kDue;
     fmt::print("  rule {}: {}\n", policy.rules[rule.rule].name,
-               verdict_text(policy, rule, snapshot.taken_at));
+               is_moot ? "matches, but the session is never touched" : verdict);
+    const bool has_later_limit = rule.exception && rule.verdict != Verdict::kExempt;
+    if (has_later_limit) fmt::print("    later limit{}\n", exception_text(policy, rule));
     for (const auto& condition : rule.conditions) {
       std::string margin;
       if (condition.margin) {
@@ -179,8 +195,11 @@ class ServerReport {
     }
     const auto missing = [&](bool has, std::string_view privilege) {
       if (has) return;
-      fmt::print(stderr, "pgcurfew: server {}: role {} lacks {}\npgcurfew: hint: GRANT {} TO {};\n", name,
-                 printable(look_.facts->role), privilege, privilege, printable(look_.facts->role));
+      const auto role = printable(look_.facts->role);
+      fmt::print(stderr,
+                 "pgcurfew: server {}: role {} lacks {}\n"
+                 "pgcurfew: hint: GRANT {} TO {}; and if it is a member already, ALTER ROLE {} INHERIT;\n",
+                 name, role, privilege, privilege, role, role);
     };
     missing(look_.facts->can_read_all_stats, "pg_read_all_stats");
     missing(look_.facts->can_signal, "pg_signal_backend");
@@ -194,6 +213,8 @@ class ServerReport {
     if (!options_.pid) {
       fmt::print("server {} (PostgreSQL {}, {})\n", printable(server_.name), look_.facts->version,
                  look_.facts->in_recovery ? "standby" : "primary");
+      fmt::print("{:>8}  {:<14} {:<14} {:<20} {:<22} {}\n", "pid", "database", "user", "application_name",
+                 "state", "nearest rule (judged anew: a running daemon may be further)");
     }
     for (std::size_t i = 0; i < sessions.size(); ++i) {
       if (options_.pid && sessions[i].key.pid != *options_.pid) continue;

@@ -91,7 +91,9 @@ void Watch::handle(const happening::Connected& what, MonotonicTime now) {
                             fmt::format("role {} lacks {}: {}", printable(facts_->role), privilege, effect));
     event.fields.emplace_back("privilege", std::string(privilege));
     event.fields.emplace_back("role", facts_->role);
-    event.fields.emplace_back("hint", fmt::format("GRANT {} TO the role, as in grants.sql.", privilege));
+    event.fields.emplace_back(
+        "hint", fmt::format("GRANT {} TO {}; and if it is a member already, ALTER ROLE {} INHERIT;",
+                            privilege, printable(facts_->role), printable(facts_->role)));
     tell(std::move(event));
   };
   missing(facts_->can_read_all_stats, "pg_read_all_stats",

@@ -85,7 +85,7 @@ std::optional<Rule> read_rule(const YamlNode& node, Mode file_mode, Complaints& 
   Rule rule;
   rule.place = complaints.place(node.mark);
   if (const auto* name =
-          required(node, "name", "Logs, metrics and commands know it by its name.", complaints)) {
+          required(node, "name", "The log knows it by its name.", complaints)) {
     rule.name = read_identifier(*name, "name", complaints).value_or("");
   }
   if (const auto* text = node.find("description")) {

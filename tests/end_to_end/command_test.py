@@ -162,7 +162,7 @@ app-query-timeout: cancels a query in database app or app_* that runs for 10min 
 30s later if it is still the same query; not for user etl before 2h; not for application_name nightly-*.
 forgotten: alerts about a session that is idle in transaction for 5min or longer; terminates the session 1min \
 later if its state has not changed since; a dry run, so it only reports what it would do.
-bounds per server: at most 20 signals per 1min, at most 25% of all client sessions at once
+bounds per server: at most 20 signals per 1min, at most 25% of all client sessions at once (5 always pass)
 """
 
 
@@ -242,6 +242,8 @@ def test_explain_says_of_each_session_what_comes_next_and_when(stage, explain):
     assert (done.returncode, done.stderr) == (0, "")
     head, *lines = done.stdout.splitlines()
     assert re.fullmatch(r"server stage \(PostgreSQL \d+\.\d+, primary\)", head)
+    heading, *lines = lines
+    assert heading.split()[:4] == ["pid", "database", "user", "application_name"]
     said = {int(line.split()[0]): line for line in lines}
     assert re.search(r"near: cancel in (9min|10min|5\d\d(\.\d+)?s)", said[busy.pid])
     assert "idle: terminate in " in said[idle.pid]
