@@ -94,7 +94,7 @@ class Checks {
     std::map<std::uint64_t, std::uint64_t> look_asked;
     std::map<std::string, Issued> issued;
     std::set<std::string> intents;
-    std::map<SessionKey, std::uint64_t> last_signal;       ///< when one was ordered
+    std::map<SessionKey, std::uint64_t> last_signal;  ///< when one was ordered
     /// Signals that have left, or may have: decision and when it was ordered.
     std::deque<std::pair<std::string, Duration>> signals;
     std::map<std::uint64_t, std::vector<Effect>> effects;  ///< by birth
@@ -113,7 +113,7 @@ class Checks {
   void enter_effect(Book& book, const Issued& issued, const Backend& backend, std::size_t node);
   void check_one_order(Book& book, const Order& order);
   void check_bounds(Book& book, const std::vector<Order>& orders);
-  void check_error(const Event& event) const;
+  void check_error(const Book& book, const Event& event);
   void check_claim(const Book& book, const Event& event) const;
   void check_lateness(const Book& book, const Rule& rule, const Backend& backend, std::size_t node,
                       Duration ready) const;
@@ -125,6 +125,7 @@ class Checks {
   Tally tally_;
   std::vector<std::string> first_orders_;
   std::optional<Duration> first_effect_;
+  Duration held_back_until_{};  ///< a breaker has opened: until then nobody is late
 };
 
 }  // namespace pgcurfew::simulation

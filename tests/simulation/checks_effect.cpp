@@ -30,6 +30,13 @@ std::string name_of_session(const Backend& backend) {
                      backend.state ? name_of(*backend.state) : "NULL");
 }
 
+/// The number of the rule's cancel.
+std::size_t cancels_by(const Rule& rule) {
+  const auto is_cancel = [](const Step& step) { return step.kind == StepKind::kCancel; };
+  return static_cast<std::size_t>(std::find_if(rule.escalate.begin(), rule.escalate.end(), is_cancel) -
+                                  rule.escalate.begin());
+}
+
 Duration shortest_limit(const Policy& policy) {
   Duration shortest = std::chrono::hours(1);
   for (const auto& rule : policy.rules) {
@@ -191,7 +198,7 @@ void Checks::expect_order(Duration ready) {
     throw Violation("reconnect", fmt::format("no connection {} after the world is whole",
                                              to_text(site_.agenda.now() - ready)));
   }
-  if (site_.was_injected("tight")) return;
+  if (site_.was_injected("tight") || site_.agenda.now() < held_back_until_) return;
   for (const auto& [pid, backend] : site_.server().backends()) {
     if (backend.is_superuser || backend.user.empty() || backend.is_doomed) continue;
     if (!oracle::untouchable(*book.policy, backend).empty()) continue;
@@ -208,6 +215,8 @@ void Checks::check_lateness(const Book& book, const Rule& rule, const Backend& b
   const auto& server = *site_.nodes[node].server;
   // by a clock that was set since, it is as old as that clock says
   if (due->oldest < server.last_step()) return;
+  // and a time that was twice is taken for the first, rather late than early
+  if (due->oldest_shown <= server.highest_at_step()) return;
   Duration waits{};
   std::optional<StepKind> strongest;
   for (const auto& step : rule.escalate) {
@@ -224,10 +233,12 @@ void Checks::check_lateness(const Book& book, const Rule& rule, const Backend& b
   if (overdue < room) return;
   if (*strongest == StepKind::kCancel) {
     if (!oracle::can_be_cancelled(backend)) return;
+    // or it was passed over while there was nothing to cancel, and a later step was taken
     const auto effects = book.effects.find(backend.birth);
     if (effects != book.effects.end()) {
       for (const auto& effect : effects->second) {
-        const bool counts = effect.kind != StepKind::kAlert && effect.mode == rule.mode;
+        const bool counts = effect.mode == rule.mode && effect.steps_done.contains(rule.name) &&
+                            cancels_by(rule) <= effect.steps_done.at(rule.name);
         if (counts && effect.serials.contains(oracle::episode(rule, backend))) return;
       }
     }

@@ -112,7 +112,7 @@ bool applies(const Rule& rule, const Backend& backend) {
 std::optional<Due> due(const Rule& rule, const Backend& backend) {
   if (rule.match.ages.empty()) {
     const auto anchor = stamp_of(backend, finest_clock(rule)).value_or(backend.start);
-    return Due{anchor.shown, anchor.steady, anchor.steady};
+    return Due{anchor.shown, anchor.steady, anchor.steady, anchor.shown};
   }
   const auto* exception = first_exception(rule, backend);
   std::optional<Due> latest;
@@ -125,10 +125,11 @@ std::optional<Due> due(const Rule& rule, const Backend& backend) {
         if (later.clock == age.clock) limit = later.limit;
       }
     }
-    if (!latest) latest = Due{stamp->shown + limit, stamp->steady + limit, stamp->steady};
+    if (!latest) latest = Due{stamp->shown + limit, stamp->steady + limit, stamp->steady, stamp->shown};
     latest->shown = std::max(latest->shown, stamp->shown + limit);
     latest->steady = std::max(latest->steady, stamp->steady + limit);
     latest->oldest = std::min(latest->oldest, stamp->steady);
+    latest->oldest_shown = std::min(latest->oldest_shown, stamp->shown);
   }
   return latest;
 }

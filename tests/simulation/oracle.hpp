@@ -24,6 +24,7 @@ struct Due {
   ServerTime shown{};  ///< by the server's clock
   Duration steady{};   ///< by that clock without its steps
   Duration oldest{};   ///< the earliest of the timestamps it rests on, steady
+  ServerTime oldest_shown{};
 };
 /// Nothing if one of them is NULL.
 std::optional<Due> due(const Rule& rule, const Backend& backend);

@@ -22,7 +22,9 @@ Stamp Server::stamp() {
 }
 
 void Server::step_clock(Duration by) {
+  highest_at_step_ = std::max(highest_at_step_, shown_now());
   stepped_ += by;
+  highest_at_step_ = std::max(highest_at_step_, shown_now());
   last_step_ = steady_now();
   steps_.push_back({steady_now(), by});
   trace_.note("clock", by.count(), [&] { return fmt::format("server {} steps {} us", number_, by.count()); });

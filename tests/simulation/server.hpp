@@ -43,6 +43,8 @@ class Server {
   void step_clock(Duration by);
   /// When the clock was last set, by any amount.
   [[nodiscard]] Duration last_step() const { return last_step_; }
+  /// The latest that the clock showed when it was set: up to there the same reading can have been twice.
+  [[nodiscard]] ServerTime highest_at_step() const { return highest_at_step_; }
   /// How far steps forward went since a moment that nobody can know of who first asked at `known_since`, or
   /// that are too small to be told from drift.
   [[nodiscard]] Duration unknowable_steps_since(Duration steady, Duration known_since,
@@ -103,6 +105,7 @@ class Server {
   std::uint64_t& serials_;
   Duration stepped_{};
   Duration last_step_ = Duration::min();
+  ServerTime highest_at_step_ = ServerTime::min();
   struct Step {
     Duration steady;
     Duration by;

@@ -235,6 +235,8 @@ Snapshot Wire::snapshot_of(const Connection& connection, const LookCopy& copy, b
     session.wait_event = row.wait_event;
     if (with_query) session.query = row.query;
     session.query_id = row.query_id;
+    session.has_nameless_user = !row.user.empty() && !session.user;
+    session.is_beyond_us = row.is_superuser || row.user.empty() || site_.faults.lacks_signal;
     const bool is_sibling = session.user == kRole && row.application_name.starts_with(kRole);
     session.is_own = row.pid == connection.pid || is_sibling;
     snapshot.sessions.push_back(std::move(session));

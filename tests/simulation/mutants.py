@@ -1,0 +1,177 @@
+#!/usr/bin/env python3
+"""Proves that the checkers of the simulated world bite.
+
+Each mutant is the engine with one deliberate fault, or the model's own guard with a hole. One source file is changed,
+compiled and linked in front of the engine's library; pgcurfew_sim must fail, and by one of the checkers named here.
+
+usage: mutants.py BUILD_DIRECTORY [NAME...]      after `cmake --build BUILD_DIRECTORY --target pgcurfew_sim`
+"""
+
+import re
+import shlex
+import subprocess
+import sys
+import time
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from os import cpu_count
+from pathlib import Path
+
+REPOSITORY = Path(__file__).resolve().parents[2]
+PATIENCE_S = 60
+
+
+@dataclass
+class Mutant:
+    """One fault. `changes`: texts of `file` that stand there exactly once, and what stands there instead.
+
+    `caught_by`: the checkers of which one must name it. `hole`: of the model's guard, instead of a change.
+    """
+
+    name: str
+    caught_by: set
+    file: str = ""
+    changes: tuple = ()
+    hole: str = ""
+
+
+MUTANTS = [
+    Mutant("the guard forgets backend_start", {"identity"}, hole="backend_start"),
+    Mutant("the guard forgets the anchors", {"episode", "no-match", "early", "ladder"}, hole="anchors"),
+    Mutant("the guard forgets the limit", {"early"}, hole="not_before"),
+    Mutant("acts on a look of an earlier connection", {"stale-look"}, "watch.cpp",
+           (("  retry_at_ = now + wait;\n  snapshot_.reset();\n", "  retry_at_ = now + wait;\n"),
+            ("  next_due_.reset();\n  decide_at_.reset();\n  auto down", "  must_decide_ = true;\n  auto down"))),
+    Mutant("acts on a look of an earlier policy", {"replaced-policy"}, "watch.cpp",
+           (("look_is_outdated_ = look_sent_.has_value();", "look_is_outdated_ = false;"),)),
+    Mutant("counts from the wrong timestamp", {"early"}, "judge.cpp",
+           (("anchor_of(session, age.clock)", "anchor_of(session, Clock::kSessionAge)"),)),
+    Mutant("escalates across episodes", {"ladder", "false-claim"}, "settle.cpp",
+           (("a_case == nullptr || a_case->judgement.anchor != episode.anchor;",
+             "a_case == nullptr;\n    if (!over) episode.anchor = a_case->judgement.anchor;"),)),
+    Mutant("skips the protect list", {"protected"}, "judge.cpp",
+           (("if (may_fit(match, session)) return Immunity::kProtected;",
+             "if (false && may_fit(match, session)) return Immunity::kProtected;"),)),
+    Mutant("ignores the exceptions", {"exempt", "early"}, "judge.cpp",
+           (("return may_fit(candidate.match, session); });",
+             "return false && may_fit(candidate.match, session); });"),)),
+    Mutant("spares no session of its own", {"own"}, "judge.cpp",
+           (("if (session.is_own) return Immunity::kOwn;", ""),)),
+    Mutant("takes unknown for success", {"ladder"}, "settle.cpp",
+           (("    case ReplyKind::kUnknown:\n      episode.awaits_verification = order.is_signal();\n      break;",
+             "    case ReplyKind::kUnknown:\n      episode.next_step = episode.ordered_step + 1;\n"
+             "      episode.stepped_at = replied_at;\n      break;"),)),
+    Mutant("says that unknown is success", {"unknown-is-not-success"}, "watch.cpp",
+           (("  Reply unknown;\n", "  Reply unknown;\n  unknown.kind = ReplyKind::kSignalled;\n"),)),
+    Mutant("ignores the grace", {"ladder"}, "decide.cpp", (("next.due += step.after;", ""),)),
+    Mutant("signals in dry-run", {"dry-run"}, "decide.cpp",
+           (("place_order(choices[i].chosen, mode == Mode::kEnforce)", "place_order(choices[i].chosen, true)"),)),
+    Mutant("ignores that the clock was set", {"early", "ladder"}, "server_clock.cpp",
+           (("if (!forward && !back) return;", "return;"),)),
+    Mutant("takes no fresh look between signals", {"two-signals", "ladder"}, "decide.cpp",
+           (("touched->second <= docket_.look;", "touched->second <= docket_.look || true;"),
+            ("episode->look_needed > docket_.look", "false"))),
+    Mutant("ignores the bounds", {"too-many"}, "decide.cpp",
+           (("i < admission.admitted", "i < choices.size()"),)),
+    Mutant("does not wake when somebody falls due", {"late"}, "watch.cpp",
+           (("if (next_due_) earlier(wake_at_, clock_.when(*next_due_));", ""),
+            ("if (const auto at = pulse_at()) earlier(wake_at_, *at);", ""),)),
+    Mutant("wakes all the time", {"busy-loop"}, "watch.cpp",
+           (("  wake_at_ = earliest_deadline();\n", "  wake_at_ = now;\n"),)),
+    Mutant("does not come back", {"reconnect", "busy-loop"}, "watch.cpp",
+           (("retry_at_ = now + wait;", "retry_at_ = now + wait * 1000;"),)),
+    Mutant("tells no intent", {"untold"}, "decide.cpp", (("tell(intent_event(order));", ""),)),
+    Mutant("rests on the order of the rows", {"row-order"}, "docket.cpp",
+           (("Docket make_docket(const Policy& policy, const Snapshot& snapshot, const ClockSteps& steps) {\n",
+             "Docket make_docket(const Policy& policy, const Snapshot& all, const ClockSteps& steps) {\n"
+             "  auto snapshot = all;\n  if (snapshot.sessions.size() > 3) snapshot.sessions.pop_back();\n"),)),
+]
+
+
+def commands_of(build):
+    """The compile command of each file of the engine, and the link command of pgcurfew_sim."""
+    text = subprocess.run(["ninja", "-C", build, "-t", "commands", "pgcurfew_sim"], check=True, text=True,
+                          stdout=subprocess.PIPE).stdout
+    compiles, link = {}, None
+    for line in text.splitlines():
+        source = re.search(r"-c (\S+/daemon/engine/(\w+\.cpp))", line)
+        if source:
+            compiles[source.group(2)] = shlex.split(line)
+        elif " -o " in line and line.split(" -o ")[1].split()[0].endswith("pgcurfew_sim"):
+            link = shlex.split(re.sub(r"^: && | && :$", "", line))
+    return compiles, link
+
+
+def mutate(mutant, compiles, directory):
+    """The object file of the changed source; raises ValueError where the fault no longer fits the engine."""
+    text = (REPOSITORY / "daemon/engine" / mutant.file).read_text()
+    for old, new in mutant.changes:
+        if text.count(old) != 1:
+            raise ValueError(f"stands {text.count(old)} times in {mutant.file}: {old!r}")
+        text = text.replace(old, new)
+    source = directory / mutant.file
+    source.write_text(text)
+    command = list(compiles[mutant.file])
+    target = str(source.with_suffix(".o"))
+    command[command.index("-c") + 1] = str(source)
+    command[command.index("-o") + 1] = target
+    for option in ("-MF", "-MT"):
+        command[command.index(option) + 1] = target + ".d"
+    # faults may leave a parameter unused
+    return command + ["-Wno-error"], target
+
+
+def run_mutant(mutant, build, compiles, link):
+    """Whether it was caught by the right checker, what happened, and in how many seconds."""
+    directory = build / "mutants" / re.sub(r"\W+", "_", mutant.name)
+    directory.mkdir(parents=True, exist_ok=True)
+    executable = build / "tests/simulation/pgcurfew_sim"
+    if not mutant.hole:
+        try:
+            compilation, target = mutate(mutant, compiles, directory)
+        except ValueError as error:
+            return False, str(error), 0
+        done = subprocess.run(compilation, cwd=build, text=True, capture_output=True, check=False)
+        if done.returncode != 0:
+            return False, "does not compile: " + done.stderr[-500:], 0
+        executable = directory / "pgcurfew_sim"
+        linking = list(link)
+        linking[linking.index("-o") + 1] = str(executable)
+        # in front of the library, whose own version of the file is then not taken
+        linking.insert(linking.index("-o"), target)
+        done = subprocess.run(linking, cwd=build, text=True, capture_output=True, check=False)
+        if done.returncode != 0:
+            return False, "does not link: " + done.stderr[-500:], 0
+    command = [str(executable), "--seconds", str(PATIENCE_S), "--quiet"]
+    if mutant.hole:
+        command += ["--hole", mutant.hole]
+    began = time.monotonic()
+    try:
+        output = subprocess.run(command, text=True, capture_output=True, check=False, timeout=PATIENCE_S + 30).stdout
+    except subprocess.TimeoutExpired:
+        return False, "hangs", PATIENCE_S
+    seconds = time.monotonic() - began
+    if not mutant.hole:
+        executable.unlink()
+    found = re.search(r"^seed (\d+): checker ([\w-]+)", output, re.MULTILINE)
+    if not found:
+        return False, "survives", seconds
+    return found.group(2) in mutant.caught_by, f"{found.group(2)} (seed {found.group(1)})", seconds
+
+
+def main():
+    build = Path(sys.argv[1]).resolve()
+    wanted = [mutant for mutant in MUTANTS if not sys.argv[2:] or mutant.name in sys.argv[2:]]
+    compiles, link = commands_of(build)
+    failed = 0
+    with ThreadPoolExecutor(cpu_count()) as pool:
+        results = pool.map(lambda mutant: run_mutant(mutant, build, compiles, link), wanted)
+        for mutant, (caught, what, seconds) in zip(wanted, results):
+            failed += not caught
+            print(f"{'caught' if caught else 'MISSED':7} {mutant.name:45} {what:40} {seconds:5.1f} s", flush=True)
+    print(f"{len(wanted)} mutants, {failed} missed")
+    return 1 if failed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
