@@ -110,7 +110,11 @@ TEST(Decide, DoesNotEscalateWhenTheLookThatShowsTheNextEpisodeOvertookTheReply) 
   desk.reply(alert, ReplyKind::kSignalled, 5min);
   EXPECT_EQ(desk.decide_at(303s).next_due, at(601s));
   EXPECT_TRUE(desk.decide_at(601s - 1us).orders.empty());
-  EXPECT_EQ(desk.decide_at(601s).orders.at(0).step, StepKind::kAlert) << "a new episode, a new ladder";
+  const auto second = desk.decide_at(601s).orders.at(0);
+  EXPECT_EQ(second.step, StepKind::kAlert) << "a new episode, a new ladder";
+  desk.reply(second, ReplyKind::kUnknown, 601s);
+  desk.look({idle_in_transaction(1, 301s)}, 700s);
+  EXPECT_EQ(desk.decide_at(700s).orders.at(0).step, StepKind::kAlert) << "nothing is left of the old one";
 }
 
 TEST(Decide, DoesNotActOnAnotherSessionUnderTheSamePid) {

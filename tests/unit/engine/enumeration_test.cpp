@@ -46,15 +46,18 @@ std::vector<Duration> all_ages(bool with_past) {
 
 std::string yaml_of(const SmallCase& c) {
   constexpr const char* kStates[] = {"", "state: active, ", "state: [active, idle in transaction], "};
+  // long reached; the anchor stays the finest age's all the same
+  const auto* coarser = c.clock == Clock::kSessionAge ? "" : ", session_age: 1s";
   std::vector<std::string> steps;
   for (const auto& rung : c.ladder) {
     steps.push_back(fmt::format("{}: {{ after: {}s }}", name_of(rung.kind), rung.after / 1s));
   }
   return fmt::format(
       "protect: [ {{ application_name: pg_dump }} ]\n"
-      "rules: [ {{ name: r, mode: {}, match: {{ {}{}: {}s }}, escalate: [ {} ],\n"
-      "  except: [ {{ application_name: nightly }}, {{ application_name: etl, {}: {}s }} ] }} ]\n",
-      name_of(c.mode), kStates[static_cast<int>(c.states)], name_of(c.clock), kLimit / 1s,
+      "rules: [ {{ name: r, mode: {}, match: {{ {}{}: {}s{} }}, escalate: [ {} ],\n"
+      "  except: [ {{ application_name: nightly }}, {{ application_name: etl, {}: {}s }},\n"
+      "            {{ application_name: \"?tl\" }} ] }} ]\n",  // never reached: the first that fits applies
+      name_of(c.mode), kStates[static_cast<int>(c.states)], name_of(c.clock), kLimit / 1s, coarser,
       fmt::join(steps, ", "), name_of(c.clock), kLaterLimit / 1s);
 }
 

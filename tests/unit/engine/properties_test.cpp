@@ -83,7 +83,16 @@ RC_GTEST_PROP(DecideProperty, ShiftingAllTimesShiftsTheOrdersTimesAndNothingElse
   auto other = copy_of(scene);
   other.snapshot.taken_at += by;
   for (auto& session : other.snapshot.sessions) session = shifted(session, by);
-  other.docket = make_docket(other.policy, other.snapshot);
+  ClockSteps steps;
+  ClockSteps shifted_steps;
+  if (draw(0, 3) == 0) {
+    const auto set = std::chrono::seconds(draw(-20, 20));
+    const auto then = at(std::chrono::seconds(draw(-60, 0)));
+    steps.note(set, then, then + set);
+    shifted_steps.note(set, then + by, then + set + by);
+  }
+  desk.docket = make_docket(desk.policy, desk.snapshot, steps);
+  other.docket = make_docket(other.policy, other.snapshot, shifted_steps);
   other.ledger = shifted(desk.ledger, by);
   const MonotonicTime ours(scene.now + 1h);
   const auto a = desk.decide_at(scene.now);

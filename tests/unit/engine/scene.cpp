@@ -174,6 +174,8 @@ rc::Gen<Session> any_session(std::int32_t pid) {
     session.key = {pid, draw_moment().value_or(at(-90s))};
     session.database = pick<MaybeText>({"app", "shop", std::nullopt});
     session.user = pick<MaybeText>({"app", "app", "etl", std::nullopt});
+    session.has_nameless_database = !session.database && once_in(2);
+    session.has_nameless_user = !session.user && once_in(2);
     session.application_name = pick<MaybeText>({"psql", "nightly-1", "", std::nullopt});
     session.is_local = once_in(2);
     session.backend_type = once_in(8) ? pick<std::string>({"autovacuum worker", "walsender",

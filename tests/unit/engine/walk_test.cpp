@@ -117,7 +117,7 @@ class Walk {
     RC_ASSERT(guard_holds(order.guard, session, at(now_)));
     check_limits(rule_index, session);
     assert_not_in_flight(session.key, rule_index);
-    const auto anchor = anchor_for(rule, session);
+    const auto anchor = anchor_for(rule_index, session);
     const auto& climb = climbs_[{session.key, rule_index, anchor}];
     RC_ASSERT(is_in_turn(rule, order, climb, session) ||
               (climb.may_begin_anew && is_in_turn(rule, order, Climb{}, session)));
@@ -144,14 +144,18 @@ class Walk {
       return name_of(each.kind) == text_field(event, "step");
     });
     RC_ASSERT(step->kind <= flight->order.step);
-    flight->rises.push_back(
-        {rule_index, anchor_for(rule, session), static_cast<std::size_t>(step - rule.escalate.begin())});
+    flight->rises.push_back({rule_index, anchor_for(rule_index, session),
+                             static_cast<std::size_t>(step - rule.escalate.begin())});
   }
 
   static std::size_t rule_of(const std::string& name) { return std::stoul(name.substr(1)); }
 
-  static ServerTime anchor_for(const Rule& rule, const Session& session) {
-    return anchor_of(session, anchor_clock_of(rule)).value_or(session.key.backend_start);
+  /// The timestamp of the rule's finest age; state_change is finer than query_start, and so on.
+  ServerTime anchor_for(std::size_t rule, const Session& session) const {
+    const auto& ages = spec_.rules[rule].ages;
+    auto clock = anchor_clock_of(desk_.policy.rules[rule]);
+    if (!ages.empty()) clock = std::min_element(ages.begin(), ages.end())->first;
+    return anchor_of(session, clock).value_or(session.key.backend_start);
   }
 
   void assert_not_in_flight(const SessionKey& session, std::size_t rule) const {
