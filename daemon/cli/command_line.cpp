@@ -21,6 +21,7 @@
 #include "cli/explain.hpp"
 #include "cli/service.hpp"
 #include "report/log.hpp"
+#include "system/descriptors.hpp"
 #include "system/loop.hpp"
 
 namespace pgcurfew {
@@ -131,6 +132,7 @@ int dispatch(int argc, const char* const* argv) {
 }  // namespace
 
 int run_command_line(int argc, const char* const* argv) {
+  fill_standard_descriptors();
   try {
     return dispatch(argc, argv);
   } catch (const std::exception& error) {

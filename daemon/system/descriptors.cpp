@@ -1,0 +1,14 @@
+#include "system/descriptors.hpp"
+
+#include <fcntl.h>
+
+namespace pgcurfew {
+
+void fill_standard_descriptors() {
+  for (int descriptor = 0; descriptor <= 2; ++descriptor) {
+    // takes the lowest free number, which is this one
+    if (fcntl(descriptor, F_GETFD) == -1) static_cast<void>(open("/dev/null", O_RDWR));
+  }
+}
+
+}  // namespace pgcurfew
