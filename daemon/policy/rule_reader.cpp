@@ -84,8 +84,7 @@ std::optional<Rule> read_rule(const YamlNode& node, Mode file_mode, Complaints& 
   check_keys(node, "a rule", kRuleKeys, kRuleSynonyms, complaints);
   Rule rule;
   rule.place = complaints.place(node.mark);
-  if (const auto* name =
-          required(node, "name", "The log knows it by its name.", complaints)) {
+  if (const auto* name = required(node, "name", "The log knows it by its name.", complaints)) {
     rule.name = read_identifier(*name, "name", complaints).value_or("");
   }
   if (const auto* text = node.find("description")) {
