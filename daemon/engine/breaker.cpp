@@ -37,8 +37,9 @@ Breaker::Admission Breaker::admit(const Safety& safety, std::size_t due, std::si
   return {admitted, admitted == room_at_once ? Trip::kShare : Trip::kSignals};
 }
 
-void Breaker::refund() {
-  if (!sent_.empty()) sent_.pop_back();
+void Breaker::refund(MonotonicTime admitted_at) {
+  const auto found = std::lower_bound(sent_.begin(), sent_.end(), admitted_at);
+  if (found != sent_.end() && *found == admitted_at) sent_.erase(found);
 }
 
 bool Breaker::close_if_quiet(MonotonicTime now) {

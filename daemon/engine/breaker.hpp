@@ -31,8 +31,8 @@ class Breaker {
   };
   Admission admit(const Safety& safety, std::size_t due, std::size_t client_backends, MonotonicTime now);
 
-  /// Gives one back that was admitted, for an order on which no signal left.
-  void refund();
+  /// Gives one back that was admitted at that moment, for an order on which no signal left.
+  void refund(MonotonicTime admitted_at);
 
   /// Closes it if its quiet time is over. True if it closed just now.
   bool close_if_quiet(MonotonicTime now);

@@ -130,7 +130,7 @@ class Decider {
     if (breaker.is_open()) wake_by(*breaker.open_until());
     for (std::size_t i = 0; i < admission.admitted; ++i) {
       if (ledger_.in_flight >= kMostInFlight) {
-        breaker.refund();
+        breaker.refund(now_.monotonic);
         continue;
       }
       const auto order = place_order(choices[i].chosen, mode == Mode::kEnforce);
@@ -150,6 +150,7 @@ class Decider {
     order.guard.not_before = due.next.due;
     order.guard.not_after = now_.server + ServerClockEstimate::kTolerance;
     order.policy = policy_.version;
+    order.ordered_at = now_.monotonic;
     order.rule = rule.name;
     order.is_beyond_us = session.is_beyond_us;
     order.mode = rule.mode;

@@ -46,6 +46,7 @@ struct Order {
   std::string decision;  ///< id that joins intent, outcome and verification
   Action action = Action::kNothing;
   Guard guard;
+  MonotonicTime ordered_at{};
 
   std::string policy;  ///< version of the policy that decided
   std::string rule;

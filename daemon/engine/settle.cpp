@@ -155,7 +155,7 @@ std::vector<Event> settle_reply(const Order& order, const Reply& reply, Ledger& 
   if (reply.kind == ReplyKind::kDenied) ledger.denied.insert(session);
   const bool may_have_left = reply.kind == ReplyKind::kSignalled || reply.kind == ReplyKind::kUnknown;
   if (!may_have_left && order.step != StepKind::kAlert) {
-    (order.mode == Mode::kEnforce ? ledger.breaker : ledger.rehearsed_breaker).refund();
+    (order.mode == Mode::kEnforce ? ledger.breaker : ledger.rehearsed_breaker).refund(order.ordered_at);
   }
   // nothing has touched it; a rehearsal says nothing of whether another order has
   if (reply.is_to_be_tried_again() && order.is_signal()) ledger.touched.erase(session);

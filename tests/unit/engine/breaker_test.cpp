@@ -62,5 +62,17 @@ TEST(Breaker, AlertsAreBoundedByWhatMayBeInFlightAndComeBehindSignals) {
   EXPECT_EQ(desk.decide_at(10s).orders.size(), kMostInFlight) << "the others follow";
 }
 
+TEST(Breaker, GivesBackTheOneThatBroughtNothingAndNotTheNewest) {
+  Breaker breaker;
+  Safety safety;
+  safety.signals = 2;
+  safety.per = 1min;
+  breaker.admit(safety, 1, 100, mono(0s));
+  breaker.admit(safety, 1, 100, mono(30s));
+  breaker.refund(mono(0s));
+  EXPECT_EQ(breaker.admit(safety, 1, 100, mono(40s)).admitted, 1U);
+  EXPECT_EQ(breaker.admit(safety, 1, 100, mono(65s)).admitted, 0U) << "two have left since 30 s";
+}
+
 }  // namespace
 }  // namespace pgcurfew::testing
