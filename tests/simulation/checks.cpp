@@ -73,6 +73,8 @@ void Checks::on_look_asked(int instance, std::uint64_t number) {
 void Checks::on_look(int instance, std::shared_ptr<const LookCopy> copy) {
   auto& book = books_[instance];
   book.look = std::move(copy);
+  book.looked.push_back(book.look->executed);
+  if (book.looked.size() > 20000) book.looked.pop_front();
   if (std::exchange(book.knows_clock, true)) return;
   book.clock_known_since = site_.nodes[book.look->node].server->steady_now();
 }
@@ -107,7 +109,7 @@ void Checks::on_turn(int instance, bool is_tick) {
   forget(book.ticks);
   forget(book.reasons);
   // looks at their shortest interval, and a few wake-ups for each thing that happened
-  const auto bound = 450 + 6 * book.reasons.size();
+  const auto bound = 700 + 6 * book.reasons.size();
   if (book.ticks.size() > bound) {
     throw Violation("busy-loop", fmt::format("instance {} woke {} times within {}", instance,
                                              book.ticks.size(), to_text(kWindow)));
@@ -130,11 +132,6 @@ void Checks::on_orders(int instance, const std::vector<Order>& orders) {
     issued.policy = book.policy;
     issued.life = book.life;
     book.issued[order.decision] = std::move(issued);
-    if (!first_effect_) {
-      first_orders_.push_back(fmt::format("{} pid {} {} step {} not before {}", site_.agenda.now().count(),
-                                          order.guard.session.pid, order.rule, order.step_number,
-                                          to_text(order.guard.not_before)));
-    }
     site_.trace.note("send", order.guard.session.pid, [&] {
       return fmt::format("instance {} {} {} {} of {} pid {}", instance, order.decision, name_of(order.mode),
                          name_of(order.step), order.rule, order.guard.session.pid);

@@ -51,8 +51,8 @@ class Checks {
   void expect_order(Duration ready);
 
   [[nodiscard]] const Tally& tally() const { return tally_; }
-  /// Orders up to the first signal that took effect or was denied, for the comparison of a dry run with the
-  /// real one.
+  /// Orders whose guard held, up to the first signal that took effect or was denied, for the comparison of a
+  /// dry run with the real one.
   [[nodiscard]] const std::vector<std::string>& first_orders() const { return first_orders_; }
   /// When that was; nothing if none did.
   [[nodiscard]] std::optional<Duration> first_effect() const { return first_effect_; }
@@ -90,6 +90,7 @@ class Checks {
     /// The server's steady clock at the first thing that it said; before it nobody could know that clock.
     Duration clock_known_since{};
     bool knows_clock = false;
+    std::deque<Duration> looked;  ///< when looks were carried out that reached it, true time
     std::shared_ptr<const LookCopy> look;
     std::map<std::uint64_t, std::uint64_t> look_asked;
     std::map<std::string, Issued> issued;

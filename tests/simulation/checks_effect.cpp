@@ -54,7 +54,7 @@ Duration Checks::unknowable_steps(const Book& book, const Server& server, Durati
   Duration smallest = ServerClockEstimate::kNoticeable;
   if (site_.was_injected("slow")) smallest = Watch::kReplyDeadline;
   if (site_.was_injected("stall")) smallest = seconds(65);
-  return server.unknowable_steps_since(since, book.clock_known_since, smallest);
+  return server.unknowable_steps_since(since, book.clock_known_since, smallest, book.looked);
 }
 
 const Rule& Checks::rule_of(const Issued& issued) const {
@@ -74,6 +74,10 @@ void Checks::on_executed(int instance, std::size_t node, const Order& order, con
   const auto found = book.issued.find(order.decision);
   if (found == book.issued.end()) throw Violation("stale-look", order.decision + " takes effect long after");
   const auto& issued = found->second;
+  if (!first_effect_) {
+    first_orders_.push_back(fmt::format("pid {} {} step {} not before {}", backend->pid, order.rule,
+                                        order.step_number, to_text(order.guard.not_before)));
+  }
   const auto& rule = rule_of(issued);
   check_session(issued, *backend, node);
   check_age(book, issued, rule, *backend, node);

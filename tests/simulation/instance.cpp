@@ -68,6 +68,8 @@ void Instance::ask_to_stop() {
   happen(happening::StopAsked{}, nullptr, life_);
   site_.agenda.in(random_.span(milliseconds(1), seconds(8)), [this, life = life_] {
     if (life != life_ || !watch_) return;
+    // a process that stands still is killed in the end
+    if (site_.agenda.now() < stalled_until_) return crash();
     if (!watch_->is_stopped()) happen(happening::GivenUp{}, nullptr, life);
     if (watch_ && !watch_->is_stopped())
       throw Violation("stop", "an instance that was given up has not stopped");

@@ -1,5 +1,7 @@
 #include "simulation/server.hpp"
 
+#include <algorithm>
+
 #include "engine/server_clock.hpp"
 
 namespace pgcurfew::simulation {
@@ -26,15 +28,24 @@ void Server::step_clock(Duration by) {
   stepped_ += by;
   highest_at_step_ = std::max(highest_at_step_, shown_now());
   last_step_ = steady_now();
-  steps_.push_back({steady_now(), by});
+  steps_.push_back({agenda_.now(), steady_now(), by});
   trace_.note("clock", by.count(), [&] { return fmt::format("server {} steps {} us", number_, by.count()); });
 }
 
-Duration Server::unknowable_steps_since(Duration steady, Duration known_since, Duration smallest) const {
+Duration Server::unknowable_steps_since(Duration steady, Duration known_since, Duration smallest,
+                                        const std::deque<Duration>& looked) const {
+  const auto looks_before = [&](const Step& step) {
+    return std::lower_bound(looked.begin(), looked.end(), step.at) - looked.begin();
+  };
   Duration sum{};
   for (const auto& step : steps_) {
     if (step.steady < steady || step.by <= Duration(0)) continue;
-    sum += step.steady <= known_since ? step.by : std::min(step.by, smallest);
+    const bool has_company = std::count_if(steps_.begin(), steps_.end(), [&](const Step& other) {
+                               return looks_before(other) == looks_before(step) &&
+                                      std::abs(other.by.count()) > smallest.count() / 2;
+                             }) > 1;
+    const bool is_hidden = has_company || step.steady <= known_since;
+    sum += is_hidden ? step.by : std::min(step.by, smallest);
   }
   return sum;
 }

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <deque>
 #include <functional>
 #include <map>
 #include <optional>
@@ -47,8 +48,8 @@ class Server {
   [[nodiscard]] ServerTime highest_at_step() const { return highest_at_step_; }
   /// How far steps forward went since a moment that nobody can know of who first asked at `known_since`, or
   /// that are too small to be told from drift.
-  [[nodiscard]] Duration unknowable_steps_since(Duration steady, Duration known_since,
-                                                Duration smallest) const;
+  [[nodiscard]] Duration unknowable_steps_since(Duration steady, Duration known_since, Duration smallest,
+                                                const std::deque<Duration>& looked) const;
 
   // backends
   Backend& start_backend(Backend backend, std::optional<std::int32_t> wanted_pid, Random& random);
@@ -107,6 +108,7 @@ class Server {
   Duration last_step_ = Duration::min();
   ServerTime highest_at_step_ = ServerTime::min();
   struct Step {
+    Duration at;
     Duration steady;
     Duration by;
   };
