@@ -145,7 +145,7 @@ hint: A cancel ends a statement that runs (state active); use terminate for the 
 x.yaml:7:5: error: a rule has no "name"
     - match: { user: a, user: b }
       ^
-hint: Logs, metrics and commands know it by its name.
+hint: The log knows it by its name.
 x.yaml:7:23: error: duplicate key "user"
     - match: { user: a, user: b }
                         ^
