@@ -43,7 +43,7 @@ class Looker {
     if (is_done) return;
     if (const auto* connected = std::get_if<happening::Connected>(&what)) {
       outcome.facts = connected->facts;
-      link_.take_look({1, true});
+      link_.take_look({1, QueryTexts::kAll, true});
     } else if (const auto* look = std::get_if<happening::LookTaken>(&what)) {
       outcome.snapshot = look->snapshot;
       is_done = true;

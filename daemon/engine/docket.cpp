@@ -64,12 +64,29 @@ Duration look_interval(const Policy& policy) {
   return std::max(interval, kShortestInterval);
 }
 
-bool needs_query_text(const Policy& policy) {
-  if (std::any_of(policy.protect.begin(), policy.protect.end(), reads_query)) return true;
+QueryTexts needed_query_texts(const Policy& policy) {
+  bool all = false;
+  bool active = false;
+  for (const auto& match : policy.protect) {
+    if (!reads_query(match)) continue;
+    (match.protection == "concurrent-index" ? active : all) = true;
+  }
+  for (const auto& rule : policy.rules) {
+    all = all || reads_query(rule.match) ||
+          std::any_of(rule.except.begin(), rule.except.end(),
+                      [](const Exception& exception) { return reads_query(exception.match); });
+  }
+  return all ? QueryTexts::kAll : active ? QueryTexts::kActive : QueryTexts::kNone;
+}
+
+bool needs_waits(const Policy& policy) {
   return std::any_of(policy.rules.begin(), policy.rules.end(), [](const Rule& rule) {
-    return reads_query(rule.match) ||
-           std::any_of(rule.except.begin(), rule.except.end(),
-                       [](const Exception& exception) { return reads_query(exception.match); });
+    const auto& ages = rule.match.ages;
+    return std::any_of(rule.match.conditions.begin(), rule.match.conditions.end(),
+                       [](const Condition& condition) { return condition.field == Field::kBlocks; }) ||
+           std::any_of(ages.begin(), ages.end(), [](const AgeLimit& age) {
+             return age.clock == Clock::kBlocksFor || age.clock == Clock::kBlockedFor;
+           });
   });
 }
 

@@ -35,7 +35,14 @@ Docket make_docket(const Policy& policy, const Snapshot& snapshot, const ClockSt
 /// Long limits do not need it more often than that; rules without an age are looked at once a second.
 Duration look_interval(const Policy& policy);
 
-/// Whether any rule, exception or protection reads query texts, so that a look must bring them.
-bool needs_query_text(const Policy& policy);
+/// Which texts of queries a look brings.
+enum class QueryTexts { kNone, kActive, kAll };
+
+/// Which of them any rule, exception or protection reads: kActive if none but the built-in protections of
+/// statements.
+QueryTexts needed_query_texts(const Policy& policy);
+
+/// Whether any rule asks who waits for whose lock.
+bool needs_waits(const Policy& policy);
 
 }  // namespace pgcurfew

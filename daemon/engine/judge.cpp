@@ -48,6 +48,10 @@ struct Holds {
     return session.state.has_value() &&
            std::find(test.any_of.begin(), test.any_of.end(), *session.state) != test.any_of.end();
   }
+  bool operator()(const XminAgeTest& test) const {
+    return session.xmin_age.has_value() && *session.xmin_age >= test.at_least;
+  }
+  bool operator()(const BlocksTest& test) const { return session.blocks.size() >= test.at_least; }
   bool operator()(const QueryIdTest& test) const {
     return session.query_id.has_value() &&
            std::find(test.any_of.begin(), test.any_of.end(), *session.query_id) != test.any_of.end();

@@ -8,7 +8,7 @@ namespace pgcurfew {
 
 namespace {
 
-using Facts = std::bitset<16>;
+using Facts = std::bitset<32>;
 
 void add_facts(Facts& facts, const Match& match) {
   for (const auto& condition : match.conditions) facts.set(static_cast<std::size_t>(condition.field));

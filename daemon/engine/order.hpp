@@ -15,6 +15,15 @@ namespace pgcurfew {
 template <class T>
 using Unchanged = std::optional<std::optional<T>>;
 
+/// Somebody waits for somebody's lock: `blocker` stands among the waiter's pg_blocking_pids, and it is the
+/// same wait.
+struct BlockEdge {
+  SessionKey waiter;
+  std::optional<ServerTime> query_start;  ///< of the waiter
+  std::int32_t blocker = 0;
+  bool operator==(const BlockEdge&) const = default;
+};
+
 /// What must hold inside the server at the very moment of a signal: each fact that the decision rested on.
 struct Guard {
   SessionKey session;
@@ -32,6 +41,12 @@ struct Guard {
   std::optional<std::string>
       database;  ///< checked if set: a name that the decision rested on, which can change hands
   std::optional<std::string> user;
+  std::optional<std::int64_t> xmin_age;  ///< checked if set: still at least so old
+  std::optional<bool> in_recovery;       ///< checked if set
+  bool may_not_wait_for_lock = false;    ///< it is a blocker, and a waiter is never the victim of its rule
+  bool may_wait_for_sync_rep = false;
+  std::vector<BlockEdge> edges;  ///< all must still stand; at most kMostEdges
+  static constexpr std::size_t kMostEdges = 20;
 };
 
 /// What the guarded statement does if the guard holds.

@@ -4,6 +4,10 @@ namespace pgcurfew {
 
 std::optional<ServerTime> anchor_of(const Session& session, Clock clock) {
   switch (clock) {
+    case Clock::kBlockedFor:
+      return session.blocked_since;
+    case Clock::kBlocksFor:
+      return std::nullopt;
     case Clock::kStateAge:
       return session.state_change;
     case Clock::kQueryAge:

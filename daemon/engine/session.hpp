@@ -3,6 +3,7 @@
 #include <compare>
 #include <cstdint>
 #include <functional>
+#include <memory>
 #include <optional>
 #include <string>
 #include <vector>
@@ -38,6 +39,16 @@ struct Session {
   std::optional<std::string> wait_event;
   std::optional<std::string> query;  ///< only if the look was asked for it; a stranger's bytes
   std::optional<std::int64_t> query_id;
+  std::optional<std::int64_t> xmin_age;  ///< of the older of backend_xid and backend_xmin, in transactions
+  /// Since when it waits for a heavyweight lock, as well as we know: not before that.
+  std::optional<ServerTime> blocked_since;
+  /// Since when it does not wait for a lock, as well as we know: not before that; empty: it never did that we
+  /// saw.
+  std::optional<ServerTime> free_since;
+  /// Who waits for it, directly or through others; the longest waiting first.
+  std::vector<std::shared_ptr<const Session>> blocks;
+  /// Of those whom it waits for, the pids; 0: a prepared transaction.
+  std::vector<std::int32_t> blockers;
   /// It has a database (or a role) whose name we do not know: no `match` fits it by name, and every
   /// protection and exception by name may.
   bool has_nameless_database = false;
@@ -49,11 +60,21 @@ struct Session {
 /// The timestamp that an age counts from.
 std::optional<ServerTime> anchor_of(const Session& session, Clock clock);
 
+/// One session that waits for a heavyweight lock.
+struct LockWait {
+  SessionKey waiter;
+  std::optional<ServerTime> since;     ///< pg_locks.waitstart, PostgreSQL 14 and later
+  std::vector<std::int32_t> blockers;  ///< pg_blocking_pids; 0: a prepared transaction
+  std::vector<std::string> prepared;   ///< the names (gid) of those prepared transactions; a stranger's bytes
+};
+
 /// One look at a server.
 struct Snapshot {
   std::uint64_t number = 0;  ///< of the look that brought it, counted by the watch from 1
   ServerTime taken_at{};     ///< the server's clock after the rows were made
   std::vector<Session> sessions;
+  std::vector<LockWait> waits;  ///< only if the look was asked for them
+  bool in_recovery = false;
   /// Rows whose backend_start we may not see; no rule can judge them.
   std::size_t hidden = 0;
 };

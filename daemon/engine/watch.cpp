@@ -360,7 +360,8 @@ void Watch::check_deadlines(MonotonicTime now) {
 void Watch::look_if_due(MonotonicTime now) {
   if (look_sent_ || now < next_look_) return;
   look_sent_ = now;
-  commands_.emplace_back(command::TakeLook{++ledger_.looks_sent, needs_query_text(*policy_)});
+  commands_.emplace_back(
+      command::TakeLook{++ledger_.looks_sent, needed_query_texts(*policy_), needs_waits(*policy_)});
 }
 
 std::optional<MonotonicTime> Watch::pulse_at() const {

@@ -26,6 +26,7 @@ struct ServerFacts {
   std::string version;  ///< `15.20`
   std::int32_t backend_pid = 0;
   ServerTime postmaster_start{};
+  int connection_slots = 0;  ///< max_connections without those that are reserved
   bool in_recovery = false;
   std::string role;
   bool can_read_all_stats = false;
@@ -82,7 +83,8 @@ struct Connect {};
 struct Disconnect {};
 struct TakeLook {
   std::uint64_t number = 0;
-  bool with_query = false;
+  QueryTexts texts = QueryTexts::kNone;
+  bool with_waits = false;  ///< who waits for whose lock
 };
 /// A question small enough to be asked just before something falls due: only for the server's time.
 struct TakePulse {};

@@ -5,6 +5,7 @@
 
 #include <fmt/format.h>
 
+#include "base/duration.hpp"
 #include "base/words.hpp"
 
 namespace pgcurfew {
@@ -35,6 +36,20 @@ struct Values {
     for (const auto id : test.any_of) values.push_back(std::to_string(id));
     return values;
   }
+  std::vector<std::string> operator()(const BlocksTest& test) const {
+    std::vector<std::string> values{std::to_string(test.at_least)};
+    if (!test.waiter) return values;
+    for (const auto& condition : test.waiter->conditions) {
+      values.push_back(fmt::format("{}: {}", entry_of(condition.field).name, condition.written));
+    }
+    for (const auto& age : test.waiter->ages) {
+      values.push_back(fmt::format("{}: {}", name_of(age.clock), to_text(age.limit)));
+    }
+    return values;
+  }
+  std::vector<std::string> operator()(const XminAgeTest& test) const {
+    return {std::to_string(test.at_least)};
+  }
 };
 
 /// The dearer, the later: a look at thousands of sessions shall end at a comparison of numbers where it can.
@@ -42,6 +57,8 @@ struct Cost {
   int operator()(const BackendTypeTest&) const { return 0; }
   int operator()(const StateTest&) const { return 1; }
   int operator()(const QueryIdTest&) const { return 2; }
+  int operator()(const XminAgeTest&) const { return 2; }
+  int operator()(const BlocksTest&) const { return 8; }
   int operator()(const TextTest& test) const {
     int cost = 3;
     for (const auto& pattern : test.any_of) {

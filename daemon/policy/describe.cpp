@@ -46,6 +46,9 @@ bool is_for_running(const Match& match) {
 Subject subject_of(const Match& match) {
   if (match.ages.empty()) return Subject::kSession;
   switch (match.ages.front().clock) {
+    case Clock::kBlockedFor:
+    case Clock::kBlocksFor:
+      return Subject::kSession;
     case Clock::kQueryAge:
       return is_for_running(match) ? Subject::kQuery : Subject::kSession;
     case Clock::kTransactionAge:
@@ -102,6 +105,10 @@ std::string qualifiers_of(const Match& match) {
 std::string age_text(const AgeLimit& age, Subject subject, const std::optional<std::string>& states) {
   const auto limit = to_text(age.limit);
   switch (age.clock) {
+    case Clock::kBlockedFor:
+      return fmt::format("that waits for a lock for {} or longer", limit);
+    case Clock::kBlocksFor:
+      return fmt::format("that blocks others for {} or longer", limit);
     case Clock::kQueryAge:
       if (subject == Subject::kQuery) return fmt::format("that runs for {} or longer", limit);
       return fmt::format("whose last query began {} ago or earlier", limit);
@@ -158,6 +165,9 @@ std::string first_step_text(const Step& step, const Match& match, Subject subjec
 std::string_view condition_text(const Match& match) {
   if (match.ages.empty()) return "it still matches";
   switch (match.ages.front().clock) {
+    case Clock::kBlockedFor:
+    case Clock::kBlocksFor:
+      return "it still does";
     case Clock::kQueryAge:
       return "it is still the same query";
     case Clock::kTransactionAge:

@@ -4,7 +4,7 @@ namespace pgcurfew {
 
 namespace {
 
-constexpr std::array<FieldEntry, 14> kFields{{
+constexpr std::array<FieldEntry, 18> kFields{{
     {Field::kDatabase, "database", "datname", ValueKind::kPatterns, "name of the database"},
     {Field::kUser, "user", "usename", ValueKind::kPatterns, "role that the session logged in as"},
     {Field::kApplicationName, "application_name", "application_name", ValueKind::kPatterns,
@@ -21,6 +21,14 @@ constexpr std::array<FieldEntry, 14> kFields{{
      "text of the query, as far as the server keeps it"},
     {Field::kQueryId, "query_id", "query_id", ValueKind::kNumbers,
      "identifier of the query (PostgreSQL 14 and later, compute_query_id)"},
+    {Field::kXminAge, "xmin_age", "backend_xmin", ValueKind::kTransactions,
+     "transactions since the oldest one that it holds back, at least"},
+    {Field::kBlocks, "blocks", "pg_blocking_pids", ValueKind::kBlocks,
+     "sessions that wait for it, directly or through others, at least"},
+    {Field::kBlocksFor, "blocks_for", "pg_blocking_pids", ValueKind::kAge,
+     "time since so many wait for it, at least"},
+    {Field::kBlockedFor, "blocked_for", "waitstart", ValueKind::kAge,
+     "time since it waits for a lock, at least"},
     {Field::kQueryAge, "query_age", "query_start", ValueKind::kAge, "time since query_start, at least"},
     {Field::kTransactionAge, "transaction_age", "xact_start", ValueKind::kAge,
      "time since xact_start, at least"},
@@ -52,6 +60,10 @@ std::optional<Field> field_of(std::string_view name) {
 
 Field field_of(Clock clock) {
   switch (clock) {
+    case Clock::kBlockedFor:
+      return Field::kBlockedFor;
+    case Clock::kBlocksFor:
+      return Field::kBlocksFor;
     case Clock::kStateAge:
       return Field::kStateAge;
     case Clock::kQueryAge:
@@ -66,6 +78,10 @@ Field field_of(Clock clock) {
 
 std::optional<Clock> clock_of(Field field) {
   switch (field) {
+    case Field::kBlockedFor:
+      return Clock::kBlockedFor;
+    case Field::kBlocksFor:
+      return Clock::kBlocksFor;
     case Field::kStateAge:
       return Clock::kStateAge;
     case Field::kQueryAge:

@@ -19,17 +19,33 @@ enum class Field {
   kWaitEvent,
   kQuery,
   kQueryId,
+  kXminAge,
+  kBlocks,
+  kBlocksFor,
+  kBlockedFor,
   kQueryAge,
   kTransactionAge,
   kStateAge,
   kSessionAge,
 };
 
-/// The four ages, finest first: which timestamp of a session an age counts from.
-enum class Clock { kStateAge, kQueryAge, kTransactionAge, kSessionAge };
+/// The ages, finest first: which moment of a session's life an age counts from. blocked_for: since it waits
+/// for a lock; blocks_for: since sessions wait for it, while it does not wait itself (the rule's `blocks`
+/// says how many).
+enum class Clock { kBlockedFor, kBlocksFor, kStateAge, kQueryAge, kTransactionAge, kSessionAge };
 
 /// What kind of value a field takes in the YAML.
-enum class ValueKind { kPatterns, kRegularExpressions, kAddresses, kBackendTypes, kStates, kNumbers, kAge };
+enum class ValueKind {
+  kPatterns,
+  kRegularExpressions,
+  kAddresses,
+  kBackendTypes,
+  kStates,
+  kNumbers,
+  kTransactions,
+  kBlocks,
+  kAge
+};
 
 struct FieldEntry {
   Field field;

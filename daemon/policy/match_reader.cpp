@@ -206,6 +206,8 @@ void read_condition(const FieldEntry& entry, const YamlNode& value, Place place,
       return add_condition(match, entry.field, std::move(place), read_states(nodes, complaints));
     case ValueKind::kNumbers:
       return add_condition(match, entry.field, std::move(place), read_query_ids(nodes, complaints));
+    case ValueKind::kTransactions:
+    case ValueKind::kBlocks:
     case ValueKind::kAge:
       break;
   }

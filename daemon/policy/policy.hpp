@@ -2,6 +2,7 @@
 
 #include <cstdint>
 #include <map>
+#include <memory>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -12,15 +13,12 @@
 #include "base/pattern.hpp"
 #include "base/time.hpp"
 #include "policy/field.hpp"
+#include "policy/hours.hpp"
+#include "policy/place.hpp"
 
 namespace pgcurfew {
 
-/// Where something stands in the files that were read. Line and column count from 1.
-struct Place {
-  std::string file;
-  std::size_t line = 0;
-  std::size_t column = 0;
-};
+struct Match;
 
 enum class Mode { kDryRun, kEnforce };
 std::string_view name_of(Mode mode);  ///< `dry-run`, `enforce`
@@ -49,15 +47,25 @@ struct QueryIdTest {
   std::vector<std::int64_t> any_of;
 };
 
+/// blocks: at least so many sessions wait for it, directly or through others, that fit `waiter`.
+struct BlocksTest {
+  std::size_t at_least = 1;
+  std::shared_ptr<const Match> waiter;  ///< null: any; its only age can be blocked_for
+};
+/// xmin_age: it holds back a transaction at least so many transactions old.
+struct XminAgeTest {
+  std::int64_t at_least = 0;
+};
+
 /// One condition on one field that does not depend on time. A NULL never fits.
 struct Condition {
   Field field;
-  std::variant<TextTest, AddressTest, BackendTypeTest, StateTest, QueryIdTest> test;
+  std::variant<TextTest, AddressTest, BackendTypeTest, StateTest, QueryIdTest, BlocksTest, XminAgeTest> test;
   std::string written;  ///< the value as the file has it, for findings: `[app, app_*]`
   Place place;
 };
 
-/// "at least this old" on one of the four clocks.
+/// "at least this old" on one of the clocks.
 struct AgeLimit {
   Clock clock;
   Duration limit;
@@ -71,6 +79,7 @@ struct Match {
   std::vector<Condition> conditions;
   std::vector<AgeLimit> ages;
   Place place;
+  std::string protection;  ///< of `protect`: the name of the built-in one that it is; empty: the user's own
 };
 
 /// An entry of `except`: a session that fits its conditions is left alone, or, where it has ages, judged by
@@ -90,11 +99,51 @@ struct Step {
   Place place;
 };
 
+/// Whom of the sessions that are due a rule goes for, and how fast.
+enum class Victims { kOldest, kNewest, kAll };
+std::string_view name_of(Victims victims);  ///< `oldest`, `newest`, `all`
+
+struct Selection {
+  /// With `keep`: the sessions that are due are counted in groups that have these in common (empty: in one).
+  std::vector<Field> per;
+  std::optional<std::size_t> keep;     ///< so many of a group are left alone; those beyond it are the victims
+  Victims victims = Victims::kOldest;  ///< who of a group is beyond it; all: once it is too large, everyone
+  std::optional<std::size_t> at_most;  ///< actions of the rule from one look
+  Duration pause{};                    ///< after an action, before the next of the rule
+};
+
+enum class Role { kPrimary, kStandby };
+std::string_view name_of(Role role);  ///< `primary`, `standby`
+
+/// `when`: what must hold of the server; all of it.
+struct When {
+  std::optional<double> connections_used;  ///< at least this part of the slots that are open to all roles
+  std::optional<Role> role;
+  [[nodiscard]] bool is_empty() const { return !connections_used && !role; }
+};
+
+enum class RepeatAction { kTerminate, kAlert, kPause };
+std::string_view name_of(RepeatAction action);  ///< `terminate`, `alert`, `pause`
+
+/// `repeat`: what follows once the rule has acted `times` times `within` on sessions that have `per` in
+/// common.
+struct Repeat {
+  std::size_t times = 0;
+  Duration within{};
+  Field per = Field::kUser;  ///< or application_name, query_id
+  RepeatAction then = RepeatAction::kAlert;
+};
+
 struct Rule {
   std::string name;
   std::string description;
+  std::vector<std::string> servers;  ///< names of those that it is for; empty: all
   Match match;
   std::vector<Exception> except;
+  Selection selection;
+  When when;
+  Hours hours;  ///< when it acts; outside of them it does nothing
+  std::optional<Repeat> repeat;
   std::vector<Step> escalate;  ///< never empty
   Mode mode = Mode::kDryRun;   ///< the rule's own, never stricter than the file's
   std::string
@@ -124,11 +173,15 @@ enum class QueryText { kRedacted, kFull, kNone };
 struct Policy {
   Mode mode = Mode::kDryRun;
   std::vector<Server> servers;
-  std::vector<Match> protect;  ///< without ages
-  std::vector<Rule> rules;     ///< in the order of the files; names are unique
+  std::vector<Match> protect;          ///< without ages; the built-in ones that are in force, then the user's
+  std::vector<std::string> unprotect;  ///< built-in protections that are switched off, by name
+  std::vector<Rule> rules;             ///< in the order of the files; names are unique
   Safety safety;
   QueryText query_text = QueryText::kRedacted;
   std::string version;  ///< 12 hex digits over the texts of all files
 };
+
+/// What of a policy is for one server: the rules that are for it alone or for all.
+Policy policy_for(const Policy& policy, std::string_view server);
 
 }  // namespace pgcurfew

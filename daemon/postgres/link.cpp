@@ -210,7 +210,8 @@ void Link::request_bare(const char* name, Request request) {
 }
 
 void Link::take_look(const command::TakeLook& what) {
-  if (phase_ == Phase::kReady) request_look(what.with_query, {RequestKind::kLook, {}, what.number});
+  if (phase_ == Phase::kReady)
+    request_look(what.texts != QueryTexts::kNone, {RequestKind::kLook, {}, what.number});
 }
 
 void Link::take_pulse() {

@@ -261,7 +261,7 @@ void Wire::execute_look(const ConnectionPtr& connection, Fate fate, const comman
     return answer(connection, fate, happening::LookFailed{{"unexpected shape", {}, {}, {}}});
   }
   const auto delay = name_delay(connection, *copy);
-  auto snapshot = snapshot_of(*connection, *copy, look.with_query);
+  auto snapshot = snapshot_of(*connection, *copy, look.texts != QueryTexts::kNone);
   answer(connection, fate, happening::LookTaken{std::move(snapshot)}, copy, delay);
 }
 

@@ -39,8 +39,7 @@ TEST(Rule, ReadsItsParts) {
 
 TEST(Rule, NeedsNameMatchAndEscalate) {
   const auto result = load("rules:\n- description: x\n");
-  expect_said(result, Severity::kError, 2, 3, "a rule has no \"name\"",
-              "The log knows it by its name.");
+  expect_said(result, Severity::kError, 2, 3, "a rule has no \"name\"", "The log knows it by its name.");
   expect_said(result, Severity::kError, 2, 3, "a rule has no \"match\"",
               "A rule without a condition would hit everyone.");
   expect_said(result, Severity::kError, 2, 3, "a rule has no \"escalate\"",

@@ -1,0 +1,93 @@
+#include "policy/hours.hpp"
+
+#include <algorithm>
+#include <chrono>
+
+namespace pgcurfew {
+
+namespace {
+
+constexpr int kDaysOfAYear = 366;
+constexpr Duration kYear = std::chrono::hours(24 * kDaysOfAYear);
+
+/// The window's stretch that begins on the day that is `days` after `today`; nothing on another day of the
+/// week.
+std::optional<Interval> interval_on(const Window& window, const CivilTime& today, int days) {
+  const int weekday = ((today.weekday + days) % 7 + 7) % 7;
+  if (!window.days.test(static_cast<std::size_t>(weekday))) return std::nullopt;
+  CivilTime begin{today.year, today.month, today.day + days, window.from};
+  CivilTime end{today.year, today.month, today.day + days + (window.to <= window.from ? 1 : 0), window.to};
+  const Interval interval{window.zone.first_instant_of(begin), window.zone.last_instant_of(end)};
+  if (interval.end <= interval.start) return std::nullopt;
+  return interval;
+}
+
+/// The end of the first stretch of the windows, taken together, that contains `time`; `time` if none does.
+ServerTime end_of_union(const std::vector<Window>& windows, ServerTime time, ServerTime latest) {
+  auto end = time;
+  for (bool grew = true; grew && end < latest;) {
+    grew = false;
+    for (const auto& window : windows) {
+      const auto interval = next_interval(window, end);
+      if (!interval || interval->start > end) continue;
+      end = interval->end;
+      grew = true;
+    }
+  }
+  return end;
+}
+
+/// When the first of the windows begins from `time` on: `time` itself within one.
+std::optional<ServerTime> start_of_any(const std::vector<Window>& windows, ServerTime time) {
+  std::optional<ServerTime> start;
+  for (const auto& window : windows) {
+    const auto interval = next_interval(window, time);
+    if (!interval) continue;
+    const auto candidate = std::max(interval->start, time);
+    start = std::min(start.value_or(candidate), candidate);
+  }
+  return start;
+}
+
+}  // namespace
+
+std::optional<Interval> next_interval(const Window& window, ServerTime time) {
+  const auto today = window.zone.civil_at(time);
+  // the one of yesterday may go on, and that of the day before where a zone has skipped a day
+  for (int days = -2; days <= kDaysOfAYear; ++days) {
+    const auto interval = interval_on(window, today, days);
+    if (interval && interval->end > time) return interval;
+  }
+  return std::nullopt;
+}
+
+bool Hours::is_open(ServerTime time) const {
+  const auto contains = [&](const Window& window) {
+    const auto interval = next_interval(window, time);
+    return interval && interval->start <= time;
+  };
+  return (during.empty() || std::any_of(during.begin(), during.end(), contains)) &&
+         std::none_of(not_during.begin(), not_during.end(), contains);
+}
+
+std::optional<Interval> Hours::next_open(ServerTime time) const {
+  const auto latest = time + kYear;
+  auto start = time;
+  while (start < latest) {
+    if (!during.empty()) {
+      const auto opens = start_of_any(during, start);
+      if (!opens) return std::nullopt;
+      start = *opens;
+    }
+    const auto end_of_closed = end_of_union(not_during, start, latest);
+    if (end_of_closed == start) {
+      auto end = during.empty() ? latest : end_of_union(during, start, latest);
+      if (const auto closes = start_of_any(not_during, start)) end = std::min(end, *closes);
+      return Interval{start, end};
+    }
+    start = end_of_closed;
+  }
+  return std::nullopt;
+}
+
+}  // namespace pgcurfew
