@@ -1,5 +1,6 @@
 #include "base/time_zone.hpp"
 
+#include <algorithm>
 #include <chrono>
 
 #include <cctz/civil_time.h>
@@ -23,18 +24,58 @@ constexpr std::int64_t kEpoch = 946'684'800;
 
 constexpr std::size_t kLongestName = 100;
 
+/// Letters of the tzdata's names. Without a dot and a colon nothing leads out of its folder, and cctz's own
+/// names (`Fixed/UTC+01:00:00`, `libc:localtime`, `file:...`) are none.
+bool is_name_letter(char c) {
+  return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_' || c == '+' ||
+         c == '-' || c == '/';
+}
+
+/// Whether it has the form of a name, and not one of the entries that hang on this machine (`localtime`) or
+/// stand for no place (`posixrules`, `Factory`).
+bool is_zone_name(std::string_view name) {
+  return !name.empty() && name.size() <= kLongestName &&
+         std::all_of(name.begin(), name.end(), is_name_letter) && name.front() != '/' && name.back() != '/' &&
+         name.find("//") == std::string_view::npos && name != "localtime" && name != "posixrules" &&
+         name != "Factory";
+}
+
+/// A moment's whole second, and what is beyond it.
+struct SplitTime {
+  std::chrono::seconds seconds;
+  Duration rest;
+};
+
+SplitTime split(ServerTime time) {
+  // the very first second of all is not a whole one
+  const auto since_epoch = std::max(time.time_since_epoch(), Duration::min() + std::chrono::seconds(1));
+  const auto seconds = std::chrono::floor<std::chrono::seconds>(since_epoch);
+  return {seconds, since_epoch - seconds};
+}
+
 Instant instant_of(ServerTime time) {
-  const auto seconds = std::chrono::floor<std::chrono::seconds>(time.time_since_epoch());
-  return Instant(cctz::seconds(seconds.count() + kEpoch));
+  return Instant(cctz::seconds(split(time).seconds.count() + kEpoch));
 }
 
+/// The nearest that a ServerTime can hold.
 ServerTime server_time_of(Instant instant) {
-  return ServerTime(std::chrono::seconds(instant.time_since_epoch().count() - kEpoch));
+  constexpr auto kFirst = std::chrono::ceil<std::chrono::seconds>(ServerTime::duration::min()).count();
+  // less some, so that a second and a fraction still fit
+  constexpr auto kLast = std::chrono::floor<std::chrono::seconds>(ServerTime::duration::max()).count() - 2;
+  return ServerTime(std::chrono::seconds(
+      std::clamp<std::int64_t>(instant.time_since_epoch().count() - kEpoch, kFirst, kLast)));
 }
 
-cctz::civil_second seconds_of(const CivilTime& civil) {
-  const auto seconds = std::chrono::duration_cast<std::chrono::seconds>(civil.since_midnight).count();
-  return cctz::civil_second(civil.year, civil.month, civil.day, 0, 0, seconds);
+/// A wall time's whole seconds, and what is beyond them.
+struct SplitCivil {
+  cctz::civil_second seconds;
+  Duration rest;
+};
+
+SplitCivil split(const CivilTime& civil) {
+  const auto whole = std::chrono::floor<std::chrono::seconds>(civil.since_midnight);
+  return {cctz::civil_second(civil.year, civil.month, civil.day, 0, 0, whole.count()),
+          civil.since_midnight - whole};
 }
 
 }  // namespace
@@ -42,14 +83,8 @@ cctz::civil_second seconds_of(const CivilTime& civil) {
 TimeZone::TimeZone() : zone_(std::make_shared<Zone>(Zone{cctz::utc_time_zone()})) {}
 
 Result<TimeZone> TimeZone::load(std::string_view name) {
-  // an absolute path, a path upwards and the like are names of files, and "localtime" hangs on our
-  // environment
-  const bool is_name = !name.empty() && name.size() <= kLongestName && name.front() != '/' &&
-                       name.find("..") == std::string_view::npos &&
-                       name.find('\0') == std::string_view::npos &&
-                       name.find(':') == std::string_view::npos && name != "localtime";
   cctz::time_zone zone;
-  if (!is_name || !cctz::load_time_zone(std::string(name), &zone)) {
+  if (!is_zone_name(name) || !cctz::load_time_zone(std::string(name), &zone)) {
     return failure(fmt::format("unknown time zone \"{}\"", printable(name, 80)), {},
                    "It takes a name of the system's tzdata, such as Europe/Vienna or UTC.");
   }
@@ -62,20 +97,25 @@ Result<TimeZone> TimeZone::load(std::string_view name) {
 CivilTime TimeZone::civil_at(ServerTime time) const {
   const auto civil = zone_->zone.lookup(instant_of(time)).cs;
   const auto day = cctz::civil_day(civil);
-  const auto whole = std::chrono::floor<std::chrono::seconds>(time.time_since_epoch());
   return {static_cast<int>(civil.year()), civil.month(), civil.day(),
-          std::chrono::seconds(civil - cctz::civil_second(day)) + (time.time_since_epoch() - whole),
+          std::chrono::seconds(civil - cctz::civil_second(day)) + split(time).rest,
           static_cast<int>(cctz::get_weekday(day))};
 }
 
 ServerTime TimeZone::first_instant_of(const CivilTime& civil) const {
-  const auto found = zone_->zone.lookup(seconds_of(civil));
-  return server_time_of(found.kind == cctz::time_zone::civil_lookup::SKIPPED ? found.trans : found.pre);
+  const auto [seconds, rest] = split(civil);
+  const auto found = zone_->zone.lookup(seconds);
+  if (found.kind == cctz::time_zone::civil_lookup::SKIPPED) return server_time_of(found.trans);
+  return server_time_of(found.pre) + rest;
 }
 
-ServerTime TimeZone::last_instant_of(const CivilTime& civil) const {
-  const auto found = zone_->zone.lookup(seconds_of(civil));
-  return server_time_of(found.kind == cctz::time_zone::civil_lookup::SKIPPED ? found.trans : found.post);
+ServerTime TimeZone::end_before(const CivilTime& civil) const {
+  const auto [seconds, rest] = split(civil);
+  // clocks change at whole seconds
+  const auto step = rest > Duration(0) ? rest : Duration(std::chrono::seconds(1));
+  const auto found = zone_->zone.lookup(rest > Duration(0) ? seconds : seconds - 1);
+  if (found.kind == cctz::time_zone::civil_lookup::SKIPPED) return server_time_of(found.trans);
+  return server_time_of(found.post) + step;
 }
 
 std::string TimeZone::to_text(ServerTime time) const {

@@ -26,16 +26,23 @@ class TimeZone {
   /// UTC.
   TimeZone();
 
-  /// *Errors*: no such zone.
+  /// *Shapes*: a name below the tzdata's folder, letter for letter; neither a path to elsewhere nor an entry
+  /// that means another zone on another machine (`localtime`). *Errors*: no such zone.
+  /// *Source*: the system's files, each read once in the life of the process, also where it was missing.
   static Result<TimeZone> load(std::string_view name);
 
   [[nodiscard]] const std::string& name() const { return name_; }
   [[nodiscard]] CivilTime civil_at(ServerTime time) const;
 
-  /// The first (or last) instant at which the wall shows `civil`; in a gap, the first instant after it.
-  /// *Shapes*: days, months and hours outside of their range are carried over (32 January is 1 February).
+  /// The first instant at which the wall shows `civil`; in a gap, the first instant after it.
+  /// *Shapes*: days, months and hours outside of their range are carried over (32 January is 1 February);
+  /// what a ServerTime cannot hold becomes the nearest that it can.
   [[nodiscard]] ServerTime first_instant_of(const CivilTime& civil) const;
-  [[nodiscard]] ServerTime last_instant_of(const CivilTime& civil) const;
+
+  /// Where the last stretch ends in which the wall shows less than `civil`: the instant that shows it, the
+  /// last one if there are two; but the first where clocks are set back to just that time; in a gap, its
+  /// beginning. *Shapes*: as for first_instant_of().
+  [[nodiscard]] ServerTime end_before(const CivilTime& civil) const;
 
   /// The wall time with the zone's abbreviation: `Sun 2026-11-29 02:00 CET`.
   [[nodiscard]] std::string to_text(ServerTime time) const;

@@ -10,6 +10,15 @@ namespace {
 constexpr int kDaysOfAYear = 366;
 constexpr Duration kYear = std::chrono::hours(24 * kDaysOfAYear);
 
+/// What is open (or closed) for so long stays so: everything here comes again each week. A day more, since
+/// clocks change.
+constexpr Duration kWeek = std::chrono::hours(24 * 8);
+
+/// A later time, or the last there is.
+ServerTime later(ServerTime time, Duration by) {
+  return time > ServerTime::max() - by ? ServerTime::max() : time + by;
+}
+
 /// The window's stretch that begins on the day that is `days` after `today`; nothing on another day of the
 /// week.
 std::optional<Interval> interval_on(const Window& window, const CivilTime& today, int days) {
@@ -17,12 +26,13 @@ std::optional<Interval> interval_on(const Window& window, const CivilTime& today
   if (!window.days.test(static_cast<std::size_t>(weekday))) return std::nullopt;
   CivilTime begin{today.year, today.month, today.day + days, window.from};
   CivilTime end{today.year, today.month, today.day + days + (window.to <= window.from ? 1 : 0), window.to};
-  const Interval interval{window.zone.first_instant_of(begin), window.zone.last_instant_of(end)};
+  const Interval interval{window.zone.first_instant_of(begin), window.zone.end_before(end)};
   if (interval.end <= interval.start) return std::nullopt;
   return interval;
 }
 
-/// The end of the first stretch of the windows, taken together, that contains `time`; `time` if none does.
+/// The end of the stretch of the windows, taken together, that contains `time`; `time` if none does. One that
+/// goes on past `latest` may be cut at any moment after it.
 ServerTime end_of_union(const std::vector<Window>& windows, ServerTime time, ServerTime latest) {
   auto end = time;
   for (bool grew = true; grew && end < latest;) {
@@ -53,7 +63,8 @@ std::optional<ServerTime> start_of_any(const std::vector<Window>& windows, Serve
 
 std::optional<Interval> next_interval(const Window& window, ServerTime time) {
   const auto today = window.zone.civil_at(time);
-  // the one of yesterday may go on, and that of the day before where a zone has skipped a day
+  // the one of yesterday may go on; and that of the day before, where clocks set back at midnight have shown
+  // today already
   for (int days = -2; days <= kDaysOfAYear; ++days) {
     const auto interval = interval_on(window, today, days);
     if (interval && interval->end > time) return interval;
@@ -71,17 +82,17 @@ bool Hours::is_open(ServerTime time) const {
 }
 
 std::optional<Interval> Hours::next_open(ServerTime time) const {
-  const auto latest = time + kYear;
+  const auto latest = later(time, kYear);
   auto start = time;
   while (start < latest) {
     if (!during.empty()) {
       const auto opens = start_of_any(during, start);
-      if (!opens) return std::nullopt;
+      if (!opens || *opens >= latest) return std::nullopt;
       start = *opens;
     }
     const auto end_of_closed = end_of_union(not_during, start, latest);
     if (end_of_closed == start) {
-      auto end = during.empty() ? latest : end_of_union(during, start, latest);
+      auto end = during.empty() ? latest : end_of_union(during, start, later(start, kWeek));
       if (const auto closes = start_of_any(not_during, start)) end = std::min(end, *closes);
       return Interval{start, end};
     }

@@ -14,8 +14,9 @@ namespace pgcurfew {
 /// A time of the week, again and again: from `from` (inclusive) to `to` (exclusive) of each of its days.
 ///
 /// It begins at the first instant at which the wall shows `from` or, where that falls into a gap, right after
-/// it; it ends at the last instant at which the wall shows `to`. So it is always one piece, and an hour that
-/// the clocks repeat belongs to it as a whole.
+/// it; it ends right after the last instant at which the wall shows less than `to`. So it is always one
+/// piece, and of an hour that the clocks repeat, what lies in it lies in it both times, with all that is
+/// between.
 struct Window {
   std::bitset<7> days;  ///< 0: Monday; the day on which it begins
   Duration from{};      ///< since midnight
@@ -42,7 +43,9 @@ struct Hours {
   [[nodiscard]] bool is_open(ServerTime time) const;
 
   /// The first stretch from `time` on during which it is open; it begins at `time` itself if it is open then.
-  /// Nothing if there is none within a year. An end more than a year ahead is as good as none.
+  /// Nothing if there is none within a year. *Shapes*: where it ends it is closed, but for a stretch of more
+  /// than eight days: that one may be cut short after these, and the next one begins where it ends.
+  /// *Cost*: some microseconds, as is_open(); a millisecond where it never opens.
   [[nodiscard]] std::optional<Interval> next_open(ServerTime time) const;
 };
 

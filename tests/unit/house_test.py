@@ -34,7 +34,8 @@ class Folder:
 
 
 HOUSE = {
-    "base": Folder(("base",), confined={"re2/": "pattern.cpp", "arpa/inet.h": "address.cpp"}, pure=True),
+    "base": Folder(("base",), pure=True,
+                   confined={"re2/": "pattern.cpp", "arpa/inet.h": "address.cpp", "cctz/": "time_zone.cpp"}),
     "policy": Folder(("base", "policy"), confined={"yaml-cpp/": 1}, pure=True),
     "engine": Folder(("base", "policy", "engine"), pure=True),
     "postgres": Folder(("base", "policy", "engine", "postgres"), EVERYWHERE + POSIX + ("libpq-fe.h",)),
