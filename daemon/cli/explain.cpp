@@ -49,10 +49,10 @@ std::string exception_text(const Policy& policy, const RuleFinding& finding) {
 std::string step_text(const Policy& policy, const RuleFinding& finding, const Session& session,
                       ServerTime now) {
   const auto& rule = policy.rules[finding.rule];
-  const auto& step = rule.escalate[finding.next->number];
-  const bool is_denied = session.is_beyond_us && step.kind != StepKind::kAlert;
+  const auto kind = finding.next->kind;
+  const bool is_denied = session.is_beyond_us && kind != StepKind::kAlert;
   return fmt::format(
-      "{}{} {}{}", rule.mode == Mode::kDryRun ? "would " : "", name_of(step.kind),
+      "{}{} {}{}", rule.mode == Mode::kDryRun ? "would " : "", name_of(kind),
       when_text(finding.next->due - now),
       is_denied ? ", but the server will deny it: a superuser's session, or no right to signal" : "");
 }
@@ -69,8 +69,14 @@ std::string verdict_text(const Policy& policy, const RuleFinding& finding, const
     case Verdict::kDue:
       break;
   }
+  if (!finding.held_by.empty()) return fmt::format("matches, but its \"{}\" holds it back", finding.held_by);
   return finding.next ? step_text(policy, finding, session, now)
                       : "matches, but no step of it can affect the session now";
+}
+
+std::string immunity_text(const SessionFinding& finding) {
+  if (finding.protection.empty()) return std::string(reason_of(finding.immunity));
+  return fmt::format("built-in protection {}", finding.protection);
 }
 
 std::string session_line(const Policy& policy, const Snapshot& snapshot, const SessionFinding& finding) {
@@ -78,14 +84,14 @@ std::string session_line(const Policy& policy, const Snapshot& snapshot, const S
   const auto shown = [](const std::optional<std::string>& text) { return text ? printable(*text, 30) : "-"; };
   std::string fate = "no rule matches";
   if (finding.immunity != Immunity::kNone) {
-    fate = fmt::format("never touched: {}", reason_of(finding.immunity));
+    fate = fmt::format("never touched: {}", immunity_text(finding));
   } else if (finding.nearest) {
     const auto& rule = finding.rules[*finding.nearest];
     fate = fmt::format("{}: {}", policy.rules[rule.rule].name,
                        step_text(policy, rule, session, snapshot.taken_at));
   } else {
     for (const auto& rule : finding.rules) {
-      if (rule.verdict != Verdict::kExempt) continue;
+      if (rule.verdict != Verdict::kExempt && rule.held_by.empty()) continue;
       fate = fmt::format("{}: {}", policy.rules[rule.rule].name,
                          verdict_text(policy, rule, session, snapshot.taken_at));
       break;
@@ -101,7 +107,7 @@ void print_in_full(const Policy& policy, const Snapshot& snapshot, const Session
   fmt::print("pid {} (session {})\n", session.key.pid,
              session_id_text(session.key.backend_start, session.key.pid));
   if (session.query) fmt::print("  query: {}\n", printable(shown_query(policy, *session.query)));
-  if (finding.immunity != Immunity::kNone) fmt::print("  never touched: {}\n", reason_of(finding.immunity));
+  if (finding.immunity != Immunity::kNone) fmt::print("  never touched: {}\n", immunity_text(finding));
   for (const auto& rule : finding.rules) {
     const auto verdict = verdict_text(policy, rule, session, snapshot.taken_at);
     // what would come if nothing protected it is worth knowing, but is not what comes
@@ -131,9 +137,10 @@ Json rule_json(const Policy& policy, const RuleFinding& finding, ServerTime now)
                     : finding.verdict == Verdict::kExempt  ? "exempt"
                     : finding.verdict == Verdict::kPending ? "pending"
                                                            : "no_match";
+  if (!finding.held_by.empty()) json["held_by"] = finding.held_by;
   if (finding.exception) json["exception"] = *finding.exception + 1;
   if (finding.next) {
-    json["step"] = name_of(policy.rules[finding.rule].escalate[finding.next->number].kind);
+    json["step"] = name_of(finding.next->kind);
     json["due_in_s"] = static_cast<double>((finding.next->due - now).count()) / 1e6;
   }
   json["conditions"] = Json::array();
@@ -163,8 +170,7 @@ Json session_json(const Policy& policy, const Snapshot& snapshot, const SessionF
   json["application_name"] = text(session.application_name);
   json["backend_type"] = session.backend_type;
   json["state"] = session.state ? Json(name_of(*session.state)) : Json(nullptr);
-  json["never_touched"] =
-      finding.immunity == Immunity::kNone ? Json(nullptr) : Json(reason_of(finding.immunity));
+  json["never_touched"] = finding.immunity == Immunity::kNone ? Json(nullptr) : Json(immunity_text(finding));
   json["nearest"] =
       finding.nearest ? rule_json(policy, finding.rules[*finding.nearest], snapshot.taken_at) : Json(nullptr);
   if (in_full) {
@@ -179,7 +185,9 @@ Json session_json(const Policy& policy, const Snapshot& snapshot, const SessionF
 class ServerReport {
  public:
   ServerReport(const Policy& policy, const Server& server, const OneLook& look, const ExplainOptions& options)
-      : policy_(policy), server_(server), look_(look), options_(options) {}
+      : policy_(policy_for(policy, server.name)), server_(server), look_(look), options_(options) {
+    if (look.snapshot) around_ = find_in_look(policy_, *look.snapshot);
+  }
 
   int exit_code() const {
     if (!look_.snapshot) return kExitUnavailable;
@@ -219,7 +227,7 @@ class ServerReport {
     for (std::size_t i = 0; i < sessions.size(); ++i) {
       if (options_.pid && sessions[i].key.pid != *options_.pid) continue;
       if (!options_.pid && sessions[i].backend_type != "client backend") continue;
-      const auto finding = explain(policy_, *look_.snapshot, i);
+      const auto finding = explain(policy_, *look_.snapshot, around_, i);
       if (options_.pid) {
         found = true;
         fmt::print("server {}, ", printable(server_.name));
@@ -247,14 +255,15 @@ class ServerReport {
     for (std::size_t i = 0; i < sessions.size(); ++i) {
       if (options_.pid ? sessions[i].key.pid != *options_.pid : sessions[i].backend_type != "client backend")
         continue;
-      json["sessions"].push_back(session_json(policy_, *look_.snapshot, explain(policy_, *look_.snapshot, i),
-                                              options_.pid.has_value()));
+      json["sessions"].push_back(session_json(
+          policy_, *look_.snapshot, explain(policy_, *look_.snapshot, around_, i), options_.pid.has_value()));
     }
     return json;
   }
 
  private:
-  const Policy& policy_;
+  const Policy policy_;  ///< what of it is for this server
+  LookFinding around_;
   const Server& server_;
   const OneLook& look_;
   const ExplainOptions& options_;

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <memory>
 
+#include "engine/blockers.hpp"
 #include "postgres/link.hpp"
 #include "system/loop.hpp"
 
@@ -46,6 +47,9 @@ class Looker {
       link_.take_look({1, QueryTexts::kAll, true});
     } else if (const auto* look = std::get_if<happening::LookTaken>(&what)) {
       outcome.snapshot = look->snapshot;
+      outcome.snapshot->connection_slots = outcome.facts->connection_slots;
+      // a look on its own remembers no other
+      WaitMemory().link(*outcome.snapshot);
       is_done = true;
     } else if (const auto* lost = std::get_if<happening::ConnectionLost>(&what)) {
       outcome.error = lost->error;

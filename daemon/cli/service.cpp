@@ -103,8 +103,12 @@ Service::Service(Loop& loop, Log& log, Options options, Policy policy)
         loop_.exit(kExitOk);
       }) {}
 
+std::shared_ptr<const Policy> Service::policy_of(const std::string& server) const {
+  return std::make_shared<const Policy>(policy_for(*policy_, server));
+}
+
 std::unique_ptr<ServerRuntime> Service::make_server(const Server& server) {
-  return std::make_unique<ServerRuntime>(loop_, log_, server, policy_, [this] {
+  return std::make_unique<ServerRuntime>(loop_, log_, server, policy_of(server.name), [this] {
     if (is_stopping_) {
       finish_if_stopped();
     } else {
@@ -223,7 +227,7 @@ void Service::replace_policy(Policy policy) {
     if (std::find(fresh.begin(), fresh.end(), server.get()) != fresh.end()) {
       server->start();
     } else {
-      server->replace_policy(policy_);
+      server->replace_policy(policy_of(server->name()));
     }
   }
 }

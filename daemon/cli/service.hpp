@@ -34,6 +34,7 @@ class Service {
   void finish_if_stopped();
   void tell_status();
   [[nodiscard]] std::string status_text() const;
+  [[nodiscard]] std::shared_ptr<const Policy> policy_of(const std::string& server) const;
   [[nodiscard]] std::unique_ptr<ServerRuntime> make_server(const Server& server);
 
   Loop& loop_;

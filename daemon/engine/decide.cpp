@@ -1,11 +1,16 @@
 #include "engine/decide.hpp"
 
 #include <algorithm>
+#include <chrono>
+#include <map>
 #include <utility>
 
 #include <fmt/format.h>
 
+#include "engine/blockers.hpp"
 #include "engine/narrate.hpp"
+#include "engine/repeats.hpp"
+#include "engine/selection.hpp"
 #include "engine/server_clock.hpp"
 
 namespace pgcurfew {
@@ -16,9 +21,24 @@ namespace {
 struct DueStep {
   const Case* due_case = nullptr;
   NextStep next;
-  StepKind kind = StepKind::kAlert;
   Mode mode = Mode::kDryRun;
 };
+
+/// Longer than any order is in flight: until its reply comes, nothing else of a rule with a pause is ordered.
+constexpr Duration kWhileInFlight = std::chrono::seconds(10);
+
+/// The step of a rule whose `repeat` says to terminate at once: the ladder's terminate, or one in place of
+/// its last step.
+void hasten(const Rule& rule, const Judgement& judgement, NextStep& next) {
+  if (next.kind == StepKind::kTerminate) return;
+  const auto terminate = std::find_if(rule.escalate.begin(), rule.escalate.end(),
+                                      [](const Step& step) { return step.kind == StepKind::kTerminate; });
+  next.number = terminate != rule.escalate.end() ? static_cast<std::size_t>(terminate - rule.escalate.begin())
+                                                 : rule.escalate.size() - 1;
+  next.kind = StepKind::kTerminate;
+  next.due = judgement.due;
+  next.skipped_cancel = false;
+}
 
 class Decider {
  public:
@@ -28,7 +48,9 @@ class Decider {
   Decision run() {
     if (ledger_.breaker.close_if_quiet(now_.monotonic)) tell(breaker_closed_event(Mode::kEnforce));
     if (ledger_.rehearsed_breaker.close_if_quiet(now_.monotonic)) tell(breaker_closed_event(Mode::kDryRun));
-    for (std::size_t i = 0; i < docket_.cases.size();) i = look_at_session(i);
+    collect_due_steps();
+    hold_back();
+    for (std::size_t i = 0; i < signals_.size();) i = choose_for_session(i);
     order_signals(Mode::kEnforce, enforced_, ledger_.breaker);
     order_signals(Mode::kDryRun, rehearsed_, ledger_.rehearsed_breaker);
     for (const auto& alert : alerts_) {
@@ -46,22 +68,71 @@ class Decider {
   };
 
   const Session& session_of(const Case& a_case) const { return snapshot_.sessions[a_case.session]; }
+  const Rule& rule_of(const DueStep& due) const { return policy_.rules[due.due_case->rule]; }
   void tell(Event event) { decision_.events.push_back(std::move(event)); }
   void wake_by(MonotonicTime time) { decision_.wake = std::min(decision_.wake.value_or(time), time); }
+  void due_by(ServerTime time) { decision_.next_due = std::min(decision_.next_due.value_or(time), time); }
 
-  /// Takes all cases of one session, from index `first`; gives the index behind them.
-  std::size_t look_at_session(std::size_t first) {
-    std::size_t end = first;
-    std::vector<DueStep> signals_by_mode[2];
-    while (end < docket_.cases.size() && docket_.cases[end].session == docket_.cases[first].session) {
-      const auto& a_case = docket_.cases[end++];
+  void collect_due_steps() {
+    const auto chosen = chosen_cases(policy_, snapshot_, docket_, ledger_, now_.server);
+    for (std::size_t i = 0; i < docket_.cases.size(); ++i) {
+      const auto& a_case = docket_.cases[i];
+      if (!chosen[i] || a_case.is_held) continue;
       const auto due = due_step_of(a_case);
       if (!due) continue;
-      if (due->kind == StepKind::kAlert) {
+      if (due->next.kind == StepKind::kAlert) {
         alerts_.push_back(*due);
       } else if (may_be_signalled(session_of(a_case).key)) {
-        signals_by_mode[due->mode == Mode::kEnforce ? 0 : 1].push_back(*due);
+        signals_.push_back(*due);
       }
+    }
+  }
+
+  /// Keeps of each rule that bounds itself only those that it may go for now, the longest due first.
+  void hold_back() {
+    std::vector<bool> is_held(signals_.size(), false);
+    for (std::size_t r = 0; r < policy_.rules.size(); ++r) {
+      const auto& selection = policy_.rules[r].selection;
+      if (!selection.at_most && selection.pause == Duration(0)) continue;
+      std::vector<std::size_t> own;
+      for (std::size_t i = 0; i < signals_.size(); ++i) {
+        if (signals_[i].due_case->rule == r) own.push_back(i);
+      }
+      std::sort(own.begin(), own.end(),
+                [this](std::size_t a, std::size_t b) { return due_key(signals_[a]) < due_key(signals_[b]); });
+      for (std::size_t i = room_of(r, selection, own.size()); i < own.size(); ++i) is_held[own[i]] = true;
+    }
+    std::vector<DueStep> kept;
+    for (std::size_t i = 0; i < signals_.size(); ++i) {
+      if (!is_held[i]) kept.push_back(signals_[i]);
+    }
+    signals_ = std::move(kept);
+  }
+
+  /// How many of the `due` steps a rule may take now.
+  std::size_t room_of(std::size_t rule, const Selection& selection, std::size_t due) {
+    if (due == 0) return 0;
+    const auto found = ledger_.paces.find(rule);
+    const auto pace = found == ledger_.paces.end() ? Pace{} : found->second;
+    auto room = due;
+    if (selection.at_most) {
+      const auto taken = pace.look == docket_.look ? pace.signals : 0;
+      room = std::min(room, *selection.at_most > taken ? *selection.at_most - taken : 0);
+      if (room < due) decision_.look_again = true;
+    }
+    if (selection.pause == Duration(0)) return room;
+    if (!pace.paused_until || *pace.paused_until <= now_.monotonic) return std::min<std::size_t>(room, 1);
+    wake_by(*pace.paused_until);
+    return 0;
+  }
+
+  /// Takes all due signals of one session, from index `first`; gives the index behind them.
+  std::size_t choose_for_session(std::size_t first) {
+    std::size_t end = first;
+    std::vector<DueStep> signals_by_mode[2];
+    while (end < signals_.size() && signals_[end].due_case->session == signals_[first].due_case->session) {
+      const auto& due = signals_[end++];
+      signals_by_mode[due.mode == Mode::kEnforce ? 0 : 1].push_back(due);
     }
     choose(std::move(signals_by_mode[0]), enforced_);
     choose(std::move(signals_by_mode[1]), rehearsed_);
@@ -90,24 +161,61 @@ class Decider {
         return std::nullopt;
       }
     }
-    const auto next = next_step_of(rule, session, a_case.judgement, episode, docket_.steps);
+    auto next = next_step_of(rule, session, a_case.judgement, episode, docket_.steps);
     if (!next) return std::nullopt;
+    if (rule.repeat && !apply_repeat(rule, session, a_case.judgement, episode, *next)) return std::nullopt;
     if (next->due > now_.server) {
-      decision_.next_due = std::min(decision_.next_due.value_or(next->due), next->due);
+      due_by(next->due);
       return std::nullopt;
     }
-    return DueStep{&a_case, *next, rule.escalate[next->number].kind, rule.mode};
+    if (!is_open(a_case.rule)) return std::nullopt;
+    return DueStep{&a_case, *next, rule.mode};
+  }
+
+  /// False if the rule pauses for such sessions.
+  bool apply_repeat(const Rule& rule, const Session& session, const Judgement& judgement,
+                    const Episode* episode, NextStep& next) {
+    const auto key = repeat_key_of(rule, session);
+    if (!key) return true;
+    if (const auto until = ledger_.repeats.paused_until(*key, now_.monotonic)) {
+      wake_by(*until);
+      return false;
+    }
+    const bool has_begun = episode != nullptr && episode->has_acted;
+    if (!has_begun && rule.repeat->then == RepeatAction::kTerminate &&
+        ledger_.repeats.is_reached(*key, *rule.repeat, now_.monotonic)) {
+      hasten(rule, judgement, next);
+    }
+    return true;
+  }
+
+  /// Whether a rule is within its hours; when they begin is the next moment at which something falls due
+  /// otherwise.
+  bool is_open(std::size_t rule) {
+    const auto& hours = policy_.rules[rule].hours;
+    if (hours.is_empty()) return true;
+    auto found = open_.find(rule);
+    if (found == open_.end()) found = open_.emplace(rule, hours.next_open(now_.server)).first;
+    const auto& open = found->second;
+    if (!open) return false;
+    if (open->start <= now_.server) return true;
+    due_by(open->start);
+    return false;
   }
 
   static void choose(std::vector<DueStep> due, std::vector<Choice>& choices) {
     if (due.empty()) return;
     // cases stand in the order of the file, and max_element keeps the first of equals
     const auto strongest = std::max_element(
-        due.begin(), due.end(), [](const DueStep& a, const DueStep& b) { return a.kind < b.kind; });
+        due.begin(), due.end(), [](const DueStep& a, const DueStep& b) { return a.next.kind < b.next.kind; });
     Choice choice{*strongest, {}};
     due.erase(strongest);
     choice.superseded = std::move(due);
     choices.push_back(std::move(choice));
+  }
+
+  std::pair<ServerTime, SessionKey> due_key(const DueStep& due) const {
+    return {due.next.due, session_of(*due.due_case).key};
   }
 
   void order_signals(Mode mode, std::vector<Choice>& choices, Breaker& breaker) {
@@ -117,10 +225,8 @@ class Decider {
     }
     // by session where they fell due together: which of them a bound lets pass must not rest on how the
     // server happens to list them
-    std::sort(choices.begin(), choices.end(), [this](const Choice& a, const Choice& b) {
-      return std::pair(a.chosen.next.due, session_of(*a.chosen.due_case).key) <
-             std::pair(b.chosen.next.due, session_of(*b.chosen.due_case).key);
-    });
+    std::sort(choices.begin(), choices.end(),
+              [this](const Choice& a, const Choice& b) { return due_key(a.chosen) < due_key(b.chosen); });
     const auto admission =
         breaker.admit(policy_.safety, choices.size(), docket_.client_backends, now_.monotonic);
     if (admission.trip != Breaker::Trip::kNone) {
@@ -139,33 +245,16 @@ class Decider {
   }
 
   Order place_order(const DueStep& due, bool is_signal) {
-    const auto& a_case = *due.due_case;
-    const auto& rule = policy_.rules[a_case.rule];
-    const auto& session = session_of(a_case);
-    Order order;
-    order.decision = fmt::format("{}-{}", ledger_.prefix, ++ledger_.decisions);
-    if (is_signal) order.action = due.kind == StepKind::kCancel ? Action::kCancel : Action::kTerminate;
-    const bool rests_on_state = due.kind == StepKind::kCancel || due.next.skipped_cancel;
+    const auto& rule = rule_of(due);
+    const auto& session = session_of(*due.due_case);
+    auto order = describe(due);
+    if (is_signal) order.action = order.step == StepKind::kCancel ? Action::kCancel : Action::kTerminate;
+    const bool rests_on_state = due.next.kind == StepKind::kCancel || due.next.skipped_cancel;
     order.guard = make_guard(policy_, rule, session, rests_on_state);
     order.guard.not_before = due.next.due;
     order.guard.not_after = now_.server + ServerClockEstimate::kTolerance;
-    order.policy = policy_.version;
-    order.ordered_at = now_.monotonic;
-    order.rule = rule.name;
-    order.is_beyond_us = session.is_beyond_us;
-    order.mode = rule.mode;
-    order.step = due.kind;
-    order.step_number = due.next.number;
-    order.step_count = rule.escalate.size();
-    order.clock = a_case.judgement.clock;
-    order.clock_start = a_case.judgement.clock_start;
-    order.limit = a_case.judgement.limit;
-    order.age = now_.server - a_case.judgement.clock_start;
-    order.grace = rule.escalate[due.next.number].after;
-    order.database = session.database;
-    order.user = session.user;
-    order.application_name = session.application_name;
-    order.state = session.state;
+    const auto open = open_.find(due.due_case->rule);
+    if (open != open_.end()) order.guard.not_after = std::min(order.guard.not_after, open->second->end);
     note_in_ledger(due, order, false);
     if (is_signal) ledger_.touched[session.key] = ledger_.looks_sent + 1;
     ++ledger_.in_flight;
@@ -174,9 +263,49 @@ class Decider {
     return order;
   }
 
+  /// All of an order that is for people.
+  Order describe(const DueStep& due) {
+    const auto& rule = rule_of(due);
+    const auto& judgement = due.due_case->judgement;
+    const auto& session = session_of(*due.due_case);
+    Order order;
+    order.decision = fmt::format("{}-{}", ledger_.prefix, ++ledger_.decisions);
+    order.policy = policy_.version;
+    order.ordered_at = now_.monotonic;
+    order.rule = rule.name;
+    order.is_beyond_us = session.is_beyond_us;
+    order.mode = rule.mode;
+    order.step = due.next.kind;
+    order.step_number = due.next.number;
+    order.step_count = rule.escalate.size();
+    order.clock = judgement.clock;
+    order.clock_start = judgement.clock_start;
+    order.limit = judgement.limit;
+    order.age = now_.server - judgement.clock_start;
+    order.grace = rule.escalate[due.next.number].after;
+    order.database = session.database;
+    order.user = session.user;
+    order.application_name = session.application_name;
+    order.state = session.state;
+    const auto blocking = blocking_of(rule.match);
+    if (blocking.is_asked) {
+      const auto waiters = fitting_waiters(blocking, session);
+      order.blocks = waiters.size();
+      if (!waiters.empty()) order.longest_waiter = waiters.front()->key;
+    }
+    const auto& conditions = rule.match.conditions;
+    if (std::any_of(conditions.begin(), conditions.end(),
+                    [](const Condition& condition) { return condition.field == Field::kXminAge; })) {
+      order.xmin_age = session.xmin_age;
+    }
+    order.repeat_key = repeat_key_of(rule, session);
+    order.repeat = rule.repeat;
+    return order;
+  }
+
   void supersede(const DueStep& due, const Order& order) {
     note_in_ledger(due, order, true);
-    tell(superseded_event(order, policy_.rules[due.due_case->rule].name, due.kind));
+    tell(superseded_event(order, rule_of(due).name, due.next.kind));
   }
 
   void note_in_ledger(const DueStep& due, const Order& order, bool is_carried) {
@@ -188,12 +317,22 @@ class Decider {
     episode.policy = order.policy;
     episode.decision = order.decision;
     episode.ordered_step = due.next.number;
-    episode.ordered_kind = due.kind;
+    episode.ordered_kind = due.next.kind;
     episode.in_flight = true;
     episode.is_carried = is_carried;
     episode.awaits_verification = false;
     episode.told_still_there = false;
     if (order.is_signal()) episode.look_needed = ledger_.looks_sent + 1;
+    if (due.next.kind != StepKind::kAlert) note_pace(due);
+  }
+
+  void note_pace(const DueStep& due) {
+    const auto& selection = rule_of(due).selection;
+    if (!selection.at_most && selection.pause == Duration(0)) return;
+    auto& pace = ledger_.paces[due.due_case->rule];
+    if (pace.look != docket_.look) pace = {docket_.look, 0, selection.pause, pace.paused_until};
+    ++pace.signals;
+    if (selection.pause > Duration(0)) pace.paused_until = now_.monotonic + selection.pause + kWhileInFlight;
   }
 
   const Policy& policy_;
@@ -201,6 +340,8 @@ class Decider {
   const Docket& docket_;
   Ledger& ledger_;
   const Now now_;
+  std::vector<DueStep> signals_;                         ///< in the order of the docket
+  std::map<std::size_t, std::optional<Interval>> open_;  ///< of rules with hours: when they are open next
   std::vector<Choice> enforced_;
   std::vector<Choice> rehearsed_;
   std::vector<DueStep> alerts_;
@@ -221,6 +362,7 @@ std::optional<NextStep> next_step_of(const Rule& rule, const Session& session, c
     if (step.kind != StepKind::kCancel || can_be_cancelled(session)) {
       // the limit can have moved since the step before: an exception fits now, a coarser clock began anew
       next.due = std::max(next.due, judgement.due);
+      next.kind = step.kind;
       return next;
     }
     next.skipped_cancel = true;

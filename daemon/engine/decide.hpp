@@ -17,6 +17,7 @@ struct Decision {
   std::vector<Event> events;           ///< intents of the orders among them
   std::optional<ServerTime> next_due;  ///< the next moment at which something falls due
   std::optional<MonotonicTime> wake;   ///< a wait of our own that ends: a pause, the breaker
+  bool look_again = false;             ///< a rule held somebody back until the next look (`at_most`)
 };
 
 /// At most so many orders are without a reply at a time: a reply to the last of them still comes before its
@@ -34,6 +35,7 @@ Decision decide(const Policy& policy, const Snapshot& snapshot, const Docket& do
 struct NextStep {
   std::size_t number = 0;
   ServerTime due{};
+  StepKind kind = StepKind::kAlert;
   bool skipped_cancel = false;  ///< a cancel before it cannot affect the session as it is
 };
 

@@ -2,6 +2,9 @@
 
 #include <algorithm>
 
+#include "engine/blockers.hpp"
+#include "policy/condition.hpp"
+
 namespace pgcurfew {
 
 namespace {
@@ -28,15 +31,40 @@ bool reads_query(const Match& match) {
                      [](const Condition& condition) { return condition.field == Field::kQuery; });
 }
 
+std::size_t count_client_backends(const Snapshot& snapshot) {
+  return static_cast<std::size_t>(
+      std::count_if(snapshot.sessions.begin(), snapshot.sessions.end(),
+                    [](const Session& session) { return session.backend_type == "client backend"; }));
+}
+
+/// The shortest time within which a lock wait matters to a rule; nothing if none does.
+std::optional<Duration> time_for_waits(const Rule& rule) {
+  auto shortest = blocking_of(rule.match).waiter_blocked_for;
+  for (const auto& age : rule.match.ages) {
+    if (age.clock != Clock::kBlocksFor && age.clock != Clock::kBlockedFor) continue;
+    shortest = std::min(shortest.value_or(age.limit), age.limit);
+  }
+  return shortest;
+}
+
+bool can_be_for(const Match& match, State state) {
+  const auto* states = states_of(match);
+  return states == nullptr ||
+         std::find(states->any_of.begin(), states->any_of.end(), state) != states->any_of.end();
+}
+
 }  // namespace
 
 Docket make_docket(const Policy& policy, const Snapshot& snapshot, const ClockSteps& steps) {
   Docket docket;
   docket.steps = steps;
   docket.look = snapshot.number;
+  docket.client_backends = count_client_backends(snapshot);
+  std::vector<bool> when_holds;
+  for (const auto& rule : policy.rules)
+    when_holds.push_back(holds(rule.when, snapshot, docket.client_backends));
   for (std::size_t s = 0; s < snapshot.sessions.size(); ++s) {
     const auto& session = snapshot.sessions[s];
-    if (session.backend_type == "client backend") ++docket.client_backends;
     if (session.has_nameless_database || session.has_nameless_user) ++docket.nameless;
     const auto immunity = immunity_of(policy, session);
     const bool is_immune = immunity != Immunity::kNone;
@@ -46,7 +74,8 @@ Docket make_docket(const Policy& policy, const Snapshot& snapshot, const ClockSt
       if (is_immune && judgement.verdict == Verdict::kDue) {
         look_again_from(docket, judgement.due);
       } else if (judgement.verdict == Verdict::kDue) {
-        docket.cases.push_back({r, s, judgement});
+        if (!when_holds[r]) look_again_from(docket, judgement.due);
+        docket.cases.push_back({r, s, judgement, !when_holds[r]});
       }
       if (judgement.could_be_due) look_again_from(docket, *judgement.could_be_due);
     }
@@ -57,36 +86,53 @@ Docket make_docket(const Policy& policy, const Snapshot& snapshot, const ClockSt
 Duration look_interval(const Policy& policy) {
   Duration interval = kLongestInterval;
   for (const auto& rule : policy.rules) {
-    const auto needed =
-        rule.match.ages.empty() ? kIntervalWithoutAge : interval_for(rule.match.ages.front().limit);
+    auto needed = rule.match.ages.empty() ? kIntervalWithoutAge : interval_for(rule.match.ages.front().limit);
+    // the wait is what began last, whatever other ages there are
+    if (const auto time = time_for_waits(rule)) needed = interval_for(*time);
     interval = std::min(interval, needed);
   }
   return std::max(interval, kShortestInterval);
 }
 
 QueryTexts needed_query_texts(const Policy& policy) {
-  bool all = false;
-  bool active = false;
+  const auto any_rule = [&](auto predicate) {
+    return std::any_of(policy.rules.begin(), policy.rules.end(), predicate);
+  };
+  const auto any_rule_for = [&](State state) {
+    return any_rule([&](const Rule& rule) { return can_be_for(rule.match, state); });
+  };
+  auto texts = QueryTexts::kNone;
   for (const auto& match : policy.protect) {
     if (!reads_query(match)) continue;
-    (match.protection == "concurrent-index" ? active : all) = true;
+    if (match.protection == protection::kConcurrentIndex) {
+      if (texts == QueryTexts::kNone && any_rule_for(State::kActive)) texts = QueryTexts::kActive;
+    } else if (match.protection != protection::kListeners || any_rule_for(State::kIdle)) {
+      texts = QueryTexts::kAll;
+    }
   }
+  const bool asked = any_rule([](const Rule& rule) {
+    return reads_query(rule.match) ||
+           std::any_of(rule.except.begin(), rule.except.end(),
+                       [](const Exception& exception) { return reads_query(exception.match); }) ||
+           (blocking_of(rule.match).waiter != nullptr && reads_query(*blocking_of(rule.match).waiter));
+  });
+  return asked ? QueryTexts::kAll : texts;
+}
+
+std::optional<Duration> patience_with_blockers(const Policy& policy) {
+  std::optional<Duration> patience;
   for (const auto& rule : policy.rules) {
-    all = all || reads_query(rule.match) ||
-          std::any_of(rule.except.begin(), rule.except.end(),
-                      [](const Exception& exception) { return reads_query(exception.match); });
+    if (!blocking_of(rule.match).is_asked) continue;
+    const auto time = time_for_waits(rule).value_or(Duration(0));
+    patience = std::min(patience.value_or(time), time);
   }
-  return all ? QueryTexts::kAll : active ? QueryTexts::kActive : QueryTexts::kNone;
+  return patience;
 }
 
 bool needs_waits(const Policy& policy) {
   return std::any_of(policy.rules.begin(), policy.rules.end(), [](const Rule& rule) {
-    const auto& ages = rule.match.ages;
-    return std::any_of(rule.match.conditions.begin(), rule.match.conditions.end(),
-                       [](const Condition& condition) { return condition.field == Field::kBlocks; }) ||
-           std::any_of(ages.begin(), ages.end(), [](const AgeLimit& age) {
-             return age.clock == Clock::kBlocksFor || age.clock == Clock::kBlockedFor;
-           });
+    const auto blocking = blocking_of(rule.match);
+    return blocking.is_asked || blocking.may_wait;
   });
 }
 

@@ -15,6 +15,7 @@ struct Case {
   std::size_t rule = 0;     ///< index in Policy::rules
   std::size_t session = 0;  ///< index in Snapshot::sessions
   Judgement judgement;      ///< with Verdict::kDue
+  bool is_held = false;     ///< what the rule's `when` asks of the server does not hold
 };
 
 /// All that one look has to say: matched once, then asked again at every wake-up with a later time.
@@ -32,8 +33,12 @@ struct Docket {
 Docket make_docket(const Policy& policy, const Snapshot& snapshot, const ClockSteps& steps = {});
 
 /// How long after one look the next must come, so that a session that goes past any limit was seen before.
-/// Long limits do not need it more often than that; rules without an age are looked at once a second.
+/// Long limits do not need it more often than that; rules without an age are looked at once a second, and
+/// such as give lock waits a time within that time.
 Duration look_interval(const Policy& policy);
+
+/// How long the most impatient rule on blockers lets anybody wait; nothing if there is no such rule.
+std::optional<Duration> patience_with_blockers(const Policy& policy);
 
 /// Which texts of queries a look brings.
 enum class QueryTexts { kNone, kActive, kAll };

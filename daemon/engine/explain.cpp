@@ -1,46 +1,23 @@
 #include "engine/explain.hpp"
 
+#include <algorithm>
+#include <utility>
+
 #include <fmt/format.h>
 
 #include "base/duration.hpp"
+#include "engine/selection.hpp"
 
 namespace pgcurfew {
 
 namespace {
 
-std::string actual_of(const Session& session, Field field) {
-  const auto text = [](const std::optional<std::string>& value) { return value.value_or("NULL"); };
-  switch (field) {
-    case Field::kDatabase:
-      return text(session.database);
-    case Field::kUser:
-      return text(session.user);
-    case Field::kApplicationName:
-      return text(session.application_name);
-    case Field::kClientAddr:
-      return session.is_local ? "local" : session.client_addr ? to_text(*session.client_addr) : "NULL";
-    case Field::kBackendType:
-      return session.backend_type;
-    case Field::kState:
-      return session.state ? std::string(name_of(*session.state)) : "NULL";
-    case Field::kWaitEventType:
-      return text(session.wait_event_type);
-    case Field::kWaitEvent:
-      return text(session.wait_event);
-    case Field::kQuery:
-      return text(session.query);
-    case Field::kQueryId:
-      return session.query_id ? std::to_string(*session.query_id) : "NULL";
-    default:
-      return "NULL";
-  }
-}
-
-ConditionFinding find_age(const AgeLimit& age, Duration limit, const Session& session, ServerTime now) {
+ConditionFinding find_age(const Rule& rule, const AgeLimit& age, Duration limit, const Session& session,
+                          ServerTime now) {
   ConditionFinding finding;
   finding.field = name_of(age.clock);
   finding.wanted = to_text(limit);
-  const auto start = anchor_of(session, age.clock);
+  const auto start = start_of(rule, session, age.clock);
   if (!start) {
     finding.actual = "NULL";
     return finding;
@@ -51,26 +28,109 @@ ConditionFinding find_age(const AgeLimit& age, Duration limit, const Session& se
   return finding;
 }
 
-RuleFinding find_rule(const Policy& policy, std::size_t index, const Session& session, ServerTime now) {
-  const auto& rule = policy.rules[index];
-  const auto judgement = judge(rule, session);
-  RuleFinding finding;
-  finding.rule = index;
-  finding.verdict = judgement.verdict;
-  for (const auto& condition : rule.match.conditions) {
-    finding.conditions.push_back({std::string(entry_of(condition.field).name), condition.written,
-                                  actual_of(session, condition.field), condition.field == Field::kQuery,
-                                  holds(condition, session), std::nullopt});
-  }
-  for (const auto& age : rule.match.ages) {
-    finding.conditions.push_back(find_age(age, limit_for(age, judgement.exception), session, now));
-  }
-  if (judgement.exception != nullptr) {
-    finding.exception = static_cast<std::size_t>(judgement.exception - rule.except.data());
-  }
-  if (judgement.verdict == Verdict::kDue) finding.next = next_step_of(rule, session, judgement, nullptr);
-  return finding;
+ConditionFinding finding_of(std::string field, std::string wanted, std::string actual, bool is_met) {
+  return {std::move(field), std::move(wanted), std::move(actual), false, is_met, std::nullopt};
 }
+
+std::string percent_text(double part) {
+  return fmt::format("{:.0f}%", part * 100);
+}
+
+/// One session held against one rule, with all that stands around them.
+class RuleFinder {
+ public:
+  RuleFinder(const Policy& policy, const Snapshot& snapshot, const LookFinding& look, std::size_t session,
+             std::size_t rule)
+      : rule_(policy.rules[rule]),
+        snapshot_(snapshot),
+        look_(look),
+        session_index_(session),
+        session_(snapshot.sessions[session]) {
+    finding_.rule = rule;
+  }
+
+  RuleFinding run() {
+    const auto judgement = judge(rule_, session_);
+    finding_.verdict = judgement.verdict;
+    for (const auto& condition : rule_.match.conditions) {
+      finding_.conditions.push_back({std::string(entry_of(condition.field).name), condition.written,
+                                     value_of(session_, condition.field).value_or("NULL"),
+                                     condition.field == Field::kQuery, holds(condition, session_),
+                                     std::nullopt});
+    }
+    for (const auto& age : rule_.match.ages) {
+      finding_.conditions.push_back(
+          find_age(rule_, age, limit_for(age, judgement.exception), session_, snapshot_.taken_at));
+    }
+    if (judgement.exception != nullptr) {
+      finding_.exception = static_cast<std::size_t>(judgement.exception - rule_.except.data());
+    }
+    if (judgement.verdict == Verdict::kDue) finding_.next = next_step_of(rule_, session_, judgement, nullptr);
+    find_keep();
+    find_when();
+    find_hours();
+    return std::move(finding_);
+  }
+
+ private:
+  void hold_back(std::string_view by) {
+    if (finding_.verdict == Verdict::kDue) finding_.held_by = by;
+  }
+
+  void find_keep() {
+    if (!rule_.selection.keep) return;
+    const auto group = group_of(rule_.selection, session_);
+    std::size_t due = 0;
+    bool is_chosen = true;
+    for (std::size_t i = 0; i < look_.docket.cases.size(); ++i) {
+      const auto& a_case = look_.docket.cases[i];
+      if (a_case.rule != finding_.rule) continue;
+      const bool is_due = a_case.judgement.due <= snapshot_.taken_at;
+      if (is_due && group_of(rule_.selection, snapshot_.sessions[a_case.session]) == group) ++due;
+      if (a_case.session == session_index_) is_chosen = look_.chosen[i];
+    }
+    finding_.conditions.push_back(finding_of("keep", fmt::format("beyond {}", *rule_.selection.keep),
+                                             fmt::format("one of {} that are due", due), is_chosen));
+    if (!is_chosen) hold_back("keep");
+  }
+
+  void find_when() {
+    const auto& when = rule_.when;
+    if (when.connections_used) {
+      const auto used = connections_used(snapshot_, look_.docket.client_backends);
+      finding_.conditions.push_back(finding_of("connections_used", percent_text(*when.connections_used),
+                                               used ? percent_text(*used) : "not known",
+                                               used && *used >= *when.connections_used));
+    }
+    if (when.role) {
+      const auto role = snapshot_.in_recovery ? Role::kStandby : Role::kPrimary;
+      finding_.conditions.push_back(finding_of("role", std::string(name_of(*when.role)),
+                                               std::string(name_of(role)), role == *when.role));
+    }
+    if (!holds(when, snapshot_, look_.docket.client_backends)) hold_back("when");
+  }
+
+  void find_hours() {
+    if (rule_.hours.is_empty()) return;
+    const auto& windows = rule_.hours.during.empty() ? rule_.hours.not_during : rule_.hours.during;
+    const auto& zone = windows.front().zone;
+    const auto open = rule_.hours.next_open(snapshot_.taken_at);
+    const bool is_open = open && open->start <= snapshot_.taken_at;
+    const auto actual = !open     ? std::string("closed for good")
+                        : is_open ? fmt::format("open until {}", zone.to_text(open->end))
+                                  : fmt::format("closed until {}", zone.to_text(open->start));
+    finding_.conditions.push_back(finding_of("hours", "open", actual, is_open));
+    if (!open) hold_back("hours");
+    if (open && finding_.next) finding_.next->due = std::max(finding_.next->due, open->start);
+  }
+
+  const Rule& rule_;
+  const Snapshot& snapshot_;
+  const LookFinding& look_;
+  std::size_t session_index_;
+  const Session& session_;
+  RuleFinding finding_;
+};
 
 }  // namespace
 
@@ -92,19 +152,32 @@ std::string_view reason_of(Immunity immunity) {
   return "on the protect list";
 }
 
-SessionFinding explain(const Policy& policy, const Snapshot& snapshot, std::size_t session_index) {
+LookFinding find_in_look(const Policy& policy, const Snapshot& snapshot) {
+  LookFinding look;
+  look.docket = make_docket(policy, snapshot);
+  look.chosen = chosen_cases(policy, snapshot, look.docket, Ledger{}, snapshot.taken_at);
+  return look;
+}
+
+SessionFinding explain(const Policy& policy, const Snapshot& snapshot, const LookFinding& look,
+                       std::size_t session_index) {
   const auto& session = snapshot.sessions[session_index];
   SessionFinding finding;
   finding.session = session_index;
   finding.immunity = immunity_of(policy, session);
+  if (finding.immunity == Immunity::kProtected)
+    finding.protection = protection_of(policy, session)->protection;
   for (std::size_t i = 0; i < policy.rules.size(); ++i) {
-    finding.rules.push_back(find_rule(policy, i, session, snapshot.taken_at));
-    if (finding.immunity != Immunity::kNone || !finding.rules[i].next) continue;
-    if (!finding.nearest || finding.rules[i].next->due < finding.rules[*finding.nearest].next->due) {
-      finding.nearest = i;
-    }
+    finding.rules.push_back(RuleFinder(policy, snapshot, look, session_index, i).run());
+    const auto& rule = finding.rules[i];
+    if (finding.immunity != Immunity::kNone || !rule.next || !rule.held_by.empty()) continue;
+    if (!finding.nearest || rule.next->due < finding.rules[*finding.nearest].next->due) finding.nearest = i;
   }
   return finding;
+}
+
+SessionFinding explain(const Policy& policy, const Snapshot& snapshot, std::size_t session_index) {
+  return explain(policy, snapshot, find_in_look(policy, snapshot), session_index);
 }
 
 }  // namespace pgcurfew

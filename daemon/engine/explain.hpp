@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "engine/decide.hpp"
+#include "engine/docket.hpp"
 #include "engine/judge.hpp"
 #include "engine/session.hpp"
 #include "policy/policy.hpp"
@@ -28,17 +29,31 @@ struct RuleFinding {
   std::vector<ConditionFinding> conditions;
   std::optional<std::size_t> exception;  ///< index of the exception that fits
   std::optional<NextStep> next;          ///< for kDue: what would come first
+  std::string
+      held_by;  ///< for kDue, what holds the rule back from the session: `when`, `keep`, `hours`; or empty
 };
 
 struct SessionFinding {
   std::size_t session = 0;  ///< index in the snapshot
   Immunity immunity = Immunity::kNone;
+  std::string protection;  ///< for kProtected: the name of the built-in one that fits, or empty
   std::vector<RuleFinding> rules;
   /// The rule that is nearest to acting: index in `rules`.
   std::optional<std::size_t> nearest;
 };
 
+/// What is found once for all sessions of a look: of the server, and of groups of sessions.
+struct LookFinding {
+  Docket docket;
+  std::vector<bool> chosen;  ///< by case of the docket: whether the rule's `keep` leaves it to the rule
+};
+LookFinding find_in_look(const Policy& policy, const Snapshot& snapshot);
+
 /// Everything about one session, by the same judgement that decide() acts on.
+SessionFinding explain(const Policy& policy, const Snapshot& snapshot, const LookFinding& look,
+                       std::size_t session_index);
+
+/// The same for a session alone.
 SessionFinding explain(const Policy& policy, const Snapshot& snapshot, std::size_t session_index);
 
 std::string_view reason_of(Immunity immunity);

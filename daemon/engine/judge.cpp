@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "engine/blockers.hpp"
+
 namespace pgcurfew {
 
 namespace {
@@ -51,7 +53,12 @@ struct Holds {
   bool operator()(const XminAgeTest& test) const {
     return session.xmin_age.has_value() && *session.xmin_age >= test.at_least;
   }
-  bool operator()(const BlocksTest& test) const { return session.blocks.size() >= test.at_least; }
+  bool operator()(const BlocksTest& test) const {
+    if (session.blocks.size() < test.at_least) return false;
+    Blocking blocking;
+    blocking.waiter = test.waiter.get();
+    return fitting_waiters(blocking, session).size() >= test.at_least;
+  }
   bool operator()(const QueryIdTest& test) const {
     return session.query_id.has_value() &&
            std::find(test.any_of.begin(), test.any_of.end(), *session.query_id) != test.any_of.end();
@@ -64,20 +71,31 @@ bool names_active(const Condition& condition) {
          std::find(states->any_of.begin(), states->any_of.end(), State::kActive) != states->any_of.end();
 }
 
+bool is_anchored_at_state(AnchorKind anchor) {
+  return anchor == AnchorKind::kStateChange || anchor == AnchorKind::kStateChangeIfAny;
+}
+
 /// Whether a condition that fails now can come to hold while the anchor stands still. A query_start stays
 /// where it is while its session goes from active to idle, and never the other way round.
-bool can_begin_to_hold(const Condition& condition, Clock anchor, const Session& session) {
+bool can_begin_to_hold(const Condition& condition, AnchorKind anchor, const Match& match,
+                       const Session& session) {
   switch (condition.field) {
     case Field::kWaitEventType:
     case Field::kWaitEvent:
+    case Field::kXminAge:
       return true;
+    case Field::kBlocks:
+      // whom the rule leaves some time is seen within it
+      return !gives_waits_time(match);
     case Field::kState:
-      if (anchor == Clock::kQueryAge) return session.state == State::kActive && !names_active(condition);
-      return anchor != Clock::kStateAge;
+      if (anchor == AnchorKind::kQueryStart) {
+        return session.state == State::kActive && !names_active(condition);
+      }
+      return !is_anchored_at_state(anchor);
     case Field::kApplicationName:
     case Field::kQuery:
     case Field::kQueryId:
-      return anchor == Clock::kTransactionAge || anchor == Clock::kSessionAge;
+      return !is_anchored_at_state(anchor) && anchor != AnchorKind::kQueryStart;
     default:
       return false;
   }
@@ -104,30 +122,32 @@ bool rests_on_a_wait(const Match& match) {
 
 /// Fills in when the rule's ages are all reached. False if a timestamp is NULL: it never matches.
 bool find_due(const Rule& rule, const Session& session, const ClockSteps& steps, Judgement& judgement) {
-  const auto anchor = anchor_of(session, anchor_clock_of(rule));
-  if (rule.match.ages.empty()) {
-    judgement.anchor = anchor.value_or(session.key.backend_start);
-    judgement.clock = anchor ? anchor_clock_of(rule) : Clock::kSessionAge;
-    judgement.clock_start = judgement.anchor;
-    judgement.due = steps.end_of(judgement.anchor, Duration(0));
-    return true;
-  }
+  const auto anchor = anchor_of(rule, session);
   if (!anchor) return false;
-  judgement.anchor = *anchor;
-  bool first = true;
-  for (const auto& age : rule.match.ages) {
-    const auto start = anchor_of(session, age.clock);
-    if (!start) return false;
-    const auto limit = limit_for(age, judgement.exception);
-    const auto due = steps.end_of(*start, limit);
-    if (first || due > judgement.due) {
+  judgement.anchor = anchor->time;
+  bool has_any = false;
+  const auto wait_for = [&](Clock clock, ServerTime start, Duration limit) {
+    const auto due = steps.end_of(start, limit);
+    if (!has_any || due > judgement.due) {
       judgement.due = due;
-      judgement.clock = age.clock;
-      judgement.clock_start = *start;
+      judgement.clock = clock;
+      judgement.clock_start = start;
       judgement.limit = limit;
     }
-    first = false;
+    has_any = true;
+  };
+  for (const auto& age : rule.match.ages) {
+    const auto start = start_of(rule, session, age.clock);
+    if (!start) return false;
+    wait_for(age.clock, *start, limit_for(age, judgement.exception));
   }
+  const auto blocking = blocking_of(rule.match);
+  if (blocking.waiter_blocked_for) {
+    const auto since = blocking_since(blocking, session);
+    if (!since) return false;
+    wait_for(Clock::kBlocksFor, *since, *blocking.waiter_blocked_for);
+  }
+  if (!has_any) wait_for(anchor->clock, anchor->time, Duration(0));
   return true;
 }
 
@@ -152,20 +172,93 @@ Immunity immunity_of(const Policy& policy, const Session& session) {
       session.backend_type.starts_with("logical replication")) {
     return Immunity::kReplication;
   }
-  if (session.wait_event == "SyncRep") return Immunity::kSyncRep;
-  for (const auto& match : policy.protect) {
-    if (may_fit(match, session)) return Immunity::kProtected;
-  }
-  return Immunity::kNone;
+  if (session.wait_event == "SyncRep" && !is_switched_off(policy, protection::kSyncRep))
+    return Immunity::kSyncRep;
+  return protection_of(policy, session) != nullptr ? Immunity::kProtected : Immunity::kNone;
 }
 
-Clock anchor_clock_of(const Rule& rule) {
-  if (!rule.match.ages.empty()) return rule.match.ages.front().clock;
-  const auto& conditions = rule.match.conditions;
-  const bool looks_at_state =
-      std::any_of(conditions.begin(), conditions.end(),
-                  [](const Condition& condition) { return changes_with_state(condition.field); });
-  return looks_at_state ? Clock::kStateAge : Clock::kSessionAge;
+const Match* protection_of(const Policy& policy, const Session& session) {
+  for (const auto& match : policy.protect) {
+    if (match.protection != protection::kSyncRep && may_fit(match, session)) return &match;
+  }
+  return nullptr;
+}
+
+bool is_switched_off(const Policy& policy, std::string_view protection) {
+  return std::find(policy.unprotect.begin(), policy.unprotect.end(), protection) != policy.unprotect.end();
+}
+
+AnchorKind anchor_kind_of(const Rule& rule) {
+  bool is_blocked = false;
+  for (const auto& age : rule.match.ages) {
+    switch (age.clock) {
+      case Clock::kBlockedFor:
+        is_blocked = true;
+        break;
+      case Clock::kBlocksFor:
+        break;
+      case Clock::kStateAge:
+        return AnchorKind::kStateChange;
+      case Clock::kQueryAge:
+        return AnchorKind::kQueryStart;
+      case Clock::kTransactionAge:
+        return AnchorKind::kXactStart;
+      case Clock::kSessionAge:
+        return AnchorKind::kBackendStart;
+    }
+  }
+  if (is_blocked) return AnchorKind::kQueryStart;
+  if (!rule.match.ages.empty()) return AnchorKind::kTransaction;
+  const auto reads = [&](auto predicate) {
+    return std::any_of(rule.match.conditions.begin(), rule.match.conditions.end(), predicate);
+  };
+  if (reads([](const Condition& c) { return c.field == Field::kBlocks || c.field == Field::kXminAge; })) {
+    return AnchorKind::kTransaction;
+  }
+  return reads([](const Condition& c) { return changes_with_state(c.field); }) ? AnchorKind::kStateChangeIfAny
+                                                                               : AnchorKind::kBackendStart;
+}
+
+std::optional<Anchor> anchor_of(const Rule& rule, const Session& session) {
+  const auto at = [](std::optional<ServerTime> time, Clock clock) {
+    return time ? std::optional(Anchor{*time, clock}) : std::nullopt;
+  };
+  const Anchor session_start{session.key.backend_start, Clock::kSessionAge};
+  switch (anchor_kind_of(rule)) {
+    case AnchorKind::kStateChange:
+      return at(session.state_change, Clock::kStateAge);
+    case AnchorKind::kQueryStart:
+      return at(session.query_start, Clock::kQueryAge);
+    case AnchorKind::kXactStart:
+      return at(session.xact_start, Clock::kTransactionAge);
+    case AnchorKind::kStateChangeIfAny:
+      return at(session.state_change, Clock::kStateAge).value_or(session_start);
+    case AnchorKind::kTransaction:
+      if (session.xact_start) return at(session.xact_start, Clock::kTransactionAge);
+      return at(session.state_change, Clock::kStateAge).value_or(session_start);
+    case AnchorKind::kBackendStart:
+      break;
+  }
+  return session_start;
+}
+
+std::optional<ServerTime> start_of(const Rule& rule, const Session& session, Clock clock) {
+  if (clock != Clock::kBlocksFor) return anchor_of(session, clock);
+  const auto since = blocking_since(blocking_of(rule.match), session);
+  // what it held up while it waited itself is another's doing
+  return since && session.free_since ? std::max(*since, *session.free_since) : since;
+}
+
+std::optional<double> connections_used(const Snapshot& snapshot, std::size_t client_backends) {
+  if (snapshot.connection_slots <= 0) return std::nullopt;
+  return static_cast<double>(client_backends) / snapshot.connection_slots;
+}
+
+bool holds(const When& when, const Snapshot& snapshot, std::size_t client_backends) {
+  if (when.role && (*when.role == Role::kStandby) != snapshot.in_recovery) return false;
+  if (!when.connections_used) return true;
+  const auto used = connections_used(snapshot, client_backends);
+  return used && *used >= *when.connections_used;
 }
 
 Duration limit_for(const AgeLimit& age, const Exception* exception) {
@@ -180,17 +273,24 @@ Duration limit_for(const AgeLimit& age, const Exception* exception) {
 bool is_passing(Immunity immunity, const Policy& policy, const Session& session) {
   if (immunity == Immunity::kSyncRep) return true;
   if (immunity != Immunity::kProtected) return false;
-  return std::none_of(policy.protect.begin(), policy.protect.end(),
-                      [&](const Match& match) { return !rests_on_a_wait(match) && may_fit(match, session); });
+  return std::none_of(policy.protect.begin(), policy.protect.end(), [&](const Match& match) {
+    return match.protection != protection::kSyncRep && !rests_on_a_wait(match) && may_fit(match, session);
+  });
 }
 
 Judgement judge(const Rule& rule, const Session& session, const ClockSteps& steps) {
   Judgement judgement;
-  const auto anchor = anchor_clock_of(rule);
+  const auto anchor = anchor_kind_of(rule);
   bool fails_for_now = false;
   for (const auto& condition : rule.match.conditions) {
     if (holds(condition, session)) continue;
-    if (!can_begin_to_hold(condition, anchor, session)) return judgement;
+    if (!can_begin_to_hold(condition, anchor, rule.match, session)) return judgement;
+    fails_for_now = true;
+  }
+  const auto blocking = blocking_of(rule.match);
+  if (blocking.is_asked && !blocking.may_wait && waits_for_lock(session)) {
+    // a waiter is never the victim of a blocking rule; it can become a root blocker at any moment
+    if (gives_waits_time(rule.match)) return judgement;
     fails_for_now = true;
   }
   if (!find_due(rule, session, steps, judgement)) return judgement;

@@ -1,6 +1,8 @@
 #pragma once
 
+#include <cstddef>
 #include <optional>
+#include <string_view>
 
 #include "base/time.hpp"
 #include "engine/clock_steps.hpp"
@@ -22,11 +24,24 @@ enum class Immunity {
   kOwn,             ///< pgcurfew's own, or another pgcurfew's of the same role
   kParallelWorker,  ///< its leader is judged
   kReplication,     ///< never touched
-  kSyncRep,         ///< committed already; a signal would only hide that from the client
+  kSyncRep,         ///< committed already; a signal would only hide that from the client; can be switched off
   kProtected,       ///< by the `protect` list
 };
 
 Immunity immunity_of(const Policy& policy, const Session& session);
+
+/// The protection that fits first; null if none does.
+const Match* protection_of(const Policy& policy, const Session& session);
+
+/// Whether a built-in protection has been switched off.
+bool is_switched_off(const Policy& policy, std::string_view protection);
+
+/// The built-in protections that the engine knows by name.
+namespace protection {
+inline constexpr std::string_view kSyncRep = "sync-rep";
+inline constexpr std::string_view kConcurrentIndex = "concurrent-index";
+inline constexpr std::string_view kListeners = "listeners";
+}  // namespace protection
 
 /// Whether an immunity can end at any moment without anything else moving: it rests on a wait event.
 bool is_passing(Immunity immunity, const Policy& policy, const Session& session);
@@ -62,8 +77,36 @@ Judgement judge(const Rule& rule, const Session& session, const ClockSteps& step
 /// Whether a cancel can have an effect on the session. On an idle session of any kind it has none.
 bool can_be_cancelled(const Session& session);
 
-/// A rule's finest clock; rules without an age count from state_change if they look at anything that changes
-/// with it, from backend_start otherwise.
-Clock anchor_clock_of(const Rule& rule);
+/// Which timestamp a rule's episodes are anchored at.
+enum class AnchorKind {
+  kStateChange,
+  kQueryStart,
+  kXactStart,
+  kBackendStart,
+  kStateChangeIfAny,  ///< no age, but a look at what changes with the state: backend_start where there is
+                      ///< none
+  kTransaction,       ///< xact_start; outside of a transaction that can commit, state_change
+};
+
+/// The finest of the session's own ages that the rule has. Without one: that of the wait is the query's, that
+/// of holding up others (or of holding back xmin) the transaction's; state_change if the rule looks at
+/// anything that changes with it, backend_start otherwise.
+AnchorKind anchor_kind_of(const Rule& rule);
+
+/// The timestamp, and the clock that counts from it; nothing if it is NULL where the rule needs it.
+struct Anchor {
+  ServerTime time;
+  Clock clock = Clock::kSessionAge;
+};
+std::optional<Anchor> anchor_of(const Rule& rule, const Session& session);
+
+/// The moment that an age of a rule counts from; nothing if there is none: such a session never matches.
+std::optional<ServerTime> start_of(const Rule& rule, const Session& session, Clock clock);
+
+/// Whether what a rule's `when` asks of the server holds.
+bool holds(const When& when, const Snapshot& snapshot, std::size_t client_backends);
+
+/// Which part of the slots that are open to all roles is taken; nothing if it is not known.
+std::optional<double> connections_used(const Snapshot& snapshot, std::size_t client_backends);
 
 }  // namespace pgcurfew

@@ -10,6 +10,7 @@
 
 #include "engine/breaker.hpp"
 #include "engine/order.hpp"
+#include "engine/repeats.hpp"
 #include "engine/session.hpp"
 
 namespace pgcurfew {
@@ -34,6 +35,7 @@ struct Episode {
   bool is_carried = false;           ///< that order is another rule's, at least as strong
   bool awaits_verification = false;  ///< a signal has left, for certain or perhaps
   bool told_still_there = false;
+  bool has_acted = false;  ///< a signal of this episode was sent, or would have been
   bool is_closed = false;  ///< nothing more will be ordered: rehearsed, unkillable
 };
 
@@ -44,6 +46,14 @@ struct EpisodeKey {
 };
 
 using Episodes = std::map<EpisodeKey, Episode>;
+
+/// How fast a rule has been going, for `at_most` and `pause`.
+struct Pace {
+  std::uint64_t look = 0;   ///< which look the count is of
+  std::size_t signals = 0;  ///< ordered from that look
+  Duration pause{};         ///< the rule's
+  std::optional<MonotonicTime> paused_until;
+};
 
 /// What has been done so far, per server. Lives in memory only: after a crash every ladder begins anew.
 struct Ledger {
@@ -56,6 +66,9 @@ struct Ledger {
   std::uint64_t decisions = 0;
   std::size_t in_flight = 0;  ///< orders without a reply
   std::string prefix;         ///< of decision ids: differs from one run of the daemon to the next
+  std::map<std::size_t, Pace>
+      paces;  ///< by the rule's index in the policy in force; of rules that bound themselves
+  Repeats repeats;
   Breaker breaker;
   Breaker rehearsed_breaker;  ///< what it would have done for the rules in dry-run
 };

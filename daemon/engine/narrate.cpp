@@ -38,6 +38,23 @@ void add_decision(Event& event, std::string_view rule, const SessionKey& session
   event.fields.emplace_back("step", std::string(name_of(episode.ordered_kind)));
 }
 
+/// What the rule rests on besides an age.
+void add_grounds(Event& event, const Order& order) {
+  if (order.blocks) event.fields.emplace_back("blocks", static_cast<std::int64_t>(*order.blocks));
+  if (order.longest_waiter) {
+    event.fields.emplace_back("longest_waiter", static_cast<std::int64_t>(order.longest_waiter->pid));
+  }
+  if (order.xmin_age) event.fields.emplace_back("xmin_age", *order.xmin_age);
+}
+
+std::string grounds_text(const Order& order) {
+  std::string text;
+  if (order.blocks)
+    text += fmt::format("blocks {} session{}, ", *order.blocks, *order.blocks == 1 ? "" : "s");
+  if (order.xmin_age) text += fmt::format("xmin_age {}, ", *order.xmin_age);
+  return text;
+}
+
 void add_age(Event& event, const Order& order) {
   event.fields.emplace_back("clock", std::string(name_of(order.clock)));
   event.fields.emplace_back("age_s", order.age);
@@ -121,11 +138,12 @@ Event intent_event(const Order& order) {
   event.level = Level::kInfo;
   event.kind = "intent";
   event.message =
-      fmt::format("{} {} pid {}: {} {} of limit {}", order.mode == Mode::kDryRun ? "would now" : "about to",
-                  verb(order.step), order.guard.session.pid, name_of(order.clock), to_rough_text(order.age),
-                  to_text(order.limit));
+      fmt::format("{} {} pid {}: {}{} {} of limit {}", order.mode == Mode::kDryRun ? "would now" : "about to",
+                  verb(order.step), order.guard.session.pid, grounds_text(order), name_of(order.clock),
+                  to_rough_text(order.age), to_text(order.limit));
   add_decision(event, order);
   add_age(event, order);
+  add_grounds(event, order);
   add_text(event, "database", order.database);
   add_text(event, "user", order.user);
   add_text(event, "application_name", order.application_name);
@@ -195,6 +213,43 @@ Event unkillable_event(std::string_view rule, const Session& session, const Epis
   if (session.state) event.fields.emplace_back("state", std::string(name_of(*session.state)));
   event.fields.emplace_back("wait_event_type", session.wait_event_type.value_or("none"));
   event.fields.emplace_back("wait_event", session.wait_event.value_or("none"));
+  return event;
+}
+
+Event repeat_event(const Order& order, std::size_t times) {
+  const auto& repeat = *order.repeat;
+  const auto per = entry_of(repeat.per).name;
+  const std::string_view consequence = repeat.then == RepeatAction::kTerminate
+                                           ? "its sessions are terminated at once"
+                                       : repeat.then == RepeatAction::kPause ? "the rule pauses for it"
+                                                                             : "it comes again and again";
+  Event event;
+  event.level = Level::kWarning;
+  event.kind = "repeat";
+  event.message =
+      fmt::format("rule {} has acted {} times within {} on {} {}: {}", order.rule, times,
+                  to_text(repeat.within), per, printable(order.repeat_key->value, 80), consequence);
+  add_decision(event, order);
+  event.fields.emplace_back("per", std::string(per));
+  event.fields.emplace_back("value", order.repeat_key->value);
+  event.fields.emplace_back("times", static_cast<std::int64_t>(times));
+  event.fields.emplace_back("within_s", repeat.within);
+  event.fields.emplace_back("then", std::string(name_of(repeat.then)));
+  return event;
+}
+
+Event prepared_transaction_event(const std::string& gid, std::size_t waiters,
+                                 std::optional<Duration> longest) {
+  Event event;
+  event.level = Level::kWarning;
+  event.kind = "prepared_transaction";
+  event.message = fmt::format("prepared transaction \"{}\" holds up {} session{}: no signal can end it",
+                              printable(gid, 80), waiters, waiters == 1 ? "" : "s");
+  event.fields.emplace_back("gid", gid);
+  event.fields.emplace_back("waiters", static_cast<std::int64_t>(waiters));
+  if (longest) event.fields.emplace_back("longest_wait_s", *longest);
+  event.fields.emplace_back(
+      "hint", "COMMIT PREPARED or ROLLBACK PREPARED, in its database, by its owner or a superuser.");
   return event;
 }
 

@@ -1,5 +1,8 @@
 #pragma once
 
+#include <cstddef>
+#include <optional>
+#include <string>
 #include <string_view>
 
 #include "engine/breaker.hpp"
@@ -24,6 +27,14 @@ Event verified_event(std::string_view rule, const SessionKey& session, const Epi
                      std::string_view effect);
 /// A session that outlived its last step.
 Event unkillable_event(std::string_view rule, const Session& session, const Episode& episode);
+
+/// A rule has acted so often on the same kind of session that its `repeat` applies. The order is the last of
+/// them.
+Event repeat_event(const Order& order, std::size_t times);
+
+/// A prepared transaction holds sessions up: no signal can end it.
+Event prepared_transaction_event(const std::string& gid, std::size_t waiters,
+                                 std::optional<Duration> longest);
 
 Event breaker_opened_event(Breaker::Trip trip, const Safety& safety, std::size_t due, std::size_t held,
                            std::size_t client_backends, Mode mode);

@@ -2,6 +2,7 @@
 
 #include <bitset>
 
+#include "engine/blockers.hpp"
 #include "engine/judge.hpp"
 
 namespace pgcurfew {
@@ -15,13 +16,63 @@ void add_facts(Facts& facts, const Match& match) {
   for (const auto& age : match.ages) facts.set(static_cast<std::size_t>(field_of(age.clock)));
 }
 
+/// Protections of our own that rest on the state and the statement: a session in the same state, query or
+/// transaction as before cannot have come under one of them since.
+bool changes_with_session_alone(const Match& protection) {
+  return protection.protection == protection::kConcurrentIndex ||
+         protection.protection == protection::kListeners;
+}
+
 Facts facts_read(const Policy& policy, const Rule& rule) {
   Facts facts;
   add_facts(facts, rule.match);
   for (const auto& exception : rule.except) add_facts(facts, exception.match);
-  for (const auto& match : policy.protect) add_facts(facts, match);
-  facts.set(static_cast<std::size_t>(field_of(anchor_clock_of(rule))));
+  const bool is_any_transaction = anchor_kind_of(rule) == AnchorKind::kBackendStart;
+  for (const auto& match : policy.protect) {
+    if (match.protection == protection::kSyncRep) continue;  // the guard has its own eye on it
+    if (is_any_transaction || !changes_with_session_alone(match)) add_facts(facts, match);
+  }
   return facts;
+}
+
+/// The anchor has to stand where it stood.
+void hold_anchor(Guard& guard, const Rule& rule, const Session& session) {
+  switch (anchor_kind_of(rule)) {
+    case AnchorKind::kStateChange:
+    case AnchorKind::kStateChangeIfAny:
+      guard.state_change = session.state_change;
+      return;
+    case AnchorKind::kQueryStart:
+      guard.query_start = session.query_start;
+      return;
+    case AnchorKind::kXactStart:
+      guard.xact_start = session.xact_start;
+      return;
+    case AnchorKind::kTransaction:
+      guard.xact_start = session.xact_start;
+      if (!session.xact_start) guard.state_change = session.state_change;
+      return;
+    case AnchorKind::kBackendStart:
+      return;
+  }
+}
+
+/// What the rule asks of locks, xmin and the server.
+void hold_surroundings(Guard& guard, const Policy& policy, const Rule& rule, const Session& session) {
+  const auto blocking = blocking_of(rule.match);
+  if (blocking.is_asked) {
+    guard.edges = edges_of(blocking, session);
+    guard.may_not_wait_for_lock = !blocking.may_wait;
+  }
+  if (blocking.may_wait) {
+    guard.query_start = session.query_start;
+    guard.wait_event_type = std::string("Lock");
+  }
+  for (const auto& condition : rule.match.conditions) {
+    if (const auto* test = std::get_if<XminAgeTest>(&condition.test)) guard.xmin_age = test->at_least;
+  }
+  if (rule.when.role) guard.in_recovery = *rule.when.role == Role::kStandby;
+  guard.may_wait_for_sync_rep = is_switched_off(policy, protection::kSyncRep);
 }
 
 }  // namespace
@@ -71,6 +122,8 @@ Guard make_guard(const Policy& policy, const Rule& rule, const Session& session,
   if (reads(Field::kQueryId)) guard.query_id = session.query_id;
   if (reads(Field::kDatabase)) guard.database = session.database;
   if (reads(Field::kUser)) guard.user = session.user;
+  hold_anchor(guard, rule, session);
+  hold_surroundings(guard, policy, rule, session);
   return guard;
 }
 

@@ -6,6 +6,7 @@
 
 #include "base/result.hpp"
 #include "base/time.hpp"
+#include "engine/repeats.hpp"
 #include "engine/session.hpp"
 #include "policy/policy.hpp"
 
@@ -79,6 +80,11 @@ struct Order {
   std::optional<std::string> application_name;
   std::optional<State> state;
 
+  std::optional<std::size_t> blocks;         ///< of a blocking rule: how many wait for the session
+  std::optional<SessionKey> longest_waiter;  ///< and who of them has waited longest
+  std::optional<std::int64_t> xmin_age;      ///< of a rule on it
+  std::optional<RepeatKey> repeat_key;       ///< of a rule with `repeat`
+  std::optional<Repeat> repeat;
   bool is_beyond_us = false;  ///< the server would deny the signal
 
   /// Whether a signal leaves for the server.

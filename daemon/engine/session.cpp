@@ -20,4 +20,36 @@ std::optional<ServerTime> anchor_of(const Session& session, Clock clock) {
   return session.key.backend_start;
 }
 
+std::optional<std::string> value_of(const Session& session, Field field) {
+  switch (field) {
+    case Field::kDatabase:
+      return session.database;
+    case Field::kUser:
+      return session.user;
+    case Field::kApplicationName:
+      return session.application_name;
+    case Field::kClientAddr:
+      if (session.is_local) return "local";
+      return session.client_addr ? std::optional(to_text(*session.client_addr)) : std::nullopt;
+    case Field::kBackendType:
+      return session.backend_type;
+    case Field::kState:
+      return session.state ? std::optional(std::string(name_of(*session.state))) : std::nullopt;
+    case Field::kWaitEventType:
+      return session.wait_event_type;
+    case Field::kWaitEvent:
+      return session.wait_event;
+    case Field::kQuery:
+      return session.query;
+    case Field::kQueryId:
+      return session.query_id ? std::optional(std::to_string(*session.query_id)) : std::nullopt;
+    case Field::kXminAge:
+      return session.xmin_age ? std::optional(std::to_string(*session.xmin_age)) : std::nullopt;
+    case Field::kBlocks:
+      return std::to_string(session.blocks.size());
+    default:
+      return std::nullopt;
+  }
+}
+
 }  // namespace pgcurfew

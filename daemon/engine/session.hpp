@@ -57,8 +57,12 @@ struct Session {
   bool is_own = false;        ///< our connection, or another pgcurfew's of the same role
 };
 
-/// The timestamp that an age counts from.
+/// The timestamp of the session itself that an age counts from; of blocks_for, which takes a rule to tell,
+/// nothing.
 std::optional<ServerTime> anchor_of(const Session& session, Clock clock);
+
+/// What a session has in a field that holds a value, as text; nothing for a NULL and for an age.
+std::optional<std::string> value_of(const Session& session, Field field);
 
 /// One session that waits for a heavyweight lock.
 struct LockWait {
@@ -75,6 +79,7 @@ struct Snapshot {
   std::vector<Session> sessions;
   std::vector<LockWait> waits;  ///< only if the look was asked for them
   bool in_recovery = false;
+  int connection_slots = 0;  ///< open to all roles; 0: not known
   /// Rows whose backend_start we may not see; no rule can judge them.
   std::size_t hidden = 0;
 };

@@ -26,6 +26,7 @@ void settle_episode(Episode& episode, const Order& order, const Reply& reply, co
       episode.not_before.reset();
       episode.next_step = episode.ordered_step + 1;
       episode.stepped_at = replied_at;
+      episode.has_acted = episode.has_acted || order.step != StepKind::kAlert;
       episode.awaits_verification = order.is_signal();
       // after the first effect that enforcement would have had, nothing more can be told for certain
       if (!order.is_signal() && order.step != StepKind::kAlert) episode.is_closed = true;
@@ -49,6 +50,13 @@ void settle_episode(Episode& episode, const Order& order, const Reply& reply, co
   // where the session moved, the next look says how it stands, and is acted upon while it is fresh
   if (reply.kind != ReplyKind::kFailed && reply.kind != ReplyKind::kDenied) return;
   episode.not_before = now + pause_after(episode.fruitless - 1, seconds(1), seconds(60));
+}
+
+/// The pause counts from the action; what came to nothing was none.
+void settle_pace(Pace& pace, const Reply& reply, MonotonicTime now) {
+  const bool may_have_acted = reply.kind == ReplyKind::kSignalled || reply.kind == ReplyKind::kUnknown;
+  if (pace.paused_until) pace.paused_until = may_have_acted ? now + pace.pause : now;
+  if (!may_have_acted && pace.signals > 0) --pace.signals;
 }
 
 class LookSettler {
@@ -144,11 +152,15 @@ class LookSettler {
 std::vector<Event> settle_reply(const Order& order, const Reply& reply, Ledger& ledger, ServerTime replied_at,
                                 MonotonicTime now) {
   const auto& session = order.guard.session;
+  bool is_first_action = reply.kind == ReplyKind::kSignalled && order.step != StepKind::kAlert;
   for (auto it = ledger.episodes.lower_bound({session, 0});
        it != ledger.episodes.end() && it->first.session == session; ++it) {
     auto& episode = it->second;
     if (episode.in_flight && episode.decision == order.decision) {
+      if (!episode.is_carried && episode.has_acted) is_first_action = false;
       settle_episode(episode, order, reply, ledger, replied_at, now);
+      const auto pace = ledger.paces.find(it->first.rule);
+      if (pace != ledger.paces.end() && order.step != StepKind::kAlert) settle_pace(pace->second, reply, now);
     }
   }
   if (ledger.in_flight > 0) --ledger.in_flight;
@@ -159,7 +171,13 @@ std::vector<Event> settle_reply(const Order& order, const Reply& reply, Ledger& 
   }
   // nothing has touched it; a rehearsal says nothing of whether another order has
   if (reply.is_to_be_tried_again() && order.is_signal()) ledger.touched.erase(session);
-  return {outcome_event(order, reply)};
+  std::vector<Event> events{outcome_event(order, reply)};
+  if (is_first_action && order.repeat_key) {
+    if (const auto times = ledger.repeats.note(*order.repeat_key, *order.repeat, now)) {
+      events.push_back(repeat_event(order, *times));
+    }
+  }
+  return events;
 }
 
 std::vector<Event> settle_look(const Policy& policy, const Snapshot& snapshot, const Docket& docket,
@@ -179,6 +197,14 @@ Ledger carry_over(const Ledger& ledger, const Policy& before, const Policy& afte
   Ledger next = ledger;
   next.episodes.clear();
   next.denied.clear();
+  next.paces.clear();
+  for (const auto& [rule, pace] : ledger.paces) {
+    if (kept.contains(rule)) next.paces.emplace(kept.at(rule), pace);
+  }
+  next.repeats.keep_only([&](const std::string& name) {
+    return std::any_of(kept.begin(), kept.end(),
+                       [&](const auto& entry) { return before.rules[entry.first].name == name; });
+  });
   for (const auto& entry : ledger.episodes) {
     const auto rule = kept.find(entry.first.rule);
     if (rule != kept.end())

@@ -145,6 +145,37 @@ void Watch::forget_server() {
   }
   ledger_.episodes.clear();
   ledger_.touched.clear();
+  wait_memory_.forget();
+  told_prepared_.clear();
+}
+
+/// Tells once of each prepared transaction that has held somebody up for as long as the most impatient rule
+/// on blockers lets anybody wait.
+void Watch::tell_of_prepared() {
+  struct Held {
+    std::size_t waiters = 0;
+    std::optional<ServerTime> since;
+  };
+  std::map<std::string, Held> held;
+  for (const auto& wait : snapshot_->waits) {
+    for (const auto& gid : wait.prepared) {
+      auto& entry = held[gid];
+      ++entry.waiters;
+      const auto session =
+          std::find_if(snapshot_->sessions.begin(), snapshot_->sessions.end(),
+                       [&](const Session& candidate) { return candidate.key == wait.waiter; });
+      const auto since = session == snapshot_->sessions.end() ? wait.since : session->blocked_since;
+      if (since) entry.since = std::min(entry.since.value_or(*since), *since);
+    }
+  }
+  std::erase_if(told_prepared_, [&](const std::string& gid) { return !held.contains(gid); });
+  const auto patience = patience_with_blockers(*policy_);
+  for (const auto& [gid, entry] : held) {
+    if (!entry.since || !patience) continue;
+    const auto longest = snapshot_->taken_at - *entry.since;
+    if (longest < *patience || !told_prepared_.insert(gid).second) continue;
+    tell(prepared_transaction_event(gid, entry.waiters, longest));
+  }
 }
 
 void Watch::handle(const happening::LookTaken& what, MonotonicTime now) {
@@ -159,6 +190,9 @@ void Watch::handle(const happening::LookTaken& what, MonotonicTime now) {
     return;
   }
   snapshot_ = what.snapshot;
+  snapshot_->connection_slots = facts_->connection_slots;
+  wait_memory_.link(*snapshot_);
+  tell_of_prepared();
   docket_ = make_docket(*policy_, *snapshot_, clock_.steps());
   tell(settle_look(*policy_, *snapshot_, docket_, ledger_));
   if (snapshot_->hidden > 0 && hidden_ == 0) {
@@ -391,6 +425,7 @@ void Watch::give_orders(MonotonicTime now) {
   next_due_ = decision.next_due;
   decide_at_ = decision.wake;
   tell(std::move(decision.events));
+  if (decision.look_again) next_look_ = std::min(next_look_, now + kPendingInterval);
   if (decision.orders.empty()) return;
   for (const auto& order : decision.orders) in_flight_[order.decision] = {order, now};
   commands_.emplace_back(command::Send{std::move(decision.orders)});

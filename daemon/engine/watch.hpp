@@ -5,10 +5,12 @@
 #include <memory>
 #include <optional>
 #include <random>
+#include <set>
 #include <string>
 #include <variant>
 #include <vector>
 
+#include "engine/blockers.hpp"
 #include "engine/decide.hpp"
 #include "engine/docket.hpp"
 #include "engine/event.hpp"
@@ -171,6 +173,7 @@ class Watch {
   void schedule_next_look(MonotonicTime now);
   void observe_clock(MonotonicTime sent, MonotonicTime now, ServerTime server_time, bool is_look);
   void forget_server();
+  void tell_of_prepared();
   [[nodiscard]] std::optional<MonotonicTime> pulse_at() const;
   [[nodiscard]] std::optional<MonotonicTime> earliest_deadline() const;
   void reckon_wake_at(MonotonicTime now);
@@ -183,6 +186,8 @@ class Watch {
   std::minstd_rand random_;
   Ledger ledger_;
   ServerClockEstimate clock_;
+  WaitMemory wait_memory_;
+  std::set<std::string> told_prepared_;  ///< prepared transactions that hold sessions up and were told of
 
   Link link_ = Link::kDown;
   std::optional<ServerFacts> facts_;

@@ -37,11 +37,13 @@ std::size_t cancels_by(const Rule& rule) {
                                   rule.escalate.begin());
 }
 
-Duration shortest_limit(const Policy& policy) {
+/// Within what time a look is sure to come: the limit of a rule's finest age, for what is coarser began
+/// before that.
+Duration longest_between_looks(const Policy& policy) {
   Duration shortest = std::chrono::hours(1);
   for (const auto& rule : policy.rules) {
-    if (rule.match.ages.empty()) shortest = std::min<Duration>(shortest, seconds(1));
-    for (const auto& age : rule.match.ages) shortest = std::min(shortest, age.limit);
+    shortest =
+        std::min<Duration>(shortest, rule.match.ages.empty() ? seconds(1) : rule.match.ages.front().limit);
   }
   return shortest;
 }
@@ -229,7 +231,7 @@ void Checks::check_lateness(const Book& book, const Rule& rule, const Backend& b
   }
   if (!strongest) return;
   // one look that had to see it as it is now, and for each step a reply and a look at what became of it
-  const auto look = std::max<Duration>(shortest_limit(*book.policy), seconds(1));
+  const auto look = std::max<Duration>(longest_between_looks(*book.policy), seconds(1));
   const auto room = look + seconds(3) * static_cast<std::int64_t>(rule.escalate.size());
   const auto since = std::max(ready, backend.facts_changed);
   const auto overdue =

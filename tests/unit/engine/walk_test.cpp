@@ -153,8 +153,8 @@ class Walk {
   /// The timestamp of the rule's finest age; state_change is finer than query_start, and so on.
   ServerTime anchor_for(std::size_t rule, const Session& session) const {
     const auto& ages = spec_.rules[rule].ages;
-    auto clock = anchor_clock_of(desk_.policy.rules[rule]);
-    if (!ages.empty()) clock = std::min_element(ages.begin(), ages.end())->first;
+    if (ages.empty()) return anchor_of(desk_.policy.rules[rule], session)->time;
+    const auto clock = std::min_element(ages.begin(), ages.end())->first;
     return anchor_of(session, clock).value_or(session.key.backend_start);
   }
 

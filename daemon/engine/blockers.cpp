@@ -1,0 +1,215 @@
+#include "engine/blockers.hpp"
+
+#include <algorithm>
+#include <cstdint>
+#include <deque>
+#include <memory>
+#include <unordered_set>
+#include <utility>
+
+#include "engine/judge.hpp"
+
+namespace pgcurfew {
+
+namespace {
+
+/// Which sessions of a snapshot each of its waiters reaches by going from one who waits to those whom it
+/// waits for.
+class Reach {
+ public:
+  Reach(std::size_t waiters, std::size_t sessions)
+      : words_((sessions + 63) / 64), bits_(waiters, std::vector<std::uint64_t>(words_)) {}
+
+  void add(std::size_t waiter, std::size_t session) {
+    bits_[waiter][session / 64] |= std::uint64_t{1} << (session % 64);
+  }
+  [[nodiscard]] bool has(std::size_t waiter, std::size_t session) const {
+    return ((bits_[waiter][session / 64] >> (session % 64)) & 1) != 0;
+  }
+  /// Whoever reaches `session` reaches all that its own wait reaches.
+  void pass_on(std::size_t session, std::size_t its_wait) {
+    for (std::size_t waiter = 0; waiter < bits_.size(); ++waiter) {
+      if (!has(waiter, session)) continue;
+      for (std::size_t word = 0; word < words_; ++word) bits_[waiter][word] |= bits_[its_wait][word];
+    }
+  }
+
+ private:
+  std::size_t words_;
+  std::vector<std::vector<std::uint64_t>> bits_;
+};
+
+using IndexByPid = std::unordered_map<std::int32_t, std::size_t>;
+
+/// Who waits, as indices into the snapshot's sessions, in the order of Snapshot::waits.
+struct Waiters {
+  std::vector<std::size_t> sessions;
+  std::vector<const LockWait*> waits;
+};
+
+bool has_waited_longer(const std::shared_ptr<const Session>& a, const std::shared_ptr<const Session>& b) {
+  return std::pair(a->blocked_since, a->key) < std::pair(b->blocked_since, b->key);
+}
+
+void link_blocks(Snapshot& snapshot, const Waiters& waiters, const IndexByPid& by_pid) {
+  Reach reach(waiters.sessions.size(), snapshot.sessions.size());
+  for (std::size_t i = 0; i < waiters.sessions.size(); ++i) {
+    for (const auto pid : waiters.waits[i]->blockers) {
+      const auto found = by_pid.find(pid);
+      if (found != by_pid.end()) reach.add(i, found->second);
+    }
+  }
+  for (std::size_t i = 0; i < waiters.sessions.size(); ++i) reach.pass_on(waiters.sessions[i], i);
+  std::vector<std::shared_ptr<const Session>> copies;
+  copies.reserve(waiters.sessions.size());
+  for (const auto index : waiters.sessions) {
+    copies.push_back(std::make_shared<const Session>(snapshot.sessions[index]));
+  }
+  for (std::size_t s = 0; s < snapshot.sessions.size(); ++s) {
+    auto& session = snapshot.sessions[s];
+    for (std::size_t i = 0; i < copies.size(); ++i) {
+      // within a deadlock everyone waits for himself
+      if (waiters.sessions[i] != s && reach.has(i, s)) session.blocks.push_back(copies[i]);
+    }
+    std::sort(session.blocks.begin(), session.blocks.end(), has_waited_longer);
+  }
+}
+
+/// The edges of one way from a waiter up to `session`; nothing if there is none.
+std::vector<BlockEdge> way_up(const Session& waiter, const Session& session,
+                              const std::unordered_map<std::int32_t, const Session*>& by_pid) {
+  std::unordered_map<std::int32_t, BlockEdge> came_by;  // pid reached -> the edge that led to it
+  std::deque<const Session*> open{&waiter};
+  std::unordered_set<std::int32_t> seen{waiter.key.pid};
+  while (!open.empty() && !seen.contains(session.key.pid)) {
+    const auto& current = *open.front();
+    open.pop_front();
+    for (const auto pid : current.blockers) {
+      if (!seen.insert(pid).second) continue;
+      came_by[pid] = {current.key, current.query_start, pid};
+      const auto next = by_pid.find(pid);
+      if (next != by_pid.end()) open.push_back(next->second);
+    }
+  }
+  std::vector<BlockEdge> edges;
+  if (!seen.contains(session.key.pid)) return edges;
+  for (auto pid = session.key.pid; pid != waiter.key.pid; pid = edges.back().waiter.pid) {
+    edges.push_back(came_by.at(pid));
+  }
+  return edges;
+}
+
+}  // namespace
+
+Blocking blocking_of(const Match& match) {
+  Blocking blocking;
+  for (const auto& condition : match.conditions) {
+    const auto* test = std::get_if<BlocksTest>(&condition.test);
+    if (test == nullptr) continue;
+    blocking.is_asked = true;
+    blocking.at_least = test->at_least;
+    blocking.waiter = test->waiter.get();
+    if (test->waiter && !test->waiter->ages.empty()) {
+      blocking.waiter_blocked_for = test->waiter->ages.front().limit;
+    }
+  }
+  for (const auto& age : match.ages) {
+    if (age.clock == Clock::kBlocksFor) blocking.is_asked = true;
+    if (age.clock == Clock::kBlockedFor) blocking.may_wait = true;
+  }
+  return blocking;
+}
+
+bool gives_waits_time(const Match& match) {
+  return blocking_of(match).waiter_blocked_for ||
+         std::any_of(match.ages.begin(), match.ages.end(), [](const AgeLimit& age) {
+           return age.clock == Clock::kBlocksFor || age.clock == Clock::kBlockedFor;
+         });
+}
+
+bool waits_for_lock(const Session& session) {
+  return session.blocked_since.has_value() || session.wait_event_type == "Lock";
+}
+
+std::vector<const Session*> fitting_waiters(const Blocking& blocking, const Session& session) {
+  std::vector<const Session*> fitting;
+  for (const auto& waiter : session.blocks) {
+    const bool fits = blocking.waiter == nullptr ||
+                      std::all_of(blocking.waiter->conditions.begin(), blocking.waiter->conditions.end(),
+                                  [&](const Condition& condition) { return holds(condition, *waiter); });
+    if (fits && waiter->blocked_since) fitting.push_back(waiter.get());
+  }
+  return fitting;
+}
+
+std::optional<ServerTime> blocking_since(const Blocking& blocking, const Session& session) {
+  const auto waiters = fitting_waiters(blocking, session);
+  if (waiters.empty() || waiters.size() < blocking.at_least) return std::nullopt;
+  return waiters[blocking.at_least - 1]->blocked_since;
+}
+
+std::vector<BlockEdge> edges_of(const Blocking& blocking, const Session& session) {
+  std::unordered_map<std::int32_t, const Session*> by_pid;
+  for (const auto& waiter : session.blocks) by_pid.emplace(waiter->key.pid, waiter.get());
+  auto waiters = fitting_waiters(blocking, session);
+  waiters.resize(std::min(waiters.size(), blocking.at_least));
+  std::vector<BlockEdge> edges;
+  for (const auto* waiter : waiters) {
+    for (const auto& edge : way_up(*waiter, session, by_pid)) {
+      if (std::find(edges.begin(), edges.end(), edge) == edges.end()) edges.push_back(edge);
+    }
+    if (edges.size() >= Guard::kMostEdges) break;
+  }
+  edges.resize(std::min(edges.size(), Guard::kMostEdges));
+  return edges;
+}
+
+void WaitMemory::link(Snapshot& snapshot) {
+  IndexByPid by_pid;
+  std::unordered_map<SessionKey, std::size_t> by_key;
+  for (std::size_t i = 0; i < snapshot.sessions.size(); ++i) {
+    by_pid.emplace(snapshot.sessions[i].key.pid, i);
+    by_key.emplace(snapshot.sessions[i].key, i);
+  }
+  Waiters waiters;
+  for (const auto& wait : snapshot.waits) {
+    const auto found = by_key.find(wait.waiter);
+    if (found == by_key.end()) continue;
+    auto& session = snapshot.sessions[found->second];
+    const auto known = waits_.find(session.key);
+    const bool is_same = known != waits_.end() && known->second.query_start == session.query_start;
+    session.blocked_since = wait.since ? *wait.since : is_same ? known->second.since : snapshot.taken_at;
+    session.blockers = wait.blockers;
+    waiters.sessions.push_back(found->second);
+    waiters.waits.push_back(&wait);
+  }
+  std::unordered_map<SessionKey, Wait> waits;
+  std::unordered_map<SessionKey, ServerTime> free_since;
+  for (auto& session : snapshot.sessions) {
+    const auto known = waits_.find(session.key);
+    if (waits_for_lock(session)) {
+      // where the waits could not be read, what was known of one goes on
+      const auto since =
+          session.blocked_since.value_or(known != waits_.end() ? known->second.since : snapshot.taken_at);
+      waits[session.key] = {session.query_start, since};
+      continue;
+    }
+    const auto freed = free_since_.find(session.key);
+    if (known != waits_.end()) {
+      session.free_since = snapshot.taken_at;
+    } else if (freed != free_since_.end()) {
+      session.free_since = freed->second;
+    }
+    if (session.free_since) free_since[session.key] = *session.free_since;
+  }
+  waits_ = std::move(waits);
+  free_since_ = std::move(free_since);
+  if (!waiters.sessions.empty()) link_blocks(snapshot, waiters, by_pid);
+}
+
+void WaitMemory::forget() {
+  waits_.clear();
+  free_since_.clear();
+}
+
+}  // namespace pgcurfew

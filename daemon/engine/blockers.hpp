@@ -1,0 +1,62 @@
+#pragma once
+
+#include <cstddef>
+#include <optional>
+#include <unordered_map>
+#include <vector>
+
+#include "base/time.hpp"
+#include "engine/order.hpp"
+#include "engine/session.hpp"
+#include "policy/policy.hpp"
+
+namespace pgcurfew {
+
+/// What a rule asks of those who wait for a session.
+struct Blocking {
+  bool is_asked = false;          ///< the rule has `blocks` or `blocks_for`
+  bool may_wait = false;          ///< it has `blocked_for` too: it is for sessions that wait themselves
+  std::size_t at_least = 1;       ///< so many wait for it ...
+  const Match* waiter = nullptr;  ///< ... that fit this; null: any
+  std::optional<Duration> waiter_blocked_for;  ///< ... and have waited for so long
+};
+
+Blocking blocking_of(const Match& match);
+
+/// Whether a look that comes within a rule's limit is sure to show a lock wait before it matters: the rule
+/// gives waits a time.
+bool gives_waits_time(const Match& match);
+
+/// Whether a session waits for a heavyweight lock.
+bool waits_for_lock(const Session& session);
+
+/// Those who wait for a session and fit, the longest waiting first.
+std::vector<const Session*> fitting_waiters(const Blocking& blocking, const Session& session);
+
+/// Since when at least so many as asked for wait for it; nothing if fewer do.
+std::optional<ServerTime> blocking_since(const Blocking& blocking, const Session& session);
+
+/// The chain of waits from each of those who were asked for up to the session, as the guard has to find it.
+std::vector<BlockEdge> edges_of(const Blocking& blocking, const Session& session);
+
+/// Remembers from look to look who waited for a lock: what the server itself does not tell. Before PostgreSQL
+/// 14 that is since when somebody waits; in all versions, since when a session that holds others up does not
+/// wait itself any more. *Shapes*: bounded by the sessions of the last look.
+class WaitMemory {
+ public:
+  /// Fills in what the sessions of a look have to do with each other: blocked_since, free_since, blocks,
+  /// blockers.
+  void link(Snapshot& snapshot);
+
+  void forget();
+
+ private:
+  struct Wait {
+    std::optional<ServerTime> query_start;
+    ServerTime since;
+  };
+  std::unordered_map<SessionKey, Wait> waits_;
+  std::unordered_map<SessionKey, ServerTime> free_since_;
+};
+
+}  // namespace pgcurfew
