@@ -16,8 +16,8 @@ server_packages() {
 }
 
 test_packages() {
-  echo libgtest-dev libgmock-dev librapidcheck-dev libbenchmark-dev clang-14 clang-format-14 clang-tidy-14 \
-    python3-pytest systemd git
+  echo libgtest-dev libgmock-dev librapidcheck-dev libbenchmark-dev clang-14 libclang-rt-14-dev \
+    clang-format-14 clang-tidy-14 python3-pytest systemd git
 }
 
 # Prints those of the given packages that are not installed.
