@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cstdio>
+#include <string_view>
 
 #include <fmt/format.h>
 
@@ -11,21 +12,38 @@
 #include "cli/exit_code.hpp"
 #include "engine/breaker.hpp"
 #include "policy/describe.hpp"
+#include "policy/protections.hpp"
 #include "postgres/conninfo.hpp"
 
 namespace pgcurfew {
 
 namespace {
 
+constexpr std::string_view kSpoofable = " (application_name alone: any client can claim it)";
+
+void print_protections(const Policy& policy, bool with_built_in) {
+  for (const auto& match : policy.protect) {
+    const auto* built_in = protection_named(match.protection);
+    if (built_in != nullptr && !with_built_in) continue;
+    fmt::print("protected{}{}: {}{}\n", built_in == nullptr ? "" : " ", match.protection,
+               built_in == nullptr ? phrase_of(match) : std::string(built_in->meaning),
+               rests_on_application_name_alone(match) ? kSpoofable : "");
+  }
+  for (const auto& name : policy.unprotect) {
+    fmt::print("not protected: {} ({})\n", name, protection_named(name)->meaning);
+  }
+}
+
 void print_policy(const Policy& policy) {
   // a file of rules on its own has neither mode nor bounds
   const bool is_main = !policy.servers.empty();
   if (is_main) fmt::print("mode: {}\n", name_of(policy.mode));
+  if (!policy.timezone.empty()) fmt::print("timezone: {}\n", policy.timezone);
   for (const auto& server : policy.servers) {
     const auto conninfo = Conninfo::parse(server.conninfo);
     fmt::print("server {}: {}\n", printable(server.name), conninfo ? conninfo->describe() : "?");
   }
-  for (const auto& match : policy.protect) fmt::print("never touched: {}\n", phrase_of(match));
+  print_protections(policy, is_main);
   for (const auto& rule : policy.rules) fmt::print("{}\n", sentence_of(rule));
   if (!is_main) return;
   fmt::print(

@@ -1,6 +1,7 @@
 #include "policy/condition.hpp"
 
 #include <algorithm>
+#include <array>
 #include <utility>
 
 #include <fmt/format.h>
@@ -37,8 +38,9 @@ struct Values {
     return values;
   }
   std::vector<std::string> operator()(const BlocksTest& test) const {
-    std::vector<std::string> values{std::to_string(test.at_least)};
-    if (!test.waiter) return values;
+    if (!test.waiter) return {std::to_string(test.at_least)};
+    std::vector<std::string> values;
+    if (test.at_least > 1) values.push_back(fmt::format("sessions: {}", test.at_least));
     for (const auto& condition : test.waiter->conditions) {
       values.push_back(fmt::format("{}: {}", entry_of(condition.field).name, condition.written));
     }
@@ -48,7 +50,7 @@ struct Values {
     return values;
   }
   std::vector<std::string> operator()(const XminAgeTest& test) const {
-    return {std::to_string(test.at_least)};
+    return {transactions_text_of(test.at_least)};
   }
 };
 
@@ -81,6 +83,17 @@ std::vector<std::string> values_of(const Condition& condition) {
 
 std::string written_text_of(const Condition& condition) {
   return printable(fmt::format("{}", fmt::join(values_of(condition), ", ")));
+}
+
+std::string transactions_text_of(std::int64_t transactions) {
+  constexpr std::array<std::pair<std::int64_t, char>, 3> kUnits{
+      {{1'000'000'000, 'G'}, {1'000'000, 'M'}, {1'000, 'k'}}};
+  for (const auto& [factor, unit] : kUnits) {
+    if (transactions >= factor && transactions % factor == 0) {
+      return fmt::format("{}{}", transactions / factor, unit);
+    }
+  }
+  return std::to_string(transactions);
 }
 
 void sort_by_cost(Match& match) {

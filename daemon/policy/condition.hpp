@@ -1,6 +1,8 @@
 #pragma once
 
+#include <cstdint>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "policy/policy.hpp"
@@ -12,6 +14,17 @@ std::vector<std::string> values_of(const Condition& condition);
 
 /// The values of a condition for people: `app, app_*`.
 std::string written_text_of(const Condition& condition);
+
+/// A condition of a test, with its values as findings show them.
+template <class Test>
+Condition condition_of(Field field, Test test, Place place = {}) {
+  Condition condition{field, std::move(test), {}, std::move(place)};
+  condition.written = written_text_of(condition);
+  return condition;
+}
+
+/// `50M`, `1500k`, `200001`.
+std::string transactions_text_of(std::int64_t transactions);
 
 /// Conditions in order of their cost to evaluate, ages finest clock first.
 void sort_by_cost(Match& match);

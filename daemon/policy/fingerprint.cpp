@@ -1,6 +1,7 @@
 #include "policy/fingerprint.hpp"
 
 #include <cstdint>
+#include <variant>
 
 #include <fmt/format.h>
 
@@ -24,14 +25,55 @@ void append(std::string& all, std::string_view text) {
   all += fmt::format("{}:{};", text.size(), text);
 }
 
+void append(std::string& all, const Match& match);
+
+void append(std::string& all, const BlocksTest& test) {
+  append(all, fmt::format("blocks {} {}", test.at_least, test.waiter ? "whom" : "any"));
+  if (test.waiter) append(all, *test.waiter);
+}
+
 void append(std::string& all, const Match& match) {
   append(all, fmt::format("match {} {}", match.conditions.size(), match.ages.size()));
   for (const auto& condition : match.conditions) {
+    if (const auto* blocks = std::get_if<BlocksTest>(&condition.test)) {
+      append(all, *blocks);
+      continue;
+    }
     const auto values = values_of(condition);
     append(all, fmt::format("{} {}", entry_of(condition.field).name, values.size()));
     for (const auto& value : values) append(all, value);
   }
   for (const auto& age : match.ages) append(all, fmt::format("{} {}", name_of(age.clock), age.limit.count()));
+}
+
+void append(std::string& all, const Selection& selection) {
+  append(all, fmt::format("per {}", selection.per.size()));
+  for (const auto field : selection.per) append(all, entry_of(field).name);
+  append(all,
+         fmt::format("keep {} {} at_most {} pause {}", selection.keep.value_or(0), name_of(selection.victims),
+                     selection.at_most.value_or(0), selection.pause.count()));
+}
+
+void append(std::string& all, const std::vector<Window>& windows) {
+  append(all, fmt::format("windows {}", windows.size()));
+  for (const auto& window : windows) {
+    append(all, fmt::format("{} {} {}", window.days.to_string(), window.from.count(), window.to.count()));
+    append(all, window.zone.name());
+  }
+}
+
+/// Where, when, how many and how often.
+void append_circumstances(std::string& all, const Rule& rule) {
+  append(all, fmt::format("servers {}", rule.servers.size()));
+  for (const auto& server : rule.servers) append(all, server);
+  append(all, rule.selection);
+  append(all, fmt::format("when {} {}", rule.when.connections_used.value_or(0),
+                          rule.when.role ? name_of(*rule.when.role) : "either"));
+  append(all, rule.hours.during);
+  append(all, rule.hours.not_during);
+  if (!rule.repeat) return;
+  append(all, fmt::format("repeat {} {} {} {}", rule.repeat->times, rule.repeat->within.count(),
+                          entry_of(rule.repeat->per).name, name_of(rule.repeat->then)));
 }
 
 }  // namespace
@@ -47,6 +89,7 @@ std::string fingerprint_of(const Rule& rule, const std::vector<Match>& protect) 
   for (const auto& step : rule.escalate) {
     append(all, fmt::format("{} {}", name_of(step.kind), step.after.count()));
   }
+  append_circumstances(all, rule);
   for (const auto& match : protect) append(all, match);
   return fmt::format("{:016x}", fnv1a(all));
 }

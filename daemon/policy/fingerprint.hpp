@@ -9,8 +9,8 @@
 
 namespace pgcurfew {
 
-/// 16 hex digits (FNV-1a, 64 bits) over all that decides whom a rule hits and how: its name, match, except,
-/// escalate and mode, and what is protected. Neither description nor place counts.
+/// 16 hex digits (FNV-1a, 64 bits) over all that decides whom a rule hits, where, when and how: all of its
+/// keys but the description, and what is protected. Neither description nor place counts.
 std::string fingerprint_of(const Rule& rule, const std::vector<Match>& protect);
 
 /// 12 hex digits (of FNV-1a, 64 bits) over texts in their order.

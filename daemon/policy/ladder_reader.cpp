@@ -18,9 +18,8 @@ namespace pgcurfew {
 namespace {
 
 constexpr Duration kLaterStep = std::chrono::seconds(30);
-constexpr std::array<std::string_view, 3> kSteps{"alert", "cancel", "terminate"};
 constexpr std::array<StepKind, 3> kKinds{StepKind::kAlert, StepKind::kCancel, StepKind::kTerminate};
-constexpr std::array<Synonym, 13> kStepSynonyms{{
+constexpr auto kStepSynonyms = std::to_array<Synonym>({
     {"kill", "terminate"},
     {"disconnect", "terminate"},
     {"end", "terminate"},
@@ -34,14 +33,14 @@ constexpr std::array<Synonym, 13> kStepSynonyms{{
     {"notify", "alert"},
     {"report", "alert"},
     {"observe", "alert"},
-}};
-constexpr std::array<std::string_view, 1> kOptions{"after"};
-constexpr std::array<Synonym, 5> kOptionSynonyms{
-    {{"wait", "after"}, {"delay", "after"}, {"grace", "after"}, {"for", "after"}, {"in", "after"}}};
+});
+constexpr auto kOptionSynonyms = std::to_array<Synonym>(
+    {{"wait", "after"}, {"delay", "after"}, {"grace", "after"}, {"for", "after"}, {"in", "after"}});
 constexpr std::string_view kLadderExample = "Steps are written as in [ cancel, terminate: { after: 30s } ].";
 
 std::optional<StepKind> read_kind(const YamlNode& node, Complaints& complaints) {
-  const auto index = read_choice(node, "step", kSteps, kStepSynonyms, complaints);
+  const auto index =
+      read_choice(node, "step", key_of(Mapping::kRule, "escalate").choices, kStepSynonyms, complaints);
   return index ? std::optional(kKinds[*index]) : std::nullopt;
 }
 
@@ -49,9 +48,10 @@ std::optional<StepKind> read_kind(const YamlNode& node, Complaints& complaints) 
 std::optional<Duration> read_after(const YamlNode& options, std::string_view step, Complaints& complaints) {
   const auto example = fmt::format("Write {0} alone, or {0}: {{ after: 30s }}.", step);
   if (!expect_map(options, step, example, complaints)) return std::nullopt;
-  check_keys(options, fmt::format("step {}", step), kOptions, kOptionSynonyms, complaints);
+  check_keys(options, fmt::format("step {}", step), key_names_of(Mapping::kStep), kOptionSynonyms,
+             complaints);
   const auto* after = options.find("after");
-  return after == nullptr ? std::nullopt : read_duration(*after, "after", complaints);
+  return after == nullptr ? std::nullopt : read_duration(*after, key_of(Mapping::kStep, "after"), complaints);
 }
 
 std::optional<Step> read_step(const YamlNode& node, bool is_first, Complaints& complaints) {

@@ -13,7 +13,10 @@
 
 #include "policy/complaints.hpp"
 #include "policy/fingerprint.hpp"
+#include "policy/grammar.hpp"
+#include "policy/hours_reader.hpp"
 #include "policy/match_reader.hpp"
+#include "policy/protections.hpp"
 #include "policy/rule_reader.hpp"
 #include "policy/settings_reader.hpp"
 #include "policy/values.hpp"
@@ -23,11 +26,7 @@ namespace pgcurfew {
 
 namespace {
 
-constexpr std::array<std::string_view, 6> kMainKeys{"mode",  "servers", "protect",
-                                                    "rules", "safety",  "report"};
-constexpr std::array<std::string_view, 4> kMainOnlyKeys{"mode", "servers", "safety", "report"};
-constexpr std::array<std::string_view, 2> kDropInKeys{"protect", "rules"};
-constexpr std::array<Synonym, 13> kTopSynonyms{{
+constexpr auto kTopSynonyms = std::to_array<Synonym>({
     {"policies", "rules"},
     {"policy", "rules"},
     {"exclude", "protect"},
@@ -41,13 +40,24 @@ constexpr std::array<Synonym, 13> kTopSynonyms{{
     {"databases", "servers"},
     {"limits", "safety"},
     {"logging", "report"},
-}};
+    {"tz", "timezone"},
+    {"time_zone", "timezone"},
+    {"zone", "timezone"},
+    {"unprotected", "unprotect"},
+    {"no_protect", "unprotect"},
+    {"disable_protections", "unprotect"},
+});
 constexpr std::string_view kProtectExample =
     "Each entry of the list stands behind a dash, as in - { user: backup }.";
 constexpr std::string_view kRulesExample = "Each rule of the list stands behind a dash.";
 
+bool has_key(Mapping mapping, std::string_view key) {
+  const auto keys = keys_of(mapping);
+  return std::any_of(keys.begin(), keys.end(), [&](const KeyEntry& entry) { return entry.name == key; });
+}
+
 bool is_main_only(std::string_view key) {
-  return std::find(kMainOnlyKeys.begin(), kMainOnlyKeys.end(), key) != kMainOnlyKeys.end();
+  return has_key(Mapping::kMainFile, key) && !has_key(Mapping::kDropIn, key);
 }
 
 /// All files of one policy while they are read.
@@ -65,7 +75,7 @@ class Loader {
       return;
     }
     if (is_main) {
-      check_keys(*file.root, "the main file", kMainKeys, kTopSynonyms, file.complaints);
+      check_keys(*file.root, Mapping::kMainFile, kTopSynonyms, file.complaints);
     } else {
       check_drop_in_keys(file);
     }
@@ -75,7 +85,9 @@ class Loader {
   void read_settings() {
     auto& main = files_.front();
     if (!main.is_main || !main.root) {
-      policy_.mode = Mode::kEnforce;
+      context_.mode = policy_.mode = Mode::kEnforce;
+      context_.zone = {TimeZone(), !main.is_main};
+      protect_by_default();
       return;
     }
     const auto& root = *main.root;
@@ -90,6 +102,18 @@ class Loader {
     }
     if (const auto* safety = root.find("safety")) policy_.safety = read_safety(*safety, main.complaints);
     if (const auto* report = root.find("report")) policy_.query_text = read_report(*report, main.complaints);
+    context_.mode = policy_.mode;
+    // servers that could not be read are not missed as well
+    if (!main.complaints.has_errors()) context_.servers = &policy_.servers;
+    if (const auto* zone = root.find("timezone")) {
+      // unreadable, it is not asked for again in every window
+      context_.zone.zone = read_time_zone(*zone, main.complaints).value_or(TimeZone());
+      policy_.timezone = context_.zone.zone->name();
+    }
+    if (const auto* names = root.find("unprotect")) {
+      policy_.unprotect = read_unprotect(*names, main.complaints);
+    }
+    protect_by_default();
   }
 
   void read_rules() {
@@ -139,7 +163,16 @@ class Loader {
         rest.keys.push_back(key);
       }
     }
-    check_keys(rest, "a drop-in", kDropInKeys, kTopSynonyms, file.complaints);
+    check_keys(rest, Mapping::kDropIn, kTopSynonyms, file.complaints);
+  }
+
+  void protect_by_default() {
+    for (const auto& protection : all_protections()) {
+      const auto& off = policy_.unprotect;
+      if (std::find(off.begin(), off.end(), protection.name) == off.end()) {
+        policy_.protect.push_back(protection.match);
+      }
+    }
   }
 
   void read_protect(const YamlNode& node, Complaints& complaints) {
@@ -154,7 +187,7 @@ class Loader {
   void read_rule_list(const YamlNode& node, Complaints& complaints) {
     if (!expect_list(node, "rules", kRulesExample, complaints)) return;
     for (const auto& value : node.values) {
-      auto rule = read_rule(value, policy_.mode, complaints);
+      auto rule = read_rule(value, context_, complaints);
       if (!rule) continue;
       const auto [first, is_new] = names_.emplace(rule->name, rule->place);
       if (!is_new) {
@@ -170,6 +203,7 @@ class Loader {
   std::vector<std::string_view> texts_;
   std::map<std::string, Place> names_;
   Policy policy_;
+  RuleContext context_;
 };
 
 LoadResult finish_loading(Loader& loader) {

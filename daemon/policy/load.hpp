@@ -39,7 +39,7 @@ LoadResult load_policy(const Source& main, const std::vector<Source>& drop_ins);
 /// main file's mode were `enforce`.
 LoadResult load_drop_in(const Source& file);
 
-/// Whether the file has the main file's words (`mode`, `servers`, `safety`, `report`) at its top.
+/// Whether the file has the main file's words (`mode`, `servers` and the like) at its top.
 bool looks_like_main_file(const Source& file);
 
 /// `file:line:column: error: message`, the line, a caret below the column, `hint: ...`; ends in a newline.

@@ -2,26 +2,24 @@
 
 #include <algorithm>
 #include <array>
-#include <charconv>
-#include <cstdint>
+#include <memory>
 #include <string>
 #include <string_view>
-#include <system_error>
 #include <utility>
-#include <vector>
 
 #include <fmt/format.h>
 
 #include "base/words.hpp"
-#include "policy/backend_type.hpp"
 #include "policy/condition.hpp"
+#include "policy/condition_reader.hpp"
+#include "policy/grammar.hpp"
 #include "policy/values.hpp"
 
 namespace pgcurfew {
 
 namespace {
 
-constexpr std::array<Synonym, 38> kFieldSynonyms{{
+constexpr auto kFieldSynonyms = std::to_array<Synonym>({
     {"datname", "database"},
     {"db", "database"},
     {"dbname", "database"},
@@ -60,211 +58,133 @@ constexpr std::array<Synonym, 38> kFieldSynonyms{{
     {"backend_age", "session_age"},
     {"backend_start", "session_age"},
     {"connection_age", "session_age"},
-}};
-
-constexpr std::array<Synonym, 9> kStateSynonyms{{
-    {"running", "active"},
-    {"in transaction", "idle in transaction"},
-    {"idle in tx", "idle in transaction"},
-    {"idle_in_tx", "idle in transaction"},
-    {"aborted", "idle in transaction (aborted)"},
-    {"idle in transaction aborted", "idle in transaction (aborted)"},
-    {"idle_in_transaction_aborted", "idle in transaction (aborted)"},
-    {"fastpath", "fastpath function call"},
-    {"sleeping", "idle"},
-}};
+    {"blocking", "blocks"},
+    {"blocker", "blocks"},
+    {"min_blocked", "blocks"},
+    {"blocked_sessions", "blocks"},
+    {"waiters", "blocks"},
+    {"blocking_for", "blocks_for"},
+    {"blocks_since", "blocks_for"},
+    {"blocking_age", "blocks_for"},
+    {"blocked", "blocked_for"},
+    {"blocked_by", "blocked_for"},
+    {"lock_wait", "blocked_for"},
+    {"lock_age", "blocked_for"},
+    {"waits_for", "blocked_for"},
+    {"waiting_for", "blocked_for"},
+    {"wait_age", "blocked_for"},
+    {"xmin", "xmin_age"},
+    {"xid_age", "xmin_age"},
+    {"backend_xmin", "xmin_age"},
+});
 
 constexpr std::string_view kMatchExample = "Conditions are written as in { database: app, state: active }.";
 
-std::string_view owner_text(MatchOwner owner) {
+constexpr std::string_view kWaiterCount = "sessions";
+
+Mapping mapping_of(MatchOwner owner) {
   switch (owner) {
     case MatchOwner::kRule:
-      return "match";
+      return Mapping::kMatch;
     case MatchOwner::kException:
-      return "except";
+      return Mapping::kException;
+    case MatchOwner::kWaiter:
+      return Mapping::kBlocks;
     case MatchOwner::kProtect:
       break;
   }
-  return "protect";
+  return Mapping::kProtection;
 }
 
-std::optional<BackendTypeTest> read_backend_types(const std::vector<const YamlNode*>& nodes, MatchOwner owner,
-                                                  Complaints& complaints) {
-  BackendTypeTest test;
-  for (const auto* node : nodes) {
-    const auto text = read_text(*node, "backend_type", complaints);
-    if (!text) continue;
-    test.any_of.push_back(*text);
-    const auto verdict = judge_backend_type(*text);
-    if (verdict.kind == BackendTypeVerdict::Kind::kUnknown) {
-      auto hint = backend_type_hint(*text);
-      if (hint.empty()) hint = "It matches only if an extension registers that very name.";
-      complaints.warn(node->mark,
-                      fmt::format("backend_type \"{}\" is not one of PostgreSQL's", printable(*text, 80)),
-                      std::move(hint));
-    }
-    if (verdict.kind == BackendTypeVerdict::Kind::kRefused && owner == MatchOwner::kRule) {
-      complaints.error(node->mark, fmt::format("no rule can be for backend_type \"{}\"", *text),
-                       std::string(verdict.reason));
-    }
+std::string_view reason_against(Mapping mapping, const FieldEntry& field) {
+  if (mapping == Mapping::kBlocks)
+    return "Of the ages it takes blocked_for alone; of the rest, who and what it is.";
+  if (mapping == Mapping::kException) {
+    return "An exception would spare those who do most harm: give them a rule of their own with its limit.";
   }
-  if (test.any_of.size() != nodes.size() || nodes.empty()) return std::nullopt;
+  if (field.kind == ValueKind::kAge) {
+    return "Who is protected is so at any age; a later limit belongs in a rule's except.";
+  }
+  return "Who is protected is so whatever it does.";
+}
+
+std::optional<BlocksTest> read_blocks(const YamlNode& node, Complaints& complaints) {
+  if (node.kind != YamlNode::Kind::kMap) {
+    const auto count = read_count(node, key_of(Mapping::kMatch, "blocks"), complaints);
+    return count ? std::optional(BlocksTest{*count, nullptr}) : std::nullopt;
+  }
+  auto waiter = read_match(node, MatchOwner::kWaiter, complaints);
+  BlocksTest test;
+  if (const auto* sessions = node.find("sessions")) {
+    test.at_least = read_count(*sessions, key_of(Mapping::kBlocks, "sessions"), complaints).value_or(1);
+  }
+  if (!waiter) return std::nullopt;
+  if (!waiter->match.conditions.empty() || !waiter->match.ages.empty()) {
+    test.waiter = std::make_shared<const Match>(std::move(waiter->match));
+  }
   return test;
 }
 
-std::optional<StateTest> read_states(const std::vector<const YamlNode*>& nodes, Complaints& complaints) {
-  StateTest test;
-  for (const auto* node : nodes) {
-    const auto index = read_choice(*node, "state", all_state_names(), kStateSynonyms, complaints);
-    if (index) test.any_of.push_back(state_of(all_state_names()[*index]));
-  }
-  if (test.any_of.size() != nodes.size() || nodes.empty()) return std::nullopt;
-  return test;
-}
-
-/// A signed 64-bit number, and only as people write one: YAML 1.1 would read 010 as eight.
-std::optional<std::int64_t> parse_query_id(std::string_view text) {
-  const auto digits = text.substr(text.starts_with('-') ? 1 : 0);
-  if (digits.empty() || (digits.front() == '0' && digits.size() > 1)) return std::nullopt;
-  std::int64_t value = 0;
-  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
-  if (error != std::errc() || end != text.data() + text.size()) return std::nullopt;
-  return value;
-}
-
-std::optional<QueryIdTest> read_query_ids(const std::vector<const YamlNode*>& nodes, Complaints& complaints) {
-  QueryIdTest test;
-  for (const auto* node : nodes) {
-    const auto text = read_plain(*node, "query_id", complaints);
-    if (!text) continue;
-    if (const auto value = parse_query_id(*text)) {
-      test.any_of.push_back(*value);
-    } else {
-      complaints.error(node->mark, fmt::format("\"{}\" is not a query_id", printable(*text, 80)),
-                       "It is a whole number of 64 bits with its sign, in decimal, without leading zeros.");
-    }
-  }
-  if (test.any_of.size() != nodes.size() || nodes.empty()) return std::nullopt;
-  return test;
-}
-
-std::optional<AddressTest> read_addresses(const std::vector<const YamlNode*>& nodes, Complaints& complaints) {
-  AddressTest test;
-  for (const auto* node : nodes) {
-    const auto text = read_plain(*node, "client_addr", complaints);
-    if (!text) continue;
-    auto pattern = AddressPattern::parse(*text);
-    if (pattern) {
-      test.any_of.push_back(std::move(*pattern));
-    } else {
-      complaints.error(node->mark, pattern.error());
-    }
-  }
-  if (test.any_of.size() != nodes.size() || nodes.empty()) return std::nullopt;
-  return test;
-}
-
-std::optional<TextTest> read_patterns(const std::vector<const YamlNode*>& nodes, const FieldEntry& entry,
-                                      Complaints& complaints) {
-  TextTest test;
-  for (const auto* node : nodes) {
-    const auto text = read_text(*node, entry.name, complaints);
-    if (!text) continue;
-    auto pattern = entry.kind == ValueKind::kRegularExpressions ? TextPattern::parse_regular_expression(*text)
-                                                                : TextPattern::parse(*text);
-    if (pattern) {
-      test.any_of.push_back(std::move(*pattern));
-    } else {
-      complaints.error(node->mark, pattern.error());
-    }
-  }
-  if (test.any_of.size() != nodes.size() || nodes.empty()) return std::nullopt;
-  return test;
-}
-
-template <class Test>
-void add_condition(Match& match, Field field, Place place, std::optional<Test> test) {
-  if (!test) return;
-  Condition condition{field, std::move(*test), {}, std::move(place)};
-  condition.written = written_text_of(condition);
-  match.conditions.push_back(std::move(condition));
-}
-
-void read_condition(const FieldEntry& entry, const YamlNode& value, Place place, MatchOwner owner,
-                    Match& match, Complaints& complaints) {
-  const auto nodes = one_or_many(value, entry.name, complaints);
-  switch (entry.kind) {
-    case ValueKind::kPatterns:
-    case ValueKind::kRegularExpressions:
-      return add_condition(match, entry.field, std::move(place), read_patterns(nodes, entry, complaints));
-    case ValueKind::kAddresses:
-      return add_condition(match, entry.field, std::move(place), read_addresses(nodes, complaints));
-    case ValueKind::kBackendTypes:
-      return add_condition(match, entry.field, std::move(place),
-                           read_backend_types(nodes, owner, complaints));
-    case ValueKind::kStates:
-      return add_condition(match, entry.field, std::move(place), read_states(nodes, complaints));
-    case ValueKind::kNumbers:
-      return add_condition(match, entry.field, std::move(place), read_query_ids(nodes, complaints));
-    case ValueKind::kTransactions:
-    case ValueKind::kBlocks:
-    case ValueKind::kAge:
-      break;
-  }
-}
-
-void read_age(const FieldEntry& entry, const YamlNode& value, Mark key, MatchOwner owner, Match& match,
+void read_age(const FieldEntry& field, const YamlNode& value, Mark key, Match& match,
               Complaints& complaints) {
-  if (owner == MatchOwner::kProtect) {
-    complaints.error(key, fmt::format("protect takes no {}", entry.name),
-                     "Who is protected is so at any age; a later limit belongs in a rule's except.");
-    return;
-  }
-  const auto limit = read_duration(value, entry.name, complaints);
+  const auto limit = read_duration(value, field.name, complaints);
   if (!limit) return;
   if (*limit == Duration::zero()) {
-    complaints.error(value.mark, fmt::format("\"{}\" must be longer than 0", entry.name));
+    complaints.error(value.mark, fmt::format("\"{}\" must be longer than 0", field.name));
     return;
   }
-  match.ages.push_back({*clock_of(entry.field), *limit, complaints.place(key)});
+  match.ages.push_back({*clock_of(field.field), *limit, complaints.place(key)});
 }
 
-std::vector<std::string_view> field_names(MatchOwner owner) {
-  std::vector<std::string_view> names;
-  for (const auto& entry : all_fields()) {
-    if (owner != MatchOwner::kProtect || entry.kind != ValueKind::kAge) names.push_back(entry.name);
+/// The field of a key; what is wrong with it is said.
+const FieldEntry* field_for(const YamlNode& key, Mapping mapping, Complaints& complaints) {
+  const auto names = key_names_of(mapping);
+  const auto field = field_of(key.text);
+  if (field && std::find(names.begin(), names.end(), key.text) != names.end()) return &entry_of(*field);
+  const auto owner = entry_of(mapping).name;
+  if (field) {
+    complaints.error(key.mark, fmt::format("{} takes no {}", owner, key.text),
+                     std::string(reason_against(mapping, entry_of(*field))));
+    return nullptr;
   }
-  return names;
+  auto hint = did_you_mean(key.text, names, kFieldSynonyms);
+  if (hint.empty()) hint = fmt::format("Known here: {}.", fmt::join(names, ", "));
+  complaints.error(key.mark, fmt::format("unknown key \"{}\" in {}", printable(key.text, 80), owner),
+                   std::move(hint));
+  return nullptr;
+}
+
+void read_field(const FieldEntry& field, const YamlNode& key, const YamlNode& value, MatchOwner owner,
+                Match& match, Complaints& complaints) {
+  if (field.kind == ValueKind::kAge) return read_age(field, value, key.mark, match, complaints);
+  auto place = complaints.place(key.mark);
+  if (field.kind == ValueKind::kBlocks) {
+    if (auto test = read_blocks(value, complaints)) {
+      match.conditions.push_back(condition_of(field.field, std::move(*test), std::move(place)));
+    }
+    return;
+  }
+  auto condition = read_condition(field, value, std::move(place), owner == MatchOwner::kRule, complaints);
+  if (condition) match.conditions.push_back(std::move(*condition));
 }
 
 }  // namespace
 
 std::optional<ReadMatch> read_match(const YamlNode& node, MatchOwner owner, Complaints& complaints) {
-  if (!expect_map(node, owner_text(owner), kMatchExample, complaints)) return std::nullopt;
+  const auto mapping = mapping_of(owner);
+  if (!expect_map(node, entry_of(mapping).name, kMatchExample, complaints)) return std::nullopt;
   ReadMatch read;
   read.match.place = complaints.place(node.mark);
   bool has_condition = false;
   for (std::size_t i = 0; i < node.keys.size(); ++i) {
     const auto& key = node.keys[i];
-    const auto field = field_of(key.text);
-    if (!field) {
-      const auto names = field_names(owner);
-      auto hint = did_you_mean(key.text, names, kFieldSynonyms);
-      if (hint.empty()) hint = fmt::format("Known here: {}.", fmt::join(names, ", "));
-      complaints.error(key.mark,
-                       fmt::format("unknown key \"{}\" in {}", printable(key.text, 80), owner_text(owner)),
-                       std::move(hint));
-      has_condition = true;  // one was meant
-      continue;
-    }
-    const auto& entry = entry_of(*field);
-    read.named.emplace(*field, key.mark);
-    if (entry.kind == ValueKind::kAge) {
-      read_age(entry, node.values[i], key.mark, owner, read.match, complaints);
-    } else {
-      has_condition = true;
-      read_condition(entry, node.values[i], complaints.place(key.mark), owner, read.match, complaints);
-    }
+    if (owner == MatchOwner::kWaiter && key.text == kWaiterCount) continue;
+    const auto* field = field_for(key, mapping, complaints);
+    // of a key that is not known it is said; some condition was meant
+    if (field == nullptr || field->kind != ValueKind::kAge) has_condition = true;
+    if (field == nullptr) continue;
+    read.named.emplace(field->field, key.mark);
+    read_field(*field, key, node.values[i], owner, read.match, complaints);
   }
   if (!has_condition && owner == MatchOwner::kException) {
     complaints.error(node.mark, "an exception has ages but does not say for whom",

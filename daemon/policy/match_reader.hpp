@@ -9,7 +9,7 @@
 namespace pgcurfew {
 
 /// Whose conditions they are.
-enum class MatchOwner { kRule, kException, kProtect };
+enum class MatchOwner { kRule, kException, kProtect, kWaiter };
 
 /// A match as far as it could be read.
 struct ReadMatch {
@@ -17,7 +17,8 @@ struct ReadMatch {
   std::map<Field, Mark> named;  ///< the key of each field that it names, readable or not
 };
 
-/// Reads the right of `match`, or an entry of `except` or `protect`. A rule's gets `backend_type: client
+/// Reads the right of `match`, an entry of `except` or `protect`, or the mapping of
+/// `blocks` but for its `sessions`. A rule's gets `backend_type: client
 /// backend` unless it names another.
 /// *Errors*: in `complaints`; nothing comes back if it is no mapping at all.
 std::optional<ReadMatch> read_match(const YamlNode& node, MatchOwner owner, Complaints& complaints);

@@ -173,6 +173,7 @@ enum class QueryText { kRedacted, kFull, kNone };
 struct Policy {
   Mode mode = Mode::kDryRun;
   std::vector<Server> servers;
+  std::string timezone;                ///< of hours that do not name their own; empty: none
   std::vector<Match> protect;          ///< without ages; the built-in ones that are in force, then the user's
   std::vector<std::string> unprotect;  ///< built-in protections that are switched off, by name
   std::vector<Rule> rules;             ///< in the order of the files; names are unique

@@ -8,24 +8,69 @@
 
 #include <fmt/format.h>
 
+#include "policy/grammar.hpp"
 #include "policy/ladder_reader.hpp"
 #include "policy/match_reader.hpp"
 #include "policy/rule_checks.hpp"
+#include "policy/rule_parts_reader.hpp"
 #include "policy/values.hpp"
 
 namespace pgcurfew {
 
 namespace {
 
-constexpr std::array<std::string_view, 6> kRuleKeys{"name",   "description", "match",
-                                                    "except", "escalate",    "mode"};
-constexpr std::array<Synonym, 19> kRuleSynonyms{{
-    {"when", "match"},        {"where", "match"},         {"if", "match"},       {"conditions", "match"},
-    {"action", "escalate"},   {"actions", "escalate"},    {"steps", "escalate"}, {"then", "escalate"},
-    {"do", "escalate"},       {"exclude", "except"},      {"exempt", "except"},  {"unless", "except"},
-    {"exceptions", "except"}, {"comment", "description"}, {"title", "name"},     {"id", "name"},
-    {"enabled", "mode"},      {"dry_run", "mode"},        {"dry-run", "mode"},
-}};
+constexpr auto kRuleSynonyms = std::to_array<Synonym>({
+    {"where", "match"},
+    {"if", "match"},
+    {"conditions", "match"},
+    {"action", "escalate"},
+    {"actions", "escalate"},
+    {"steps", "escalate"},
+    {"then", "escalate"},
+    {"do", "escalate"},
+    {"exclude", "except"},
+    {"exempt", "except"},
+    {"unless", "except"},
+    {"exceptions", "except"},
+    {"comment", "description"},
+    {"title", "name"},
+    {"id", "name"},
+    {"enabled", "mode"},
+    {"dry_run", "mode"},
+    {"dry-run", "mode"},
+    {"server", "servers"},
+    {"on", "servers"},
+    {"hosts", "servers"},
+    {"labels", "servers"},
+    {"group_by", "per"},
+    {"by", "per"},
+    {"limit", "keep"},
+    {"max", "keep"},
+    {"max_sessions", "keep"},
+    {"max_connections", "keep"},
+    {"order", "victims"},
+    {"sort", "victims"},
+    {"target", "victims"},
+    {"who", "victims"},
+    {"max_actions", "at_most"},
+    {"max_kills", "at_most"},
+    {"max_signals", "at_most"},
+    {"cooldown", "pause"},
+    {"delay", "pause"},
+    {"wait", "pause"},
+    {"only_when", "when"},
+    {"hours", "during"},
+    {"schedule", "during"},
+    {"window", "during"},
+    {"windows", "during"},
+    {"only_during", "during"},
+    {"outside", "not_during"},
+    {"except_during", "not_during"},
+    {"blackout", "not_during"},
+    {"repeated", "repeat"},
+    {"retry", "repeat"},
+    {"retries", "repeat"},
+});
 constexpr std::string_view kRuleExample = "A rule is a mapping with name, match and escalate.";
 constexpr std::string_view kExceptExample =
     "Each entry of the list stands behind a dash, as in - { user: etl }.";
@@ -62,26 +107,43 @@ const YamlNode* required(const YamlNode& node, std::string_view key, std::string
   return value;
 }
 
+/// Where, when, how many and how often.
+void read_circumstances(const YamlNode& node, const RuleContext& context, Rule& rule,
+                        Complaints& complaints) {
+  if (const auto* servers = node.find("servers")) {
+    rule.servers = read_server_selection(*servers, context.servers, complaints);
+  }
+  rule.selection = read_selection(node, complaints);
+  if (const auto* when = node.find("when")) rule.when = read_when(*when, complaints);
+  if (const auto* during = node.find("during")) {
+    rule.hours.during = read_windows(*during, key_of(Mapping::kRule, "during"), context.zone, complaints);
+  }
+  if (const auto* not_during = node.find("not_during")) {
+    rule.hours.not_during =
+        read_windows(*not_during, key_of(Mapping::kRule, "not_during"), context.zone, complaints);
+  }
+  if (const auto* repeat = node.find("repeat")) rule.repeat = read_repeat(*repeat, complaints);
+}
+
 }  // namespace
 
 std::optional<Mode> read_mode(const YamlNode& node, Complaints& complaints) {
-  constexpr std::array<std::string_view, 2> kModes{"dry-run", "enforce"};
-  constexpr std::array<Synonym, 8> kSynonyms{{{"dry_run", "dry-run"},
-                                              {"dry", "dry-run"},
-                                              {"off", "dry-run"},
-                                              {"no", "dry-run"},
-                                              {"on", "enforce"},
-                                              {"yes", "enforce"},
-                                              {"live", "enforce"},
-                                              {"enforced", "enforce"}}};
-  const auto index = read_choice(node, "mode", kModes, kSynonyms, complaints);
+  constexpr auto kSynonyms = std::to_array<Synonym>({{"dry_run", "dry-run"},
+                                                     {"dry", "dry-run"},
+                                                     {"off", "dry-run"},
+                                                     {"no", "dry-run"},
+                                                     {"on", "enforce"},
+                                                     {"yes", "enforce"},
+                                                     {"live", "enforce"},
+                                                     {"enforced", "enforce"}});
+  const auto index = read_choice(node, key_of(Mapping::kMainFile, "mode"), kSynonyms, complaints);
   if (!index) return std::nullopt;
   return *index == 0 ? Mode::kDryRun : Mode::kEnforce;
 }
 
-std::optional<Rule> read_rule(const YamlNode& node, Mode file_mode, Complaints& complaints) {
+std::optional<Rule> read_rule(const YamlNode& node, const RuleContext& context, Complaints& complaints) {
   if (!expect_map(node, "rules", kRuleExample, complaints)) return std::nullopt;
-  check_keys(node, "a rule", kRuleKeys, kRuleSynonyms, complaints);
+  check_keys(node, Mapping::kRule, kRuleSynonyms, complaints);
   Rule rule;
   rule.place = complaints.place(node.mark);
   if (const auto* name = required(node, "name", "The log knows it by its name.", complaints)) {
@@ -90,7 +152,8 @@ std::optional<Rule> read_rule(const YamlNode& node, Mode file_mode, Complaints& 
   if (const auto* text = node.find("description")) {
     rule.description = read_text(*text, "description", complaints, Lines::kMany).value_or("");
   }
-  rule.mode = read_rule_mode(node, file_mode, complaints);
+  rule.mode = read_rule_mode(node, context.mode, complaints);
+  read_circumstances(node, context, rule, complaints);
 
   std::optional<ReadMatch> match;
   if (const auto* value =

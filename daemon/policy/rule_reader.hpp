@@ -1,16 +1,25 @@
 #pragma once
 
 #include <optional>
+#include <vector>
 
+#include "policy/hours_reader.hpp"
 #include "policy/policy.hpp"
 #include "policy/yaml_tree.hpp"
 
 namespace pgcurfew {
 
+/// What the main file says that rules hang on.
+struct RuleContext {
+  Mode mode = Mode::kDryRun;
+  DefaultZone zone;
+  const std::vector<Server>* servers = nullptr;  ///< null: not known, so every choice of servers is fine
+};
+
 /// Reads one entry of `rules`. Its fingerprint is not set yet.
 /// *Errors*: in `complaints`, as many as can be told apart; what comes back then is as far as it could be
 /// read, and nothing if it is no mapping or has no name.
-std::optional<Rule> read_rule(const YamlNode& node, Mode file_mode, Complaints& complaints);
+std::optional<Rule> read_rule(const YamlNode& node, const RuleContext& context, Complaints& complaints);
 
 /// The words of `mode`.
 std::optional<Mode> read_mode(const YamlNode& node, Complaints& complaints);

@@ -1,5 +1,6 @@
 #include "policy/settings_reader.hpp"
 
+#include <algorithm>
 #include <array>
 #include <charconv>
 #include <chrono>
@@ -20,8 +21,7 @@ namespace pgcurfew {
 
 namespace {
 
-constexpr std::array<std::string_view, 3> kServerKeys{"name", "conninfo", "labels"};
-constexpr std::array<Synonym, 11> kServerSynonyms{{
+constexpr auto kServerSynonyms = std::to_array<Synonym>({
     {"dsn", "conninfo"},
     {"connection", "conninfo"},
     {"connection_string", "conninfo"},
@@ -33,26 +33,33 @@ constexpr std::array<Synonym, 11> kServerSynonyms{{
     {"dbname", "conninfo"},
     {"tags", "labels"},
     {"id", "name"},
-}};
+});
 constexpr std::string_view kServersExample =
     "A server is written as in - { name: orders, conninfo: \"host=db1\" }.";
 constexpr std::string_view kLabelsExample = "Labels are written as in { env: prod }.";
 
-constexpr std::array<std::string_view, 3> kSafetyKeys{"signals", "share", "quiet"};
-constexpr std::array<Synonym, 5> kSafetySynonyms{{{"rate", "signals"},
-                                                  {"max_signals", "signals"},
-                                                  {"percent", "share"},
-                                                  {"pause", "quiet"},
-                                                  {"cooldown", "quiet"}}};
+constexpr auto kSafetySynonyms = std::to_array<Synonym>({{"rate", "signals"},
+                                                         {"max_signals", "signals"},
+                                                         {"percent", "share"},
+                                                         {"pause", "quiet"},
+                                                         {"cooldown", "quiet"}});
 constexpr std::string_view kSafetyExample =
     "Bounds are written as in { signals: 20 per 1min, share: 25%, quiet: 1min }.";
 
-constexpr std::array<std::string_view, 1> kReportKeys{"query_text"};
 constexpr std::string_view kReportExample = "It is written as in { query_text: redacted }.";
+
+constexpr auto kProtectionSynonyms = std::to_array<Synonym>({{"dump", "dumps"},
+                                                             {"pg_dump", "dumps"},
+                                                             {"backup", "backups"},
+                                                             {"barman", "backups"},
+                                                             {"patroni", "agents"},
+                                                             {"syncrep", "sync-rep"},
+                                                             {"sync_rep", "sync-rep"},
+                                                             {"concurrently", "concurrent-index"},
+                                                             {"listen", "listeners"}});
 
 constexpr Duration kShortestWindow = std::chrono::seconds(1);
 constexpr Duration kLongestWindow = std::chrono::hours(24);
-constexpr int kMostSignals = 10'000;
 
 std::map<std::string, std::string> read_labels(const YamlNode& node, Complaints& complaints) {
   std::map<std::string, std::string> labels;
@@ -67,7 +74,7 @@ std::map<std::string, std::string> read_labels(const YamlNode& node, Complaints&
 
 std::optional<Server> read_server(const YamlNode& node, Complaints& complaints) {
   if (!expect_map(node, "servers", kServersExample, complaints)) return std::nullopt;
-  check_keys(node, "a server", kServerKeys, kServerSynonyms, complaints);
+  check_keys(node, Mapping::kServer, kServerSynonyms, complaints);
   Server server;
   server.place = complaints.place(node.mark);
   if (const auto* name = node.find("name")) {
@@ -110,46 +117,14 @@ void read_signals(const YamlNode& node, Safety& safety, Complaints& complaints) 
     return;
   }
   const auto [count, window] = *rate;
-  if (count < 1 || count > kMostSignals || window < kShortestWindow || window > kLongestWindow) {
+  const auto& key = key_of(Mapping::kSafety, "signals");
+  if (count < key.least || count > key.most || window < kShortestWindow || window > kLongestWindow) {
     complaints.error(node.mark, fmt::format("\"signals\" of {} is out of range", printable(*text, 80)),
                      "It takes 1 to 10000 signals per 1s to 1d.");
     return;
   }
   safety.signals = count;
   safety.per = window;
-}
-
-void read_share(const YamlNode& node, Safety& safety, Complaints& complaints) {
-  const auto text = read_plain(node, "share", complaints);
-  if (!text) return;
-  constexpr std::string_view kHint = "It is a part of the client sessions, from 1% to 100%.";
-  double percent = 0;
-  const auto [end, error] =
-      std::from_chars(text->data(), text->data() + text->size(), percent, std::chars_format::fixed);
-  const std::string_view rest(end, static_cast<std::size_t>(text->data() + text->size() - end));
-  if (error != std::errc() || rest != "%") {
-    complaints.error(node.mark, fmt::format("\"{}\" is not a percentage", printable(*text, 80)),
-                     std::string(kHint));
-    return;
-  }
-  // also false for a NaN
-  if (!(percent >= 1 && percent <= 100)) {
-    complaints.error(node.mark, fmt::format("\"share\" of {} is out of range", printable(*text, 80)),
-                     std::string(kHint));
-    return;
-  }
-  safety.share = percent / 100;
-}
-
-void read_quiet(const YamlNode& node, Safety& safety, Complaints& complaints) {
-  const auto quiet = read_duration(node, "quiet", complaints);
-  if (!quiet) return;
-  if (*quiet < kShortestWindow || *quiet > kLongestWindow) {
-    complaints.error(node.mark, fmt::format("\"quiet\" of {} is out of range", to_text(*quiet)),
-                     "It takes 1s to 1d.");
-    return;
-  }
-  safety.quiet = *quiet;
 }
 
 }  // namespace
@@ -176,22 +151,45 @@ std::vector<Server> read_servers(const YamlNode& node, Complaints& complaints) {
 Safety read_safety(const YamlNode& node, Complaints& complaints) {
   Safety safety;
   if (!expect_map(node, "safety", kSafetyExample, complaints)) return safety;
-  check_keys(node, "safety", kSafetyKeys, kSafetySynonyms, complaints);
+  check_keys(node, Mapping::kSafety, kSafetySynonyms, complaints);
   if (const auto* signals = node.find("signals")) read_signals(*signals, safety, complaints);
-  if (const auto* share = node.find("share")) read_share(*share, safety, complaints);
-  if (const auto* quiet = node.find("quiet")) read_quiet(*quiet, safety, complaints);
+  if (const auto* share = node.find("share")) {
+    safety.share = read_percentage(*share, key_of(Mapping::kSafety, "share"),
+                                   "It is a part of the client sessions, from 1% to 100%.", complaints)
+                       .value_or(safety.share);
+  }
+  if (const auto* quiet = node.find("quiet")) {
+    safety.quiet =
+        read_duration(*quiet, key_of(Mapping::kSafety, "quiet"), complaints).value_or(safety.quiet);
+  }
   return safety;
 }
 
 QueryText read_report(const YamlNode& node, Complaints& complaints) {
   if (!expect_map(node, "report", kReportExample, complaints)) return QueryText::kRedacted;
-  check_keys(node, "report", kReportKeys, {}, complaints);
+  check_keys(node, Mapping::kReport, {}, complaints);
   const auto* text = node.find("query_text");
   if (text == nullptr) return QueryText::kRedacted;
-  constexpr std::array<std::string_view, 3> kChoices{"redacted", "full", "none"};
-  const auto index = read_choice(*text, "query_text", kChoices, {}, complaints);
+  const auto index = read_choice(*text, key_of(Mapping::kReport, "query_text"), {}, complaints);
   constexpr std::array<QueryText, 3> kTexts{QueryText::kRedacted, QueryText::kFull, QueryText::kNone};
   return index ? kTexts[*index] : QueryText::kRedacted;
+}
+
+std::vector<std::string> read_unprotect(const YamlNode& node, Complaints& complaints) {
+  std::vector<std::string> names;
+  for (const auto* value : one_or_many(node, "unprotect", complaints)) {
+    const auto& key = key_of(Mapping::kMainFile, "unprotect");
+    const auto index =
+        read_choice(*value, "built-in protection", key.choices, kProtectionSynonyms, complaints);
+    if (!index) continue;
+    std::string name(key.choices[*index]);
+    if (std::find(names.begin(), names.end(), name) != names.end()) {
+      complaints.error(value->mark, fmt::format("\"{}\" stands twice in \"unprotect\"", name));
+      continue;
+    }
+    names.push_back(std::move(name));
+  }
+  return names;
 }
 
 }  // namespace pgcurfew

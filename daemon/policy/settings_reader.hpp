@@ -13,4 +13,7 @@ std::vector<Server> read_servers(const YamlNode& node, Complaints& complaints);
 Safety read_safety(const YamlNode& node, Complaints& complaints);
 QueryText read_report(const YamlNode& node, Complaints& complaints);
 
+/// The right of `unprotect`: names of built-in protections, each once.
+std::vector<std::string> read_unprotect(const YamlNode& node, Complaints& complaints);
+
 }  // namespace pgcurfew

@@ -1,6 +1,10 @@
 #include "policy/values.hpp"
 
 #include <algorithm>
+#include <charconv>
+#include <cstdint>
+#include <limits>
+#include <system_error>
 
 #include <fmt/format.h>
 
@@ -55,6 +59,17 @@ bool expect_kind(const YamlNode& node, YamlNode::Kind kind, std::string_view nam
   return true;
 }
 
+/// As people write one: no sign, no zeros before it. Far out of range is as good as out of range.
+std::optional<std::int64_t> parse_count(std::string_view text) {
+  const bool is_number = !text.empty() &&
+                         std::all_of(text.begin(), text.end(), [](char c) { return c >= '0' && c <= '9'; }) &&
+                         (text.size() == 1 || text.front() != '0');
+  if (!is_number) return std::nullopt;
+  std::int64_t number = 0;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), number);
+  return error == std::errc() ? number : std::numeric_limits<std::int64_t>::max();
+}
+
 template <class Word>
 std::string joined(std::span<const Word> words) {
   std::string text;
@@ -103,6 +118,12 @@ void check_keys(const YamlNode& map, std::string_view owner, std::span<const std
     complaints.error(key.mark, fmt::format("unknown key \"{}\" in {}", printable(key.text, 80), owner),
                      std::move(hint));
   }
+}
+
+void check_keys(const YamlNode& map, Mapping mapping, std::span<const Synonym> synonyms,
+                Complaints& complaints) {
+  const auto names = key_names_of(mapping);
+  check_keys(map, entry_of(mapping).name, names, synonyms, complaints);
 }
 
 std::optional<std::string> read_plain(const YamlNode& node, std::string_view name, Complaints& complaints) {
@@ -163,6 +184,58 @@ std::optional<Duration> read_duration(const YamlNode& node, std::string_view nam
     return std::nullopt;
   }
   return *duration;
+}
+
+std::optional<Duration> read_duration(const YamlNode& node, const KeyEntry& key, Complaints& complaints) {
+  const auto duration = read_duration(node, key.name, complaints);
+  if (!duration || (duration->count() >= key.least && duration->count() <= key.most)) return duration;
+  complaints.error(node.mark, fmt::format("\"{}\" of {} is out of range", key.name, to_text(*duration)),
+                   fmt::format("It takes {}.", range_text_of(key)));
+  return std::nullopt;
+}
+
+std::optional<std::size_t> read_count(const YamlNode& node, const KeyEntry& key, Complaints& complaints) {
+  const auto text = read_plain(node, key.name, complaints);
+  if (!text) return std::nullopt;
+  const auto hint = fmt::format("It takes {}.", range_text_of(key));
+  const auto number = parse_count(*text);
+  if (!number) {
+    complaints.error(node.mark, fmt::format("\"{}\" is not a whole number", printable(*text, 80)), hint);
+    return std::nullopt;
+  }
+  if (*number < key.least || *number > key.most) {
+    complaints.error(node.mark, fmt::format("\"{}\" of {} is out of range", key.name, printable(*text, 80)),
+                     hint);
+    return std::nullopt;
+  }
+  return static_cast<std::size_t>(*number);
+}
+
+std::optional<double> read_percentage(const YamlNode& node, const KeyEntry& key, std::string_view hint,
+                                      Complaints& complaints) {
+  const auto text = read_plain(node, key.name, complaints);
+  if (!text) return std::nullopt;
+  double percent = 0;
+  const auto [end, error] =
+      std::from_chars(text->data(), text->data() + text->size(), percent, std::chars_format::fixed);
+  const std::string_view rest(end, static_cast<std::size_t>(text->data() + text->size() - end));
+  if (error != std::errc() || rest != "%") {
+    complaints.error(node.mark, fmt::format("\"{}\" is not a percentage", printable(*text, 80)),
+                     std::string(hint));
+    return std::nullopt;
+  }
+  // also false for a NaN
+  if (!(percent * 100 >= static_cast<double>(key.least) && percent * 100 <= static_cast<double>(key.most))) {
+    complaints.error(node.mark, fmt::format("\"{}\" of {} is out of range", key.name, printable(*text, 80)),
+                     std::string(hint));
+    return std::nullopt;
+  }
+  return percent / 100;
+}
+
+std::optional<std::size_t> read_choice(const YamlNode& node, const KeyEntry& key,
+                                       std::span<const Synonym> synonyms, Complaints& complaints) {
+  return read_choice(node, key.name, key.choices, synonyms, complaints);
 }
 
 std::optional<std::size_t> read_choice(const YamlNode& node, std::string_view name,

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "base/time.hpp"
+#include "policy/grammar.hpp"
 #include "policy/yaml_tree.hpp"
 
 namespace pgcurfew {
@@ -30,7 +31,11 @@ bool expect_map(const YamlNode& node, std::string_view name, std::string_view ex
 bool expect_list(const YamlNode& node, std::string_view name, std::string_view example,
                  Complaints& complaints);
 
-/// Reports each key of a map that is not known, with the word that was meant.
+/// Reports each key of a map that it does not have by the grammar, with the word that was meant.
+void check_keys(const YamlNode& map, Mapping mapping, std::span<const Synonym> synonyms,
+                Complaints& complaints);
+
+/// The same with names of the caller's.
 void check_keys(const YamlNode& map, std::string_view owner, std::span<const std::string_view> known,
                 std::span<const Synonym> synonyms, Complaints& complaints);
 
@@ -45,9 +50,23 @@ std::optional<std::string> read_plain(const YamlNode& node, std::string_view nam
 
 std::optional<Duration> read_duration(const YamlNode& node, std::string_view name, Complaints& complaints);
 
+/// A duration within the key's bounds.
+std::optional<Duration> read_duration(const YamlNode& node, const KeyEntry& key, Complaints& complaints);
+
+/// A whole number within the key's bounds.
+std::optional<std::size_t> read_count(const YamlNode& node, const KeyEntry& key, Complaints& complaints);
+
+/// A percentage within the key's bounds, as a part of one. `hint` is a whole sentence.
+std::optional<double> read_percentage(const YamlNode& node, const KeyEntry& key, std::string_view hint,
+                                      Complaints& complaints);
+
 /// One of a few words, as its index.
 std::optional<std::size_t> read_choice(const YamlNode& node, std::string_view name,
                                        std::span<const std::string_view> choices,
+                                       std::span<const Synonym> synonyms, Complaints& complaints);
+
+/// One of the key's choices, as its index.
+std::optional<std::size_t> read_choice(const YamlNode& node, const KeyEntry& key,
                                        std::span<const Synonym> synonyms, Complaints& complaints);
 
 /// The values of a list, or the one value that stands in its place; none if it cannot be either.

@@ -157,7 +157,15 @@ rules:
 GOOD_SAID = """\
 mode: enforce
 server orders: /nowhere dbname=postgres user=pgcurfew
-never touched: user backup, application_name pg_dump*
+protected dumps: pg_dump, pg_dumpall and pg_restore (application_name alone: any client can claim it)
+protected backups: pg_basebackup, pgBackRest, Barman, WAL-G, pg_probackup and pgcopydb (application_name alone: any \
+client can claim it)
+protected agents: Patroni, repmgr and pg_auto_failover (application_name alone: any client can claim it)
+protected sync-rep: commits that wait for synchronous replication: they cannot be undone any more
+protected concurrent-index: CREATE INDEX, REINDEX and DROP INDEX CONCURRENTLY while they run: ended early, they leave \
+an invalid index behind
+protected listeners: idle sessions whose last statement was LISTEN: they wait on purpose
+protected: user backup, application_name pg_dump*
 app-query-timeout: cancels a query in database app or app_* that runs for 10min or longer; terminates the session \
 30s later if it is still the same query; not for user etl before 2h; not for application_name nightly-*.
 forgotten: alerts about a session that is idle in transaction for 5min or longer; terminates the session 1min \

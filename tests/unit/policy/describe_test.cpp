@@ -78,7 +78,7 @@ TEST(Describe, PhraseNamesTheConditions) {
       only_rule(load(rule_with("{ state: active, database: [ app, 'app_*' ], query_age: 1s }")));
   EXPECT_EQ(phrase_of(rule.match), "database app or app_*, state active");
   const auto policy = taken(load("protect: [ { backend_type: client backend } ]\n"));
-  EXPECT_EQ(phrase_of(policy.protect.at(0)), "backend_type client backend");
+  EXPECT_EQ(phrase_of(own_protect(policy).at(0)), "backend_type client backend");
   EXPECT_EQ(phrase_of(Match{}), "any session");
 }
 

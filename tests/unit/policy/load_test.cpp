@@ -46,8 +46,8 @@ TEST(Load, TakesTheExampleOfTheManual) {
   EXPECT_EQ(policy.mode, Mode::kEnforce);
   ASSERT_EQ(policy.servers.size(), 1U);
   EXPECT_EQ(policy.servers[0].labels.at("env"), "prod");
-  ASSERT_EQ(policy.protect.size(), 1U);
-  EXPECT_EQ(policy.protect[0].conditions.size(), 2U);
+  ASSERT_EQ(own_protect(policy).size(), 1U);
+  EXPECT_EQ(own_protect(policy)[0].conditions.size(), 2U);
   ASSERT_EQ(policy.rules.size(), 2U);
   const auto& timeout = policy.rules[0];
   EXPECT_EQ(timeout.mode, Mode::kEnforce);
@@ -71,11 +71,12 @@ TEST(Load, JoinsDropInsInTheirOrder) {
   EXPECT_EQ(policy.rules[1].name, "r10");
   EXPECT_EQ(policy.rules[1].mode, Mode::kEnforce);
   EXPECT_EQ(policy.rules[1].place.file, "10.yaml");
-  EXPECT_EQ(policy.protect.size(), 2U);
+  EXPECT_EQ(own_protect(policy).size(), 2U);
 }
 
 TEST(Load, RefusesWordsOfTheMainFileInADropIn) {
-  for (const std::string key : {"mode: enforce", "servers: []", "safety: {}", "report: {}"}) {
+  for (const std::string key :
+       {"mode: enforce", "servers: []", "safety: {}", "report: {}", "timezone: UTC", "unprotect: []"}) {
     const auto word = key.substr(0, key.find(':'));
     expect_error(load(rule_with("{ user: a }") + key + "\n"), 5, 1,
                  "\"" + word + "\" cannot stand in a drop-in", "It belongs in the main file.");
@@ -88,7 +89,7 @@ TEST(Load, RefusesUnknownKeysInTheMainFile) {
   expect_error(load_main(main_with("exclude: x\n")), 3, 1, "unknown key \"exclude\" in the main file",
                "Did you mean \"protect\"?");
   expect_error(load_main(main_with("drains: x\n")), 3, 1, "unknown key \"drains\" in the main file",
-               "Known here: mode, servers, protect, rules, safety, report.");
+               "Known here: mode, servers, timezone, protect, unprotect, rules, safety, report.");
 }
 
 TEST(Load, RefusesDuplicateRulesOverAllFiles) {

@@ -83,6 +83,15 @@ inline Policy taken(const LoadResult& result) {
   return result.policy.value_or(Policy{});
 }
 
+/// What the files protect beside the built-in protections.
+inline std::vector<Match> own_protect(const Policy& policy) {
+  std::vector<Match> own;
+  for (const auto& match : policy.protect) {
+    if (match.protection.empty()) own.push_back(match);
+  }
+  return own;
+}
+
 /// The only rule of a policy.
 inline Rule only_rule(const LoadResult& result) {
   auto policy = taken(result);

@@ -67,7 +67,7 @@ TEST(Match, IsForClientBackendsUnlessItNamesAnother) {
   const auto named = only_rule(load(rule_with("{ backend_type: autovacuum worker }")));
   EXPECT_EQ(written(named.match), std::vector<std::string>{"backend_type: autovacuum worker"});
   const auto policy = taken(load("protect: [ { user: a } ]\n"));
-  EXPECT_EQ(written(policy.protect.at(0)), std::vector<std::string>{"user: a"});
+  EXPECT_EQ(written(own_protect(policy).at(0)), std::vector<std::string>{"user: a"});
 }
 
 TEST(Match, RefusesWhatHasNoCondition) {
@@ -97,14 +97,18 @@ TEST(Match, NamesTheFieldThatWasMeant) {
   const std::vector<std::pair<std::string, std::string>> meant = {
       {"databse", "database"},           {"datname", "database"},   {"usename", "user"},
       {"older_than", "query_age"},       {"idle_for", "state_age"}, {"xact_age", "transaction_age"},
-      {"client_address", "client_addr"}, {"sql", "query"}};
+      {"client_address", "client_addr"}, {"sql", "query"},          {"min_blocked", "blocks"},
+      {"lock_wait", "blocked_for"},      {"xmin", "xmin_age"}};
   for (const auto& [word, field] : meant) {
     expect_error(load(rule_with("{ " + word + ": x }")), 3, 12, "unknown key \"" + word + "\" in match",
                  "Did you mean \"" + field + "\"?");
   }
-  const auto unknown = load(rule_with("{ blocks: 3 }"));
+  const auto unknown = load(rule_with("{ mood: bad }"));
   ASSERT_EQ(unknown.diagnostics.size(), 1U);
-  EXPECT_EQ(unknown.diagnostics[0].message, "unknown key \"blocks\" in match");
+  EXPECT_EQ(unknown.diagnostics[0].hint,
+            "Known here: database, user, application_name, client_addr, backend_type, state, "
+            "wait_event_type, wait_event, query, query_id, xmin_age, blocks, blocks_for, blocked_for, "
+            "query_age, transaction_age, state_age, session_age.");
 }
 
 TEST(Match, RefusesUnknownStates) {

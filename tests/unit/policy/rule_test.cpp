@@ -70,7 +70,11 @@ TEST(Rule, RefusesUnknownKeys) {
   expect_error(load(rule_with("{ user: a }") + "  descripton: x\n"), 5, 3,
                "unknown key \"descripton\" in a rule", "Did you mean \"description\"?");
   expect_error(load(rule_with("{ user: a }") + "  windows: x\n"), 5, 3, "unknown key \"windows\" in a rule",
-               "Known here: name, description, match, except, escalate, mode.");
+               "Did you mean \"during\"?");
+  expect_error(
+      load(rule_with("{ user: a }") + "  priority: x\n"), 5, 3, "unknown key \"priority\" in a rule",
+      "Known here: name, description, servers, match, except, per, keep, victims, at_most, pause, when, "
+      "during, not_during, repeat, escalate, mode.");
 }
 
 TEST(Rule, RefusesWhatIsNoListOfRules) {

@@ -1,0 +1,100 @@
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace pgcurfew {
+
+/// The mappings of the language: what stands between braces, or indented below its key.
+enum class Mapping {
+  kMainFile,
+  kDropIn,
+  kServer,
+  kRule,
+  kMatch,       ///< of a rule
+  kBlocks,      ///< `blocks` of a match, if it says whom
+  kException,   ///< an entry of `except`
+  kProtection,  ///< an entry of `protect`
+  kSelector,    ///< an entry of a rule's `servers` that goes by labels; any key
+  kLabels,      ///< of a server; any key
+  kWhen,
+  kWindow,  ///< of `during` and `not_during`
+  kRepeat,
+  kStep,  ///< what stands behind `cancel:` in `escalate`
+  kSafety,
+  kReport,
+};
+
+/// What a key takes.
+enum class Takes {
+  kText,                ///< any text, in quotes if YAML would take it for something else
+  kIdentifier,          ///< letters, digits, `_`, `-` and `.`, at most 63 of them
+  kPatterns,            ///< one or a list: a text with `*` and `?`, or a regular expression between slashes
+  kRegularExpressions,  ///< one or a list
+  kAddresses,           ///< one or a list
+  kBackendTypes,        ///< one or a list of texts; any, since extensions have their own
+  kChoice,              ///< one of `choices`
+  kChoices,             ///< one or a list of `choices`
+  kQueryIds,            ///< one or a list: whole numbers of 64 bits with a sign
+  kTransactions,        ///< a whole number, with k, M or G behind it if need be
+  kDuration,
+  kCount,       ///< a whole number
+  kPercentage,  ///< `85%`, `12.5%`
+  kRate,        ///< `20 per 1min`
+  kTimeZone,    ///< a name of tzdata
+  kTimeOfDay,   ///< `"08:00"`
+  kDays,        ///< one or a list: `mon`, `mon-fri`
+  kServers,     ///< one or a list: a pattern on a server's name, or a mapping of labels (kSelector)
+  kMapping,
+  kMappings,           ///< a list
+  kOneOrManyMappings,  ///< one, or a list
+  kCountOrMapping,
+  kSteps,  ///< a list: one of `choices`, or a mapping of one of them to a kStep
+};
+
+/// One key of one mapping. *Units*: `least` and `most` are microseconds for a duration, hundredths for a
+/// percentage, and count otherwise; both 0: no bound.
+struct KeyEntry {
+  std::string_view name;
+  Takes takes = Takes::kText;
+  bool is_required = false;
+  std::string_view meaning = {};   ///< a line, without a full stop
+  std::string_view fallback = {};  ///< the default as one would write it, or in words; empty: none
+  std::string_view example = {};   ///< a value as YAML
+  std::int64_t least = 0;
+  std::int64_t most = 0;
+  std::optional<Mapping> mapping = {};             ///< for those that take mappings
+  std::span<const std::string_view> choices = {};  ///< for those that take choices
+};
+
+struct MappingEntry {
+  Mapping mapping;
+  std::string_view name;     ///< as messages have it: `a rule`, `match`
+  std::string_view meaning;  ///< a line, without a full stop
+  bool takes_any_key = false;
+  bool needs_any_key = false;  ///< an empty one is an error though no key is required
+};
+
+/// All mappings, in the order in which the manual lists them.
+std::span<const MappingEntry> all_mappings();
+const MappingEntry& entry_of(Mapping mapping);
+
+/// The keys of a mapping, in the order of the manual. The one table that parser, schema and manual share.
+std::span<const KeyEntry> keys_of(Mapping mapping);
+
+/// A key that is known to be there.
+const KeyEntry& key_of(Mapping mapping, std::string_view name);
+
+std::vector<std::string_view> key_names_of(Mapping mapping);
+
+/// The values that a key takes, in words: `a duration, 1s to 1d`, `one of a, b or c`.
+std::string values_text_of(const KeyEntry& key);
+
+/// The bounds: `1 to 262143`, `1s to 1d`, `1% to 100%`; empty if there are none.
+std::string range_text_of(const KeyEntry& key);
+
+}  // namespace pgcurfew

@@ -1,0 +1,111 @@
+#include "policy/protections.hpp"
+
+#include <algorithm>
+#include <array>
+#include <initializer_list>
+#include <string>
+#include <utility>
+
+#include "policy/condition.hpp"
+
+namespace pgcurfew {
+
+namespace {
+
+constexpr std::array<std::string_view, 6> kNames{"dumps",    "backups",          "agents",
+                                                 "sync-rep", "concurrent-index", "listeners"};
+
+/// Between two words of a statement: white space and comments. *Source*: PostgreSQL's scan.l; the comments
+/// that it nests are not followed into.
+constexpr std::string_view kGap = R"((?:[\s\v]|--[^\n]*(?:\n|$)|/\*(?:[^*]|\*+[^*/])*\*+/))";
+
+/// Built-in patterns are right: a test compiles them all.
+TextPattern taken(Result<TextPattern> pattern) {
+  return std::move(pattern).value();
+}
+
+Condition texts(Field field, std::initializer_list<std::string_view> patterns) {
+  TextTest test;
+  for (const auto pattern : patterns) test.any_of.push_back(taken(TextPattern::parse(pattern)));
+  return condition_of(field, std::move(test));
+}
+
+/// In `statement`, `_` stands for what separates two words, `~` for what may.
+Condition statement(std::string_view statement) {
+  std::string expression = "(?i)^~";
+  expression += statement;
+  std::string all;
+  for (const char c : expression) {
+    if (c == '_' || c == '~') {
+      all += kGap;
+      all += c == '_' ? '+' : '*';
+    } else {
+      all += c;
+    }
+  }
+  TextTest test;
+  test.any_of.push_back(taken(TextPattern::parse_regular_expression(all)));
+  return condition_of(Field::kQuery, std::move(test));
+}
+
+Condition in_state(State state) {
+  return condition_of(Field::kState, StateTest{{state}});
+}
+
+Protection made(std::string_view name, std::string_view meaning, std::vector<Condition> conditions) {
+  Protection protection{name, meaning, {}, false};
+  protection.match.conditions = std::move(conditions);
+  protection.match.protection = name;
+  sort_by_cost(protection.match);
+  protection.is_spoofable = rests_on_application_name_alone(protection.match);
+  return protection;
+}
+
+std::vector<Protection> make_all() {
+  return {
+      made("dumps", "pg_dump, pg_dumpall and pg_restore",
+           {texts(Field::kApplicationName, {"pg_dump", "pg_dumpall", "pg_restore"})}),
+      made("backups", "pg_basebackup, pgBackRest, Barman, WAL-G, pg_probackup and pgcopydb",
+           {texts(Field::kApplicationName,
+                  {"pg_basebackup", "pgBackRest*", "barman*", "wal-g*", "pg_probackup*", "pgcopydb*"})}),
+      made("agents", "Patroni, repmgr and pg_auto_failover",
+           {texts(Field::kApplicationName,
+                  {"Patroni*", "repmgr*", "pg_auto_failover*", "pgautofailover*", "pg_autoctl*"})}),
+      made("sync-rep", "commits that wait for synchronous replication: they cannot be undone any more",
+           {texts(Field::kWaitEvent, {"SyncRep"})}),
+      made("concurrent-index",
+           "CREATE INDEX, REINDEX and DROP INDEX CONCURRENTLY while they run: ended early, they leave an "
+           "invalid index behind",
+           {in_state(State::kActive),
+            statement(
+                R"re((?:create_(?:unique_)?index_concurrently\b|drop_index_concurrently\b|)re"
+                R"re(reindex~\([^)]*\bconcurrently\b|)re"
+                R"re(reindex~(?:\([^)]*\)~)?(?:index|table|schema|database|system)_concurrently\b))re")}),
+      made("listeners", "idle sessions whose last statement was LISTEN: they wait on purpose",
+           {in_state(State::kIdle), statement(R"(listen\b)")}),
+  };
+}
+
+}  // namespace
+
+const std::vector<Protection>& all_protections() {
+  static const auto kAll = make_all();
+  return kAll;
+}
+
+const Protection* protection_named(std::string_view name) {
+  for (const auto& protection : all_protections()) {
+    if (protection.name == name) return &protection;
+  }
+  return nullptr;
+}
+
+std::span<const std::string_view> protection_names() {
+  return kNames;
+}
+
+bool rests_on_application_name_alone(const Match& match) {
+  return match.conditions.size() == 1 && match.conditions.front().field == Field::kApplicationName;
+}
+
+}  // namespace pgcurfew

@@ -1,0 +1,33 @@
+#pragma once
+
+#include <span>
+#include <string_view>
+#include <vector>
+
+#include "policy/policy.hpp"
+
+namespace pgcurfew {
+
+/// A protection that is on unless `unprotect` names it.
+struct Protection {
+  std::string_view name;
+  std::string_view meaning;   ///< whom it is for; a line, without a full stop
+  Match match;                ///< with Match::protection set
+  bool is_spoofable = false;  ///< it rests on application_name alone, which any client can set
+};
+
+/// The built-in protections, in the order in which `check` shows them.
+///
+/// sync-rep: sessions whose commit waits for a standby. A signal there would only hide from the client that
+/// the transaction is committed.
+const std::vector<Protection>& all_protections();
+
+/// Null if there is none of that name.
+const Protection* protection_named(std::string_view name);
+
+std::span<const std::string_view> protection_names();
+
+/// Whether a match looks at application_name and nothing else.
+bool rests_on_application_name_alone(const Match& match);
+
+}  // namespace pgcurfew
