@@ -6,6 +6,7 @@
 
 #include <gtest/gtest.h>
 
+#include "engine/blockers.hpp"
 #include "engine/decide.hpp"
 #include "engine/docket.hpp"
 #include "engine/settle.hpp"
@@ -55,15 +56,37 @@ inline Session idle_in_transaction(std::int32_t pid, Duration since, const std::
   return session;
 }
 
+/// A client's session whose query of `since` waits for a lock.
+inline Session waiting(std::int32_t pid, Duration since, const std::string& user = "app") {
+  auto session = active(pid, since, user);
+  session.wait_event_type = "Lock";
+  session.wait_event = "relation";
+  return session;
+}
+
+/// What the server says of one that waits, as PostgreSQL 14 and later does.
+inline LockWait wait_of(const Session& waiter, std::vector<std::int32_t> blockers,
+                        std::optional<Duration> since) {
+  return {waiter.key, since ? std::optional(at(*since)) : std::nullopt, std::move(blockers), {}};
+}
+
+inline std::vector<std::int32_t> pids_of(const std::vector<Order>& orders) {
+  std::vector<std::int32_t> pids;
+  for (const auto& order : orders) pids.push_back(order.guard.session.pid);
+  return pids;
+}
+
 /// One server as the engine knows it: look, decide, reply, without a watch.
 struct Desk {
   Desk() = default;
   explicit Desk(const std::string& rules) : policy(policy_of(rules)) { ledger.prefix = "t"; }
 
-  std::vector<Event> look(std::vector<Session> sessions, Duration now) {
+  std::vector<Event> look(std::vector<Session> sessions, Duration now, std::vector<LockWait> waits = {}) {
     snapshot.number = ++ledger.looks_sent;
     snapshot.taken_at = at(now);
     snapshot.sessions = std::move(sessions);
+    snapshot.waits = std::move(waits);
+    memory.link(snapshot);
     docket = make_docket(policy, snapshot);
     return settle_look(policy, snapshot, docket, ledger);
   }
@@ -81,6 +104,7 @@ struct Desk {
 
   Policy policy;
   Snapshot snapshot;
+  WaitMemory memory;
   Docket docket;
   Ledger ledger;
 };

@@ -1,0 +1,225 @@
+#include "engine/blockers.hpp"
+
+#include <gmock/gmock.h>
+
+#include "engine/engine_fixture.hpp"
+
+namespace pgcurfew::testing {
+namespace {
+
+using ::testing::ElementsAre;
+using ::testing::IsEmpty;
+
+const char* const kBlocker =
+    "rules: [ { name: r, match: { blocks: 2, blocks_for: 5s }, escalate: [ terminate ] } ]";
+
+/// A forgotten transaction (1), an ALTER TABLE that waits for it (2), and readers that wait for that (3, 4).
+struct Pile {
+  Session forgotten = idle_in_transaction(1, -60s);
+  Session alter = waiting(2, 0s, "migrator");
+  std::vector<Session> readers{waiting(3, 1s), waiting(4, 2s)};
+
+  [[nodiscard]] std::vector<Session> sessions() const { return {readers[1], forgotten, alter, readers[0]}; }
+  [[nodiscard]] std::vector<LockWait> waits(bool has_since = true) const {
+    const auto since = [&](Duration time) { return has_since ? std::optional(time) : std::nullopt; };
+    return {wait_of(readers[0], {2}, since(1s)), wait_of(alter, {1}, since(0s)),
+            wait_of(readers[1], {2, 3}, since(2s))};
+  }
+};
+
+TEST(Blockers, TheRootBlocksAllWhoWaitThroughOthers) {
+  Pile pile;
+  Desk desk(kBlocker);
+  desk.look(pile.sessions(), 3s, pile.waits());
+  const auto& root = desk.snapshot.sessions[1];
+  ASSERT_EQ(root.blocks.size(), 3U);
+  EXPECT_EQ(root.blocks[0]->key.pid, 2) << "the longest waiting first";
+  EXPECT_EQ(root.blocks[2]->key.pid, 4);
+  EXPECT_EQ(desk.snapshot.sessions[2].blocks.size(), 2U) << "the ALTER TABLE";
+  EXPECT_THAT(desk.snapshot.sessions[0].blocks, IsEmpty());
+}
+
+TEST(Blockers, OneBlockerAndItsWaitersGetOneSignal) {
+  Pile pile;
+  Desk desk(kBlocker);
+  desk.look(pile.sessions(), 3s, pile.waits());
+  const auto early = desk.decide_at(6s - 1us);
+  EXPECT_THAT(early.orders, IsEmpty());
+  EXPECT_EQ(early.next_due, at(6s)) << "five seconds after the second of them began to wait";
+  EXPECT_THAT(pids_of(desk.decide_at(6s).orders), ElementsAre(1));
+  EXPECT_THAT(desk.decide_at(60s).orders, IsEmpty()) << "not before a look";
+}
+
+TEST(Blockers, AWaiterIsNeverTheVictimOfABlockingRule) {
+  Desk desk("rules: [ { name: r, match: { blocks: 1 }, escalate: [ terminate ] } ]");
+  Pile pile;
+  desk.look(pile.sessions(), 30s, pile.waits());
+  EXPECT_THAT(pids_of(desk.decide_at(30s).orders), ElementsAre(1));
+}
+
+TEST(Blockers, ARuleWithBlockedForIsForThoseWhoWaitAndHoldUpOthers) {
+  Desk desk("rules: [ { name: r, match: { blocks: 2, blocked_for: 10s }, escalate: [ cancel ] } ]");
+  Pile pile;
+  desk.look(pile.sessions(), 5s, pile.waits());
+  EXPECT_THAT(desk.decide_at(10s - 1us).orders, IsEmpty());
+  EXPECT_THAT(pids_of(desk.decide_at(10s).orders), ElementsAre(2));
+}
+
+TEST(Blockers, WhoeverComesNextIsCountedFromWhenItWasSeenFree) {
+  Desk desk(kBlocker);
+  Pile pile;
+  desk.look(pile.sessions(), 3s, pile.waits());
+  // the forgotten transaction is gone: the ALTER TABLE has its lock, and the readers wait on
+  const auto alter = active(2, 0s, "migrator");
+  desk.look({alter, pile.readers[0], pile.readers[1]}, 7s,
+            {wait_of(pile.readers[0], {2}, 1s), wait_of(pile.readers[1], {2, 3}, 2s)});
+  const auto decision = desk.decide_at(7s);
+  EXPECT_THAT(decision.orders, IsEmpty()) << "what it held up while it waited itself was another's doing";
+  EXPECT_EQ(decision.next_due, at(12s));
+  EXPECT_THAT(pids_of(desk.decide_at(12s).orders), ElementsAre(2));
+}
+
+TEST(Blockers, WithoutWaitstartAWaitCountsFromTheFirstLookThatShowedIt) {
+  Desk desk(kBlocker);
+  Pile pile;
+  desk.look(pile.sessions(), 3s, pile.waits(false));
+  desk.look(pile.sessions(), 5s, pile.waits(false));
+  EXPECT_THAT(desk.decide_at(8s - 1us).orders, IsEmpty());
+  EXPECT_THAT(pids_of(desk.decide_at(8s).orders), ElementsAre(1));
+}
+
+TEST(Blockers, AnotherStatementsWaitIsAnotherWait) {
+  Desk desk("rules: [ { name: r, match: { blocked_for: 5s }, escalate: [ cancel ] } ]");
+  auto waiter = waiting(2, 0s);
+  const auto holder = idle_in_transaction(1, -60s);
+  desk.look({holder, waiter}, 1s, {wait_of(waiter, {1}, std::nullopt)});
+  waiter.query_start = waiter.state_change = at(4s);
+  desk.look({holder, waiter}, 5s, {wait_of(waiter, {1}, std::nullopt)});
+  EXPECT_THAT(desk.decide_at(10s - 1us).orders, IsEmpty());
+  EXPECT_EQ(desk.decide_at(10s).orders.size(), 1U);
+}
+
+TEST(Blockers, WhereTheWaitsCouldNotBeReadABlockingRuleDoesNothing) {
+  Desk desk(kBlocker);
+  Pile pile;
+  desk.look(pile.sessions(), 3s, pile.waits(false));
+  desk.look(pile.sessions(), 9s);
+  EXPECT_THAT(desk.decide_at(9s).orders, IsEmpty());
+  desk.look(pile.sessions(), 10s, pile.waits(false));
+  EXPECT_THAT(pids_of(desk.decide_at(10s).orders), ElementsAre(1)) << "and what was known of them goes on";
+}
+
+const char* const kMigration =
+    "rules: [ { name: r, match: { blocks: { user: migrator, blocked_for: 5s } }, escalate: [ cancel, "
+    "terminate: { after: 2s } ] } ]";
+
+TEST(Blockers, NobodyHoldsUpTheMigration) {
+  Desk desk(kMigration);
+  Pile pile;
+  desk.look(pile.sessions(), 3s, pile.waits());
+  EXPECT_THAT(desk.decide_at(5s - 1us).orders, IsEmpty());
+  const auto decision = desk.decide_at(5s);
+  EXPECT_THAT(decision.orders, IsEmpty()) << "a cancel does nothing to an idle transaction; its grace runs";
+  EXPECT_EQ(decision.next_due, at(7s));
+  EXPECT_THAT(pids_of(desk.decide_at(7s).orders), ElementsAre(1));
+}
+
+TEST(Blockers, OnlyThoseWhoFitCount) {
+  Desk desk(
+      "rules: [ { name: r, match: { blocks: { user: migrator, sessions: 2 } }, escalate: [ terminate ] } ]");
+  Pile pile;
+  desk.look(pile.sessions(), 30s, pile.waits());
+  EXPECT_THAT(desk.decide_at(30s).orders, IsEmpty());
+}
+
+TEST(Blockers, TheGuardFindsTheChainOfWaitsAgain) {
+  Desk desk(kMigration);
+  Pile pile;
+  // the migrator waits behind a reader, which waits behind the forgotten transaction
+  auto waits = std::vector<LockWait>{wait_of(pile.alter, {3}, 0s), wait_of(pile.readers[0], {1}, 0s)};
+  desk.look({pile.forgotten, pile.alter, pile.readers[0]}, 3s, waits);
+  const auto guard = desk.decide_at(7s).orders.at(0).guard;
+  EXPECT_THAT(guard.edges, ElementsAre(BlockEdge{pile.readers[0].key, pile.readers[0].query_start, 1},
+                                       BlockEdge{pile.alter.key, pile.alter.query_start, 3}));
+  EXPECT_TRUE(guard.may_not_wait_for_lock);
+  EXPECT_EQ(guard.xact_start, Unchanged<ServerTime>(pile.forgotten.xact_start)) << "the anchor";
+}
+
+TEST(Blockers, TheGuardOfOneWhoMayWaitHasItWaitStill) {
+  Desk desk("rules: [ { name: r, match: { blocked_for: 1s }, escalate: [ cancel ] } ]");
+  Pile pile;
+  desk.look(pile.sessions(), 3s, pile.waits());
+  const auto guard = desk.decide_at(3s).orders.at(0).guard;
+  EXPECT_FALSE(guard.may_not_wait_for_lock);
+  EXPECT_EQ(guard.wait_event_type, Unchanged<std::string>("Lock"));
+  EXPECT_TRUE(guard.query_start.has_value());
+}
+
+TEST(Blockers, APreparedTransactionIsNobodysVictimAndItsWaitersAreNoRoots) {
+  Desk desk("rules: [ { name: r, match: { blocks: 1 }, escalate: [ terminate ] } ]");
+  Pile pile;
+  desk.look(
+      pile.sessions(), 30s,
+      {wait_of(pile.alter, {0}, 0s), wait_of(pile.readers[0], {2}, 1s), wait_of(pile.readers[1], {2}, 2s)});
+  EXPECT_THAT(desk.decide_at(30s).orders, IsEmpty());
+}
+
+TEST(Blockers, ADeadlockHasNoRoot) {
+  Desk desk("rules: [ { name: r, match: { blocks: 1 }, escalate: [ terminate ] } ]");
+  const auto one = waiting(1, 0s);
+  const auto two = waiting(2, 0s);
+  desk.look({one, two}, 1s, {wait_of(one, {2}, 0s), wait_of(two, {1}, 0s)});
+  EXPECT_THAT(desk.decide_at(1s).orders, IsEmpty());
+}
+
+TEST(Blockers, AnAbortedTransactionThatStillHoldsItsLockIsMet) {
+  Desk desk(kBlocker);
+  Pile pile;
+  pile.forgotten.state = State::kIdleInTransactionAborted;
+  pile.forgotten.xact_start.reset();
+  desk.look(pile.sessions(), 3s, pile.waits());
+  const auto order = desk.decide_at(6s).orders.at(0);
+  EXPECT_EQ(order.guard.state_change, Unchanged<ServerTime>(pile.forgotten.state_change));
+  ASSERT_TRUE(order.guard.xact_start.has_value());
+  EXPECT_EQ(*order.guard.xact_start, std::nullopt) << "still none";
+}
+
+TEST(Blockers, TheIntentSaysHowManyWait) {
+  Desk desk(kBlocker);
+  Pile pile;
+  desk.look(pile.sessions(), 3s, pile.waits());
+  const auto decision = desk.decide_at(6s);
+  const auto& intent = decision.events.at(0);
+  EXPECT_EQ(intent.message, "about to terminate pid 1: blocks 3 sessions, blocks_for 5s of limit 5s");
+}
+
+TEST(Blockers, FiveHundredInOneQueueAreLinkedWithinReason) {
+  Desk desk(kBlocker);
+  std::vector<Session> sessions{idle_in_transaction(1, -60s)};
+  std::vector<LockWait> waits;
+  std::vector<std::int32_t> ahead{1};
+  for (std::int32_t pid = 2; pid < 502; ++pid) {
+    sessions.push_back(waiting(pid, 0s));
+    waits.push_back(wait_of(sessions.back(), ahead, 0s));
+    ahead.push_back(pid);
+  }
+  desk.look(sessions, 3s, waits);
+  EXPECT_EQ(desk.snapshot.sessions[0].blocks.size(), 500U);
+  const auto orders = desk.decide_at(5s).orders;
+  EXPECT_THAT(pids_of(orders), ElementsAre(1));
+  EXPECT_LE(orders.at(0).guard.edges.size(), Guard::kMostEdges);
+}
+
+TEST(Blockers, ARuleThatGivesWaitsNoTimeHasTheServerLookedAtOnceASecond) {
+  Desk desk("rules: [ { name: r, match: { blocks: 1, transaction_age: 1h }, escalate: [ terminate ] } ]");
+  desk.look({idle_in_transaction(1, 0s)}, 1s);
+  EXPECT_EQ(desk.docket.pending_from, at(1h - 2s)) << "from when it is old enough on";
+  Desk patient(kBlocker);
+  patient.look({idle_in_transaction(1, 0s)}, 1s);
+  EXPECT_EQ(patient.docket.pending_from, std::nullopt)
+      << "whoever blocks for five seconds is seen within them";
+  EXPECT_LT(look_interval(patient.policy), 5s);
+}
+
+}  // namespace
+}  // namespace pgcurfew::testing
