@@ -20,6 +20,7 @@
 #include "cli/exit_code.hpp"
 #include "cli/explain.hpp"
 #include "cli/service.hpp"
+#include "cli/windows.hpp"
 #include "report/log.hpp"
 #include "system/descriptors.hpp"
 #include "system/loop.hpp"
@@ -35,6 +36,7 @@ struct Arguments {
   bool debug = false;
   std::vector<std::string> files;
   ExplainOptions explain;
+  WindowsOptions windows;
 };
 
 LogOptions log_options(const Arguments& arguments, const Policy& policy) {
@@ -94,13 +96,23 @@ void describe_commands(CLI::App& app, Arguments& arguments) {
       ->check(CLI::Range(1, std::numeric_limits<std::int32_t>::max()))
       ->type_name("PID");
   explain_command->add_flag("--json", arguments.explain.json, "for machines");
+
+  auto* windows_command = app.add_subcommand("windows", "say when the rules that have hours are open next");
+  arguments.windows.file = kDefaultConfiguration;
+  add_configuration(windows_command, arguments.windows.file);
+  windows_command->add_option("--next", arguments.windows.next, "so many stretches of each rule")
+      ->check(CLI::Range(1, 1000))
+      ->capture_default_str()
+      ->type_name("N");
+  windows_command->add_flag("--json", arguments.windows.json, "for machines");
 }
 
 /// CLI11 calls whatever stands in a command's place a missing command.
 std::optional<std::string> complain_of_command(int argc, const char* const* argv) {
   if (argc < 2) return std::nullopt;
   const std::string_view word = argv[1];
-  const std::initializer_list<std::string_view> known{"run", "check", "explain", "-h", "--help", "--version"};
+  const std::initializer_list<std::string_view> known{"run", "check",  "explain",  "windows",
+                                                      "-h",  "--help", "--version"};
   if (std::find(known.begin(), known.end(), word) != known.end()) return std::nullopt;
   const auto meant = nearest_word(word, known);
   return fmt::format("unknown {} \"{}\"{}", word.starts_with('-') ? "option" : "command", printable(word),
@@ -125,6 +137,7 @@ int dispatch(int argc, const char* const* argv) {
   }
   if (app.got_subcommand("run")) return run(arguments);
   if (app.got_subcommand("explain")) return explain_sessions(arguments.explain);
+  if (app.got_subcommand("windows")) return show_windows(arguments.windows);
   if (arguments.files.empty()) arguments.files.emplace_back(kDefaultConfiguration);
   return check(arguments.files);
 }
