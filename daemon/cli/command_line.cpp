@@ -16,6 +16,7 @@
 
 #include "base/words.hpp"
 #include "cli/check.hpp"
+#include "cli/check_server.hpp"
 #include "cli/configuration.hpp"
 #include "cli/exit_code.hpp"
 #include "cli/explain.hpp"
@@ -35,6 +36,7 @@ struct Arguments {
   std::string log_format;
   bool debug = false;
   std::vector<std::string> files;
+  bool check_servers = false;
   ExplainOptions explain;
   WindowsOptions windows;
 };
@@ -87,6 +89,8 @@ void describe_commands(CLI::App& app, Arguments& arguments) {
   auto* check_command = app.add_subcommand("check", "validate files and say what they will do");
   check_command->add_option("FILE,--config", arguments.files, "main files or files of rules")
       ->type_name("FILE");
+  check_command->add_flag("--server", arguments.check_servers,
+                          "look once at each server, and tell how many sessions each rule would touch");
 
   auto* explain_command =
       app.add_subcommand("explain", "look once and say what the rules make of each session");
@@ -139,7 +143,8 @@ int dispatch(int argc, const char* const* argv) {
   if (app.got_subcommand("explain")) return explain_sessions(arguments.explain);
   if (app.got_subcommand("windows")) return show_windows(arguments.windows);
   if (arguments.files.empty()) arguments.files.emplace_back(kDefaultConfiguration);
-  return check(arguments.files);
+  const int code = check(arguments.files);
+  return code == kExitOk && arguments.check_servers ? check_servers(arguments.files) : code;
 }
 
 }  // namespace

@@ -7,9 +7,9 @@ enum ExitCode : int {
   kExitOk = 0,
   kExitUsage = 64,          ///< the command line
   kExitNoInput = 66,        ///< no server has the pid that was asked for (`explain --pid`)
-  kExitUnavailable = 69,    ///< a server is out of reach (`explain`)
+  kExitUnavailable = 69,    ///< a server is out of reach (`explain`, `check --server`)
   kExitSoftware = 70,       ///< a defect of ours, or the system refuses what we cannot do without
-  kExitNoPermission = 77,   ///< a privilege is missing on the server (`explain`)
+  kExitNoPermission = 77,   ///< a privilege is missing on the server (`explain`, `check --server`)
   kExitConfiguration = 78,  ///< the files
 };
 

@@ -189,30 +189,6 @@ class ServerReport {
     if (look.snapshot) around_ = find_in_look(policy_, *look.snapshot);
   }
 
-  int exit_code() const {
-    if (!look_.snapshot) return kExitUnavailable;
-    return look_.facts->can_read_all_stats && look_.facts->can_signal ? kExitOk : kExitNoPermission;
-  }
-
-  void complain() const {
-    const auto name = printable(server_.name);
-    if (!look_.snapshot) {
-      fmt::print(stderr, "pgcurfew: server {}: {}\n", name, printable(look_.error.message));
-      if (!look_.error.hint.empty()) fmt::print(stderr, "pgcurfew: hint: {}\n", printable(look_.error.hint));
-      return;
-    }
-    const auto missing = [&](bool has, std::string_view privilege) {
-      if (has) return;
-      const auto role = printable(look_.facts->role);
-      fmt::print(stderr,
-                 "pgcurfew: server {}: role {} lacks {}\n"
-                 "pgcurfew: hint: GRANT {} TO {}; and if it is a member already, ALTER ROLE {} INHERIT;\n",
-                 name, role, privilege, privilege, role, role);
-    };
-    missing(look_.facts->can_read_all_stats, "pg_read_all_stats");
-    missing(look_.facts->can_signal, "pg_signal_backend");
-  }
-
   /// Whether the pid that was asked for is there (or none was).
   bool print() const {
     if (!look_.snapshot) return false;
@@ -282,15 +258,14 @@ int explain_sessions(const ExplainOptions& options) {
   auto all = Json::array();
   for (std::size_t i = 0; i < looks.size(); ++i) {
     const ServerReport report(policy, policy.servers[i], looks[i], options);
-    report.complain();
+    complain_of(policy.servers[i], looks[i]);
     if (options.json) {
       all.push_back(report.json());
       found = found || !options.pid || (all.back().contains("sessions") && !all.back()["sessions"].empty());
     } else {
       found = report.print() || found;
     }
-    // out of reach is worse than a missing privilege
-    if (code != kExitUnavailable && report.exit_code() != kExitOk) code = report.exit_code();
+    code = worse(code, exit_code_of(looks[i]));
   }
   if (options.json) fmt::print("{}\n", all.dump(2, ' ', true, Json::error_handler_t::replace));
   if (options.pid && !found && code == kExitOk) {

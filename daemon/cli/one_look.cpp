@@ -1,8 +1,14 @@
 #include "cli/one_look.hpp"
 
 #include <algorithm>
+#include <cstdio>
 #include <memory>
+#include <string_view>
 
+#include <fmt/format.h>
+
+#include "base/words.hpp"
+#include "cli/exit_code.hpp"
 #include "engine/blockers.hpp"
 #include "postgres/link.hpp"
 #include "system/loop.hpp"
@@ -92,6 +98,34 @@ std::vector<OneLook> look_once(const Policy& policy) {
     if (!lookers[i]->is_done) looks[i].error.message = "no reply within ten seconds";
   }
   return looks;
+}
+
+void complain_of(const Server& server, const OneLook& look) {
+  const auto name = printable(server.name);
+  if (!look.snapshot) {
+    fmt::print(stderr, "pgcurfew: server {}: {}\n", name, printable(look.error.message));
+    if (!look.error.hint.empty()) fmt::print(stderr, "pgcurfew: hint: {}\n", printable(look.error.hint));
+    return;
+  }
+  const auto missing = [&](bool has, std::string_view privilege) {
+    if (has) return;
+    const auto role = printable(look.facts->role);
+    fmt::print(stderr,
+               "pgcurfew: server {}: role {} lacks {}\n"
+               "pgcurfew: hint: GRANT {} TO {}; and if it is a member already, ALTER ROLE {} INHERIT;\n",
+               name, role, privilege, privilege, role, role);
+  };
+  missing(look.facts->can_read_all_stats, "pg_read_all_stats");
+  missing(look.facts->can_signal, "pg_signal_backend");
+}
+
+int exit_code_of(const OneLook& look) {
+  if (!look.snapshot) return kExitUnavailable;
+  return look.facts->can_read_all_stats && look.facts->can_signal ? kExitOk : kExitNoPermission;
+}
+
+int worse(int a, int b) {
+  return a == kExitUnavailable || b == kExitOk ? a : b;
 }
 
 }  // namespace pgcurfew

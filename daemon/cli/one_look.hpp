@@ -21,4 +21,13 @@ struct OneLook {
 /// *Shapes*: in the order of Policy::servers. *Units*: gives up on a server after ten seconds.
 std::vector<OneLook> look_once(const Policy& policy);
 
+/// Says on standard error why there is no look at a server, or which privilege is missing there.
+void complain_of(const Server& server, const OneLook& look);
+
+/// *Errors*: 69 if the server is out of reach, 77 if a privilege is missing there.
+int exit_code_of(const OneLook& look);
+
+/// Of two exit statuses of looks the worse one: out of reach is worse than a missing privilege.
+int worse(int a, int b);
+
 }  // namespace pgcurfew

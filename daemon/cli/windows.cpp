@@ -64,7 +64,8 @@ void print(const Rule& rule, const std::vector<Interval>& stretches, ServerTime 
     const auto when = is_open ? "open now" : "in " + to_rough_text(stretch.start - now);
     const auto start = zone.to_text(stretch.start);
     if (never_closes(stretch)) {
-      fmt::print("  {}, and does not close within a year\n", is_open ? when : start + "  " + when);
+      fmt::print("  {}, and does not close within a year\n",
+                 is_open ? when : fmt::format("{}  {}", start, when));
       continue;
     }
     fmt::print("  {:<24} - {}  {}, {} {}\n", is_open ? "now" : start, zone.to_text(stretch.end), when,

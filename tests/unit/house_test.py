@@ -41,8 +41,8 @@ HOUSE = {
     "postgres": Folder(("base", "policy", "engine", "postgres"), EVERYWHERE + POSIX + ("libpq-fe.h",)),
     "report": Folder(("base", "policy", "engine", "report"), EVERYWHERE + POSIX, {"spdlog/": 1, "nlohmann/": 1}),
     "system": Folder(("base", "system"), EVERYWHERE + POSIX + ("systemd/",)),
-    "cli": Folder(("base", "policy", "engine", "postgres", "report", "system", "cli"), EVERYWHERE + POSIX,
-                  {"CLI11": 1, "CLI/": 1, "nlohmann/": 1}),
+    "cli": Folder(("base", "policy", "engine", "postgres", "report", "system", "cli"),
+                  EVERYWHERE + POSIX + ("nlohmann/",), {"CLI11": 1, "CLI/": 1}),
     ".": Folder(("cli", "base")),
 }
 

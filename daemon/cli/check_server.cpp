@@ -1,0 +1,143 @@
+#include "cli/check_server.hpp"
+
+#include <algorithm>
+#include <cstddef>
+#include <cstdio>
+#include <map>
+
+#include <fmt/format.h>
+
+#include "base/duration.hpp"
+#include "base/words.hpp"
+#include "cli/configuration.hpp"
+#include "cli/exit_code.hpp"
+#include "cli/one_look.hpp"
+#include "engine/explain.hpp"
+
+namespace pgcurfew {
+
+namespace {
+
+/// What becomes of the sessions of one look under one rule.
+struct Tally {
+  std::size_t candidates = 0;  ///< of the backend types that the rule is for
+  std::size_t due = 0;
+  std::size_t too_young = 0;
+  std::size_t exempt = 0;
+  std::size_t protection = 0;               ///< they fit, but nothing may touch them
+  std::size_t unaffected = 0;               ///< they fit, but no step can affect them as they are
+  std::map<std::string, std::size_t> held;  ///< by what holds the rule back from them
+};
+
+bool is_of_its_type(const Rule& rule, const Session& session) {
+  return std::all_of(rule.match.conditions.begin(), rule.match.conditions.end(),
+                     [&](const Condition& condition) {
+                       return condition.field != Field::kBackendType || holds(condition, session);
+                     });
+}
+
+void count(const SessionFinding& finding, const RuleFinding& rule, bool is_open, ServerTime now,
+           Tally& tally) {
+  if (rule.verdict == Verdict::kExempt) ++tally.exempt;
+  if (rule.verdict != Verdict::kDue) return;
+  if (finding.immunity != Immunity::kNone) {
+    ++tally.protection;
+  } else if (!rule.next) {
+    ++tally.unaffected;
+  } else if (!is_open) {
+    ++tally.held["hours"];
+  } else if (rule.next->due > now) {
+    ++tally.too_young;
+  } else if (!rule.held_by.empty()) {
+    ++tally.held[rule.held_by];
+  } else {
+    ++tally.due;
+  }
+}
+
+/// `1 is`, `3 are`.
+std::string are(std::size_t count) {
+  return fmt::format("{} {}", count, count == 1 ? "is" : "are");
+}
+
+std::string text_of(const Tally& tally) {
+  auto text =
+      fmt::format("{} of {} session{} {} due now", tally.due, tally.candidates,
+                  tally.candidates == 1 ? "" : "s", tally.due == 1 || tally.candidates == 1 ? "is" : "are");
+  if (tally.too_young > 0) {
+    text += tally.too_young == 1 ? ", 1 more fits and is not old enough yet"
+                                 : fmt::format(", {} more fit and are not old enough yet", tally.too_young);
+  }
+  std::vector<std::string> spared;
+  if (tally.exempt > 0) spared.push_back(are(tally.exempt) + " exempt");
+  if (tally.protection > 0) spared.push_back(are(tally.protection) + " protected");
+  if (tally.unaffected > 0)
+    spared.push_back(are(tally.unaffected) + " beyond the reach of its steps as they are");
+  for (const auto& [by, number] : tally.held)
+    spared.push_back(fmt::format("{} left alone by its {}", are(number), by));
+  if (!spared.empty()) text += fmt::format("; {}", fmt::join(spared, ", "));
+  return text;
+}
+
+/// Outside of a rule's hours: when they begin.
+std::string hours_text(const Rule& rule, ServerTime now) {
+  const auto open = rule.hours.next_open(now);
+  if (!open) return "; its hours never begin";
+  if (open->start <= now) return "";
+  const auto& zone = (rule.hours.during.empty() ? rule.hours.not_during : rule.hours.during).front().zone;
+  return fmt::format("; its hours begin in {}, {}", to_rough_text(open->start - now),
+                     zone.to_text(open->start));
+}
+
+void print_server(const Policy& all, const Server& server, const OneLook& look) {
+  if (!look.snapshot) return;
+  const auto policy = policy_for(all, server.name);
+  const auto& snapshot = *look.snapshot;
+  fmt::print("server {} (PostgreSQL {}, {}):\n", printable(server.name), look.facts->version,
+             look.facts->in_recovery ? "standby" : "primary");
+  if (policy.rules.empty()) fmt::print("  no rule is for it\n");
+  const auto around = find_in_look(policy, snapshot);
+  std::vector<Tally> tallies(policy.rules.size());
+  std::vector<bool> open;
+  for (const auto& rule : policy.rules) open.push_back(rule.hours.is_open(snapshot.taken_at));
+  for (std::size_t i = 0; i < snapshot.sessions.size(); ++i) {
+    const auto finding = explain(policy, snapshot, around, i);
+    // neither ours nor the workers' are anybody's sessions
+    const bool is_ours = finding.immunity == Immunity::kOwn || finding.immunity == Immunity::kParallelWorker;
+    if (is_ours) continue;
+    for (std::size_t r = 0; r < tallies.size(); ++r) {
+      if (!is_of_its_type(policy.rules[r], snapshot.sessions[i])) continue;
+      ++tallies[r].candidates;
+      count(finding, finding.rules[r], open[r], snapshot.taken_at, tallies[r]);
+    }
+  }
+  for (std::size_t r = 0; r < tallies.size(); ++r) {
+    const auto& rule = policy.rules[r];
+    fmt::print("  {}: {}{}\n", rule.name, text_of(tallies[r]),
+               open[r] ? "" : hours_text(rule, snapshot.taken_at));
+  }
+}
+
+}  // namespace
+
+int check_servers(const std::vector<std::string>& paths) {
+  int code = kExitOk;
+  for (const auto& path : paths) {
+    const auto loaded = read_any(path);
+    if (loaded.has_errors()) return kExitConfiguration;
+    if (loaded.policy->servers.empty()) {
+      fmt::print(stderr, "pgcurfew: {} names no servers: check --server takes a main file\n",
+                 printable(path));
+      return kExitUsage;
+    }
+    const auto looks = look_once(*loaded.policy);
+    for (std::size_t i = 0; i < looks.size(); ++i) {
+      complain_of(loaded.policy->servers[i], looks[i]);
+      print_server(*loaded.policy, loaded.policy->servers[i], looks[i]);
+      code = worse(code, exit_code_of(looks[i]));
+    }
+  }
+  return code;
+}
+
+}  // namespace pgcurfew
