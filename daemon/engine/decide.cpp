@@ -169,6 +169,10 @@ class Decider {
       return std::nullopt;
     }
     if (!is_open(a_case.rule)) return std::nullopt;
+    if (needs_fresh_look(rule) && now_.server - snapshot_.taken_at > kFreshLook) {
+      decision_.look_now = true;
+      return std::nullopt;
+    }
     return DueStep{&a_case, *next, rule.mode};
   }
 
@@ -349,6 +353,11 @@ class Decider {
 };
 
 }  // namespace
+
+bool needs_fresh_look(const Rule& rule) {
+  const auto blocking = blocking_of(rule.match);
+  return rule.selection.keep || rule.when.connections_used || blocking.is_asked || blocking.may_wait;
+}
 
 std::optional<NextStep> next_step_of(const Rule& rule, const Session& session, const Judgement& judgement,
                                      const Episode* episode, const ClockSteps& steps) {

@@ -18,11 +18,17 @@ struct Decision {
   std::optional<ServerTime> next_due;  ///< the next moment at which something falls due
   std::optional<MonotonicTime> wake;   ///< a wait of our own that ends: a pause, the breaker
   bool look_again = false;             ///< a rule held somebody back until the next look (`at_most`)
+  bool look_now = false;               ///< somebody is due whom only a fresh look can condemn
 };
 
 /// At most so many orders are without a reply at a time: a reply to the last of them still comes before its
 /// deadline on a server that takes its time. The others follow as replies come in.
 inline constexpr std::size_t kMostInFlight = 64;
+
+/// Whether a rule rests on what can change without its victims' doing: on how many they are, on slots, on
+/// lock waits. Then nobody is condemned by a look older than kFreshLook.
+bool needs_fresh_look(const Rule& rule);
+inline constexpr Duration kFreshLook = std::chrono::seconds(1);
 
 /// The heart. Takes what the last look showed and the time, and gives orders: at most one signal a session,
 /// of the strongest step that is due; ties go to the rule that stands first. The others are recorded as

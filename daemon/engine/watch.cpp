@@ -425,6 +425,8 @@ void Watch::give_orders(MonotonicTime now) {
   next_due_ = decision.next_due;
   decide_at_ = decision.wake;
   tell(std::move(decision.events));
+  // once a second is often enough where replies take as long as that
+  if (decision.look_now) next_look_ = std::min(next_look_, std::max(now, last_look_ + kPendingInterval));
   if (decision.look_again) next_look_ = std::min(next_look_, now + kPendingInterval);
   if (decision.orders.empty()) return;
   for (const auto& order : decision.orders) in_flight_[order.decision] = {order, now};

@@ -46,6 +46,10 @@ TEST(Blockers, OneBlockerAndItsWaitersGetOneSignal) {
   const auto early = desk.decide_at(6s - 1us);
   EXPECT_THAT(early.orders, IsEmpty());
   EXPECT_EQ(early.next_due, at(6s)) << "five seconds after the second of them began to wait";
+  const auto stale = desk.decide_at(6s);
+  EXPECT_THAT(stale.orders, IsEmpty());
+  EXPECT_TRUE(stale.look_now) << "whether they still wait only a look can tell";
+  desk.look(pile.sessions(), 6s, pile.waits());
   EXPECT_THAT(pids_of(desk.decide_at(6s).orders), ElementsAre(1));
   EXPECT_THAT(desk.decide_at(60s).orders, IsEmpty()) << "not before a look";
 }
@@ -62,6 +66,7 @@ TEST(Blockers, ARuleWithBlockedForIsForThoseWhoWaitAndHoldUpOthers) {
   Pile pile;
   desk.look(pile.sessions(), 5s, pile.waits());
   EXPECT_THAT(desk.decide_at(10s - 1us).orders, IsEmpty());
+  desk.look(pile.sessions(), 10s, pile.waits());
   EXPECT_THAT(pids_of(desk.decide_at(10s).orders), ElementsAre(2));
 }
 
@@ -76,6 +81,8 @@ TEST(Blockers, WhoeverComesNextIsCountedFromWhenItWasSeenFree) {
   const auto decision = desk.decide_at(7s);
   EXPECT_THAT(decision.orders, IsEmpty()) << "what it held up while it waited itself was another's doing";
   EXPECT_EQ(decision.next_due, at(12s));
+  desk.look({alter, pile.readers[0], pile.readers[1]}, 12s,
+            {wait_of(pile.readers[0], {2}, 1s), wait_of(pile.readers[1], {2, 3}, 2s)});
   EXPECT_THAT(pids_of(desk.decide_at(12s).orders), ElementsAre(2));
 }
 
@@ -83,7 +90,7 @@ TEST(Blockers, WithoutWaitstartAWaitCountsFromTheFirstLookThatShowedIt) {
   Desk desk(kBlocker);
   Pile pile;
   desk.look(pile.sessions(), 3s, pile.waits(false));
-  desk.look(pile.sessions(), 5s, pile.waits(false));
+  desk.look(pile.sessions(), 7s, pile.waits(false));
   EXPECT_THAT(desk.decide_at(8s - 1us).orders, IsEmpty());
   EXPECT_THAT(pids_of(desk.decide_at(8s).orders), ElementsAre(1));
 }
@@ -96,7 +103,20 @@ TEST(Blockers, AnotherStatementsWaitIsAnotherWait) {
   waiter.query_start = waiter.state_change = at(4s);
   desk.look({holder, waiter}, 5s, {wait_of(waiter, {1}, std::nullopt)});
   EXPECT_THAT(desk.decide_at(10s - 1us).orders, IsEmpty());
+  desk.look({holder, waiter}, 10s, {wait_of(waiter, {1}, std::nullopt)});
   EXPECT_EQ(desk.decide_at(10s).orders.size(), 1U);
+}
+
+TEST(Blockers, AStatementThatWaitsAgainAndAgainIsNotOneThatWaitsLong) {
+  Desk desk("rules: [ { name: r, match: { blocked_for: 5s }, escalate: [ cancel ] } ]");
+  const auto holder = idle_in_transaction(1, -60s);
+  const auto waiter = waiting(2, 0s);
+  desk.look({holder, waiter}, 1s, {wait_of(waiter, {1}, 0s)});
+  // it got its row, and waits for the next one: the statement is the same
+  desk.look({holder, waiter}, 5s, {wait_of(waiter, {1}, 4900ms)});
+  const auto decision = desk.decide_at(5s);
+  EXPECT_THAT(decision.orders, IsEmpty());
+  EXPECT_EQ(decision.next_due, at(9900ms));
 }
 
 TEST(Blockers, WhereTheWaitsCouldNotBeReadABlockingRuleDoesNothing) {
@@ -121,6 +141,7 @@ TEST(Blockers, NobodyHoldsUpTheMigration) {
   const auto decision = desk.decide_at(5s);
   EXPECT_THAT(decision.orders, IsEmpty()) << "a cancel does nothing to an idle transaction; its grace runs";
   EXPECT_EQ(decision.next_due, at(7s));
+  desk.look(pile.sessions(), 7s, pile.waits());
   EXPECT_THAT(pids_of(desk.decide_at(7s).orders), ElementsAre(1));
 }
 
@@ -137,7 +158,7 @@ TEST(Blockers, TheGuardFindsTheChainOfWaitsAgain) {
   Pile pile;
   // the migrator waits behind a reader, which waits behind the forgotten transaction
   auto waits = std::vector<LockWait>{wait_of(pile.alter, {3}, 0s), wait_of(pile.readers[0], {1}, 0s)};
-  desk.look({pile.forgotten, pile.alter, pile.readers[0]}, 3s, waits);
+  desk.look({pile.forgotten, pile.alter, pile.readers[0]}, 7s, waits);
   const auto guard = desk.decide_at(7s).orders.at(0).guard;
   EXPECT_THAT(guard.edges, ElementsAre(BlockEdge{pile.readers[0].key, pile.readers[0].query_start, 1},
                                        BlockEdge{pile.alter.key, pile.alter.query_start, 3}));
@@ -177,7 +198,7 @@ TEST(Blockers, AnAbortedTransactionThatStillHoldsItsLockIsMet) {
   Pile pile;
   pile.forgotten.state = State::kIdleInTransactionAborted;
   pile.forgotten.xact_start.reset();
-  desk.look(pile.sessions(), 3s, pile.waits());
+  desk.look(pile.sessions(), 6s, pile.waits());
   const auto order = desk.decide_at(6s).orders.at(0);
   EXPECT_EQ(order.guard.state_change, Unchanged<ServerTime>(pile.forgotten.state_change));
   ASSERT_TRUE(order.guard.xact_start.has_value());
@@ -187,7 +208,7 @@ TEST(Blockers, AnAbortedTransactionThatStillHoldsItsLockIsMet) {
 TEST(Blockers, TheIntentSaysHowManyWait) {
   Desk desk(kBlocker);
   Pile pile;
-  desk.look(pile.sessions(), 3s, pile.waits());
+  desk.look(pile.sessions(), 6s, pile.waits());
   const auto decision = desk.decide_at(6s);
   const auto& intent = decision.events.at(0);
   EXPECT_EQ(intent.message, "about to terminate pid 1: blocks 3 sessions, blocks_for 5.0s of limit 5s");
@@ -203,7 +224,7 @@ TEST(Blockers, FiveHundredInOneQueueAreLinkedWithinReason) {
     waits.push_back(wait_of(sessions.back(), ahead, 0s));
     ahead.push_back(pid);
   }
-  desk.look(sessions, 3s, waits);
+  desk.look(sessions, 5s, waits);
   EXPECT_EQ(desk.snapshot.sessions[0].blocks.size(), 500U);
   const auto orders = desk.decide_at(5s).orders;
   EXPECT_THAT(pids_of(orders), ElementsAre(1));

@@ -58,6 +58,10 @@ TEST(Selection, CountsOnlyThoseThatAreDue) {
   const auto decision = desk.decide_at(70s);
   EXPECT_THAT(decision.orders, IsEmpty());
   EXPECT_EQ(decision.next_due, at(80s)) << "asked again when the third falls due";
+  const auto stale = desk.decide_at(80s);
+  EXPECT_THAT(stale.orders, IsEmpty());
+  EXPECT_TRUE(stale.look_now) << "some of them may be gone since";
+  desk.look({idle(1, 0s), idle(2, 1s), idle(3, 20s)}, 80s);
   EXPECT_THAT(pids_of(desk.decide_at(80s).orders), ElementsAre(1));
 }
 
@@ -70,6 +74,7 @@ TEST(Selection, GoesForTheSameOnesWhileTheirLaddersAreUnderWay) {
   desk.reply(desk.decide_at(70s).orders.at(0), ReplyKind::kSignalled, 70s);
   desk.look(sessions, 71s);
   EXPECT_THAT(desk.decide_at(71s).orders, IsEmpty()) << "and not for the other in the meantime";
+  desk.look(sessions, 80s);
   EXPECT_THAT(pids_of(desk.decide_at(80s).orders), ElementsAre(1));
 }
 

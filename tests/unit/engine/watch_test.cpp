@@ -9,6 +9,7 @@ namespace {
 
 using ::testing::Contains;
 using ::testing::IsEmpty;
+using ::testing::Not;
 
 const char* const kRules =
     "rules: [ { name: r, match: { state: active, query_age: 10s }, "
@@ -389,6 +390,49 @@ TEST(Watch, StopsOnlyWhenWhatIsInFlightIsSettledAndOrdersNothingMore) {
   h.reply(ReplyKind::kSignalled);
   EXPECT_TRUE(h.watch.is_stopped());
   EXPECT_EQ(h.orders.size(), 1U);
+}
+
+TEST(Watch, LooksAgainBeforeItCondemnsOnWhatOnlyALookCanTell) {
+  Harness h(
+      "rules: [ { name: r, match: { state: active, query_age: 10s }, when: { connections_used: 50% }, "
+      "escalate: [ cancel ] } ]");
+  h.happen(happening::Tick{});
+  ServerFacts facts;
+  facts.can_read_all_stats = facts.can_signal = true;
+  facts.postmaster_start = h.postmaster_start;
+  facts.connection_slots = 1;
+  h.happen(happening::Connected{facts});
+  h.now = 1ms;
+  h.look({active(1, -3s)});
+  const auto at_due = h.tick(7s + 1ms);
+  EXPECT_TRUE(wants<command::TakeLook>(at_due));
+  EXPECT_FALSE(wants<command::Send>(at_due));
+  h.now = 7s + 3ms;
+  EXPECT_TRUE(wants<command::Send>(h.look({active(1, -3s)})));
+}
+
+TEST(Watch, TellsOnceOfAPreparedTransactionThatHoldsSessionsUp) {
+  Harness h("rules: [ { name: r, match: { blocks: 1, blocks_for: 5s }, escalate: [ terminate ] } ]");
+  h.connect();
+  const auto look = [&](Duration time) {
+    h.now = time;
+    Snapshot snapshot;
+    snapshot.number = h.look_number;
+    snapshot.taken_at = h.server_now();
+    snapshot.sessions = {waiting(2, 0s)};
+    snapshot.waits = {wait_of(snapshot.sessions[0], {0}, 0s)};
+    snapshot.waits[0].prepared = {"gid\n1"};
+    h.happen(happening::LookTaken{snapshot});
+    h.tick(time + 10s);
+  };
+  look(1s);
+  EXPECT_THAT(h.told_kinds(), Not(Contains("prepared_transaction")))
+      << "not yet for as long as the rule lets wait";
+  look(12s);
+  look(30s);
+  const auto kinds = h.told_kinds();
+  EXPECT_EQ(std::count(kinds.begin(), kinds.end(), "prepared_transaction"), 1);
+  EXPECT_THAT(h.orders, IsEmpty());
 }
 
 }  // namespace
