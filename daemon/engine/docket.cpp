@@ -74,7 +74,8 @@ Docket make_docket(const Policy& policy, const Snapshot& snapshot, const ClockSt
       if (is_immune && judgement.verdict == Verdict::kDue) {
         look_again_from(docket, judgement.due);
       } else if (judgement.verdict == Verdict::kDue) {
-        if (!when_holds[r]) look_again_from(docket, judgement.due);
+        // a role changes too seldom to watch for it; the next look shows it
+        if (!when_holds[r] && policy.rules[r].when.connections_used) look_again_from(docket, judgement.due);
         docket.cases.push_back({r, s, judgement, !when_holds[r]});
       }
       if (judgement.could_be_due) look_again_from(docket, *judgement.could_be_due);

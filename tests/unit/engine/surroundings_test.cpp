@@ -20,7 +20,7 @@ TEST(When, ARuleForTheStandbyDoesNothingOnThePrimary) {
   Desk desk(rule_with("when: { role: standby }"));
   desk.look({active(1, 0s)}, 20s);
   EXPECT_THAT(desk.decide_at(20s).orders, IsEmpty());
-  EXPECT_EQ(desk.docket.pending_from, at(10s)) << "only another look can show a change";
+  EXPECT_EQ(desk.docket.pending_from, std::nullopt) << "nor is the server watched for its promotion";
   desk.snapshot.in_recovery = true;
   desk.look({active(1, 0s)}, 21s);
   const auto orders = desk.decide_at(21s).orders;
@@ -33,6 +33,7 @@ TEST(When, CountsTheSlotsThatAreOpenToAll) {
   desk.snapshot.connection_slots = 5;
   desk.look({active(1, 0s), active(2, 0s)}, 20s);
   EXPECT_THAT(desk.decide_at(20s).orders, IsEmpty());
+  EXPECT_EQ(desk.docket.pending_from, at(10s)) << "slots can be taken at any moment";
   desk.snapshot.connection_slots = 4;
   desk.look({active(1, 0s), active(2, 0s)}, 21s);
   EXPECT_EQ(desk.decide_at(21s).orders.size(), 2U);
