@@ -240,6 +240,15 @@ void Watch::handle(const happening::NamesFailed& what, MonotonicTime now) {
   tell(std::move(event));
 }
 
+void Watch::handle(const happening::WaitsFailed& what, MonotonicTime /*now*/) {
+  auto event = make_event(
+      Level::kError, "waits_failed",
+      fmt::format("could not ask {} who waits for whose lock, no rule about blockers acts meanwhile: {}",
+                  options_.server, printable(what.error.message)));
+  add_error(event, what.error);
+  tell(std::move(event));
+}
+
 void Watch::handle(const happening::Pulsed& what, MonotonicTime now) {
   if (link_ != Link::kUp || !pulse_sent_) return;
   observe_clock(*pulse_sent_, now, what.server_time, false);

@@ -56,6 +56,11 @@ struct LookFailed {
 struct NamesFailed {
   Error error;
 };
+/// Again and again the server did not tell who waits for whose lock: looks come without waits, and no rule
+/// that asks for them acts.
+struct WaitsFailed {
+  Error error;
+};
 struct Pulsed {
   ServerTime server_time{};
 };
@@ -76,8 +81,9 @@ struct GivenUp {};
 
 using Happening =
     std::variant<happening::Tick, happening::Connected, happening::ConnectionLost, happening::LookTaken,
-                 happening::LookFailed, happening::NamesFailed, happening::Pulsed, happening::PulseFailed,
-                 happening::Replied, happening::PolicyReplaced, happening::StopAsked, happening::GivenUp>;
+                 happening::LookFailed, happening::NamesFailed, happening::WaitsFailed, happening::Pulsed,
+                 happening::PulseFailed, happening::Replied, happening::PolicyReplaced, happening::StopAsked,
+                 happening::GivenUp>;
 
 /// What a watch wants done, in this order.
 namespace command {
@@ -155,6 +161,7 @@ class Watch {
   void handle(const happening::LookTaken& what, MonotonicTime now);
   void handle(const happening::LookFailed& what, MonotonicTime now);
   void handle(const happening::NamesFailed& what, MonotonicTime now);
+  void handle(const happening::WaitsFailed& what, MonotonicTime now);
   void handle(const happening::Pulsed& what, MonotonicTime now);
   void handle(const happening::PulseFailed& what, MonotonicTime now);
   void handle(const happening::Replied& what, MonotonicTime now);

@@ -9,6 +9,7 @@
 
 #include "engine/watch.hpp"
 #include "postgres/conninfo.hpp"
+#include "postgres/parameters.hpp"
 #include "postgres/resolver.hpp"
 #include "postgres/rows.hpp"
 
@@ -49,13 +50,16 @@ class Link {
   static constexpr Duration kNamesLifetime = std::chrono::minutes(1);
   static constexpr Duration kNamesPause = std::chrono::seconds(30);
 
+  /// Who waits for whom was not told so often in a row: then it is said, once.
+  static constexpr int kWaitsFailuresToTell = 3;
+
  private:
   enum class Phase { kClosed, kResolving, kConnecting, kPreparing, kReady };
-  enum class RequestKind { kSetUp, kFacts, kDatabaseNames, kRoleNames, kLook, kPulse, kOrder };
+  enum class RequestKind { kSetUp, kFacts, kDatabaseNames, kRoleNames, kLook, kWaits, kPulse, kOrder };
   struct Request {
     RequestKind kind;
-    std::string decision;      ///< of an order
-    std::uint64_t number = 0;  ///< of a look
+    std::string decision = {};    ///< of an order
+    command::TakeLook look = {};  ///< of a look, and of the waits that belong to it
   };
   struct ConnDeleter {
     void operator()(PGconn* conn) const;
@@ -64,6 +68,14 @@ class Link {
     void operator()(PGresult* result) const;
   };
   using ResultPtr = std::unique_ptr<PGresult, ResultDeleter>;
+  /// A look whose rows are there and something else is not.
+  struct WaitingLook {
+    ResultPtr result;
+    std::uint64_t number = 0;
+    bool needs_names = false;  ///< to be refreshed
+    bool needs_waits = false;
+    std::vector<LockWait> waits = {};
+  };
 
   void start_connect(const Resolver::Addresses& addresses);
   void poll_connect();
@@ -73,15 +85,16 @@ class Link {
   void finish(const Request& request, ResultPtr result, MonotonicTime now);
   void finish_set_up(const Request& request, const ResultPtr& result);
   void finish_look(const Request& request, ResultPtr result, MonotonicTime now);
-  void deliver_look(Result<LookRows> rows, std::uint64_t number);
+  void finish_waits(const ResultPtr& result);
+  void deliver_look(Result<LookRows> rows, std::uint64_t number, std::vector<LockWait> waits);
+  void deliver_waiting_look();
   void finish_names(const Request& request, const ResultPtr& result, MonotonicTime now);
   void refresh_names();
   void finish_order(const Request& request, const PGresult* result);
 
   void request_sql(const std::string& sql, Request request);
   void request_prepare(const char* name, const std::string& sql);
-  void request_prepared(const char* name, const GuardParameters& parameters, Request request);
-  void request_look(bool with_query, Request request);
+  void request_prepared(const char* name, const Parameters& parameters, Request request);
   void request_bare(const char* name, Request request);
   void finish_request(bool sent, Request request);
   void lose(Error error);
@@ -99,9 +112,9 @@ class Link {
   NameCache names_;
   std::optional<MonotonicTime> names_refreshed_;
   std::optional<MonotonicTime> names_failed_;
-  ResultPtr waiting_look_;  ///< a look that waits for names to be refreshed
-  std::uint64_t waiting_look_number_ = 0;
+  std::optional<WaitingLook> waiting_look_;
   bool must_refresh_names_ = false;
+  int waits_failed_ = 0;           ///< how often in a row
   std::string last_server_error_;  ///< the FATAL that came before the end
   std::string last_sqlstate_;
   std::vector<Happening> happened_;

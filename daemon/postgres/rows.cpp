@@ -1,12 +1,11 @@
 #include "postgres/rows.hpp"
 
+#include <algorithm>
 #include <cstdlib>
 #include <string_view>
 
 #include <fmt/format.h>
 #include <libpq-fe.h>
-
-#include "postgres/statements.hpp"
 
 namespace pgcurfew {
 
@@ -18,14 +17,6 @@ Integer from_network(const char* bytes) {
   for (std::size_t i = 0; i < sizeof(Integer); ++i)
     value = (value << 8) | static_cast<unsigned char>(bytes[i]);
   return static_cast<Integer>(value);
-}
-
-template <class Integer>
-std::string to_network(Integer value) {
-  std::string bytes(sizeof(Integer), '\0');
-  auto rest = static_cast<std::uint64_t>(value);
-  for (std::size_t i = sizeof(Integer); i-- > 0; rest >>= 8) bytes[i] = static_cast<char>(rest & 0xFF);
-  return bytes;
 }
 
 /// One row, column by column from the left; remembers whether any column had another shape than promised.
@@ -71,6 +62,54 @@ class RowReader {
     }
     return address;
   }
+  std::optional<bool> boolean() {
+    const auto byte = integer<std::uint8_t>();
+    if (!byte) return std::nullopt;
+    return *byte != 0;
+  }
+  /// An array of one dimension or none: dimensions, has nulls, the elements' oid, then for each dimension its
+  /// size and lower bound, then the elements, each with its length before it.
+  std::vector<std::string> elements() {
+    const int column = column_++;
+    std::vector<std::string> found;
+    if (PQgetisnull(result_, row_, column) != 0) return found;
+    std::string_view rest(PQgetvalue(result_, row_, column), length(column));
+    const auto next = [&rest] {
+      const auto number = from_network<std::int32_t>(rest.data());
+      rest.remove_prefix(sizeof number);
+      return number;
+    };
+    constexpr std::size_t kHeader = 3 * sizeof(std::int32_t);
+    constexpr std::size_t kDimension = 2 * sizeof(std::int32_t);
+    is_good_ = is_good_ && rest.size() >= kHeader;
+    if (!is_good_) return found;
+    const auto dimensions = next();
+    rest.remove_prefix(kHeader - sizeof dimensions);
+    if (dimensions == 0) return found;
+    is_good_ = dimensions == 1 && rest.size() >= kDimension;
+    if (!is_good_) return found;
+    const auto count = next();
+    next();
+    for (std::int32_t i = 0; i < count && is_good_; ++i) {
+      is_good_ = rest.size() >= sizeof(std::int32_t);
+      if (!is_good_) break;
+      const auto size = next();
+      is_good_ = size >= 0 && static_cast<std::size_t>(size) <= rest.size();
+      if (!is_good_) break;
+      found.emplace_back(rest.substr(0, static_cast<std::size_t>(size)));
+      rest.remove_prefix(static_cast<std::size_t>(size));
+    }
+    is_good_ = is_good_ && rest.empty();
+    return found;
+  }
+  std::vector<std::int32_t> integers() {
+    std::vector<std::int32_t> numbers;
+    for (const auto& element : elements()) {
+      is_good_ = is_good_ && element.size() == sizeof(std::int32_t);
+      if (is_good_) numbers.push_back(from_network<std::int32_t>(element.data()));
+    }
+    return numbers;
+  }
   [[nodiscard]] bool is_good() const { return is_good_; }
 
  private:
@@ -109,7 +148,19 @@ void set_names(Session& session, std::optional<const Name*> database, std::optio
   session.is_beyond_us = !facts.is_superuser && (is_superusers || (is_others && !facts.can_signal));
 }
 
-constexpr int kLookColumns = 18;
+/// Each once; who comes first stays first.
+template <class Value>
+void drop_repeated(std::vector<Value>& values) {
+  std::vector<Value> kept;
+  for (auto& value : values) {
+    if (std::find(kept.begin(), kept.end(), value) == kept.end()) kept.push_back(std::move(value));
+  }
+  values = std::move(kept);
+}
+
+constexpr int kLookColumns = 20;
+constexpr int kWaitsColumns = 5;
+constexpr int kFactsColumns = 8;
 constexpr int kVerdictColumns = 6;
 
 }  // namespace
@@ -146,9 +197,12 @@ Result<LookRows> read_look(const PGresult* result, const NameCache& names, const
     session.wait_event_type = reader.text();
     session.wait_event = reader.text();
     session.query_id = reader.integer<std::int64_t>();
+    session.xmin_age = reader.integer<std::int32_t>();
     session.query = reader.text();
+    const auto in_recovery = reader.boolean();
     const auto clock = reader.time();
-    if (!reader.is_good() || !pid || !clock) return misshapen("look");
+    if (!reader.is_good() || !pid || !in_recovery || !clock) return misshapen("look");
+    look.snapshot.in_recovery = *in_recovery;
     // the rows are made first and their clocks read while they are sent: the last one's is the freshest
     look.snapshot.taken_at = *clock;
     if (!backend_start) {
@@ -164,8 +218,29 @@ Result<LookRows> read_look(const PGresult* result, const NameCache& names, const
   return look;
 }
 
+Result<std::vector<LockWait>> read_waits(const PGresult* result) {
+  if (PQnfields(result) != kWaitsColumns) return misshapen("list of waits");
+  std::vector<LockWait> waits;
+  for (int row = 0; row < PQntuples(result); ++row) {
+    RowReader reader(result, row);
+    LockWait wait;
+    const auto pid = reader.integer<std::int32_t>();
+    const auto backend_start = reader.time();
+    wait.since = reader.time();
+    wait.blockers = reader.integers();
+    wait.prepared = reader.elements();
+    if (!reader.is_good() || !pid) return misshapen("list of waits");
+    if (!backend_start || wait.blockers.empty()) continue;  // it has got what it waited for
+    wait.waiter = {*pid, *backend_start};
+    drop_repeated(wait.blockers);
+    drop_repeated(wait.prepared);
+    waits.push_back(std::move(wait));
+  }
+  return waits;
+}
+
 Result<ServerFacts> read_facts(const PGresult* result, int server_version) {
-  if (PQntuples(result) != 1 || PQnfields(result) != 7) return misshapen("self-description");
+  if (PQntuples(result) != 1 || PQnfields(result) != kFactsColumns) return misshapen("self-description");
   const auto text = [&](int column) { return std::string_view(PQgetvalue(result, 0, column)); };
   ServerFacts facts;
   facts.version_num = server_version;
@@ -177,6 +252,7 @@ Result<ServerFacts> read_facts(const PGresult* result, int server_version) {
   facts.can_read_all_stats = text(4) == "t";
   facts.can_signal = text(5) == "t";
   facts.is_superuser = text(6) == "t";
+  facts.connection_slots = static_cast<int>(std::strtol(text(7).data(), nullptr, 10));
   return facts;
 }
 
@@ -246,6 +322,11 @@ Result<Reply> read_verdict(const PGresult* result) {
   return reply;
 }
 
+bool is_good(const PGresult* result) {
+  const auto status = PQresultStatus(result);
+  return status == PGRES_TUPLES_OK || status == PGRES_COMMAND_OK;
+}
+
 Error error_of(const PGresult* result) {
   const auto field = [&](int code) {
     const char* text = PQresultErrorField(result, code);
@@ -256,54 +337,6 @@ Error error_of(const PGresult* result) {
   if (error.message.empty()) error.message = PQresultErrorMessage(result);
   while (!error.message.empty() && error.message.back() == '\n') error.message.pop_back();
   return error;
-}
-
-GuardParameters::GuardParameters(const Guard& guard, const NameCache& names) {
-  using namespace statement;
-  int checks = 0;
-  const auto time = [](ServerTime value) { return to_network(value.time_since_epoch().count()); };
-  const auto add_time = [&](const Unchanged<ServerTime>& value, int bit) {
-    if (value) checks |= bit;
-    bytes_.push_back(value && *value ? std::optional(time(**value)) : std::nullopt);
-  };
-  const auto add_text = [&](const Unchanged<std::string>& value, int bit) {
-    if (value) checks |= bit;
-    bytes_.push_back(value ? *value : std::nullopt);
-  };
-  Unchanged<std::string> state;
-  if (guard.state) state = *guard.state ? std::optional(std::string(name_of(**guard.state))) : std::nullopt;
-
-  bytes_.emplace_back(to_network(guard.session.pid));
-  bytes_.emplace_back(time(guard.session.backend_start));
-  bytes_.emplace_back(guard.backend_type);
-  bytes_.emplace_back(time(guard.not_before));
-  bytes_.emplace_back(time(guard.not_after));
-  const auto checks_at = bytes_.size();
-  bytes_.emplace_back();
-  add_time(guard.xact_start, kCheckXactStart);
-  add_time(guard.query_start, kCheckQueryStart);
-  add_time(guard.state_change, kCheckStateChange);
-  add_text(state, kCheckState);
-  add_text(guard.wait_event_type, kCheckWaitEventType);
-  add_text(guard.wait_event, kCheckWaitEvent);
-  add_text(guard.application_name, kCheckApplicationName);
-  if (guard.query_id) checks |= kCheckQueryId;
-  bytes_.push_back(guard.query_id && *guard.query_id ? std::optional(to_network(**guard.query_id))
-                                                     : std::nullopt);
-  if (guard.database) checks |= kCheckDatabase;
-  std::optional<std::string> description;
-  for (const auto& entry : names.databases) {
-    if (guard.database && entry.second.name == *guard.database) description = entry.second.description;
-  }
-  bytes_.push_back(std::move(description));
-  if (guard.user) checks |= kCheckUser;
-  bytes_.push_back(guard.user);
-  bytes_[checks_at] = to_network(static_cast<std::int32_t>(checks));
-  for (const auto& value : bytes_) {
-    values_.push_back(value ? value->data() : nullptr);
-    lengths_.push_back(value ? static_cast<int>(value->size()) : 0);
-    formats_.push_back(1);
-  }
 }
 
 }  // namespace pgcurfew

@@ -45,6 +45,9 @@ struct LookRows {
 };
 Result<LookRows> read_look(const PGresult* result, const NameCache& names, const ServerFacts& facts);
 
+/// Who waits for whom, as statement::waits tells it; without those who wait for nobody any more.
+Result<std::vector<LockWait>> read_waits(const PGresult* result);
+
 Result<ServerFacts> read_facts(const PGresult* result, int server_version);
 Result<Names> read_database_names(const PGresult* result);
 Result<Names> read_role_names(const PGresult* result);
@@ -52,23 +55,10 @@ Result<Names> read_role_names(const PGresult* result);
 /// The reply to a guarded statement that went well.
 Result<Reply> read_verdict(const PGresult* result);
 
+/// Whether the statement went well.
+bool is_good(const PGresult* result);
+
 /// What the server or libpq says of a failed result.
 Error error_of(const PGresult* result);
-
-/// The parameters of a guarded statement, in binary.
-class GuardParameters {
- public:
-  GuardParameters(const Guard& guard, const NameCache& names);
-  [[nodiscard]] int count() const { return static_cast<int>(values_.size()); }
-  [[nodiscard]] const char* const* values() const { return values_.data(); }
-  [[nodiscard]] const int* lengths() const { return lengths_.data(); }
-  [[nodiscard]] const int* formats() const { return formats_.data(); }
-
- private:
-  std::vector<std::optional<std::string>> bytes_;
-  std::vector<const char*> values_;
-  std::vector<int> lengths_;
-  std::vector<int> formats_;
-};
 
 }  // namespace pgcurfew

@@ -7,9 +7,21 @@ namespace pgcurfew::statement {
 namespace {
 constexpr int kHasLeaderPid = 130000;
 constexpr int kHasQueryId = 140000;
+constexpr int kHasWaitStart = 140000;
 
 std::string_view query_id(int server_version) {
   return server_version >= kHasQueryId ? "s.query_id" : "NULL::pg_catalog.int8";
+}
+
+/// Whether two rows of pg_lock_status() are about the same object.
+std::string same_object(std::string_view one, std::string_view other) {
+  const auto object = [](std::string_view row) {
+    return fmt::format(
+        "({0}.locktype, {0}.database, {0}.relation, {0}.page, {0}.tuple, {0}.virtualxid, {0}.transactionid, "
+        "{0}.classid, {0}.objid, {0}.objsubid)",
+        row);
+  };
+  return object(one) + " IS NOT DISTINCT FROM " + object(other);
 }
 
 std::string_view call(Action action) {
@@ -53,7 +65,10 @@ std::string facts() {
          "pg_catalog.pg_is_in_recovery(), current_user, "
          "pg_catalog.pg_has_role(current_user, 'pg_read_all_stats', 'USAGE'), "
          "pg_catalog.pg_has_role(current_user, 'pg_signal_backend', 'USAGE'), "
-         "pg_catalog.current_setting('is_superuser') = 'on'";
+         "pg_catalog.current_setting('is_superuser') = 'on', "
+         "pg_catalog.current_setting('max_connections')::pg_catalog.int4 - "
+         "pg_catalog.current_setting('superuser_reserved_connections')::pg_catalog.int4 - "
+         "coalesce(pg_catalog.current_setting('reserved_connections', true)::pg_catalog.int4, 0)";
 }
 
 std::string database_names() {
@@ -70,28 +85,124 @@ std::string look(int server_version) {
   return fmt::format(
       "SELECT s.pid, s.backend_start, s.datid, s.usesysid, s.application_name, s.client_addr, s.client_port, "
       "s.backend_type, {}, s.state, s.xact_start, s.query_start, s.state_change, s.wait_event_type, "
-      "s.wait_event, {}, CASE WHEN $1::pg_catalog.bool THEN s.query END, pg_catalog.clock_timestamp() "
+      "s.wait_event, {}, greatest(pg_catalog.age(s.backend_xid), pg_catalog.age(s.backend_xmin)), "
+      "CASE WHEN $1::pg_catalog.int4 = 2 OR ($1 = 1 AND s.state = 'active') THEN s.query END, "
+      "pg_catalog.pg_is_in_recovery(), pg_catalog.clock_timestamp() "
       "FROM pg_catalog.pg_stat_get_activity(NULL) s",
       server_version >= kHasLeaderPid ? "s.leader_pid" : "NULL::pg_catalog.int4", query_id(server_version));
+}
+
+std::string waits(int server_version) {
+  // A common table expression with a volatile function, or one that is read twice, is made once, and only if
+  // its rows are asked for. No joins where a prepared transaction is looked for: what they hash or sort by is
+  // read from the catalogs when they first have rows, which is too late, for somebody may have locked those.
+  constexpr std::string_view kTemplate = R"sql(
+WITH locks AS (SELECT l.* FROM pg_catalog.pg_lock_status() l),
+     of_nobody AS (SELECT l.* FROM locks l WHERE l.granted AND l.pid IS NULL)
+SELECT w.pid, w.backend_start, w.waitstart, w.blockers,
+       CASE
+         WHEN 0 = ANY (w.blockers) THEN
+           ARRAY(SELECT g.gid
+                 FROM (SELECT (SELECT x.gid FROM pg_catalog.pg_prepared_xact() x
+                               WHERE x.transaction = ANY (ARRAY(
+                                       SELECT t.transactionid FROM of_nobody t
+                                       WHERE t.locktype = 'transactionid'
+                                             AND t.virtualtransaction = h.virtualtransaction))
+                               LIMIT 1) AS gid
+                       FROM of_nobody h
+                       WHERE {same_prepared}
+                       AND h.mode = ANY (CASE w.mode
+                         WHEN 'AccessShareLock' THEN '{{AccessExclusiveLock}}'
+                         WHEN 'RowShareLock' THEN '{{ExclusiveLock,AccessExclusiveLock}}'
+                         WHEN 'RowExclusiveLock' THEN
+                           '{{ShareLock,ShareRowExclusiveLock,ExclusiveLock,AccessExclusiveLock}}'
+                         WHEN 'ShareUpdateExclusiveLock' THEN
+                           '{{ShareUpdateExclusiveLock,ShareLock,ShareRowExclusiveLock,ExclusiveLock,'
+                           'AccessExclusiveLock}}'
+                         WHEN 'ShareLock' THEN
+                           '{{RowExclusiveLock,ShareUpdateExclusiveLock,ShareRowExclusiveLock,ExclusiveLock,'
+                           'AccessExclusiveLock}}'
+                         WHEN 'ShareRowExclusiveLock' THEN
+                           '{{RowExclusiveLock,ShareUpdateExclusiveLock,ShareLock,ShareRowExclusiveLock,'
+                           'ExclusiveLock,AccessExclusiveLock}}'
+                         WHEN 'ExclusiveLock' THEN
+                           '{{RowShareLock,RowExclusiveLock,ShareUpdateExclusiveLock,ShareLock,'
+                           'ShareRowExclusiveLock,ExclusiveLock,AccessExclusiveLock}}'
+                         ELSE
+                           '{{AccessShareLock,RowShareLock,RowExclusiveLock,ShareUpdateExclusiveLock,ShareLock,'
+                           'ShareRowExclusiveLock,ExclusiveLock,AccessExclusiveLock}}'
+                       END::pg_catalog.text[])
+                       OFFSET 0) g
+                 WHERE g.gid IS NOT NULL)
+         ELSE '{{}}'
+       END
+FROM (SELECT v.*,
+             CASE
+               WHEN v.backend_type = 'startup' THEN
+                 ARRAY(SELECT h.pid FROM locks h
+                       WHERE h.granted AND h.pid <> v.pid AND {same_held})
+               ELSE pg_catalog.pg_blocking_pids(v.pid)
+             END AS blockers
+      FROM (SELECT s.pid, s.backend_start, s.backend_type, k.*
+            FROM (SELECT n.pid AS waiter, {waitstart} AS waitstart, l.locktype, l.database, l.relation, l.page,
+                         l.tuple, l.virtualxid, l.transactionid, l.classid, l.objid, l.objsubid, l.mode
+                  FROM pg_catalog.unnest($1::pg_catalog.int4[]) WITH ORDINALITY n(pid, number)
+                       LEFT JOIN locks l ON l.pid = n.pid AND NOT l.granted
+                  ORDER BY {waitstart}, n.number
+                  LIMIT {most}) k
+                 CROSS JOIN LATERAL pg_catalog.pg_stat_get_activity(k.waiter) s) v
+      OFFSET 0) w)sql";
+  return fmt::format(fmt::runtime(kTemplate), fmt::arg("same_prepared", same_object("h", "w")),
+                     fmt::arg("same_held", same_object("h", "v")), fmt::arg("most", kMostWaiters),
+                     fmt::arg("waitstart", server_version >= kHasWaitStart ? "l.waitstart"
+                                                                           : "NULL::pg_catalog.timestamptz"));
 }
 
 std::string pulse() {
   return "SELECT pg_catalog.clock_timestamp()";
 }
 
-const char* guard_name(Action action) {
+const char* guard_name(Action action, bool with_edges) {
   switch (action) {
     case Action::kCancel:
-      return "guarded_cancel";
+      return with_edges ? "guarded_cancel_of_blocker" : "guarded_cancel";
     case Action::kTerminate:
-      return "guarded_terminate";
+      return with_edges ? "guarded_terminate_of_blocker" : "guarded_terminate";
     case Action::kNothing:
       break;
   }
-  return "guarded_nothing";
+  return with_edges ? "guarded_nothing_of_blocker" : "guarded_nothing";
 }
 
-std::string guard(int server_version, Action action) {
+namespace {
+/// The arm that asks whether everybody in $19 to $22 still waits for the session. pg_blocking_pids sees
+/// nothing of the startup process, which replays on a standby; whom it waits for is told by the locks
+/// themselves.
+std::string edges_arm() {
+  return fmt::format(R"sql(
+         WHEN EXISTS
+              (SELECT FROM ROWS FROM (pg_catalog.unnest($19::pg_catalog.int4[]),
+                                      pg_catalog.unnest($20::pg_catalog.timestamptz[]),
+                                      pg_catalog.unnest($21::pg_catalog.timestamptz[]),
+                                      pg_catalog.unnest($22::pg_catalog.int4[]))
+                   e(waiter, backend_start, query_start, blocker)
+                   LEFT JOIN LATERAL pg_catalog.pg_stat_get_activity(e.waiter) w ON true
+               WHERE (w.backend_start = e.backend_start
+                      AND w.query_start IS NOT DISTINCT FROM e.query_start
+                      AND w.wait_event_type = 'Lock'
+                      AND CASE
+                            WHEN w.backend_type = 'startup' THEN
+                              EXISTS (SELECT FROM pg_catalog.pg_lock_status() l, pg_catalog.pg_lock_status() h
+                                      WHERE l.pid = e.waiter AND NOT l.granted AND h.pid = e.blocker
+                                            AND h.granted AND {})
+                            ELSE e.blocker = ANY (pg_catalog.pg_blocking_pids(e.waiter))
+                          END) IS NOT TRUE)
+           THEN 'moved_on')sql",
+                     same_object("h", "l"));
+}
+}  // namespace
+
+std::string guard(int server_version, Action action, bool with_edges) {
   constexpr std::string_view kTemplate = R"sql(
 SELECT pg_catalog.clock_timestamp(),
        CASE
@@ -108,10 +219,14 @@ SELECT pg_catalog.clock_timestamp(),
                AND ($6 & 128 = 0 OR {query_id} IS NOT DISTINCT FROM $14::pg_catalog.int8)
                AND ($6 & 256 = 0 OR pg_catalog.pg_describe_object(1262, s.datid, 0) = $15::pg_catalog.text)
                AND ($6 & 512 = 0 OR pg_catalog.pg_get_userbyid(s.usesysid) = $16::pg_catalog.text)
+               AND ($6 & 1024 = 0 OR greatest(pg_catalog.age(s.backend_xid), pg_catalog.age(s.backend_xmin))
+                                     >= $17::pg_catalog.int8)
+               AND ($6 & 2048 = 0 OR pg_catalog.pg_is_in_recovery() = $18::pg_catalog.bool)
+               AND ($6 & 4096 = 0 OR s.wait_event_type IS DISTINCT FROM 'Lock')
               ) IS NOT TRUE THEN 'moved_on'
-         WHEN s.wait_event = 'SyncRep' THEN 'sync_rep'
+         WHEN $6 & 8192 = 0 AND s.wait_event = 'SyncRep' THEN 'sync_rep'
          WHEN pg_catalog.clock_timestamp() < $4::pg_catalog.timestamptz THEN 'early'
-         WHEN pg_catalog.clock_timestamp() > $5::pg_catalog.timestamptz THEN 'stale'
+         WHEN pg_catalog.clock_timestamp() > $5::pg_catalog.timestamptz THEN 'stale'{edges}
          WHEN pg_catalog.pg_stat_clear_snapshot()::pg_catalog.text IS NULL THEN 'moved_on'
          WHEN (pg_catalog.pg_stat_get_backend_pid(i.id) = s.pid) IS NOT TRUE THEN 'shifted'
          WHEN (pg_catalog.pg_stat_get_backend_start(i.id) = s.backend_start) IS NOT TRUE THEN 'moved_on'
@@ -128,7 +243,7 @@ FROM pg_catalog.pg_stat_get_activity($1::pg_catalog.int4) s
       WHERE pg_catalog.pg_stat_get_backend_pid(b.id) = $1
       LIMIT 1) i ON true)sql";
   return fmt::format(fmt::runtime(kTemplate), fmt::arg("query_id", query_id(server_version)),
-                     fmt::arg("call", call(action)));
+                     fmt::arg("edges", with_edges ? edges_arm() : ""), fmt::arg("call", call(action)));
 }
 
 }  // namespace pgcurfew::statement

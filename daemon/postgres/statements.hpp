@@ -14,7 +14,7 @@ namespace pgcurfew::statement {
 std::string settings(int server_version);
 
 /// One row, in text: backend pid, postmaster start (microseconds since 2000), in recovery, role, may read all
-/// statistics, may signal.
+/// statistics, may signal, superuser, connection slots that are not reserved.
 std::string facts();
 
 /// oid, name, and the name as pg_describe_object tells it (databases) or whether it is a superuser (roles);
@@ -22,28 +22,45 @@ std::string facts();
 std::string database_names();
 std::string role_names();
 
-/// One row a backend, in binary; $1 boolean: with the texts of the queries.
+/// One row a backend, in binary; $1 int4: the texts of no query (0), of active sessions (1), of all (2).
 /// The function below pg_stat_activity, not the view: that one waits for locks on pg_authid and pg_database.
 std::string look(int server_version);
+
+/// Whom the backends in $1 (int4[], the likely longest waiting first) wait for, in binary: pid,
+/// backend_start, waitstart (14 and later, else null), blockers (int4[]; 0 for a prepared transaction), gids
+/// of the prepared transactions (text[]). Both lists may repeat themselves. At most kMostWaiters rows, the
+/// longest waiting.
+///
+/// pg_blocking_pids takes every partition of the lock table for a moment: never ask it about backends that do
+/// not wait. It tells nothing of the startup process, the one that replays on a standby; that one's blockers
+/// are the holders of what it waits for, which is an AccessExclusiveLock always. A prepared transaction's
+/// locks have no pid, and the virtual transaction of the session that prepared it (after a restart, -1/xid):
+/// it is told by the lock on its own transaction id. *Source*: PostgreSQL's lockfuncs.c, lock.c
+/// (GetBlockerStatusData), twophase.c (MarkAsPreparingGuts).
+std::string waits(int server_version);
+inline constexpr int kMostWaiters = 500;
 
 /// The server's time, in binary.
 std::string pulse();
 
-/// One guarded signal: re-checks $1 to $16 and only then acts. At most one row: server time, verdict, state,
-/// wait_event_type, wait_event, query.
+/// One guarded signal: re-checks its parameters and only then acts. At most one row: server time, verdict,
+/// state, wait_event_type, wait_event, query. $1 to $18 are the session's; `with_edges` there are $19 to $22
+/// besides, four arrays of one length, a row for everybody who has to wait for it still. That is a statement
+/// of its own, for even an arm that is not taken costs time to set up.
 ///
 /// Two stages, for the time between reading a backend's status and kill() is the time in which an innocent
 /// successor can be hit: the first checks everything, then the snapshot is dropped and the second reads pid,
 /// backend_start, query_start and the presence of xact_start anew by the single-value functions, which is the
 /// shortest way from the status array to the signal.
-std::string guard(int server_version, Action action);
+std::string guard(int server_version, Action action, bool with_edges);
 
 /// The names under which they are prepared.
 inline constexpr const char* kLook = "look";
+inline constexpr const char* kWaits = "waits";
 inline constexpr const char* kPulse = "pulse";
-const char* guard_name(Action action);
+const char* guard_name(Action action, bool with_edges);
 
-/// Bits of the guard's $6: which of the values that follow are checked.
+/// Bits of the guard's $6: which of the values that follow are checked, and what else is.
 enum Check : int {
   kCheckXactStart = 1,
   kCheckQueryStart = 2,
@@ -56,6 +73,10 @@ enum Check : int {
   kCheckDatabase =
       256,  ///< by pg_describe_object: the one way to a name that no lock on pg_database can hold up
   kCheckUser = 512,
+  kCheckXminAge = 1024,
+  kCheckInRecovery = 2048,
+  kCheckNoWaitForLock = 4096,
+  kLetWaitForSyncRep = 8192,
 };
 
 }  // namespace pgcurfew::statement

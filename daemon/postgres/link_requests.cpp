@@ -1,0 +1,109 @@
+#include <libpq-fe.h>
+
+#include "postgres/link.hpp"
+#include "postgres/statements.hpp"
+
+/// The half of the link that asks.
+namespace pgcurfew {
+
+namespace {
+
+/// A guard that fits no session, to run each statement once before it is needed.
+Guard harmless_guard(bool with_edges) {
+  Guard guard;
+  if (with_edges) guard.edges.emplace_back();
+  return guard;
+}
+
+}  // namespace
+
+void Link::set_up() {
+  phase_ = Phase::kPreparing;
+  wants_write_ = false;
+  PQsetNoticeReceiver(conn_.get(), &Link::receive_notice, this);
+  const int version = PQserverVersion(conn_.get());
+  if (version < 100000) {
+    return lose({"PostgreSQL before version 10 is not supported", {}, {}, {}});
+  }
+  if (PQsetnonblocking(conn_.get(), 1) != 0 || PQenterPipelineMode(conn_.get()) != 1) {
+    return lose_with_libpq_message("could not start a pipeline");
+  }
+  request_sql(statement::settings(version), {RequestKind::kSetUp});
+  request_sql(statement::facts(), {RequestKind::kFacts});
+  request_sql(statement::database_names(), {RequestKind::kDatabaseNames});
+  request_sql(statement::role_names(), {RequestKind::kRoleNames});
+  request_prepare(statement::kLook, statement::look(version));
+  request_prepare(statement::kPulse, statement::pulse());
+  request_prepare(statement::kWaits, statement::waits(version));
+  // the first runs look functions and types up in the catalogs; later ones must not have to
+  request_prepared(statement::kLook, Parameters::of_look(QueryTexts::kNone), {RequestKind::kSetUp});
+  for (int i = 0; i < 2; ++i) {
+    request_prepared(statement::kWaits, Parameters::of_waits(PQbackendPID(conn_.get())),
+                     {RequestKind::kSetUp});
+  }
+  for (const bool with_edges : {false, true}) {
+    for (const auto action : {Action::kNothing, Action::kCancel, Action::kTerminate}) {
+      const char* name = statement::guard_name(action, with_edges);
+      request_prepare(name, statement::guard(version, action, with_edges));
+      for (int i = 0; i < 2; ++i) {
+        request_prepared(name, Parameters::of_guard(harmless_guard(with_edges), names_),
+                         {RequestKind::kSetUp});
+      }
+    }
+  }
+  request_bare(statement::kPulse, {RequestKind::kSetUp});
+}
+
+void Link::finish_request(bool sent, Request request) {
+  if (!sent || PQpipelineSync(conn_.get()) != 1) return lose_with_libpq_message("could not send");
+  requests_.push_back(std::move(request));
+}
+
+void Link::request_sql(const std::string& sql, Request request) {
+  if (!conn_) return;
+  const bool sent =
+      PQsendQueryParams(conn_.get(), sql.c_str(), 0, nullptr, nullptr, nullptr, nullptr, 0) == 1;
+  finish_request(sent, std::move(request));
+}
+
+void Link::request_prepare(const char* name, const std::string& sql) {
+  if (!conn_) return;
+  finish_request(PQsendPrepare(conn_.get(), name, sql.c_str(), 0, nullptr) == 1, {RequestKind::kSetUp});
+}
+
+void Link::request_prepared(const char* name, const Parameters& parameters, Request request) {
+  if (!conn_) return;
+  const bool sent = PQsendQueryPrepared(conn_.get(), name, parameters.count(), parameters.values(),
+                                        parameters.lengths(), parameters.formats(), 1) == 1;
+  finish_request(sent, std::move(request));
+}
+
+void Link::request_bare(const char* name, Request request) {
+  if (!conn_) return;
+  const bool sent = PQsendQueryPrepared(conn_.get(), name, 0, nullptr, nullptr, nullptr, 1) == 1;
+  finish_request(sent, std::move(request));
+}
+
+void Link::take_look(const command::TakeLook& what) {
+  if (phase_ != Phase::kReady) return;
+  request_prepared(statement::kLook, Parameters::of_look(what.texts), {RequestKind::kLook, {}, what});
+}
+
+void Link::take_pulse() {
+  if (phase_ == Phase::kReady) request_bare(statement::kPulse, {RequestKind::kPulse});
+}
+
+void Link::send(const std::vector<Order>& orders) {
+  for (const auto& order : orders) {
+    if (phase_ != Phase::kReady) return;
+    request_prepared(statement::guard_name(order.action, !order.guard.edges.empty()),
+                     Parameters::of_guard(order.guard, names_), {RequestKind::kOrder, order.decision});
+  }
+}
+
+void Link::refresh_names() {
+  request_sql(statement::database_names(), {RequestKind::kDatabaseNames});
+  request_sql(statement::role_names(), {RequestKind::kRoleNames});
+}
+
+}  // namespace pgcurfew

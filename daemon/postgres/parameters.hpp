@@ -1,0 +1,46 @@
+#pragma once
+
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "engine/order.hpp"
+#include "engine/session.hpp"
+#include "postgres/rows.hpp"
+
+namespace pgcurfew {
+
+/// The parameters of a prepared statement, in binary, as libpq wants them.
+class Parameters {
+ public:
+  /// Of statement::look.
+  static Parameters of_look(QueryTexts texts);
+  /// Of statement::waits: of everybody in the snapshot who waits for a lock. Empty where nobody does.
+  static std::optional<Parameters> of_waits(const Snapshot& snapshot);
+  /// Of statement::waits, for a single backend.
+  static Parameters of_waits(std::int32_t pid);
+  /// Of statement::guard, the one with edges if the guard has any.
+  /// *Shapes*: at most Guard::kMostEdges edges; one more is a mistake of the caller's, and none may be left
+  /// out.
+  static Parameters of_guard(const Guard& guard, const NameCache& names);
+
+  Parameters(Parameters&&) = default;
+  Parameters& operator=(Parameters&&) = default;
+  Parameters(const Parameters&) = delete;
+  Parameters& operator=(const Parameters&) = delete;
+  ~Parameters() = default;
+
+  [[nodiscard]] int count() const { return static_cast<int>(values_.size()); }
+  [[nodiscard]] const char* const* values() const { return values_.data(); }
+  [[nodiscard]] const int* lengths() const { return lengths_.data(); }
+  [[nodiscard]] const int* formats() const { return formats_.data(); }
+
+ private:
+  explicit Parameters(std::vector<std::optional<std::string>> bytes);
+  std::vector<std::optional<std::string>> bytes_;  ///< values_ points into it, wherever it is moved to
+  std::vector<const char*> values_;
+  std::vector<int> lengths_;
+  std::vector<int> formats_;
+};
+
+}  // namespace pgcurfew

@@ -1,0 +1,168 @@
+#include "postgres/parameters.hpp"
+
+#include <gtest/gtest.h>
+
+#include "postgres/results.hpp"
+#include "postgres/statements.hpp"
+
+namespace pgcurfew {
+namespace {
+
+constexpr std::int32_t kInt4 = 23;
+constexpr std::int32_t kTimestamptz = 1184;
+constexpr int kOfSession = 18;
+constexpr int kOfEdges = 4;
+
+ServerTime at(std::int64_t microseconds) {
+  return ServerTime(Duration(microseconds));
+}
+
+/// $number, as the server would be sent it.
+Column value(const Parameters& parameters, int number) {
+  const auto index = static_cast<std::size_t>(number - 1);
+  if (parameters.values()[index] == nullptr) return std::nullopt;
+  return std::string(parameters.values()[index], static_cast<std::size_t>(parameters.lengths()[index]));
+}
+
+Column checks(const Guard& guard) {
+  return value(Parameters::of_guard(guard, {}), 6);
+}
+
+Session waiting(std::int32_t pid, std::optional<ServerTime> query_start) {
+  Session session;
+  session.key = {pid, at(1)};
+  session.wait_event_type = "Lock";
+  session.query_start = query_start;
+  return session;
+}
+
+TEST(Parameters, OfALookNameTheTextsThatItBrings) {
+  EXPECT_EQ(value(Parameters::of_look(QueryTexts::kNone), 1), wire::int4(0));
+  EXPECT_EQ(value(Parameters::of_look(QueryTexts::kActive), 1), wire::int4(1));
+  EXPECT_EQ(value(Parameters::of_look(QueryTexts::kAll), 1), wire::int4(2));
+}
+
+TEST(Parameters, AreAllInBinaryAndOutliveAMove) {
+  Guard guard;
+  guard.backend_type = "client backend";
+  guard.user = "x";
+  auto made = Parameters::of_guard(guard, {});
+  const auto moved = std::move(made);
+  ASSERT_EQ(moved.count(), kOfSession);
+  for (int i = 0; i < moved.count(); ++i) EXPECT_EQ(moved.formats()[i], 1);
+  EXPECT_EQ(value(moved, 3), "client backend");
+  EXPECT_EQ(value(moved, 16), "x");
+}
+
+TEST(Parameters, OfTheWaitsAreWhoWaitsForALockTheOldestQueryFirst) {
+  Snapshot snapshot;
+  snapshot.sessions = {waiting(1, at(30)), waiting(2, at(10)), waiting(3, at(20)), waiting(4, std::nullopt)};
+  snapshot.sessions[2].wait_event_type = "LWLock";
+  const auto made = Parameters::of_waits(snapshot);
+  ASSERT_TRUE(made);
+  EXPECT_EQ(value(*made, 1), wire::array(kInt4, {wire::int4(4), wire::int4(2), wire::int4(1)}));
+}
+
+TEST(Parameters, OfTheWaitsAreNoneWhereNobodyWaitsForALock) {
+  Snapshot snapshot;
+  snapshot.sessions = {waiting(1, at(30))};
+  snapshot.sessions[0].wait_event_type.reset();
+  EXPECT_FALSE(Parameters::of_waits(snapshot));
+  EXPECT_FALSE(Parameters::of_waits(Snapshot{}));
+}
+
+TEST(Parameters, OfTheWaitsNameASystemProcessToo) {
+  Snapshot snapshot;
+  snapshot.sessions = {waiting(5, std::nullopt)};
+  snapshot.sessions[0].backend_type = "startup";
+  EXPECT_TRUE(Parameters::of_waits(snapshot));
+}
+
+TEST(Parameters, OfAGuardThatAsksForNothingCheckNothing) {
+  const auto made = Parameters::of_guard(Guard{}, {});
+  EXPECT_EQ(value(made, 6), wire::int4(0));
+  for (int number = 7; number <= kOfSession; ++number) EXPECT_EQ(value(made, number), std::nullopt) << number;
+}
+
+TEST(Parameters, OfAGuardCarryEachCheckThatIsSetAndItsValue) {
+  Guard xmin;
+  xmin.xmin_age = 50'000'000;
+  EXPECT_EQ(checks(xmin), wire::int4(statement::kCheckXminAge));
+  EXPECT_EQ(value(Parameters::of_guard(xmin, {}), 17), wire::number(std::int64_t{50'000'000}));
+
+  for (const bool in_recovery : {false, true}) {
+    Guard role;
+    role.in_recovery = in_recovery;
+    EXPECT_EQ(checks(role), wire::int4(statement::kCheckInRecovery));
+    EXPECT_EQ(value(Parameters::of_guard(role, {}), 18), wire::boolean(in_recovery));
+  }
+
+  Guard blocker;
+  blocker.may_not_wait_for_lock = true;
+  EXPECT_EQ(checks(blocker), wire::int4(statement::kCheckNoWaitForLock));
+
+  Guard committing;
+  committing.may_wait_for_sync_rep = true;
+  EXPECT_EQ(checks(committing), wire::int4(statement::kLetWaitForSyncRep));
+
+  Guard all;
+  all.xmin_age = 1;
+  all.in_recovery = true;
+  all.may_not_wait_for_lock = true;
+  all.query_id = std::optional<std::int64_t>();
+  EXPECT_EQ(checks(all), wire::int4(statement::kCheckXminAge | statement::kCheckInRecovery |
+                                    statement::kCheckNoWaitForLock | statement::kCheckQueryId));
+}
+
+TEST(Parameters, OfAGuardCheckAgainstNullWhereTheLookSawNull) {
+  Guard guard;
+  guard.xact_start = std::optional<ServerTime>();
+  guard.state = std::optional<State>();
+  const auto made = Parameters::of_guard(guard, {});
+  EXPECT_EQ(value(made, 6), wire::int4(statement::kCheckXactStart | statement::kCheckState));
+  EXPECT_EQ(value(made, 7), std::nullopt);
+  EXPECT_EQ(value(made, 10), std::nullopt);
+}
+
+TEST(Parameters, OfAGuardNameADatabaseAsTheServerDescribesIt) {
+  NameCache names;
+  names.databases[5] = {"orders", "database orders", false};
+  Guard guard;
+  guard.database = "orders";
+  EXPECT_EQ(value(Parameters::of_guard(guard, names), 15), "database orders");
+  guard.database = "unknown";
+  const auto unknown = Parameters::of_guard(guard, names);
+  EXPECT_EQ(value(unknown, 15), std::nullopt);
+  EXPECT_EQ(value(unknown, 6), wire::int4(statement::kCheckDatabase));
+}
+
+TEST(Parameters, OfAGuardWithoutEdgesAreThoseOfTheStatementWithoutEdges) {
+  EXPECT_EQ(Parameters::of_guard(Guard{}, {}).count(), kOfSession);
+  EXPECT_EQ(statement::guard(150000, Action::kCancel, false).find("$19"), std::string::npos);
+  EXPECT_NE(statement::guard(150000, Action::kCancel, true).find("$22"), std::string::npos);
+}
+
+TEST(Parameters, OfAGuardSpreadItsEdgesOverFourArraysOfOneLength) {
+  Guard guard;
+  guard.edges = {{{1, at(10)}, at(100), 7}, {{2, at(20)}, std::nullopt, 8}, {{3, at(30)}, at(300), 0}};
+  const auto made = Parameters::of_guard(guard, {});
+  ASSERT_EQ(made.count(), kOfSession + kOfEdges);
+  EXPECT_EQ(value(made, 19), wire::array(kInt4, {wire::int4(1), wire::int4(2), wire::int4(3)}));
+  EXPECT_EQ(value(made, 20), wire::array(kTimestamptz, {wire::time(10), wire::time(20), wire::time(30)}));
+  EXPECT_EQ(value(made, 21), wire::array(kTimestamptz, {wire::time(100), std::nullopt, wire::time(300)}));
+  EXPECT_EQ(value(made, 22), wire::array(kInt4, {wire::int4(7), wire::int4(8), wire::int4(0)}));
+}
+
+TEST(Parameters, OfAGuardLeaveNoEdgeOut) {
+  Guard guard;
+  for (std::int32_t pid = 1; pid <= static_cast<std::int32_t>(Guard::kMostEdges); ++pid) {
+    guard.edges.push_back({{pid, at(pid)}, at(pid), pid});
+  }
+  const auto made = Parameters::of_guard(guard, {});
+  constexpr std::size_t kHeader = 20;
+  EXPECT_EQ(value(made, 19)->size(), kHeader + Guard::kMostEdges * 8);
+  EXPECT_EQ(value(made, 20)->size(), kHeader + Guard::kMostEdges * 12);
+}
+
+}  // namespace
+}  // namespace pgcurfew
