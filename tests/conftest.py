@@ -7,9 +7,11 @@ from pathlib import Path
 import pytest
 
 from support.daemon import Daemon
+from support.link_probe import LinkProbe
 from support.notify_socket import NotifySocket
 from support.session import Session
 from support.stage import Stage
+from support.standby import Standby
 from support.throwaway import REPOSITORY, Throwaway
 
 APPLICATION = "app"  # a role that owns nothing and may nothing but connect
@@ -29,13 +31,38 @@ def server():
         yield throwaway
 
 
+@pytest.fixture(scope="session")
+def standby():
+    """A standby with a primary of its own (`standby.primary`), roles as on `server`; replay waits for its sessions."""
+    with Throwaway(["max_connections = 60", "autovacuum = off"]) as primary:
+        primary.make_watchdog_role()
+        primary.make_role(APPLICATION)
+        with Standby(primary) as made:
+            yield made
+
+
+@pytest.fixture
+def probe(server):
+    """Opens links to `server` (or as told) that can be asked for looks and guarded statements."""
+    opened = []
+
+    def open_probe(on=server, **parameters):
+        made = LinkProbe(on.conninfo(**{"user": "pgcurfew", **parameters}))
+        opened.append(made)
+        return made
+
+    yield open_probe
+    for made in opened:
+        made.close()
+
+
 @pytest.fixture
 def session(server):
     """Opens sessions of the role `app` (or as told) that are closed with the test."""
     opened = []
 
-    def open_session(**parameters):
-        made = Session(server.conninfo(**{"user": APPLICATION, **parameters}))
+    def open_session(on=server, **parameters):
+        made = Session(on.conninfo(**{"user": APPLICATION, **parameters}))
         opened.append(made)
         return made
 

@@ -8,6 +8,7 @@ namespace pgcurfew::testing {
 namespace {
 
 using ::testing::Contains;
+using ::testing::HasSubstr;
 using ::testing::IsEmpty;
 using ::testing::Not;
 
@@ -74,6 +75,17 @@ template <class Kind>
 bool wants(const std::vector<Command>& commands) {
   return std::any_of(commands.begin(), commands.end(),
                      [](const Command& command) { return std::holds_alternative<Kind>(command); });
+}
+
+TEST(Watch, SaysThatNobodyTellsWhoWaitsForWhomAndGoesOn) {
+  Harness h;
+  h.connect();
+  h.happen(happening::WaitsFailed{{"permission denied for function pg_blocking_pids", {}, {}, "42501"}});
+  EXPECT_EQ(h.told.back().kind, "waits_failed");
+  EXPECT_EQ(h.told.back().level, Level::kError);
+  EXPECT_THAT(h.told.back().message, HasSubstr("permission denied for function pg_blocking_pids"));
+  h.look({active(1, -30s)});
+  EXPECT_EQ(h.orders.size(), 1U) << "rules about anything else act as ever";
 }
 
 TEST(Watch, ConnectsThenLooksAtOnce) {

@@ -1,0 +1,186 @@
+// A link to one server, spoken to in JSON: what tests/integration ask of the production statements,
+// parameters and readers without an engine in between. tests/support/link_probe.py is the other end.
+//
+// A line in is a request, {"do": "look", ...} or {"do": "guard", ...}; a line out is what happened, in order.
+// Times are microseconds since 2000, as the server counts them.
+
+#include <array>
+#include <chrono>
+#include <cstdio>
+#include <iostream>
+#include <string>
+
+#include <nlohmann/json.hpp>
+#include <poll.h>
+#include <unistd.h>
+
+#include "postgres/link.hpp"
+
+namespace {
+
+using namespace pgcurfew;
+using nlohmann::json;
+
+MonotonicTime now() {
+  return MonotonicTime(
+      std::chrono::duration_cast<Duration>(std::chrono::steady_clock::now().time_since_epoch()));
+}
+
+ServerTime time_of(const json& value) {
+  return ServerTime(Duration(value.get<std::int64_t>()));
+}
+
+json json_of(std::optional<ServerTime> time) {
+  return time ? json(time->time_since_epoch().count()) : json();
+}
+
+template <class Value>
+json json_of(const std::optional<Value>& value) {
+  return value ? json(*value) : json();
+}
+
+/// A key that is there, with null as a value of its own.
+template <class Value, class Read>
+Unchanged<Value> unchanged(const json& request, const char* key, Read read) {
+  if (!request.contains(key)) return std::nullopt;
+  if (request[key].is_null()) return std::optional<Value>();
+  return std::optional<Value>(read(request[key]));
+}
+
+Guard guard_of(const json& request) {
+  const auto text = [](const json& value) { return value.get<std::string>(); };
+  Guard guard;
+  guard.session = {request["pid"].get<std::int32_t>(), time_of(request["backend_start"])};
+  guard.backend_type = request.value("backend_type", "client backend");
+  guard.not_after = ServerTime::max();
+  guard.xact_start = unchanged<ServerTime>(request, "xact_start", time_of);
+  guard.query_start = unchanged<ServerTime>(request, "query_start", time_of);
+  guard.wait_event_type = unchanged<std::string>(request, "wait_event_type", text);
+  if (request.contains("database")) guard.database = text(request["database"]);
+  if (request.contains("user")) guard.user = text(request["user"]);
+  if (request.contains("xmin_age")) guard.xmin_age = request["xmin_age"].get<std::int64_t>();
+  if (request.contains("in_recovery")) guard.in_recovery = request["in_recovery"].get<bool>();
+  guard.may_not_wait_for_lock = request.value("may_not_wait_for_lock", false);
+  guard.may_wait_for_sync_rep = request.value("may_wait_for_sync_rep", false);
+  for (const auto& edge : request.value("edges", json::array())) {
+    BlockEdge made;
+    made.waiter = {edge["waiter"].get<std::int32_t>(), time_of(edge["backend_start"])};
+    if (!edge["query_start"].is_null()) made.query_start = time_of(edge["query_start"]);
+    made.blocker = edge["blocker"].get<std::int32_t>();
+    guard.edges.push_back(made);
+  }
+  return guard;
+}
+
+json json_of(const Snapshot& snapshot) {
+  json sessions = json::object();
+  for (const auto& session : snapshot.sessions) {
+    sessions[std::to_string(session.key.pid)] = {
+        {"backend_start", json_of(std::optional(session.key.backend_start))},
+        {"backend_type", session.backend_type},
+        {"query_start", json_of(session.query_start)},
+        {"wait_event_type", json_of(session.wait_event_type)},
+        {"wait_event", json_of(session.wait_event)},
+        {"query", json_of(session.query)},
+        {"xmin_age", json_of(session.xmin_age)}};
+  }
+  json waits = json::array();
+  for (const auto& wait : snapshot.waits) {
+    waits.push_back({{"waiter", wait.waiter.pid},
+                     {"backend_start", json_of(std::optional(wait.waiter.backend_start))},
+                     {"since", json_of(wait.since)},
+                     {"blockers", wait.blockers},
+                     {"prepared", wait.prepared}});
+  }
+  return {{"happened", "look"},
+          {"number", snapshot.number},
+          {"in_recovery", snapshot.in_recovery},
+          {"taken_at", json_of(std::optional(snapshot.taken_at))},
+          {"sessions", sessions},
+          {"waits", waits}};
+}
+
+json json_of(const Error& error) {
+  return {{"message", error.message}, {"sqlstate", error.sqlstate}};
+}
+
+struct Teller {
+  json operator()(const happening::Connected& what) const {
+    return {{"happened", "connected"},
+            {"backend_pid", what.facts.backend_pid},
+            {"connection_slots", what.facts.connection_slots},
+            {"in_recovery", what.facts.in_recovery}};
+  }
+  json operator()(const happening::LookTaken& what) const { return json_of(what.snapshot); }
+  json operator()(const happening::Replied& what) const {
+    return {
+        {"happened", "reply"}, {"verdict", name_of(what.reply.kind)}, {"error", json_of(what.reply.error)}};
+  }
+  json operator()(const happening::ConnectionLost& what) const {
+    return {{"happened", "lost"}, {"error", json_of(what.error)}};
+  }
+  json operator()(const happening::LookFailed& what) const {
+    return {{"happened", "look_failed"}, {"error", json_of(what.error)}};
+  }
+  json operator()(const happening::WaitsFailed& what) const {
+    return {{"happened", "waits_failed"}, {"error", json_of(what.error)}};
+  }
+  json operator()(const happening::NamesFailed& what) const {
+    return {{"happened", "names_failed"}, {"error", json_of(what.error)}};
+  }
+  template <class Other>
+  json operator()(const Other& /*what*/) const {
+    return {{"happened", "something else"}};
+  }
+};
+
+void carry_out(Link& link, const json& request) {
+  if (request["do"] == "look") {
+    command::TakeLook look;
+    look.number = request["number"];
+    const auto texts = request.value("texts", "none");
+    look.texts = texts == "all"      ? QueryTexts::kAll
+                 : texts == "active" ? QueryTexts::kActive
+                                     : QueryTexts::kNone;
+    look.with_waits = request.value("waits", false);
+    link.take_look(look);
+  } else {
+    const auto action = request.value("action", "nothing");
+    Order order;
+    order.decision = "probe";
+    order.action = action == "cancel"      ? Action::kCancel
+                   : action == "terminate" ? Action::kTerminate
+                                           : Action::kNothing;
+    order.guard = guard_of(request);
+    link.send({order});
+  }
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  if (argc != 2) return 64;
+  const auto conninfo = Conninfo::parse(argv[1]);
+  if (!conninfo) return 65;
+  Link link(*conninfo);
+  link.connect();
+  bool ready = false;
+  std::string line;
+  for (;;) {
+    for (const auto& what : link.proceed(now(), ready)) {
+      const auto told = std::visit(Teller{}, what);
+      std::cout << told.dump(-1, ' ', false, json::error_handler_t::replace) << std::endl;
+    }
+    const auto interest = link.interest();
+    std::array<pollfd, 2> waits{
+        pollfd{STDIN_FILENO, POLLIN, 0},
+        pollfd{interest.fd, static_cast<short>(interest.write ? POLLIN | POLLOUT : POLLIN), 0}};
+    if (poll(waits.data(), waits.size(), -1) < 0) return 1;
+    ready = waits[1].revents != 0;
+    if (waits[0].revents != 0) {
+      // requests come one at a time, each after the answer to the one before
+      if (!std::getline(std::cin, line)) return 0;
+      carry_out(link, json::parse(line));
+    }
+  }
+}

@@ -1,0 +1,75 @@
+"""The production link to a server without an engine: looks and guarded statements, asked one at a time.
+
+It is the other end of tests/support/link_probe.cpp.
+"""
+
+import json
+import os
+import select
+import subprocess
+from pathlib import Path
+
+from support.throwaway import REPOSITORY
+
+
+def executable() -> Path:
+    """$PGCURFEW_LINK_PROBE, or that of preset dev."""
+    return Path(os.environ.get("PGCURFEW_LINK_PROBE") or REPOSITORY / "build" / "dev" / "tests" / "link_probe")
+
+
+class LinkProbe:
+    def __init__(self, conninfo):
+        path = executable()
+        assert os.access(path, os.X_OK), f"{path} is not there: build it with cmake --workflow --preset dev"
+        self.process = subprocess.Popen([path, conninfo], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+        self._read = b""
+        self._looks = 0
+        self.facts = self._next("connected")
+
+    def look(self, **what):
+        """A look: texts="none", "active" or "all"; waits=True or not."""
+        self._ask_for_look(what)
+        return self._read_look()
+
+    def look_with_complaint(self, happened, **what):
+        """What happened besides, and the look."""
+        self._ask_for_look(what)
+        return self._next(happened), self._read_look()
+
+    def guard(self, pid, backend_start, action="nothing", **checks):
+        """The verdict of a guarded statement; the checks are named as in engine/order.hpp."""
+        self._say({"do": "guard", "pid": pid, "backend_start": backend_start, "action": action, **checks})
+        reply = self._next("reply")
+        assert reply["error"]["message"] == "", reply
+        return reply["verdict"]
+
+    def close(self):
+        self.process.stdin.close()
+        self.process.stdout.close()
+        self.process.wait()
+
+    def _ask_for_look(self, what):
+        self._looks += 1
+        self._say({"do": "look", "number": self._looks, **what})
+
+    def _read_look(self):
+        found = self._next("look")
+        assert found["number"] == self._looks
+        found["sessions"] = {int(pid): row for pid, row in found["sessions"].items()}
+        found["waits"] = {wait["waiter"]: wait for wait in found["waits"]}
+        return found
+
+    def _say(self, request):
+        self.process.stdin.write(json.dumps(request).encode() + b"\n")
+        self.process.stdin.flush()
+
+    def _next(self, happened, timeout=30):
+        while b"\n" not in self._read:
+            assert select.select([self.process.stdout], [], [], timeout)[0], f"nothing in {timeout} s"
+            more = os.read(self.process.stdout.fileno(), 65536)
+            assert more, "the probe ended"
+            self._read += more
+        line, self._read = self._read.split(b"\n", 1)
+        told = json.loads(line)
+        assert told["happened"] == happened, told
+        return told
