@@ -7,7 +7,7 @@
 
 build_packages() {
   echo g++ cmake ninja-build pkg-config libpq-dev libyaml-cpp-dev libspdlog-dev libfmt-dev libsystemd-dev \
-    libre2-dev libcctz-dev libexpected-dev libcli11-dev nlohmann-json3-dev
+    libre2-dev libcctz-dev libexpected-dev libcli11-dev nlohmann-json3-dev scdoc
 }
 
 # The server for demo and tests, and the Python with which they speak to it.
@@ -17,7 +17,8 @@ server_packages() {
 
 test_packages() {
   echo libgtest-dev libgmock-dev librapidcheck-dev libbenchmark-dev clang-14 libclang-rt-14-dev \
-    clang-format-14 clang-tidy-14 python3-pytest systemd git
+    clang-format-14 clang-tidy-14 python3-pytest python3-jsonschema \
+    python3-yaml man-db systemd git
 }
 
 # Prints those of the given packages that are not installed.

@@ -20,6 +20,7 @@
 #include "cli/configuration.hpp"
 #include "cli/exit_code.hpp"
 #include "cli/explain.hpp"
+#include "cli/schema.hpp"
 #include "cli/service.hpp"
 #include "cli/windows.hpp"
 #include "report/log.hpp"
@@ -109,14 +110,16 @@ void describe_commands(CLI::App& app, Arguments& arguments) {
       ->capture_default_str()
       ->type_name("N");
   windows_command->add_flag("--json", arguments.windows.json, "for machines");
+
+  app.add_subcommand("schema", "print the JSON Schema of the files, for editors");
 }
 
 /// CLI11 calls whatever stands in a command's place a missing command.
 std::optional<std::string> complain_of_command(int argc, const char* const* argv) {
   if (argc < 2) return std::nullopt;
   const std::string_view word = argv[1];
-  const std::initializer_list<std::string_view> known{"run", "check",  "explain",  "windows",
-                                                      "-h",  "--help", "--version"};
+  const std::initializer_list<std::string_view> known{"run",    "check", "explain", "windows",
+                                                      "schema", "-h",    "--help",  "--version"};
   if (std::find(known.begin(), known.end(), word) != known.end()) return std::nullopt;
   const auto meant = nearest_word(word, known);
   return fmt::format("unknown {} \"{}\"{}", word.starts_with('-') ? "option" : "command", printable(word),
@@ -142,6 +145,10 @@ int dispatch(int argc, const char* const* argv) {
   if (app.got_subcommand("run")) return run(arguments);
   if (app.got_subcommand("explain")) return explain_sessions(arguments.explain);
   if (app.got_subcommand("windows")) return show_windows(arguments.windows);
+  if (app.got_subcommand("schema")) {
+    fmt::print("{}", schema_text());
+    return kExitOk;
+  }
   if (arguments.files.empty()) arguments.files.emplace_back(kDefaultConfiguration);
   const int code = check(arguments.files);
   return code == kExitOk && arguments.check_servers ? check_servers(arguments.files) : code;

@@ -1,0 +1,121 @@
+"""The manual: its examples are taken by `check`, and its keys are those of the language, with the same defaults."""
+
+import json
+import re
+import shutil
+import subprocess
+
+import pytest
+
+from support.throwaway import REPOSITORY
+
+PAGES = REPOSITORY / "packaging" / "man"
+FILES = (PAGES / "pgcurfew.yaml.5.scd").read_text(encoding="utf-8")
+COMMANDS = (PAGES / "pgcurfew.8.scd").read_text(encoding="utf-8")
+
+# Headings of the manual, and the mapping whose keys stand below.
+SECTIONS = {"MAIN FILE": None, "SERVERS": "server", "RULES": "rule", "MATCH": "match", "EXCEPTIONS": "except",
+            "PROTECTION": "protect", "BLOCKERS": "blocks", "WHEN": "when", "HOURS": "window", "REPEAT": "repeat",
+            "ESCALATION": "step", "SAFETY": "safety", "REPORT": "report"}
+BUILT_IN = {"dumps", "backups", "agents", "sync-rep", "concurrent-index", "listeners"}
+
+
+def examples(page):
+    return re.findall(r"^```\n(.*?)^```$", page, re.MULTILINE | re.DOTALL)
+
+
+def section(page, heading):
+    return re.search(rf"^# {re.escape(heading)}$(.*?)(?=^# |\Z)", page, re.MULTILINE | re.DOTALL)[1]
+
+
+def entries(text):
+    """Each key of a section with what stands below it, as one line without marks."""
+    found = {}
+    for heads, body in re.findall(r"^(\*[^\n]*)\n((?:\t[^\n]*\n|Default: [^\n]*\n)+)", text, re.MULTILINE):
+        plain = re.sub(r"\\(.)", r"\1", " ".join(body.split()).replace("++", ""))
+        for key in re.findall(r"\*([^*]+)\*", heads):
+            assert key not in found, f"{key} stands twice"
+            found[key] = plain
+    return found
+
+
+@pytest.fixture(scope="module")
+def schema(pgcurfew):
+    return json.loads(subprocess.run([str(pgcurfew), "schema"], capture_output=True, check=True, timeout=60).stdout)
+
+
+@pytest.mark.parametrize("number", range(len(examples(FILES))))
+def test_each_example_is_taken(command, tmp_path, number):
+    path = tmp_path / "example.yaml"
+    path.write_text(examples(FILES)[number], encoding="utf-8")
+    done = command("check", path)
+    assert (done.returncode, done.stderr) == (0, ""), examples(FILES)[number]
+
+
+def test_there_are_examples():
+    assert len(examples(FILES)) >= 9
+
+
+@pytest.mark.parametrize("heading", SECTIONS)
+def test_the_keys_are_those_of_the_language(schema, heading):
+    mapping = SECTIONS[heading]
+    properties = schema["definitions"][mapping]["properties"] if mapping else schema["properties"]
+    required = (schema["definitions"][mapping].get("required", []) if mapping else schema["then"]["required"])
+    told = entries(section(FILES, heading))
+    if heading == "PROTECTION":
+        assert BUILT_IN <= set(told)
+        told = {key: text for key, text in told.items() if key not in BUILT_IN}
+    assert set(told) == set(properties)
+    for key, text in told.items():
+        description = properties[key]["description"]
+        default = re.search(r"Default: (.*?)\.(?: Example:|$)", description)
+        said = re.search(r"Default: (.*)$", text)
+        assert (said and said[1]) == (default and default[1]), f"{key}: {text} / {description}"
+        bounds = re.search(r": (\S+ to .*?)\.(?: Default:| Example:|$)", description)
+        assert bounds is None or bounds[1] in text, f"{key} lacks {bounds and bounds[1]}: {text}"
+        assert ("Required." in text) == (key in required), key
+        assert text.rstrip("\"").endswith(".") or said, f"{key}: {text}"
+
+
+def test_each_mapping_of_the_language_has_its_section(schema):
+    # what has no keys of its own is told where it is used
+    assert set(schema["definitions"]) - {"labels", "servers_by_labels"} == set(SECTIONS.values()) - {None}
+
+
+def test_the_built_in_protections_are_those_of_the_language(schema):
+    names = schema["properties"]["unprotect"]["anyOf"][0]["enum"]
+    assert set(names) == BUILT_IN
+
+
+def test_the_commands_and_their_options_are_all_there(command):
+    listed = re.findall(r"^  ([a-z]+) {2,}", command("--help").stdout, re.MULTILINE)
+    assert len(listed) >= 5
+    told = set(entries(section(COMMANDS, "COMMANDS")))
+    assert told == set(listed)
+    synopsis = section(COMMANDS, "SYNOPSIS")
+    options = set(re.findall(r"--[a-z-]+", section(COMMANDS, "OPTIONS")))
+    for name in listed:
+        line = re.search(rf"^\*pgcurfew {name}\*(.*)$", synopsis, re.MULTILINE)[1]
+        known = set(re.findall(r"--[a-z-]+", command(name, "--help").stdout)) - {"--help"}
+        # check takes its file by --config too
+        assert set(re.findall(r"--[a-z-]+", line)) == known - ({"--config"} if name == "check" else set()), name
+        assert known <= options
+
+
+def test_the_exit_statuses_are_those_of_the_program():
+    header = (REPOSITORY / "daemon" / "cli" / "exit_code.hpp").read_text(encoding="utf-8")
+    statuses = re.findall(r"kExit\w+ = (\d+)", header)
+    assert statuses == list(entries(section(COMMANDS, "EXIT STATUS")))
+
+
+@pytest.mark.parametrize("page", ["pgcurfew.8", "pgcurfew.yaml.5"])
+def test_the_pages_are_formatted_without_a_warning(tmp_path, page):
+    if not shutil.which("scdoc") or not shutil.which("man"):
+        pytest.skip("no scdoc or man here")
+    made = tmp_path / page
+    source = (PAGES / f"{page}.scd").read_bytes()
+    made.write_bytes(subprocess.run(["scdoc"], input=source, capture_output=True, check=True).stdout)
+    done = subprocess.run(["man", "--warnings", "-l", str(made)], capture_output=True, text=True,
+                          env={"MANWIDTH": "100", "PATH": "/usr/bin:/bin", "LC_ALL": "C.UTF-8"})
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "NAME" in done.stdout
