@@ -1,6 +1,7 @@
 """`pgcurfew check --server`: how many of a server's sessions each rule would touch, and none is touched."""
 
 import re
+from datetime import datetime, timedelta, timezone
 
 import pytest
 
@@ -75,6 +76,33 @@ def test_a_cancel_that_cannot_affect_an_idle_session_is_not_due(stage, check_ser
     _, lines = check_server("- { name: a, match: { application_name: APP, transaction_age: 1ms }, escalate: [cancel] }")
     assert re.fullmatch(r"0 of \d+ sessions? (is|are) due now; 1 is beyond the reach of its steps as they are",
                         of_rule(lines, "a"))
+
+
+def test_outside_of_its_hours_a_rule_is_due_on_nobody_and_it_says_when_they_begin(stage, check_server):
+    stage.running()
+    day = (datetime.now(timezone.utc) + timedelta(days=3)).strftime("%a").lower()
+    _, lines = check_server(f"""
+- name: a
+  match: {{ application_name: APP, state: active }}
+  during: {{ days: {day}, from: "02:00", to: "03:00", timezone: UTC }}
+  escalate: [cancel]
+""")
+    assert re.fullmatch(rf"0 of \d+ sessions? (is|are) due now; 1 is left alone by its hours; its hours begin in "
+                        rf"\S.*, (?i:{day}) \d{{4}}-\d\d-\d\d 02:00 UTC", of_rule(lines, "a"))
+
+
+def test_it_counts_whom_keep_and_when_leave_alone(stage, check_server):
+    for _ in range(3):
+        stage.forgotten()
+    _, lines = check_server("""
+- { name: kept, match: { application_name: APP, state: idle in transaction }, keep: 2, escalate: [terminate] }
+- name: elsewhere
+  match: { application_name: APP, state: idle in transaction }
+  when: { role: standby }
+  escalate: [terminate]
+""")
+    assert re.fullmatch(r"1 of \d+ sessions is due now; 2 are left alone by its keep", of_rule(lines, "kept"))
+    assert re.fullmatch(r"0 of \d+ sessions are due now; 3 are left alone by its when", of_rule(lines, "elsewhere"))
 
 
 def test_it_touches_nobody(stage, check_server):

@@ -19,7 +19,8 @@ from support.throwaway import REPOSITORY
 BEYOND = {
     "one value hangs on another": [
         r"^no server (is named|has the labels) ", r"^these hours have no time zone$", r"^step \w+ stands twice in ",
-        r'" stands twice in "', r"^\w+ after \w+ is a step down$", r"^a rule cannot enforce while its file is a dry run$",
+        r'" stands twice in "', r"^\w+ after \w+ is a step down$",
+        r"^a rule cannot enforce while its file is a dry run$",
         r"^duplicate (rule|server) ", r"^a cancel has no effect on any state ", r"^the exception's \w+ (of .*)?is not ",
         r"^no rule can be for backend_type ",
     ],
@@ -142,7 +143,8 @@ def documents():
     """(name, text) of all files that the repository has."""
     found = [("everything", MAIN)]
     for folder in ("policies", "tests/golden"):
-        found += [(path.name, path.read_text(encoding="utf-8")) for path in sorted((REPOSITORY / folder).glob("*.yaml"))]
+        for path in sorted((REPOSITORY / folder).glob("*.yaml")):
+            found.append((path.name, path.read_text(encoding="utf-8")))
     return found
 
 
@@ -163,8 +165,8 @@ def at(document, path):
     return document
 
 
-REPLACEMENTS = [None, True, 5, -3, 1.5, "", "x", "10", "5m", "1h 30min", "30min 1h", "0s", "101%", "7%%", "08:00", "24:01",
-                "mon-fryday", "fri-mon", "terminate", [], {}, [[]], {"x": "y"}, [None], "50X", "/[/", "10.0.0.0/99",
+REPLACEMENTS = [None, True, 5, -3, 1.5, "", "x", "10", "5m", "1h 30min", "30min 1h", "0s", "101%", "7%%", "08:00",
+                "24:01", "mon-fryday", "fri-mon", "terminate", [], {}, [[]], {"x": "y"}, [None], "50X", "/[/", "10.0.0.0/99",
                 "Europe/Wien", "20 per 1min", "a\nb", [1, 2], ["active"]]
 
 
