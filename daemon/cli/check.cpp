@@ -47,7 +47,7 @@ void print_policy(const Policy& policy) {
   for (const auto& rule : policy.rules) fmt::print("{}\n", sentence_of(rule));
   if (!is_main) return;
   fmt::print(
-      "bounds per server: at most {} signals per {}, at most {:.0f}% of all client sessions at once ({} "
+      "bounds per server: at most {} signals per {}, at most {:g}% of all client sessions at once ({} "
       "always "
       "pass)\n",
       policy.safety.signals, to_text(policy.safety.per), policy.safety.share * 100, Breaker::kAlwaysPass);

@@ -57,7 +57,7 @@ Complaints::Complaints(const Source& source)
 }
 
 void Complaints::error(Mark at, const std::string& message, std::string hint) {
-  has_errors_ = true;
+  ++errors_;
   add(Severity::kError, at, message, std::move(hint));
 }
 
@@ -108,7 +108,7 @@ std::vector<Diagnostic> Complaints::sorted() const {
     return std::pair(a.place.line, a.place.column) < std::pair(b.place.line, b.place.column);
   });
   if (is_full_) {
-    const auto severity = has_errors_ ? Severity::kError : Severity::kWarning;
+    const auto severity = has_errors() ? Severity::kError : Severity::kWarning;
     all.push_back({severity,
                    place({}),
                    "there is more to say than is shown here",

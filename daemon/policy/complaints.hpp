@@ -29,7 +29,10 @@ class Complaints {
   void error(Mark at, const Error& error);
   void warn(Mark at, const std::string& message, std::string hint = {});
 
-  [[nodiscard]] bool has_errors() const { return has_errors_; }
+  [[nodiscard]] bool has_errors() const { return errors_ > 0; }
+
+  /// How many errors there were so far.
+  [[nodiscard]] std::size_t error_count() const { return errors_; }
 
   /// The file's text without a byte order mark.
   [[nodiscard]] std::string_view text() const { return text_; }
@@ -53,7 +56,7 @@ class Complaints {
   std::string_view text_;
   std::vector<std::size_t> line_starts_;
   std::vector<Diagnostic> diagnostics_;
-  bool has_errors_ = false;
+  std::size_t errors_ = 0;
   bool is_full_ = false;
 };
 

@@ -4,6 +4,7 @@
 #include <array>
 #include <charconv>
 #include <cstdint>
+#include <limits>
 #include <string>
 #include <string_view>
 #include <system_error>
@@ -127,19 +128,20 @@ std::optional<TextTest> read_patterns(const std::vector<const YamlNode*>& nodes,
   return test;
 }
 
-/// `50M`, `200000`.
+/// `50M`, `200000`. Far out of range is as good as out of range.
 std::optional<std::int64_t> parse_transactions(std::string_view text) {
   std::int64_t factor = 1;
   if (text.ends_with('k')) factor = 1'000;
   if (text.ends_with('M')) factor = 1'000'000;
   if (text.ends_with('G')) factor = 1'000'000'000;
   if (factor > 1) text.remove_suffix(1);
-  const bool is_number = !text.empty() && text.size() <= 9 + 1 && text.front() != '0' &&
+  const bool is_number = !text.empty() && text.front() != '0' &&
                          std::all_of(text.begin(), text.end(), [](char c) { return c >= '0' && c <= '9'; });
   if (!is_number) return std::nullopt;
   std::int64_t number = 0;
-  std::from_chars(text.data(), text.data() + text.size(), number);
-  return number * factor;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), number);
+  constexpr auto kMost = std::numeric_limits<std::int64_t>::max();
+  return error != std::errc() || number > kMost / factor ? kMost : number * factor;
 }
 
 std::optional<XminAgeTest> read_transactions(const YamlNode& node, const FieldEntry& field,

@@ -4,12 +4,15 @@
 #include <array>
 #include <optional>
 #include <string_view>
+#include <variant>
+#include <vector>
 
 #include <fmt/format.h>
 
 #include "base/duration.hpp"
 #include "base/words.hpp"
 #include "policy/condition.hpp"
+#include "policy/describe_parts.hpp"
 #include "policy/values.hpp"
 
 namespace pgcurfew {
@@ -101,6 +104,42 @@ std::string qualifiers_of(const Match& match) {
   return text;
 }
 
+const AgeLimit* find_age(const Match& match, Clock clock) {
+  for (const auto& age : match.ages) {
+    if (age.clock == clock) return &age;
+  }
+  return nullptr;
+}
+
+/// "a session of user migrator waiting for 5s or longer"
+std::string waiters_text(const BlocksTest& test) {
+  const auto count = test.at_least;
+  if (!test.waiter) return count == 1 ? "others" : fmt::format("{} or more others", count);
+  auto text = count == 1 ? std::string("a session") : fmt::format("{} or more sessions", count);
+  text += qualifiers_of(*test.waiter);
+  if (const auto* states = find(*test.waiter, Field::kState)) {
+    text += fmt::format(" in state {}", values_text(*states));
+  }
+  if (const auto* age = find_age(*test.waiter, Clock::kBlockedFor)) {
+    text += fmt::format(" waiting for {} or longer", to_text(age->limit));
+  }
+  return text;
+}
+
+/// "that blocks 3 or more others for 5s or longer, while it waits for no lock itself"; empty if the rule is
+/// about nothing like that.
+std::string blocking_text(const Match& match) {
+  const auto* condition = find(match, Field::kBlocks);
+  const auto* age = find_age(match, Clock::kBlocksFor);
+  if (condition == nullptr && age == nullptr) return {};
+  auto text = fmt::format("that blocks {}", condition == nullptr
+                                                ? waiters_text({})
+                                                : waiters_text(std::get<BlocksTest>(condition->test)));
+  if (age != nullptr) text += fmt::format(" for {} or longer", to_text(age->limit));
+  if (find_age(match, Clock::kBlockedFor) == nullptr) text += ", while it waits for no lock itself";
+  return text;
+}
+
 /// "that runs for 10min or longer", the state told with it where one clock tells both.
 std::string age_text(const AgeLimit& age, Subject subject, const std::optional<std::string>& states) {
   const auto limit = to_text(age.limit);
@@ -108,7 +147,7 @@ std::string age_text(const AgeLimit& age, Subject subject, const std::optional<s
     case Clock::kBlockedFor:
       return fmt::format("that waits for a lock for {} or longer", limit);
     case Clock::kBlocksFor:
-      return fmt::format("that blocks others for {} or longer", limit);
+      return {};  // told with whom it blocks
     case Clock::kQueryAge:
       if (subject == Subject::kQuery) return fmt::format("that runs for {} or longer", limit);
       return fmt::format("whose last query began {} ago or earlier", limit);
@@ -135,9 +174,14 @@ std::string subject_text(const Match& match, Subject subject) {
   const auto states = condition != nullptr ? std::optional(values_text(*condition)) : std::nullopt;
   const bool is_told_with_age = subject == Subject::kState || subject == Subject::kQuery;
   if (states && !is_told_with_age) text += fmt::format(" in state {}", *states);
-  for (std::size_t i = 0; i < match.ages.size(); ++i) {
-    text += fmt::format("{}{}", i == 0 ? " " : " and ", age_text(match.ages[i], subject, states));
+  std::vector<std::string> clauses;
+  for (const auto& age : match.ages) clauses.push_back(age_text(age, subject, states));
+  if (const auto* xmin = find(match, Field::kXminAge)) {
+    clauses.push_back(fmt::format("whose xmin_age is {} transactions or more", values_text(*xmin)));
   }
+  clauses.push_back(blocking_text(match));
+  std::erase(clauses, std::string());
+  if (!clauses.empty()) text += fmt::format(" {}", fmt::join(clauses, " and "));
   return text;
 }
 
@@ -166,8 +210,9 @@ std::string_view condition_text(const Match& match) {
   if (match.ages.empty()) return "it still matches";
   switch (match.ages.front().clock) {
     case Clock::kBlockedFor:
+      return "it still waits for that lock";
     case Clock::kBlocksFor:
-      return "it still does";
+      return "it still blocks them";
     case Clock::kQueryAge:
       return "it is still the same query";
     case Clock::kTransactionAge:
@@ -218,6 +263,7 @@ std::string sentence_of(const Rule& rule) {
     text += "; " + later_step_text(rule.escalate[i], rule.match);
   }
   for (const auto& exception : rule.except) text += "; " + exception_text(exception.match);
+  for (const auto& part : circumstances_of(rule)) text += "; " + part;
   if (rule.mode == Mode::kDryRun) text += "; a dry run, so it only reports what it would do";
   return text + ".";
 }

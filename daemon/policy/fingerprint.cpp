@@ -78,7 +78,13 @@ void append_circumstances(std::string& all, const Rule& rule) {
 
 }  // namespace
 
-std::string fingerprint_of(const Rule& rule, const std::vector<Match>& protect) {
+std::string digest_of(const std::vector<Match>& protect) {
+  std::string all;
+  for (const auto& match : protect) append(all, match);
+  return fmt::format("{:016x}", fnv1a(all));
+}
+
+std::string fingerprint_of(const Rule& rule, std::string_view protect) {
   std::string all;
   append(all, rule.name);
   append(all, name_of(rule.mode));
@@ -90,7 +96,7 @@ std::string fingerprint_of(const Rule& rule, const std::vector<Match>& protect) 
     append(all, fmt::format("{} {}", name_of(step.kind), step.after.count()));
   }
   append_circumstances(all, rule);
-  for (const auto& match : protect) append(all, match);
+  append(all, protect);
   return fmt::format("{:016x}", fnv1a(all));
 }
 

@@ -11,7 +11,11 @@ namespace pgcurfew {
 
 /// 16 hex digits (FNV-1a, 64 bits) over all that decides whom a rule hits, where, when and how: all of its
 /// keys but the description, and what is protected. Neither description nor place counts.
-std::string fingerprint_of(const Rule& rule, const std::vector<Match>& protect);
+/// `protect`: their digest.
+std::string fingerprint_of(const Rule& rule, std::string_view protect);
+
+/// 16 hex digits over what is protected; the same for all rules of a policy.
+std::string digest_of(const std::vector<Match>& protect);
 
 /// 12 hex digits (of FNV-1a, 64 bits) over texts in their order.
 std::string version_of(std::span<const std::string_view> texts);

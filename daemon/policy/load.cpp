@@ -18,6 +18,7 @@
 #include "policy/match_reader.hpp"
 #include "policy/protections.hpp"
 #include "policy/rule_reader.hpp"
+#include "policy/rule_warnings.hpp"
 #include "policy/settings_reader.hpp"
 #include "policy/values.hpp"
 #include "policy/yaml_tree.hpp"
@@ -122,6 +123,12 @@ class Loader {
       if (const auto* protect = file.root->find("protect")) read_protect(*protect, file.complaints);
       if (const auto* rules = file.root->find("rules")) read_rule_list(*rules, file.complaints);
     }
+    // all of `protect` is known only now
+    const bool has_errors = std::any_of(files_.begin(), files_.end(),
+                                        [](const File& file) { return file.complaints.has_errors(); });
+    for (std::size_t i = 0; i < policy_.rules.size() && !has_errors; ++i) {
+      warn_of_protected(policy_.rules[i], spots_[i].match, policy_.protect, *spots_[i].complaints);
+    }
     auto& main = files_.front();
     const bool has_any = std::any_of(files_.begin(), files_.end(), [](const File& file) {
       return file.root && file.root->find("rules") != nullptr;
@@ -140,7 +147,8 @@ class Loader {
       std::move(diagnostics.begin(), diagnostics.end(), std::back_inserter(result.diagnostics));
     }
     if (has_errors) return result;
-    for (auto& rule : policy_.rules) rule.fingerprint = fingerprint_of(rule, policy_.protect);
+    const auto protect = digest_of(policy_.protect);
+    for (auto& rule : policy_.rules) rule.fingerprint = fingerprint_of(rule, protect);
     policy_.version = version_of(texts_);
     result.policy = std::move(policy_);
     return result;
@@ -151,6 +159,11 @@ class Loader {
     Complaints complaints;
     std::optional<YamlNode> root;
     bool is_main = false;
+  };
+
+  struct Spot {
+    Complaints* complaints = nullptr;
+    Mark match;
   };
 
   static void check_drop_in_keys(File& file) {
@@ -179,6 +192,7 @@ class Loader {
     if (!expect_list(node, "protect", kProtectExample, complaints)) return;
     for (const auto& value : node.values) {
       if (auto read = read_match(value, MatchOwner::kProtect, complaints)) {
+        warn_of_protection(value, read->match, complaints);
         policy_.protect.push_back(std::move(read->match));
       }
     }
@@ -196,12 +210,15 @@ class Loader {
             fmt::format("The other one stands at {}:{}.", first->second.file, first->second.line));
       }
       policy_.rules.push_back(std::move(*rule));
+      const auto* match = value.find("match");
+      spots_.push_back({&complaints, match != nullptr ? match->mark : value.mark});
     }
   }
 
   std::deque<File> files_;
   std::vector<std::string_view> texts_;
   std::map<std::string, Place> names_;
+  std::vector<Spot> spots_;  ///< of the rules
   Policy policy_;
   RuleContext context_;
 };

@@ -96,7 +96,10 @@ void check_rule(const ReadMatch& match, Mark at, const std::vector<ReadMatch>& e
                 const std::vector<Step>& escalate, Complaints& complaints) {
   for (const auto& exception : except) check_exception(match, exception, complaints);
   warn_of_states(match, complaints);
-  if (!match.named.contains(Field::kState)) warn_of_idle_sessions(match.match, at, escalate, complaints);
+  const bool is_for_harm = match.named.contains(Field::kBlocks) || match.named.contains(Field::kBlocksFor) ||
+                           match.named.contains(Field::kBlockedFor) || match.named.contains(Field::kXminAge);
+  if (!match.named.contains(Field::kState) && !is_for_harm)
+    warn_of_idle_sessions(match.match, at, escalate, complaints);
 }
 
 }  // namespace pgcurfew

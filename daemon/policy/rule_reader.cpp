@@ -13,6 +13,7 @@
 #include "policy/match_reader.hpp"
 #include "policy/rule_checks.hpp"
 #include "policy/rule_parts_reader.hpp"
+#include "policy/rule_warnings.hpp"
 #include "policy/values.hpp"
 
 namespace pgcurfew {
@@ -143,6 +144,7 @@ std::optional<Mode> read_mode(const YamlNode& node, Complaints& complaints) {
 
 std::optional<Rule> read_rule(const YamlNode& node, const RuleContext& context, Complaints& complaints) {
   if (!expect_map(node, "rules", kRuleExample, complaints)) return std::nullopt;
+  const auto errors_before = complaints.error_count();
   check_keys(node, Mapping::kRule, kRuleSynonyms, complaints);
   Rule rule;
   rule.place = complaints.place(node.mark);
@@ -168,6 +170,10 @@ std::optional<Rule> read_rule(const YamlNode& node, const RuleContext& context, 
   }
   if (match) {
     check_rule(*match, node.find("match")->mark, except, rule.escalate, complaints);
+    // of what is wrong otherwise, nothing can be said for sure
+    if (complaints.error_count() == errors_before) {
+      warn_of_rule(node, rule, *match, except, context, complaints);
+    }
     rule.match = std::move(match->match);
   }
   for (auto& entry : except) rule.except.push_back({std::move(entry.match)});

@@ -147,7 +147,7 @@ rules:
     match: { database: [app, "app_*"], state: active, query_age: 10min }
     except:
       - { user: etl, query_age: 2h }
-      - { application_name: "nightly-*" }
+      - { user: night, application_name: "nightly-*" }
     escalate: [cancel, terminate: { after: 30s }]
   - name: forgotten
     match: { state: idle in transaction, state_age: 5min }
@@ -167,7 +167,7 @@ an invalid index behind
 protected listeners: idle sessions whose last statement was LISTEN: they wait on purpose
 protected: user backup, application_name pg_dump*
 app-query-timeout: cancels a query in database app or app_* that runs for 10min or longer; terminates the session \
-30s later if it is still the same query; not for user etl before 2h; not for application_name nightly-*.
+30s later if it is still the same query; not for user etl before 2h; not for user night, application_name nightly-*.
 forgotten: alerts about a session that is idle in transaction for 5min or longer; terminates the session 1min \
 later if its state has not changed since; a dry run, so it only reports what it would do.
 bounds per server: at most 20 signals per 1min, at most 25% of all client sessions at once (5 always pass)

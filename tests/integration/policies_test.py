@@ -323,9 +323,10 @@ rules:
 def test_the_shipped_protection_holds_against_any_rule(who, open_session, enforce):
     protected = running(**who)(open_session)
     row = open_session.row(protected)
-    # What has only the name of a backup is none.
+    # Without the built-in protection, what has only the name of a backup is none.
     impostor = open_session(application_name="pg_dump").start(SLEEP)
-    daemon = enforce({"protect": shipped_policies.text_of("protect-backups-and-admins")}, HARSH)
+    daemon = enforce({"protect": shipped_policies.text_of("protect-backups-and-admins")},
+                     f"{HARSH}unprotect: [dumps]\n")
     assert impostor.outcome() == QUERY_CANCELED
     assert steps_for(daemon, protected) == []
     assert open_session.is_as_before(protected, row)

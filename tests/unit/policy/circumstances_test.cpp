@@ -12,6 +12,11 @@ LoadResult load_with(std::string_view more) {
   return load(rule_with("{ user: a }") + "  " + std::string(more) + "\n");
 }
 
+/// A rule that cancels, with more at its end; that begins in line 5.
+LoadResult load_acting_with(std::string_view more) {
+  return load(rule_with("{ user: a }", "[ cancel, alert ]") + "  " + std::string(more) + "\n");
+}
+
 /// A main file with two servers, a default time zone and a rule with more at its end; that begins in line 8.
 LoadResult load_main_with(std::string_view more) {
   return load_main(
@@ -127,7 +132,7 @@ TEST(Hours, AreRead) {
 
 TEST(Hours, TakeAListAndHaveDefaults) {
   const auto rule = only_rule(load_main_with(
-      "during: [ { days: sun }, { from: \"22:00\" } ], not_during: { to: \"24:00\", timezone: UTC }"));
+      "during: [ { days: sun }, { from: \"22:00\" } ], not_during: { to: \"12:00\", timezone: UTC }"));
   ASSERT_EQ(rule.hours.during.size(), 2U);
   EXPECT_EQ(rule.hours.during[0].days.to_string(), "1000000");
   EXPECT_EQ(rule.hours.during[0].from, 0h);
@@ -223,13 +228,13 @@ TEST(Hours, NameTheKeyThatWasMeant) {
 
 TEST(Repeat, IsRead) {
   const auto rule =
-      only_rule(load_with("repeat: { times: 3, within: 10min, per: query_id, then: terminate }"));
+      only_rule(load_acting_with("repeat: { times: 3, within: 10min, per: query_id, then: terminate }"));
   ASSERT_TRUE(rule.repeat);
   EXPECT_EQ(rule.repeat->times, 3U);
   EXPECT_EQ(rule.repeat->within, 10min);
   EXPECT_EQ(rule.repeat->per, Field::kQueryId);
   EXPECT_EQ(rule.repeat->then, RepeatAction::kTerminate);
-  const auto other = only_rule(load_with("repeat: { times: 1, within: 1s, then: pause }"));
+  const auto other = only_rule(load_acting_with("repeat: { times: 1, within: 1s, then: pause }"));
   EXPECT_EQ(other.repeat->per, Field::kUser);
   EXPECT_EQ(other.repeat->then, RepeatAction::kPause);
   EXPECT_FALSE(only_rule(load(rule_with("{ user: a }"))).repeat);

@@ -42,7 +42,10 @@ rules:
 )";
 
 TEST(Load, TakesTheExampleOfTheManual) {
-  const auto policy = taken(load_main(std::string(kExample)));
+  const auto result = load_main(std::string(kExample));
+  expect_warning(result, 20, 9, "this exception rests on application_name alone",
+                 "Any client can call itself so and escape the rule: name the user as well.");
+  const auto& policy = *result.policy;
   EXPECT_EQ(policy.mode, Mode::kEnforce);
   ASSERT_EQ(policy.servers.size(), 1U);
   EXPECT_EQ(policy.servers[0].labels.at("env"), "prod");
@@ -148,6 +151,10 @@ TEST(Load, FingerprintStaysWithTheMeaning) {
             fingerprint(rule_with("{ user: a, query_age: 60s, state: active }", "[ alert: { after: 0s } ]")));
 }
 
+std::string repeating(std::string_view repeat) {
+  return rule_with("{ user: a }", "[ cancel, alert ]") + "  repeat: { " + std::string(repeat) + " }\n";
+}
+
 TEST(Load, FingerprintChangesWithTheMeaning) {
   const auto base = rule_with("{ user: a }");
   const std::vector<std::string> texts = {base,
@@ -158,11 +165,48 @@ TEST(Load, FingerprintChangesWithTheMeaning) {
                                           rule_with("{ user: a, query_age: 1s }"),
                                           rule_with("{ user: a, query_age: 2s }"),
                                           rule_with("{ user: a, session_age: 2s }"),
-                                          rule_with("{ user: a }", "[ cancel ]"),
-                                          rule_with("{ user: a }", "[ cancel: { after: 1s } ]"),
+                                          rule_with("{ user: a }", "[ cancel, alert ]"),
+                                          rule_with("{ user: a }", "[ cancel: { after: 1s }, alert ]"),
                                           base + "  mode: dry-run\n",
                                           base + "  except: [ { user: b } ]\n",
                                           base + "  except: [ { user: c } ]\n",
+                                          base + "  servers: [ a ]\n",
+                                          base + "  servers: [ b ]\n",
+                                          base + "  keep: 1\n",
+                                          base + "  keep: 2\n",
+                                          base + "  keep: 2\n  per: user\n",
+                                          base + "  keep: 2\n  per: [ user, database ]\n",
+                                          base + "  keep: 2\n  victims: all\n",
+                                          base + "  at_most: 1\n",
+                                          base + "  at_most: 2\n",
+                                          base + "  pause: 1s\n",
+                                          base + "  when: { role: primary }\n",
+                                          base + "  when: { role: standby }\n",
+                                          base + "  when: { connections_used: 85% }\n",
+                                          base + "  when: { connections_used: 85.5% }\n",
+                                          base + "  during: { days: mon, timezone: UTC }\n",
+                                          base + "  not_during: { days: mon, timezone: UTC }\n",
+                                          base + "  during: { days: tue, timezone: UTC }\n",
+                                          base + "  during: { days: mon, timezone: Europe/Vienna }\n",
+                                          base + "  during: { days: mon, from: \"01:00\", timezone: UTC }\n",
+                                          base + "  during: { days: mon, to: \"01:00\", timezone: UTC }\n",
+                                          repeating("times: 1, within: 1min, then: alert"),
+                                          repeating("times: 2, within: 1min, then: alert"),
+                                          repeating("times: 2, within: 2min, then: alert"),
+                                          repeating("times: 2, within: 2min, then: pause"),
+                                          repeating("times: 2, within: 2min, then: pause, per: query_id"),
+                                          rule_with("{ user: a, xmin_age: 1M }"),
+                                          rule_with("{ user: a, xmin_age: 2M }"),
+                                          rule_with("{ user: a, blocks: 1 }"),
+                                          rule_with("{ user: a, blocks: 2 }"),
+                                          rule_with("{ user: a, blocks: { user: b } }"),
+                                          rule_with("{ user: a, blocks: { user: [ b, c ] } }"),
+                                          rule_with("{ user: a, blocks: { user: \"b, c\" } }"),
+                                          rule_with("{ user: a, blocks: { user: b, sessions: 2 } }"),
+                                          rule_with("{ user: a, blocks: { user: b, blocked_for: 1s } }"),
+                                          rule_with("{ user: a, blocks: { user: b, blocked_for: 2s } }"),
+                                          rule_with("{ user: a, blocks_for: 1s }"),
+                                          rule_with("{ user: a, blocked_for: 1s }"),
                                           base + "protect: [ { user: b } ]\n",
                                           base + "protect: [ { user: c } ]\n"};
   std::map<std::string, std::string> seen;
@@ -170,6 +214,12 @@ TEST(Load, FingerprintChangesWithTheMeaning) {
     const auto [first, is_new] = seen.emplace(fingerprint(text), text);
     EXPECT_TRUE(is_new) << first->second << "and\n" << text;
   }
+}
+
+TEST(Load, FingerprintChangesWithTheBuiltInProtections) {
+  const auto with = taken(load_main(main_with(""))).rules.at(0).fingerprint;
+  EXPECT_NE(with, taken(load_main(main_with("unprotect: [ listeners ]\n"))).rules.at(0).fingerprint);
+  EXPECT_NE(with, taken(load_main(main_with("unprotect: [ dumps ]\n"))).rules.at(0).fingerprint);
 }
 
 TEST(Load, VersionIsThatOfTheTextsAlone) {

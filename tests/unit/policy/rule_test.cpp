@@ -14,15 +14,15 @@ std::string with_except(std::string_view match, std::string_view except) {
 constexpr std::string_view kLadderExample = "Steps are written as in [ cancel, terminate: { after: 30s } ].";
 
 TEST(Rule, ReadsItsParts) {
-  const auto rule =
-      only_rule(load("rules:\n"
-                     "- name: app-query.timeout_1\n"
-                     "  description: Long\n"
-                     "    and folded.\n"
-                     "  match: { state: active, query_age: 10min }\n"
-                     "  except: [ { user: etl, query_age: 2h }, { application_name: 'nightly-*' } ]\n"
-                     "  escalate: [ alert, cancel: { after: 5s }, terminate ]\n"
-                     "  mode: dry-run\n"));
+  const auto rule = only_rule(
+      load("rules:\n"
+           "- name: app-query.timeout_1\n"
+           "  description: Long\n"
+           "    and folded.\n"
+           "  match: { state: active, query_age: 10min }\n"
+           "  except: [ { user: etl, query_age: 2h }, { user: nightly, application_name: 'nightly-*' } ]\n"
+           "  escalate: [ alert, cancel: { after: 5s }, terminate ]\n"
+           "  mode: dry-run\n"));
   EXPECT_EQ(rule.name, "app-query.timeout_1");
   EXPECT_EQ(rule.description, "Long and folded.");
   EXPECT_EQ(rule.except.size(), 2U);
@@ -201,7 +201,7 @@ TEST(Rule, WarnsWhenIdleSessionsWouldGrowOldByTheirLastQuery) {
   expect_warning(load(rule_with("{ user: a, query_age: 1min }", "[ cancel, terminate ]")), 3, 10,
                  "query_age without a state also terminates idle sessions whose last query is that old",
                  "Add state: active if it is about queries that run.");
-  taken(load(rule_with("{ user: a, query_age: 1min }", "[ cancel ]")));
+  taken(load(rule_with("{ user: a, query_age: 1min }", "[ cancel, alert ]")));
 }
 
 TEST(Rule, CanOnlyBeMilderThanItsFile) {
