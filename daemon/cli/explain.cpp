@@ -249,8 +249,11 @@ class ServerReport {
 
 int explain_sessions(const ExplainOptions& options) {
   const auto loaded = read_configuration(options.configuration);
-  for (const auto& diagnostic : loaded.diagnostics) fmt::print(stderr, "{}", render(diagnostic));
-  if (loaded.has_errors()) return kExitConfiguration;
+  if (loaded.has_errors()) {
+    for (const auto& diagnostic : loaded.diagnostics) fmt::print(stderr, "{}", render(diagnostic));
+    return kExitConfiguration;
+  }
+  // what only looks suspicious is told by `check`
   const auto& policy = *loaded.policy;
   const auto looks = look_once(policy);
   int code = kExitOk;

@@ -16,7 +16,7 @@ from support.stage import UNBOUNDED
 LIMIT = """
 - name: limit
   match: { application_name: APP, state: active, query_age: 400ms }
-  escalate: [cancel]
+  escalate: [cancel, alert]
 """
 ESCAPE = re.compile(r"\x1b\[[0-9;]*m")
 
