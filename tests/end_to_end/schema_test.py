@@ -166,8 +166,8 @@ def at(document, path):
 
 
 REPLACEMENTS = [None, True, 5, -3, 1.5, "", "x", "10", "5m", "1h 30min", "30min 1h", "0s", "101%", "7%%", "08:00",
-                "24:01", "mon-fryday", "fri-mon", "terminate", [], {}, [[]], {"x": "y"}, [None], "50X", "/[/", "10.0.0.0/99",
-                "Europe/Wien", "20 per 1min", "a\nb", [1, 2], ["active"]]
+                "24:01", "mon-fryday", "fri-mon", "terminate", [], {}, [[]], {"x": "y"}, [None], "50X", "/[/",
+                "10.0.0.0/99", "Europe/Wien", "20 per 1min", "a\nb", [1, 2], ["active"]]
 
 
 def mutations(document):
