@@ -221,6 +221,12 @@ def test_the_schema_takes_what_check_takes_and_refuses_other_structures(command,
         assert all(is_beyond(error) for error in errors), errors
 
 
+@pytest.mark.parametrize("path", sorted((REPOSITORY / "policies").glob("*.yaml")), ids=lambda path: path.stem)
+def test_each_ready_policy_names_the_installed_schema_in_its_first_line(path):
+    first = path.read_text(encoding="utf-8").splitlines()[0]
+    assert first == "# yaml-language-server: $schema=file:///usr/share/pgcurfew/schema.json"
+
+
 def test_the_document_that_has_every_key_has_every_key(schema):
     document = yaml.load(MAIN, Loader)
     used = set()
