@@ -122,3 +122,20 @@ def test_a_wrong_command_line_ends_with_64(windows, arguments, said):
 def test_a_bad_file_ends_with_78(windows):
     done = windows("during: { days: [mon], timezone: Europe/Wien }")
     assert (done.returncode, done.stdout) == (78, "") and 'unknown time zone "Europe/Wien"' in done.stderr
+
+
+def test_a_file_that_is_not_there_ends_with_78(command, tmp_path):
+    done = command("windows", "--config", tmp_path / "none.yaml")
+    assert (done.returncode, done.stdout) == (78, "")
+    assert done.stderr.startswith(f"{tmp_path / 'none.yaml'}: error: cannot read the file: No such file")
+
+
+def test_the_rules_of_drop_ins_are_among_them(command, tmp_path):
+    main = tmp_path / "pgcurfew.yaml"
+    main.write_text("timezone: UTC\nservers: [ { name: a, conninfo: host=db } ]\n", encoding="utf-8")
+    (tmp_path / "policies.d").mkdir()
+    (tmp_path / "policies.d" / "night.yaml").write_text(
+        'rules: [ { name: night, match: { user: a }, during: { to: "06:00" }, escalate: [alert] } ]\n', encoding="utf-8")
+    done = command("windows", "--config", main, "--next", "1")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout.startswith("rule night (UTC)\n") and len(done.stdout.splitlines()) == 2
