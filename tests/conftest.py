@@ -18,7 +18,7 @@ APPLICATION = "app"  # a role that owns nothing and may nothing but connect
 
 # The last two make a commit wait for a standby that never comes, but only in sessions that
 # `set synchronous_commit = on`.
-SETTINGS = ["max_connections = 60", "max_prepared_transactions = 4", "synchronous_commit = local",
+SETTINGS = ["max_connections = 100", "max_prepared_transactions = 4", "synchronous_commit = local",
             "synchronous_standby_names = 'ghost'"]
 
 
@@ -112,6 +112,14 @@ def daemon(pgcurfew, tmp_path):
 def stage(server, daemon):
     """A cast of sessions on the server, and the daemon with rules for them alone."""
     made = Stage(server, daemon)
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def standby_stage(standby, daemon):
+    """The same on the standby."""
+    made = Stage(standby, daemon)
     yield made
     made.close()
 

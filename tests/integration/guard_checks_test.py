@@ -117,7 +117,7 @@ def test_a_waiter_that_waits_again_with_another_statement_no_longer_counts(super
 
 
 @pytest.mark.parametrize("wrong", [{"backend_start": 1}, {"query_start": 1}, {"query_start": None}, {"waiter": 1},
-                                   {"blocker": 1}], ids=str)
+                                   {"waiter": 1, "query_start": None}, {"blocker": 1}], ids=str)
 def test_a_waiter_of_another_identity_does_not_count(queue, wrong):
     seen, root, migration, _ = queue
     assert seen.guard(root, edges=[{**seen.edge(migration, root), **wrong}], action="terminate") == "moved_on"

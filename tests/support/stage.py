@@ -91,14 +91,21 @@ class Stage:
         return now is not None and all(now[key] == before[key] for key in
                                        ("backend_start", "xact_start", "query_start", "state_change", "state"))
 
-    def wait_until_seen(self, daemon):
-        """Until the daemon has taken a look that shows everybody as they are now."""
+    def is_gone(self, session, timeout=30):
+        """Whether the session ends; waited for, without a word to it."""
+        try:
+            return wait_until(lambda: self.row(session) is None, timeout)
+        except TimeoutError:
+            return False
+
+    def wait_until_seen(self, daemon, by="pg_stat_get_activity(NULL)"):
+        """Until the daemon has taken a look that shows everybody as they are now; `by`: in the last of its queries."""
         since = self.superuser.execute("select clock_timestamp()").fetchone()[0]
         backend = daemon.all("server_up")[-1]["backend_pid"]
 
         def has_looked():
             row = self.row(backend)
-            return ("pg_stat_get_activity(NULL)" in row["query"] and row["query_start"] > since
+            return (by in row["query"] and row["query_start"] > since
                     and row["state"] == "idle")
 
         wait_until(has_looked, every=0.002)
