@@ -36,7 +36,7 @@ def cast(stage):
 
 def statements_about(server, session):
     """The names of the daemon's statements that were run with the session's pid, as the server's log has them."""
-    return re.findall(r"pgcurfew_loud@.* execute (guarded_\w+):[^\0]*?parameters: \$1 = '" + str(session.pid) + "'",
+    return re.findall(r"pgcurfew_loud@.* execute (guarded_\w+):[^\0]*?[Pp]arameters: \$1 = '" + str(session.pid) + "'",
                       re.sub(r"\n(?=\d{4}-\d\d-\d\d .*LOG: )", "\0", server.log()))
 
 

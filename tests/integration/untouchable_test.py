@@ -91,7 +91,7 @@ def test_a_commit_that_waits_for_a_standby_is_never_touched(stage):
 
 @pytest.mark.parametrize("protect, who", [
     ("{ user: 'back*' }", {"user": "backup"}),
-    ("{ application_name: 'pg_dump*', user: backup }", {"user": "backup", "application_name": "pg_dump: all"}),
+    ("{ application_name: 'nightly*', user: backup }", {"user": "backup", "application_name": "nightly: all"}),
     ("{ database: template1 }", {"dbname": "template1"}),
     ("{ query: '/^vacuum|sleep.600. as precious/' }", {}),
     ("{ client_addr: local, user: backup }", {"user": "backup"}),
@@ -111,10 +111,10 @@ def test_who_is_on_the_protect_list_is_never_touched(stage, protect, who):
 
 def test_who_only_looks_like_the_protected_is_not(stage):
     stage.server.make_role("backup")
-    impostor = stage.running(application_name="pg_dump")
+    impostor = stage.running(application_name="nightly")
     stage.enforce("- { name: limit, match: { state: active, query_age: 500ms, user: [app, backup] }, "
                   "escalate: [cancel] }",
-                  more=UNBOUNDED + "\nprotect: [ { user: backup, application_name: 'pg_dump*' } ]")
+                  more=UNBOUNDED + "\nprotect: [ { user: backup, application_name: 'nightly*' } ]")
     assert impostor.outcome() == QUERY_CANCELED
 
 
