@@ -172,7 +172,7 @@ std::string subject_text(const Match& match, Subject subject) {
   std::string text = fmt::format("a {}{}", noun_of(subject), qualifiers_of(match));
   const auto* condition = find(match, Field::kState);
   const auto states = condition != nullptr ? std::optional(values_text(*condition)) : std::nullopt;
-  const bool is_told_with_age = subject == Subject::kState || subject == Subject::kQuery;
+  const bool is_told_with_age = subject == Subject::kQuery || find_age(match, Clock::kStateAge) != nullptr;
   if (states && !is_told_with_age) text += fmt::format(" in state {}", *states);
   std::vector<std::string> clauses;
   for (const auto& age : match.ages) clauses.push_back(age_text(age, subject, states));

@@ -7,7 +7,9 @@ from support.throwaway import REPOSITORY
 DIRECTORY = REPOSITORY / "policies"
 
 _MICROSECONDS = {"us": 1, "ms": 1_000, "s": 1_000_000, "min": 60_000_000, "h": 3_600_000_000, "d": 86_400_000_000}
-_DURATION = re.compile(r"((?:query|transaction|state|session)_age: *|after: *)([0-9][0-9a-z. ]*[a-z])")
+_DURATION = re.compile(r"((?:(?:query|transaction|state|session)_age|blocks_for|blocked_for|after|within|pause): *)"
+                       r"([0-9][0-9a-z. ]*[a-z])")
+_NO_AGES = ("after:", "within:", "pause:")
 
 
 def names():
@@ -25,7 +27,7 @@ def _microseconds(text):
 
 def sped_up(text, smallest_ms=400):
     """The same text with every age and wait divided by one number, so that the smallest age becomes smallest_ms."""
-    ages = [_microseconds(written) for key, written in _durations(text) if key.strip() != "after:"]
+    ages = [_microseconds(written) for key, written in _durations(text) if key.strip() not in _NO_AGES]
     if not ages:
         return text
     divisor = min(ages) / (smallest_ms * 1000)
