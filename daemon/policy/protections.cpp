@@ -61,16 +61,21 @@ Protection made(std::string_view name, std::string_view meaning, std::vector<Con
   return protection;
 }
 
+/// *Source*: the tools' own: pg_dump.c and the like (fallback_application_name); pgBackRest's db.c
+/// (`pgBackRest [backup]`); Barman's postgres.py (`barman`) and its streaming_archiver_name
+/// (`barman_receive_wal`); pgcopydb's pgsql.c (`pgcopydb[54] copy worker`); repmgr's
+/// fallback_application_name; Patroni's (`Patroni heartbeat`). WAL-G and pg_probackup give their ordinary
+/// connections no name, so theirs is that of PGAPPNAME.
 std::vector<Protection> make_all() {
   return {
       made("dumps", "pg_dump, pg_dumpall and pg_restore",
            {texts(Field::kApplicationName, {"pg_dump", "pg_dumpall", "pg_restore"})}),
-      made("backups", "pg_basebackup, pgBackRest, Barman, WAL-G, pg_probackup and pgcopydb",
-           {texts(Field::kApplicationName,
-                  {"pg_basebackup", "pgBackRest*", "barman*", "wal-g*", "pg_probackup*", "pgcopydb*"})}),
-      made("agents", "Patroni, repmgr and pg_auto_failover",
-           {texts(Field::kApplicationName,
-                  {"Patroni*", "repmgr*", "pg_auto_failover*", "pgautofailover*", "pg_autoctl*"})}),
+      made(
+          "backups",
+          "pg_basebackup, pgBackRest, Barman and pgcopydb; WAL-G and pg_probackup where PGAPPNAME names them",
+          {texts(Field::kApplicationName,
+                 {"pg_basebackup", "pgBackRest*", "barman*", "wal-g*", "pg_probackup*", "pgcopydb*"})}),
+      made("agents", "Patroni and repmgr", {texts(Field::kApplicationName, {"Patroni*", "repmgr*"})}),
       made("sync-rep", "commits that wait for synchronous replication: they cannot be undone any more",
            {texts(Field::kWaitEvent, {"SyncRep"})}),
       made("concurrent-index",

@@ -158,9 +158,9 @@ GOOD_SAID = """\
 mode: enforce
 server orders: /nowhere dbname=postgres user=pgcurfew
 protected dumps: pg_dump, pg_dumpall and pg_restore (application_name alone: any client can claim it)
-protected backups: pg_basebackup, pgBackRest, Barman, WAL-G, pg_probackup and pgcopydb (application_name alone: any \
-client can claim it)
-protected agents: Patroni, repmgr and pg_auto_failover (application_name alone: any client can claim it)
+protected backups: pg_basebackup, pgBackRest, Barman and pgcopydb; WAL-G and pg_probackup where PGAPPNAME names them \
+(application_name alone: any client can claim it)
+protected agents: Patroni and repmgr (application_name alone: any client can claim it)
 protected sync-rep: commits that wait for synchronous replication: they cannot be undone any more
 protected concurrent-index: CREATE INDEX, REINDEX and DROP INDEX CONCURRENTLY while they run: ended early, they leave \
 an invalid index behind

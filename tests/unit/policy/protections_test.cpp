@@ -94,8 +94,7 @@ TEST(Protections, KnowTheToolsByTheNamesThatTheyGiveThemselves) {
                            "barman_receive_wal", "wal-g", "pg_probackup", "pgcopydb[54] copy worker"}) {
     EXPECT_TRUE(fits("backups", Field::kApplicationName, name)) << name;
   }
-  for (const auto* name :
-       {"Patroni", "Patroni heartbeat", "repmgr", "repmgrd", "pg_auto_failover_standby_2"}) {
+  for (const auto* name : {"Patroni", "Patroni heartbeat", "repmgr", "repmgrd"}) {
     EXPECT_TRUE(fits("agents", Field::kApplicationName, name)) << name;
   }
   for (const auto* name : {"psql", "my pg_dump", "patronise", ""}) {
