@@ -7,7 +7,7 @@ import pytest
 
 from support.locks import contested_table, prepared, wait_for_lock
 from support.session import ADMIN_SHUTDOWN, LOST, OK, QUERY_CANCELED, wait_until
-from support.stage import UNBOUNDED, WATCHFUL, orders, seconds_between, stopped, succeeds
+from support.stage import UNBOUNDED, WATCHFUL, orders, outcome_of, seconds_between, stopped, succeeds
 
 BLOCKERS = """
 - name: blockers
@@ -57,7 +57,7 @@ def test_one_signal_to_a_forgotten_transaction_frees_the_migration_behind_it_and
     daemon = stage.enforce(BLOCKERS)
     assert [waiter.outcome() for waiter in (migration, *readers)] == [OK] * 51
     assert has_ended(root)
-    daemon.wait_for("verified", pid=root.pid, effect="ended")
+    daemon.wait_for("verified", pid=root.pid)
     assert len(daemon.all("intent")) == 1
     told = daemon.all("intent", pid=root.pid)[0]
     assert (told["step"], told["blocks"], told["longest_waiter"]) == ("terminate", 51, migration.pid)
@@ -120,7 +120,7 @@ def test_an_active_blocker_is_cancelled_and_terminated_only_if_it_goes_on(stage,
   escalate: [ cancel, terminate: { after: 500ms } ]
 """)
     assert (gentle.outcome(), migration.outcome()) == (QUERY_CANCELED, OK)
-    daemon.wait_for("verified", pid=gentle.pid, effect="query_ended")
+    daemon.wait_for("verified", pid=gentle.pid)
     # In a transaction of its own the lock outlives the cancelled statement after a savepoint, and so does the wait.
     stubborn = stage.open("begin", f"lock table {table}", "savepoint s")
     stubborn.start("select pg_sleep(600)")
@@ -167,7 +167,7 @@ def test_who_has_let_go_of_the_lock_just_before_it_is_due_is_spared(stage, table
     stage.wait_until_seen(daemon, by=WAITS)
     with stopped(daemon.pid):
         assert orders(daemon, root) == []
-        assert root.run("commit and chain") == OK
+        assert [root.run(statement) for statement in ("commit", "begin", "select 1")] == [OK] * 3
         assert waiter.outcome() == OK
         before = stage.row(root)
         stage.wait_until_older(waiter, "query_start", 0.6)
@@ -195,9 +195,7 @@ def test_at_most_one_from_a_look_and_a_pause_after_it(stage):
 """)
     assert [waiter.outcome() for waiter in waiters] == [OK] * 3
     assert all(has_ended(root) for root in roots)
-    ended = [daemon.wait_for("verified", pid=root.pid, effect="ended") for root in roots]
-    assert len(ended) == 3
-    sent = sorted(daemon.all("outcome", outcome="signalled"), key=lambda event: event["ts"])
+    sent = sorted((outcome_of(daemon, root, outcome="signalled") for root in roots), key=lambda event: event["ts"])
     assert [seconds_between(one, other) >= 0.98 for one, other in zip(sent, sent[1:])] == [True, True]
 
 
@@ -209,10 +207,11 @@ def test_at_most_two_from_a_look_leaves_the_third_to_the_next(stage):
 - { name: two, match: { application_name: APP, blocks_for: 400ms }, at_most: 2, escalate: [terminate] }
 """)
     assert [waiter.outcome() for waiter in waiters] == [OK] * 3
+    assert all(stage.is_gone(root) for root in roots)
     for root in roots:
-        daemon.wait_for("verified", pid=root.pid, effect="ended")
-    kinds = [event.kind for event in daemon.events if event.kind in ("intent", "verified")]
-    assert kinds[:3] == ["intent", "intent", "verified"]
+        outcome_of(daemon, root, outcome="signalled")
+    kinds = [event.kind for event in daemon.events if event.kind in ("intent", "outcome")]
+    assert kinds[:3] == ["intent", "intent", "outcome"]
     assert kinds.count("intent") == 3
 
 
