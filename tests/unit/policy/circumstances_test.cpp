@@ -291,6 +291,12 @@ TEST(Servers, ThatDoNotExistAreErrors) {
                "Write \"1\" if it is a text.");
 }
 
+TEST(Servers, ThatCannotBeReadAreNotMissedAsWell) {
+  expect_error(load_main("servers: [ { name: a b, conninfo: x } ]\n"
+                         "rules: [ { name: r, servers: ab, match: { user: a }, escalate: [ alert ] } ]\n"),
+               1, 20, "invalid name \"a b\"", "It takes letters, digits, _, - and ., at most 63 of them.");
+}
+
 TEST(Servers, AreNotMissedInADropInOnItsOwn) {
   EXPECT_EQ(only_rule(load_with("servers: [ crm, { env: prod, tier: a } ]")).servers,
             (std::vector<std::string>{"crm", "env: prod, tier: a"}));

@@ -126,6 +126,8 @@ TEST(Protections, TakeNothingElseForAConcurrentIndex) {
   for (const auto* text : {
            "create index i on t (a)",
            "create index concurrently_i on t (a)",
+           "drop index concurrently_i",
+           "reindex table concurrently_t",
            "reindex table t",
            "reindex (verbose) table t",
            "select 1; create index concurrently i on t (a)",
