@@ -99,6 +99,30 @@ std::vector<BlockEdge> way_up(const Session& waiter, const Session& session,
   return edges;
 }
 
+/// Since when each of those who wait for a session does so, by pid: of all the ways from it to the session,
+/// the one whose newest wait is the oldest.
+std::unordered_map<std::int32_t, ServerTime> held_up_since(const Session& session) {
+  std::unordered_map<std::int32_t, ServerTime> since;
+  for (bool grew = true; grew;) {
+    grew = false;
+    // mostly those who wait longest are waited for: then one round does it
+    for (const auto& waiter : session.blocks) {
+      if (!waiter->blocked_since) continue;
+      for (const auto pid : waiter->blockers) {
+        const auto next = since.find(pid);
+        if (pid != session.key.pid && next == since.end()) continue;
+        const auto way =
+            next == since.end() ? *waiter->blocked_since : std::max(*waiter->blocked_since, next->second);
+        const auto known = since.find(waiter->key.pid);
+        if (known != since.end() && known->second <= way) continue;
+        since[waiter->key.pid] = way;
+        grew = true;
+      }
+    }
+  }
+  return since;
+}
+
 }  // namespace
 
 Blocking blocking_of(const Match& match) {
@@ -142,10 +166,24 @@ std::vector<const Session*> fitting_waiters(const Blocking& blocking, const Sess
   return fitting;
 }
 
-std::optional<ServerTime> blocking_since(const Blocking& blocking, const Session& session) {
+std::optional<ServerTime> waiting_since(const Blocking& blocking, const Session& session) {
   const auto waiters = fitting_waiters(blocking, session);
   if (waiters.empty() || waiters.size() < blocking.at_least) return std::nullopt;
   return waiters[blocking.at_least - 1]->blocked_since;
+}
+
+std::optional<ServerTime> blocking_since(const Blocking& blocking, const Session& session) {
+  const auto waiters = fitting_waiters(blocking, session);
+  if (waiters.empty() || waiters.size() < blocking.at_least) return std::nullopt;
+  const auto held_up = held_up_since(session);
+  std::vector<ServerTime> since;
+  for (const auto* waiter : waiters) {
+    const auto found = held_up.find(waiter->key.pid);
+    if (found != held_up.end()) since.push_back(found->second);
+  }
+  if (since.size() < blocking.at_least) return std::nullopt;
+  std::sort(since.begin(), since.end());
+  return since[blocking.at_least - 1];
 }
 
 std::vector<BlockEdge> edges_of(const Blocking& blocking, const Session& session) {
@@ -164,6 +202,16 @@ std::vector<BlockEdge> edges_of(const Blocking& blocking, const Session& session
   return edges;
 }
 
+/// Those whom one wait is for become fewer until it is over. A statement that now waits for others altogether
+/// has had its lock, and waits for another.
+bool WaitMemory::is_same_wait(const Wait& known, const Session& session, const LockWait& wait) {
+  const auto& now = wait.blockers;
+  return known.query_start == session.query_start &&
+         (known.blockers.empty() ||
+          std::any_of(known.blockers.begin(), known.blockers.end(),
+                      [&](std::int32_t pid) { return std::find(now.begin(), now.end(), pid) != now.end(); }));
+}
+
 void WaitMemory::link(Snapshot& snapshot) {
   IndexByPid by_pid;
   std::unordered_map<SessionKey, std::size_t> by_key;
@@ -177,7 +225,7 @@ void WaitMemory::link(Snapshot& snapshot) {
     if (found == by_key.end()) continue;
     auto& session = snapshot.sessions[found->second];
     const auto known = waits_.find(session.key);
-    const bool is_same = known != waits_.end() && known->second.query_start == session.query_start;
+    const bool is_same = known != waits_.end() && is_same_wait(known->second, session, wait);
     session.blocked_since = wait.since ? *wait.since : is_same ? known->second.since : snapshot.taken_at;
     session.blockers = wait.blockers;
     waiters.sessions.push_back(found->second);
@@ -191,7 +239,9 @@ void WaitMemory::link(Snapshot& snapshot) {
       // where the waits could not be read, what was known of one goes on
       const auto since =
           session.blocked_since.value_or(known != waits_.end() ? known->second.since : snapshot.taken_at);
-      waits[session.key] = {session.query_start, since};
+      auto blockers = session.blockers;
+      if (!session.blocked_since && known != waits_.end()) blockers = known->second.blockers;
+      waits[session.key] = {session.query_start, since, std::move(blockers)};
       continue;
     }
     const auto freed = free_since_.find(session.key);

@@ -33,7 +33,11 @@ bool waits_for_lock(const Session& session);
 /// Those who wait for a session and fit, the longest waiting first.
 std::vector<const Session*> fitting_waiters(const Blocking& blocking, const Session& session);
 
-/// Since when at least so many as asked for wait for it; nothing if fewer do.
+/// Since when at least so many as asked for wait, whomever for; nothing if fewer wait for the session now.
+std::optional<ServerTime> waiting_since(const Blocking& blocking, const Session& session);
+
+/// Since when at least so many as asked for wait for this very session: a chain of waits is as old as the
+/// newest of them, for before that it led to somebody else. Nothing if fewer do.
 std::optional<ServerTime> blocking_since(const Blocking& blocking, const Session& session);
 
 /// The chain of waits from each of those who were asked for up to the session, as the guard has to find it.
@@ -54,7 +58,9 @@ class WaitMemory {
   struct Wait {
     std::optional<ServerTime> query_start;
     ServerTime since;
+    std::vector<std::int32_t> blockers;
   };
+  static bool is_same_wait(const Wait& known, const Session& session, const LockWait& wait);
   std::unordered_map<SessionKey, Wait> waits_;
   std::unordered_map<SessionKey, ServerTime> free_since_;
 };

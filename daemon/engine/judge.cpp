@@ -143,7 +143,7 @@ bool find_due(const Rule& rule, const Session& session, const ClockSteps& steps,
   }
   const auto blocking = blocking_of(rule.match);
   if (blocking.waiter_blocked_for) {
-    const auto since = blocking_since(blocking, session);
+    const auto since = waiting_since(blocking, session);
     if (!since) return false;
     wait_for(Clock::kBlocksFor, *since, *blocking.waiter_blocked_for);
   }

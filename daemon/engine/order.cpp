@@ -16,21 +16,23 @@ void add_facts(Facts& facts, const Match& match) {
   for (const auto& age : match.ages) facts.set(static_cast<std::size_t>(field_of(age.clock)));
 }
 
-/// Protections of our own that rest on the state and the statement: a session in the same state, query or
-/// transaction as before cannot have come under one of them since.
-bool changes_with_session_alone(const Match& protection) {
-  return protection.protection == protection::kConcurrentIndex ||
-         protection.protection == protection::kListeners;
+/// Whether a session whose anchor stands where it stood can have come under a protection since. Those of our
+/// own that rest on the state and the statement begin with another state, query or transaction.
+bool can_have_come_under(const Match& protection, AnchorKind anchor) {
+  if (anchor == AnchorKind::kBackendStart) return true;
+  // a LISTEN that was under way is over, and its session idle
+  if (protection.protection == protection::kListeners) return anchor == AnchorKind::kQueryStart;
+  return protection.protection != protection::kConcurrentIndex;
 }
 
 Facts facts_read(const Policy& policy, const Rule& rule) {
   Facts facts;
   add_facts(facts, rule.match);
   for (const auto& exception : rule.except) add_facts(facts, exception.match);
-  const bool is_any_transaction = anchor_kind_of(rule) == AnchorKind::kBackendStart;
+  const auto anchor = anchor_kind_of(rule);
   for (const auto& match : policy.protect) {
     if (match.protection == protection::kSyncRep) continue;  // the guard has its own eye on it
-    if (is_any_transaction || !changes_with_session_alone(match)) add_facts(facts, match);
+    if (can_have_come_under(match, anchor)) add_facts(facts, match);
   }
   return facts;
 }

@@ -86,6 +86,39 @@ TEST(Blockers, WhoeverComesNextIsCountedFromWhenItWasSeenFree) {
   EXPECT_THAT(pids_of(desk.decide_at(12s).orders), ElementsAre(2));
 }
 
+TEST(Blockers, WhoeverAChainHasJustComeToWaitForIsCountedFromThen) {
+  // the reader has waited for another for a minute; since a moment ago that one waits for the session
+  Desk desk("rules: [ { name: r, match: { blocks_for: 5s }, escalate: [ terminate ] } ]");
+  const auto other = waiting(2, 58s);
+  const auto reader = waiting(3, -2s);
+  const std::vector<Session> sessions{idle_in_transaction(1, 57s), other, reader};
+  const std::vector<LockWait> waits{wait_of(reader, {2}, -2s), wait_of(other, {1}, 58s)};
+  desk.look(sessions, 59s, waits);
+  const auto decision = desk.decide_at(59s);
+  EXPECT_THAT(decision.orders, IsEmpty());
+  EXPECT_EQ(decision.next_due, at(63s));
+  desk.look(sessions, 63s, waits);
+  EXPECT_THAT(pids_of(desk.decide_at(63s).orders), ElementsAre(1));
+}
+
+TEST(Blockers, AWaiterThatIsHeldUpOnTwoWaysCountsByTheOlder) {
+  Desk desk("rules: [ { name: r, match: { blocks_for: 5s }, escalate: [ terminate ] } ]");
+  const auto other = waiting(2, 58s);
+  const auto reader = waiting(3, 50s);
+  desk.look({idle_in_transaction(1, 40s), other, reader}, 59s,
+            {wait_of(reader, {2, 1}, 50s), wait_of(other, {1}, 58s)});
+  EXPECT_THAT(pids_of(desk.decide_at(59s).orders), ElementsAre(1));
+}
+
+TEST(Blockers, BlockedForInBlocksIsTheWaitersOwnWhoeverItWaitedFor) {
+  Desk desk("rules: [ { name: r, match: { blocks: { blocked_for: 5s } }, escalate: [ terminate ] } ]");
+  const auto other = waiting(2, 58s);
+  const auto reader = waiting(3, -2s);
+  desk.look({idle_in_transaction(1, 57s), other, reader}, 59s,
+            {wait_of(reader, {2}, -2s), wait_of(other, {1}, 58s)});
+  EXPECT_THAT(pids_of(desk.decide_at(59s).orders), ElementsAre(1));
+}
+
 TEST(Blockers, WithoutWaitstartAWaitCountsFromTheFirstLookThatShowedIt) {
   Desk desk(kBlocker);
   Pile pile;
@@ -93,6 +126,17 @@ TEST(Blockers, WithoutWaitstartAWaitCountsFromTheFirstLookThatShowedIt) {
   desk.look(pile.sessions(), 7s, pile.waits(false));
   EXPECT_THAT(desk.decide_at(8s - 1us).orders, IsEmpty());
   EXPECT_THAT(pids_of(desk.decide_at(8s).orders), ElementsAre(1));
+}
+
+TEST(Blockers, WithoutWaitstartAWaitForOthersAltogetherIsAnotherWait) {
+  Desk desk("rules: [ { name: r, match: { blocked_for: 5s }, escalate: [ cancel ] } ]");
+  const auto waiter = waiting(3, 0s);
+  const std::vector<Session> sessions{idle_in_transaction(1, -60s), idle_in_transaction(2, -60s), waiter};
+  desk.look(sessions, 1s, {wait_of(waiter, {1, 2}, std::nullopt)});
+  desk.look(sessions, 2s, {wait_of(waiter, {2}, std::nullopt)});
+  EXPECT_EQ(desk.decide_at(5s).next_due, at(6s)) << "one of the two is gone: the same wait";
+  desk.look(sessions, 4s, {wait_of(waiter, {1}, std::nullopt)});
+  EXPECT_EQ(desk.decide_at(5s).next_due, at(9s));
 }
 
 TEST(Blockers, AnotherStatementsWaitIsAnotherWait) {

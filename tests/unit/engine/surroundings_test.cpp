@@ -213,6 +213,15 @@ TEST(BuiltInProtections, AskForNoMoreTextsThanTheyRead) {
       << "whether it listens";
 }
 
+TEST(BuiltInProtections, SpareAListenerWhoseStatementHasEndedSinceTheLook) {
+  Desk desk("rules: [ { name: r, match: { query_age: 1min }, escalate: [ terminate ] } ]");
+  auto session = active(1, 0s);
+  session.query = "LISTEN jobs";
+  desk.look({session}, 1min);
+  EXPECT_EQ(desk.decide_at(1min).orders.at(0).guard.state, std::optional(std::optional(State::kActive)))
+      << "idle, it would be a listener of the same query_start";
+}
+
 TEST(BuiltInProtections, DoNotSpareABusySessionOfALongTransaction) {
   Desk desk("rules: [ { name: r, match: { transaction_age: 1min }, escalate: [ terminate ] } ]");
   desk.look({active(1, 0s)}, 2min);

@@ -1,0 +1,143 @@
+// What must have happened when the world is whole.
+
+#include <algorithm>
+
+#include "simulation/checks.hpp"
+
+namespace pgcurfew::simulation {
+
+namespace {
+
+using std::chrono::seconds;
+
+/// The number of the rule's cancel.
+std::size_t cancels_by(const Rule& rule) {
+  const auto is_cancel = [](const Step& step) { return step.kind == StepKind::kCancel; };
+  return static_cast<std::size_t>(std::find_if(rule.escalate.begin(), rule.escalate.end(), is_cancel) -
+                                  rule.escalate.begin());
+}
+
+/// Within what time a look is sure to come for a rule: the limit of its finest age, for what is coarser began
+/// before that. What others do to a session can begin at any moment: the time that the rule gives them.
+Duration longest_between_looks(const Rule& rule) {
+  const auto blocking = oracle::blocking_of(rule);
+  auto longest = rule.match.ages.empty() ? Duration(seconds(1)) : rule.match.ages.front().limit;
+  if (blocking.patience) longest = *blocking.patience;
+  for (const auto& age : rule.match.ages) {
+    if (age.clock <= Clock::kBlocksFor) longest = std::min(longest, age.limit);
+  }
+  return longest;
+}
+
+/// When it began to hold back as many transactions as a rule asks about, by the steady clock.
+std::optional<Duration> old_since(const Rule& rule, const Backend& backend) {
+  std::optional<Duration> since;
+  for (const auto& condition : rule.match.conditions) {
+    const auto* test = std::get_if<XminAgeTest>(&condition.test);
+    if (test == nullptr) continue;
+    const auto oldest = std::min(backend.xid.value_or(INT64_MAX), backend.xmin.value_or(INT64_MAX));
+    since = (oldest + test->at_least - 1000) * Server::kTransaction;
+  }
+  return since;
+}
+
+Duration waits_of(const Rule& rule) {
+  Duration waits{};
+  for (const auto& step : rule.escalate) waits += step.after;
+  return waits;
+}
+
+}  // namespace
+
+void Checks::expect_order(Duration ready) {
+  const auto& book = books_.at(0);
+  if (book.connected_since == 0) {
+    throw Violation("reconnect", fmt::format("no connection {} after the world is whole",
+                                             to_text(site_.agenda.now() - ready)));
+  }
+  if (site_.was_injected("tight") || site_.agenda.now() < held_back_until_) return;
+  for (const auto& rule : book.policy->rules) {
+    if (rule.mode == Mode::kEnforce) expect_rule(book, rule, ready);
+  }
+}
+
+/// No more sessions are overdue than the rule leaves alone.
+void Checks::expect_rule(const Book& book, const Rule& rule, Duration ready) const {
+  const auto& server = *site_.nodes[site_.active].server;
+  const auto scene = scene_of(site_.active);
+  // how full the server is changes from look to look; a pause on `repeat` has no end that one could expect
+  if (rule.when.connections_used) return;
+  if (rule.repeat && rule.repeat->then == RepeatAction::kPause) return;
+  if (rule.when.role && server.in_recovery != (*rule.when.role == Role::kStandby)) return;
+  const auto room = room_for(book, rule);
+  std::map<std::string, std::size_t> groups;
+  for (const auto& [pid, backend] : server.backends()) {
+    if (backend.is_superuser || backend.user.empty() || backend.is_doomed) continue;
+    if (!oracle::untouchable(*book.policy, backend, scene).empty()) continue;
+    const auto late = overdue(book, rule, backend, ready);
+    if (!late || *late < room) continue;
+    std::string group;
+    for (const auto field : rule.selection.per) group += oracle::value_of(backend, field).value_or("-") + ";";
+    if (++groups[group] <= rule.selection.keep.value_or(0)) continue;
+    throw Violation("late",
+                    fmt::format("pid {} ({} user={} state={}) under {}: the last step is {} overdue", pid,
+                                backend.backend_type, backend.user,
+                                backend.state ? name_of(*backend.state) : "NULL", rule.name, to_text(*late)));
+  }
+}
+
+/// One look that had to see it as it is now, and for each step a reply and a look at what became of it.
+Duration Checks::room_for(const Book& book, const Rule& rule) const {
+  Duration look = std::chrono::hours(1);
+  for (const auto& other : book.policy->rules) look = std::min(look, longest_between_looks(other));
+  look = std::max<Duration>(look, seconds(1));
+  const auto& server = *site_.nodes[site_.active].server;
+  const auto blocking = oracle::blocking_of(rule);
+  // a look that showed it wait itself, or that was the first to show who waits
+  if (blocking.is_asked || blocking.is_for_waiters) look *= 2;
+  auto room = look + seconds(3) * static_cast<std::int64_t>(rule.escalate.size());
+  if (rule.selection.at_most || rule.selection.pause > Duration(0)) {
+    const auto before_it = static_cast<std::int64_t>(server.backends().size() * rule.escalate.size());
+    room += (rule.selection.pause + seconds(3)) * before_it;
+  }
+  return room;
+}
+
+/// By how much the last step is overdue; nothing if none is due.
+std::optional<Duration> Checks::overdue(const Book& book, const Rule& rule, const Backend& backend,
+                                        Duration ready) const {
+  const auto& server = *site_.nodes[site_.active].server;
+  const auto scene = scene_of(site_.active);
+  const auto due = oracle::due(rule, backend, scene);
+  if (!due || !oracle::applies(rule, backend, scene)) return std::nullopt;
+  // by a clock that was set since, it is as old as that clock says
+  if (due->oldest < server.last_step()) return std::nullopt;
+  // and a time that was twice is taken for the first, rather late than early
+  if (due->oldest_shown <= server.highest_at_step()) return std::nullopt;
+  const auto is_signal = [](const Step& step) { return step.kind != StepKind::kAlert; };
+  const auto strongest = std::find_if(rule.escalate.rbegin(), rule.escalate.rend(), is_signal);
+  if (strongest == rule.escalate.rend()) return std::nullopt;
+  if (strongest->kind == StepKind::kCancel && was_cancelled(book, rule, backend)) return std::nullopt;
+  const auto open = oracle::open_since(rule.hours, server.shown_now());
+  if (!open) return std::nullopt;
+  const auto waits = waits_of(rule);
+  const auto since = std::max(ready, backend.facts_changed);
+  auto late = std::min(server.steady_now() - due->steady, site_.agenda.now() - since);
+  late = std::min(late, server.shown_now() - *open);
+  if (const auto old = old_since(rule, backend)) late = std::min(late, server.steady_now() - *old);
+  return late - waits;
+}
+
+/// There is nothing to cancel; or there was not when it was due, and a later step was taken.
+bool Checks::was_cancelled(const Book& book, const Rule& rule, const Backend& backend) const {
+  if (!oracle::can_be_cancelled(backend)) return true;
+  const auto effects = book.effects.find(backend.birth);
+  if (effects == book.effects.end()) return false;
+  return std::any_of(effects->second.begin(), effects->second.end(), [&](const Effect& effect) {
+    return effect.mode == rule.mode && effect.steps_done.contains(rule.name) &&
+           cancels_by(rule) <= effect.steps_done.at(rule.name) &&
+           effect.serials.contains(oracle::episode(rule, backend));
+  });
+}
+
+}  // namespace pgcurfew::simulation

@@ -1,0 +1,45 @@
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "simulation/policy_writer.hpp"
+
+namespace pgcurfew::simulation {
+
+/// The parts of random rules beside who, in what state and how old.
+class RuleExtras {
+ public:
+  RuleExtras(const PolicyWish& wish, Random& random) : wish_(wish), random_(random) {}
+
+  /// Conditions on locks, and the names of the ages among them; nothing where the world has no locks.
+  struct Blocking {
+    std::vector<std::string> conditions;
+    std::vector<std::string> ages;
+    bool is_for_waiters = false;
+  };
+  Blocking blocking();
+
+  /// `unprotect` and `timezone`: lines at the top of the file.
+  std::string head();
+
+  /// Lines of a rule: keep and its like, when, hours, repeat.
+  std::string lines();
+
+  /// `a` to `b` times the world's pace.
+  std::string duration(double low, double high);
+  std::string transactions();
+
+ private:
+  std::string selection();
+  std::string when();
+  std::string hours(std::string_view key);
+  std::string window();
+  std::string repeat();
+
+  const PolicyWish& wish_;
+  Random& random_;
+  bool has_zone_ = false;
+};
+
+}  // namespace pgcurfew::simulation
