@@ -1,8 +1,10 @@
 #pragma once
 
 #include <cstdint>
+#include <map>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "base/address.hpp"
 #include "base/time.hpp"
@@ -27,6 +29,7 @@ enum class Habit {
   kPortal,        ///< a cursor fetched in pieces
   kRenaming,      ///< changes its application_name between statements
   kUntracked,     ///< track_activities is off
+  kReplay,        ///< the startup process of a standby: its locks are those of the primary
   kSystem,        ///< not a client: stands still
 };
 
@@ -58,15 +61,25 @@ struct Backend {
   std::optional<std::string> wait_event;
   std::string query;
   std::optional<std::int64_t> query_id;
+  std::optional<std::int64_t> xid;   ///< backend_xid, as a number that only grows
+  std::optional<std::int64_t> xmin;  ///< backend_xmin
+
+  std::optional<Stamp> lock_wait;      ///< since when it waits for a heavyweight lock
+  std::optional<Stamp> first_wait;     ///< since when it did so for the first time within its statement
+  std::vector<std::int32_t> blockers;  ///< pg_blocking_pids
+  /// Those who wait for it, directly or through others, by birth, and since when without a break.
+  std::map<std::uint64_t, Stamp> holds_up;
 
   bool is_ours = false;  ///< a pgcurfew's
   bool is_superuser = false;
   Habit habit = Habit::kAutocommit;
   Temper temper = Temper::kProper;
-  Duration latency{};       ///< from a signal to its effect
-  bool in_block = false;    ///< between BEGIN and COMMIT
-  int statements_left = 0;  ///< in this block, pipeline, portal
-  bool is_doomed = false;   ///< a terminate is on its way
+  Duration latency{};           ///< from a signal to its effect
+  bool in_block = false;        ///< between BEGIN and COMMIT
+  bool has_savepoint = false;   ///< a failed statement does not free its locks
+  bool keeps_snapshot = false;  ///< repeatable read
+  int statements_left = 0;      ///< in this block, pipeline, portal
+  bool is_doomed = false;       ///< a terminate is on its way
   bool is_cancel_pending = false;
   std::uint64_t script = 0;  ///< invalidates what the client meant to do
   Duration facts_changed{};  ///< true time of the last change of anything shown

@@ -44,13 +44,17 @@ void Checks::on_gone(int instance) {
 
 void Checks::on_policy(int instance, std::shared_ptr<const Policy> policy) {
   auto& book = books_[instance];
+  forget_rules(book, *policy);
   book.policy = std::move(policy);
   book.policy_since = ++moment_;
 }
 
 void Checks::on_connected(int instance, ServerTime postmaster_start) {
   auto& book = books_[instance];
-  if (book.postmaster_start != postmaster_start) book.knows_clock = false;
+  if (book.postmaster_start != postmaster_start) {
+    book.knows_clock = false;
+    book.seen_waiting.clear();
+  }
   book.postmaster_start = postmaster_start;
   book.connected_since = ++moment_;
   book.reasons.push_back(site_.agenda.now());
@@ -73,6 +77,7 @@ void Checks::on_look_asked(int instance, std::uint64_t number) {
 void Checks::on_look(int instance, std::shared_ptr<const LookCopy> copy) {
   auto& book = books_[instance];
   book.look = std::move(copy);
+  if (book.look_asked[book.look->number] > book.policy_since) note_waits(book, *book.look);
   book.looked.push_back(book.look->executed);
   if (book.looked.size() > 20000) book.looked.pop_front();
   if (std::exchange(book.knows_clock, true)) return;
@@ -92,7 +97,11 @@ void Checks::on_reply(int instance, const std::string& decision, ReplyKind kind)
   if (kind == ReplyKind::kEarly || kind == ReplyKind::kShifted)
     book.last_signal.erase(key);  // nothing has touched it
   for (auto& [birth, effects] : book.effects) {
-    for (auto& effect : effects) effect.is_known = effect.is_known || effect.decision == decision;
+    for (auto& effect : effects) {
+      if (effect.is_known || effect.decision != decision) continue;
+      effect.is_known = true;
+      effect.known_at = site_.agenda.now();
+    }
   }
 }
 
@@ -131,6 +140,7 @@ void Checks::on_orders(int instance, const std::vector<Order>& orders) {
     issued.look = book.look;
     issued.policy = book.policy;
     issued.life = book.life;
+    check_repeat_pause(book, issued, rule_of(issued));
     book.issued[order.decision] = std::move(issued);
     site_.trace.note("send", order.guard.session.pid, [&] {
       return fmt::format("instance {} {} {} {} of {} pid {}", instance, order.decision, name_of(order.mode),
@@ -146,8 +156,10 @@ void Checks::check_one_order(Book& book, const Order& order) {
                                  order.guard.session.pid);
   if (book.connected_since == 0) throw Violation("stale-look", where + " without a connection");
   const auto* rule = find_rule(*book.policy, order.rule);
+  const bool can_hasten = rule != nullptr && rule->repeat && rule->repeat->then == RepeatAction::kTerminate &&
+                          order.step == StepKind::kTerminate;
   if (rule == nullptr || order.step_number >= rule->escalate.size() ||
-      rule->escalate[order.step_number].kind != order.step) {
+      (rule->escalate[order.step_number].kind != order.step && !can_hasten)) {
     throw Violation("replaced-policy", where + " is of no rule in force");
   }
   if (order.is_signal() && (rule->mode == Mode::kDryRun || book.policy->mode == Mode::kDryRun)) {
@@ -202,6 +214,12 @@ void Checks::on_told(int instance, const Event& event) {
   const auto decision = field_of<std::string>(event, "decision").value_or("");
   if (event.kind == "intent") book.intents.insert(decision);
   if (event.kind == "verified") check_claim(book, event);
+  if (event.kind == "prepared_transaction") {
+    const auto gid = field_of<std::string>(event, "gid").value_or("");
+    if (!book.look || !book.look->prepared.contains(gid)) {
+      throw Violation("false-claim", "nobody waits for " + gid + ": " + event.message);
+    }
+  }
   if (event.kind != "outcome") return;
   const auto found = book.issued.find(decision);
   if (found == book.issued.end()) return;

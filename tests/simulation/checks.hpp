@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "engine/watch.hpp"
+#include "simulation/oracle.hpp"
 #include "simulation/site.hpp"
 
 namespace pgcurfew::simulation {
@@ -20,6 +21,8 @@ struct Tally {
   std::uint64_t orders = 0;
   std::uint64_t signals = 0;  ///< that took effect
   std::uint64_t spared = 0;   ///< orders whose guard did not hold
+  /// Steps that took effect, by the parts of the language that their rules use.
+  std::map<std::string, std::uint64_t> parts;
 };
 
 /// The laws, checked in the world and not in the engine's books. Each breach throws a Violation that names
@@ -69,6 +72,11 @@ class Checks {
     std::map<std::string, std::size_t> steps_done;
     std::string decision;
     bool is_known = false;  ///< the instance has been told
+    Duration known_at{};    ///< when
+    std::uint64_t episode = 0;
+    std::optional<std::string> repeat_value;  ///< what the rule's `repeat` counts by
+    bool is_forgotten = false;                ///< its rule was not kept at a reload
+    bool is_denied = false;                   ///< rehearsed, and the server would deny it
   };
   struct Issued {
     Order order;
@@ -99,6 +107,10 @@ class Checks {
     /// Signals that have left, or may have: decision and when it was ordered.
     std::deque<std::pair<std::string, Duration>> signals;
     std::map<std::uint64_t, std::vector<Effect>> effects;  ///< by birth
+    /// The last look that showed a session waiting for a lock, by birth: when it was taken, steady.
+    std::map<std::uint64_t, Duration> seen_waiting;
+    std::map<std::pair<std::uint64_t, std::string>, std::size_t> taken;  ///< by look and rule
+    std::map<std::string, Duration> last_action;                         ///< by rule, true time
     std::deque<Duration> ticks;
     std::deque<Duration> reasons;  ///< to wake up: orders and what the wire says
   };
@@ -109,15 +121,33 @@ class Checks {
                  std::size_t node) const;
   void check_ladder(const Book& book, const Issued& issued, const Rule& rule, const Backend& backend,
                     std::size_t node) const;
-  bool may_take_step(const Book& book, const Rule& rule, const Backend& backend, std::size_t step,
-                     Duration steady, Duration slack) const;
+  bool may_take_step(const Book& book, const Rule& rule, const Backend& backend, const oracle::Scene& scene,
+                     std::size_t step, Duration steady, Duration slack) const;
+  [[nodiscard]] oracle::Scene scene_of(std::size_t node) const;
+  // checks_rules.cpp: what the rule asks of the server, of others, and of itself
+  void check_blocking(const Book& book, const Issued& issued, const Rule& rule, const Backend& backend,
+                      std::size_t node) const;
+  void check_circumstances(const Issued& issued, const Rule& rule, const Backend& backend,
+                           std::size_t node) const;
+  void check_keep(const Issued& issued, const Rule& rule, const Backend& backend, std::size_t node) const;
+  void check_pace(Book& book, const Issued& issued, const Rule& rule, const Backend& backend);
+  [[nodiscard]] std::size_t actions_like(const Book& book, const Issued& issued, const Rule& rule,
+                                         bool is_first_of_episode) const;
+  void check_repeat_pause(const Book& book, const Issued& issued, const Rule& rule) const;
+  void count_parts(const Rule& rule, bool is_hastened);
+  void note_waits(Book& book, const LookCopy& copy) const;
+  void forget_rules(Book& book, const Policy& after) const;
   void enter_effect(Book& book, const Issued& issued, const Backend& backend, std::size_t node);
   void check_one_order(Book& book, const Order& order);
   void check_bounds(Book& book, const std::vector<Order>& orders);
   void check_error(const Book& book, const Event& event);
   void check_claim(const Book& book, const Event& event) const;
-  void check_lateness(const Book& book, const Rule& rule, const Backend& backend, std::size_t node,
-                      Duration ready) const;
+  // checks_late.cpp: what must have happened when the world is whole
+  void expect_rule(const Book& book, const Rule& rule, Duration ready) const;
+  std::optional<Duration> overdue(const Book& book, const Rule& rule, const Backend& backend,
+                                  Duration ready) const;
+  Duration room_for(const Book& book, const Rule& rule) const;
+  bool was_cancelled(const Book& book, const Rule& rule, const Backend& backend) const;
   [[nodiscard]] const Rule& rule_of(const Issued& issued) const;
 
   Site& site_;

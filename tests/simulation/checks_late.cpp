@@ -95,7 +95,7 @@ Duration Checks::room_for(const Book& book, const Rule& rule) const {
   const auto blocking = oracle::blocking_of(rule);
   // a look that showed it wait itself, or that was the first to show who waits
   if (blocking.is_asked || blocking.is_for_waiters) look *= 2;
-  auto room = look + seconds(3) * static_cast<std::int64_t>(rule.escalate.size());
+  auto room = look + seconds(1) + seconds(1) * static_cast<std::int64_t>(rule.escalate.size());
   if (rule.selection.at_most || rule.selection.pause > Duration(0)) {
     const auto before_it = static_cast<std::int64_t>(server.backends().size() * rule.escalate.size());
     room += (rule.selection.pause + seconds(3)) * before_it;

@@ -41,6 +41,26 @@ const Rule* find_rule(const Policy& policy, const std::string& name) {
 
 }  // namespace
 
+void Checks::count_parts(const Rule& rule, bool is_hastened) {
+  const auto count = [&](const char* part, bool is_used) {
+    if (is_used) ++tally_.parts[part];
+  };
+  const auto blocking = oracle::blocking_of(rule);
+  const auto& conditions = rule.match.conditions;
+  count("blockers", blocking.is_asked && !blocking.is_for_waiters);
+  count("waiters", blocking.is_for_waiters);
+  count("xmin_age", std::any_of(conditions.begin(), conditions.end(), [](const Condition& condition) {
+          return condition.field == Field::kXminAge;
+        }));
+  count("keep", rule.selection.keep.has_value());
+  count("at_most", rule.selection.at_most.has_value());
+  count("pause", rule.selection.pause > Duration(0));
+  count("when", !rule.when.is_empty());
+  count("hours", !rule.hours.is_empty());
+  count("repeat", rule.repeat.has_value());
+  count("hastened", is_hastened);
+}
+
 /// Remembers who was shown waiting: what he held up until then is not his doing.
 void Checks::note_waits(Book& book, const LookCopy& copy) const {
   for (const auto& [key, row] : copy.rows) {
@@ -145,7 +165,9 @@ void Checks::check_keep(const Issued& issued, const Rule& rule, const Backend& b
 
 /// `at_most` and `pause`, counted by what took effect.
 void Checks::check_pace(Book& book, const Issued& issued, const Rule& rule, const Backend& backend) {
-  if (issued.order.step == StepKind::kAlert) return;
+  // a rehearsal of what the server would deny is none
+  if (issued.order.step == StepKind::kAlert || (issued.order.is_beyond_us && !issued.order.is_signal()))
+    return;
   const auto where = fmt::format("{} of {} for pid {}", name_of(issued.order.step), rule.name, backend.pid);
   const auto taken = ++book.taken[{issued.look->number, rule.name}];
   if (rule.selection.at_most && taken > *rule.selection.at_most) {
@@ -172,6 +194,7 @@ std::size_t Checks::actions_like(const Book& book, const Issued& issued, const R
   for (const auto& [birth, effects] : book.effects) {
     for (const auto& effect : effects) {
       if (effect.rule != rule.name || effect.kind == StepKind::kAlert || effect.is_forgotten) continue;
+      if (is_first_of_episode && effect.is_denied) continue;
       if (!effect.is_known || effect.repeat_value != value) continue;
       if (effect.known_at > issued.at || effect.known_at + rule.repeat->within <= issued.at) continue;
       const bool is_later = std::any_of(effects.begin(), effects.end(), [&](const Effect& other) {

@@ -26,6 +26,7 @@ Clients::Clients(Server& server, Agenda& agenda, Random random, const Faults& fa
     backend.statements_left = 0;
     plan(backend, pause());
   };
+  server_.on_granted = [this](Backend& backend) { go_on(backend); };
   server_.on_ended = [this](const Backend& backend) {
     if (backend.backend_type != "client backend" || backend.is_ours) return;
     const auto pid = backend.pid;
@@ -41,6 +42,11 @@ void Clients::follow(const Policy& policy) {
   limits_.clear();
   for (const auto& rule : policy.rules) {
     for (const auto& age : rule.match.ages) limits_.push_back(age.limit);
+    for (const auto& condition : rule.match.conditions) {
+      const auto* blocks = std::get_if<BlocksTest>(&condition.test);
+      if (blocks == nullptr || !blocks->waiter) continue;
+      for (const auto& age : blocks->waiter->ages) limits_.push_back(age.limit);
+    }
   }
   if (limits_.empty()) limits_.emplace_back(seconds(1));
 }
@@ -51,6 +57,7 @@ void Clients::populate() {
   arrive_system("autovacuum worker", "", "app");
   arrive_system("logical replication apply worker", "app", "app");
   arrive_system("checkpointer", "", "");
+  if (server_.in_recovery && faults_.locks > 0) arrive_system("startup", "", "");
   for (int i = 0; i < count_; ++i) arrive(std::nullopt);
 }
 
@@ -63,6 +70,8 @@ void Clients::arrive_system(std::string_view type, std::string_view user, std::s
   auto& started = server_.start_backend(std::move(backend), std::nullopt, random_);
   if (type == "walsender" || type == "autovacuum worker")
     server_.begin_statement(started, "START_REPLICATION SLOT x");
+  if (type == "startup") started.habit = Habit::kReplay;
+  if (type == "startup") plan(started, pause());
 }
 
 Temper Clients::draw_temper() {
@@ -96,6 +105,8 @@ void Clients::arrive(std::optional<std::int32_t> pid) {
   backend.temper = draw_temper();
   backend.latency = random_.chance(faults_.slow_to_die) ? random_.log_span(milliseconds(20), seconds(8))
                                                         : random_.log_span(Duration(100), milliseconds(20));
+  backend.has_savepoint = random_.chance(0.2);
+  backend.keeps_snapshot = random_.chance(0.3);
   auto& started = server_.start_backend(std::move(backend), pid, random_);
   // nothing has run yet: query_start stays NULL
   started.state = State::kIdle;
@@ -136,9 +147,17 @@ Duration Clients::pause() {
 
 void Clients::act(Backend& backend) {
   if (backend.temper == Temper::kFrozen && backend.state == State::kActive) return plan(backend, seconds(5));
+  if (backend.lock_wait) {
+    // lock_timeout
+    server_.fail_statement(backend);
+    backend.statements_left = 0;
+    return plan(backend, pause());
+  }
   switch (backend.habit) {
     case Habit::kSystem:
       return;
+    case Habit::kReplay:
+      return act_in_replay(backend);
     case Habit::kUntracked:
       if (random_.chance(0.2)) return server_.end_backend(backend.pid, "client left");
       return plan(backend, pause() * 4);
@@ -167,7 +186,8 @@ void Clients::act(Backend& backend) {
 
 void Clients::start_something(Backend& backend) {
   if (random_.chance(0.12)) return server_.end_backend(backend.pid, "client left");
-  server_.begin_statement(backend, random_.pick(query_texts()));
+  const bool is_alone = backend.habit == Habit::kAutocommit && random_.chance(0.1);
+  server_.begin_statement(backend, random_.pick(is_alone ? lone_texts() : query_texts()));
   if (backend.habit == Habit::kProcedure) backend.statements_left = static_cast<int>(random_.between(0, 4));
   if (backend.habit == Habit::kRenaming) {
     // SET itself is a statement; it is over at once
@@ -179,11 +199,6 @@ void Clients::start_something(Backend& backend) {
   if (backend.temper == Temper::kProper || backend.temper == Temper::kDeafToCancel) {
     backend.temper = is_stuck ? Temper::kDeafToCancel : Temper::kProper;
   }
-  if (is_stuck) {
-    server_.wait(backend, "Client", random_.chance(0.5) ? "ClientWrite" : "ClientRead");
-  } else {
-    wait_within(backend);
-  }
   if (random_.chance(0.1)) {
     Backend worker = backend;
     worker.backend_type = "parallel worker";
@@ -192,7 +207,43 @@ void Clients::start_something(Backend& backend) {
     worker.xact_start.reset();
     server_.start_backend(std::move(worker), std::nullopt, random_);
   }
+  if (is_stuck) {
+    server_.wait(backend, "Client", random_.chance(0.5) ? "ClientWrite" : "ClientRead");
+  } else {
+    if (has_to_wait(backend)) return;
+    wait_within(backend);
+  }
   plan(backend, running_time());
+}
+
+/// Takes a lock for the statement that has begun. True if it has to wait for it.
+bool Clients::has_to_wait(Backend& backend) {
+  constexpr int kObjects = 3;
+  const int lowest = server_.locks().highest_held(backend.pid) + 1;
+  if (lowest >= kObjects || !random_.chance(faults_.locks)) return false;
+  const auto object = static_cast<int>(random_.between(lowest, kObjects - 1));
+  if (server_.lock(backend, object, random_.chance(0.5) ? LockMode::kExclusive : LockMode::kShare))
+    return false;
+  // some do not wait for ever
+  if (random_.chance(0.3)) plan(backend, running_time());
+  return true;
+}
+
+/// It has got the lock that it waited for.
+void Clients::go_on(Backend& backend) {
+  if (backend.habit == Habit::kReplay) return plan(backend, milliseconds(random_.between(1, 20)));
+  if (random_.chance(0.3) && has_to_wait(backend)) return;
+  plan(backend, running_time());
+}
+
+/// Of a statement of the primary that takes a lock there.
+void Clients::act_in_replay(Backend& backend) {
+  if (!server_.in_recovery) return server_.end_backend(backend.pid, "promoted");
+  if (server_.locks().highest_held(backend.pid) >= 0) {
+    server_.unlock(backend);
+    return plan(backend, pause());
+  }
+  if (server_.lock(backend, static_cast<int>(random_.between(0, 2)), LockMode::kExclusive)) go_on(backend);
 }
 
 /// A wait event that comes and goes within the statement.
@@ -204,15 +255,17 @@ void Clients::wait_within(Backend& backend) {
   };
   constexpr std::array<Wait, 4> kWaits{
       {{"Lock", "transactionid"}, {"IO", "DataFileRead"}, {"IPC", "SyncRep"}, {"Lock", "relation"}}};
-  const auto wait = random_.pick(kWaits);
+  auto wait = random_.pick(kWaits);
+  // where there are locks, nobody waits for one that there is not
+  if (faults_.locks > 0 && wait.type == kWaits[0].type) wait = kWaits[1];
   const auto begin = random_.chance(0.5) ? Duration(0) : running_time() / 2;
   const auto end = begin + running_time();
   const auto query = backend.query_start->serial;
   const auto apply = [this, pid = backend.pid, birth = backend.birth, query](
                          std::optional<std::string> type, std::optional<std::string> event) {
     auto* found = server_.find(pid, birth);
-    const bool same =
-        found != nullptr && found->state == State::kActive && found->query_start->serial == query;
+    const bool same = found != nullptr && found->state == State::kActive &&
+                      found->query_start->serial == query && !found->lock_wait;
     if (same) server_.wait(*found, std::move(type), std::move(event));
   };
   agenda_.in(begin, [apply, wait] { apply(wait.type, wait.event); });
@@ -239,12 +292,26 @@ void Clients::act_in_block(Backend& backend) {
   const bool aborted = backend.state == State::kIdleInTransactionAborted;
   if (backend.statements_left-- > 0 && !(aborted && random_.chance(0.5))) {
     server_.begin_statement(backend, random_.pick(query_texts()));
+    if (!aborted && has_to_wait(backend)) return;
     if (!aborted) return plan(backend, running_time());
     backend.xact_start.reset();
     server_.fail_statement(backend);
     return plan(backend, pause());
   }
-  server_.begin_statement(backend, aborted ? "rollback" : "commit");
+  end_block(backend);
+}
+
+void Clients::end_block(Backend& backend) {
+  const bool aborted = backend.state == State::kIdleInTransactionAborted;
+  const bool holds_locks = !aborted && server_.locks().highest_held(backend.pid) >= 0;
+  if (holds_locks && random_.chance(faults_.prepared)) {
+    const auto gid = "gid " + std::to_string(++prepared_);
+    server_.begin_statement(backend, "prepare transaction");
+    server_.prepare(backend, gid);
+    agenda_.in(running_time() * 2, [this, gid] { server_.finish_prepared(gid); });
+  } else {
+    server_.begin_statement(backend, aborted ? "rollback" : "commit");
+  }
   backend.in_block = false;
   server_.end_statement(backend);
   plan(backend, pause());

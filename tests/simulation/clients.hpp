@@ -33,6 +33,10 @@ class Clients {
   void act_in_messages(Backend& backend);
   void start_something(Backend& backend);
   void wait_within(Backend& backend);
+  void act_in_replay(Backend& backend);
+  bool has_to_wait(Backend& backend);
+  void go_on(Backend& backend);
+  void end_block(Backend& backend);
   Duration running_time();
   Duration pause();
   Temper draw_temper();
@@ -45,6 +49,7 @@ class Clients {
   int count_;
   std::vector<Duration> limits_;
   bool healed_ = false;
+  int prepared_ = 0;
   int roles_made_ = 0;
 };
 

@@ -35,6 +35,7 @@ Faults draw_faults(Random& random) {
   faults.truncated = draw.rate(0.2);
   faults.late_action = draw.rate(0.1);
   faults.shifted = draw.rate(0.3);
+  faults.waits_fail = draw.rate(0.3);
   faults.restarts = draw.rate(3);
   faults.failovers = draw.rate(3);
   faults.promotions = draw.rate(3);
@@ -55,6 +56,7 @@ Faults draw_faults(Random& random) {
   faults.frozen = draw.rate(0.2);
   faults.slow_to_die = draw.rate(0.5);
   faults.new_names = draw.rate(0.5);
+  faults.prepared = draw.rate(0.3);
   faults.two_instances = random.chance(0.15);
   return faults;
 }

@@ -17,6 +17,7 @@ struct Faults {
   double mute = 0;         ///< it acts, and the reply never comes
   double truncated = 0;    ///< a look that cannot be read
   double late_action = 0;  ///< the request waits on its way to the server
+  double waits_fail = 0;   ///< who waits for whom cannot be read
   double shifted = 0;      ///< a backend's number in the status array moves during the guard
   // on average so many in a fault phase
   double restarts = 0;
@@ -40,6 +41,8 @@ struct Faults {
   double deaf = 0;
   double frozen = 0;
   double slow_to_die = 0;
+  double locks = 0;      ///< of their statements that take a lock
+  double prepared = 0;   ///< of their transactions that are prepared and finished later
   double new_names = 0;  ///< of roles made since the names were read
   bool two_instances = false;
 };

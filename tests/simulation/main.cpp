@@ -31,6 +31,7 @@ struct Totals {
     tally.orders += more.orders;
     tally.signals += more.signals;
     tally.spared += more.spared;
+    for (const auto& [part, count] : more.parts) tally.parts[part] += count;
   }
 };
 
@@ -139,6 +140,9 @@ void print_summary(const Totals& totals, std::uint64_t failed) {
       "{} worlds, {:.1f} virtual hours: {} turns, {} looks, {} orders, {} signals, {} spared; {} failed\n",
       totals.worlds, static_cast<double>(totals.virtual_time.count()) / 3.6e9, tally.turns, tally.looks,
       tally.orders, tally.signals, tally.spared, failed);
+  std::string parts;
+  for (const auto& [part, count] : tally.parts) parts += fmt::format(" {} {}", part, count);
+  fmt::print("steps of rules with:{}\n", parts);
 }
 
 int run(int argc, char** argv) {
@@ -165,13 +169,18 @@ int run(int argc, char** argv) {
   app.add_option("--failures", most_failures, "stop after so many");
   app.add_flag("--quiet", settings.is_quiet, "no trace of what fails");
   app.add_option("--hole", holes, "a hole in the model's own guard, which a checker must notice")
-      ->check(CLI::IsMember({"backend_start", "anchors", "not_before", "not_after"}));
+      ->check(CLI::IsMember({"backend_start", "anchors", "not_before", "not_after", "edges", "lock_wait",
+                             "xmin", "in_recovery"}));
   CLI11_PARSE(app, argc, argv);
   for (const auto& hole : holes) {
     settings.holes.backend_start |= hole == "backend_start";
     settings.holes.anchors |= hole == "anchors";
     settings.holes.not_before |= hole == "not_before";
     settings.holes.not_after |= hole == "not_after";
+    settings.holes.edges |= hole == "edges";
+    settings.holes.lock_wait |= hole == "lock_wait";
+    settings.holes.xmin |= hole == "xmin";
+    settings.holes.in_recovery |= hole == "in_recovery";
   }
   Totals totals;
   std::uint64_t failed = 0;

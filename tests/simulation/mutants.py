@@ -25,7 +25,7 @@ PATIENCE_S = 60
 class Mutant:
     """One fault. `changes`: texts of `file` that stand there exactly once, and what stands there instead.
 
-    `caught_by`: the checkers of which one must name it. `hole`: of the model's guard, instead of a change.
+    `caught_by`: the checkers of which one must name it. `hole`: of the model's guard, instead of a change or with it.
     """
 
     name: str
@@ -45,13 +45,14 @@ MUTANTS = [
     Mutant("acts on a look of an earlier policy", {"replaced-policy"}, "watch.cpp",
            (("look_is_outdated_ = look_sent_.has_value();", "look_is_outdated_ = false;"),)),
     Mutant("counts from the wrong timestamp", {"early"}, "judge.cpp",
-           (("anchor_of(session, age.clock)", "anchor_of(session, Clock::kSessionAge)"),)),
+           (("start_of(rule, session, age.clock)", "start_of(rule, session, Clock::kSessionAge)"),)),
     Mutant("escalates across episodes", {"ladder", "false-claim"}, "settle.cpp",
            (("a_case == nullptr || a_case->judgement.anchor != episode.anchor;",
              "a_case == nullptr;\n    if (!over) episode.anchor = a_case->judgement.anchor;"),)),
     Mutant("skips the protect list", {"protected"}, "judge.cpp",
-           (("if (may_fit(match, session)) return Immunity::kProtected;",
-             "if (false && may_fit(match, session)) return Immunity::kProtected;"),)),
+           (("if (match.protection != protection::kSyncRep && may_fit(match, session)) return &match;",
+             "if (!match.protection.empty() && match.protection != protection::kSyncRep && may_fit(match, session))\n"
+             "  return &match;"),)),
     Mutant("ignores the exceptions", {"exempt", "early"}, "judge.cpp",
            (("return may_fit(candidate.match, session); });",
              "return false && may_fit(candidate.match, session); });"),)),
@@ -85,6 +86,54 @@ MUTANTS = [
            (("Docket make_docket(const Policy& policy, const Snapshot& snapshot, const ClockSteps& steps) {\n",
              "Docket make_docket(const Policy& policy, const Snapshot& all, const ClockSteps& steps) {\n"
              "  auto snapshot = all;\n  if (snapshot.sessions.size() > 3) snapshot.sessions.pop_back();\n"),)),
+    Mutant("takes a waiter for a blocker", {"waiter"}, "judge.cpp",
+           (("if (blocking.is_asked && !blocking.may_wait && waits_for_lock(session)) {",
+             "if (false && waits_for_lock(session)) {"),), hole="lock_wait"),
+    Mutant("the guard forgets who waits for whom", {"no-match"}, hole="edges"),
+    Mutant("sends a guard without the waits", {"no-match"}, "order.cpp",
+           (("guard.edges = edges_of(blocking, session);", ""),)),
+    Mutant("the guard forgets xmin", {"no-match"}, hole="xmin"),
+    Mutant("the guard forgets the server's role", {"when"}, hole="in_recovery"),
+    Mutant("counts what it held up while it waited", {"early", "ladder"}, "judge.cpp",
+           (("return since && session.free_since ? std::max(*since, *session.free_since) : since;",
+             "return since;"),)),
+    Mutant("counts a chain from its oldest wait", {"early", "ladder"}, "judge.cpp",
+           (("const auto since = blocking_since(blocking_of(rule.match), session);",
+             "const auto since = waiting_since(blocking_of(rule.match), session);"),)),
+    Mutant("counts from the first waiter, not the last asked for", {"early", "ladder"}, "blockers.cpp",
+           (("return since[blocking.at_least - 1];", "return since[0];"),)),
+    Mutant("takes all waits of a session for one", {"early", "ladder"}, "blockers.cpp",
+           (("return known.query_start == session.query_start &&", "return"),)),
+    Mutant("keeps one less", {"keep"}, "selection.cpp",
+           (("auto surplus = cases.size() - *selection.keep;", "auto surplus = cases.size() - *selection.keep + 1;"),)),
+    Mutant("takes the oldest for the newest", {"keep"}, "selection.cpp",
+           (("const bool newest_first = selection.victims == Victims::kNewest;", "const bool newest_first = false;"),)),
+    Mutant("counts all groups as one", {"keep"}, "selection.cpp",
+           (("groups[{a_case.rule, group_of(selection, snapshot_.sessions[a_case.session])}]",
+             "groups[{a_case.rule, std::string()}]"),)),
+    Mutant("ignores at_most", {"at-most"}, "decide.cpp",
+           (("room = std::min(room, *selection.at_most > taken ? *selection.at_most - taken : 0);", ""),)),
+    Mutant("ignores pause", {"pause"}, "decide.cpp",
+           (("if (!pace.paused_until || *pace.paused_until <= now_.monotonic) return", "if (true) return"),)),
+    Mutant("ignores the hours", {"hours"}, "decide.cpp",
+           (("if (!is_open(a_case.rule)) return std::nullopt;", ""),)),
+    Mutant("ignores when", {"when"}, "docket.cpp",
+           (("when_holds.push_back(holds(rule.when, snapshot, docket.client_backends));",
+             "when_holds.push_back(rule.when.role || !rule.when.role);"),)),
+    Mutant("counts the repetitions of all together", {"ladder"}, "repeats.cpp",
+           (("return RepeatKey{rule.name, std::move(*value)};", "return RepeatKey{rule.name, {}};"),)),
+    Mutant("counts repetitions of any time", {"ladder"}, "repeats.cpp",
+           (("return time + repeat.within > now;", "return time <= now;"),
+            ("count.acted.front() + repeat.within <= now", "false"))),
+    Mutant("does not pause for those who repeat", {"repeat"}, "decide.cpp",
+           (("if (const auto until = ledger_.repeats.paused_until(*key, now_.monotonic)) {",
+             "if (const auto until = ledger_.repeats.paused_until(*key, now_.monotonic); until && false) {"),)),
+    Mutant("skips the built-in protections", {"protected-by-default"}, "judge.cpp",
+           (("if (match.protection != protection::kSyncRep && may_fit(match, session)) return &match;",
+             "if (match.protection.empty() && may_fit(match, session)) return &match;"),)),
+    Mutant("asks for no text of a query", {"protected-by-default", "protected", "exempt"}, "docket.cpp",
+           (("return asked ? QueryTexts::kAll : texts;", "return asked ? QueryTexts::kNone : texts;"),
+            ("texts = QueryTexts::kActive;", "texts = QueryTexts::kNone;"))),
 ]
 
 
@@ -126,7 +175,7 @@ def run_mutant(mutant, build, compiles, link):
     directory = build / "mutants" / re.sub(r"\W+", "_", mutant.name)
     directory.mkdir(parents=True, exist_ok=True)
     executable = build / "tests/simulation/pgcurfew_sim"
-    if not mutant.hole:
+    if mutant.changes:
         try:
             compilation, target = mutate(mutant, compiles, directory)
         except ValueError as error:
@@ -151,7 +200,7 @@ def run_mutant(mutant, build, compiles, link):
     except subprocess.TimeoutExpired:
         return False, "hangs", PATIENCE_S
     seconds = time.monotonic() - began
-    if not mutant.hole:
+    if mutant.changes:
         executable.unlink()
     found = re.search(r"^seed (\d+): checker ([\w-]+)", output, re.MULTILINE)
     if not found:

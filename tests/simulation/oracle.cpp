@@ -1,5 +1,8 @@
 #include "simulation/oracle.hpp"
 
+#include <algorithm>
+#include <vector>
+
 namespace pgcurfew::simulation::oracle {
 
 namespace {
@@ -16,7 +19,24 @@ std::optional<std::string> text_of(const Backend& backend, Field field) {
   return backend.query;
 }
 
-bool one_fits(const Condition& condition, const Backend& backend) {
+const Backend* find_by_birth(const Scene& scene, std::uint64_t birth) {
+  for (const auto& [pid, backend] : *scene.sessions) {
+    if (backend.birth == birth) return &backend;
+  }
+  return nullptr;
+}
+
+/// Those who wait for it and fit; null: any.
+std::vector<const Backend*> waiters(const Match* fitting, const Backend& backend, const Scene& scene) {
+  std::vector<const Backend*> found;
+  for (const auto& [birth, since] : backend.holds_up) {
+    const auto* waiter = find_by_birth(scene, birth);
+    if (waiter != nullptr && (fitting == nullptr || fits(*fitting, *waiter, scene))) found.push_back(waiter);
+  }
+  return found;
+}
+
+bool one_fits(const Condition& condition, const Backend& backend, const Scene& scene) {
   if (const auto* test = std::get_if<TextTest>(&condition.test)) {
     const auto text = text_of(backend, condition.field);
     if (!text) return false;
@@ -44,6 +64,14 @@ bool one_fits(const Condition& condition, const Backend& backend) {
     }
     return false;
   }
+  if (const auto* test = std::get_if<BlocksTest>(&condition.test)) {
+    return waiters(test->waiter.get(), backend, scene).size() >= test->at_least;
+  }
+  if (const auto* test = std::get_if<XminAgeTest>(&condition.test)) {
+    const bool is_xid_old = backend.xid && scene.transactions - *backend.xid >= test->at_least;
+    const bool is_xmin_old = backend.xmin && scene.transactions - *backend.xmin >= test->at_least;
+    return is_xid_old || is_xmin_old;
+  }
   for (const auto id : std::get<QueryIdTest>(condition.test).any_of) {
     if (backend.query_id == id) return true;
   }
@@ -51,73 +79,149 @@ bool one_fits(const Condition& condition, const Backend& backend) {
 }
 
 std::optional<Stamp> stamp_of(const Backend& backend, Clock clock) {
+  // a statement can wait twice: whether the lock came in between is not for every look to show
+  if (clock == Clock::kBlockedFor) return backend.lock_wait ? backend.first_wait : std::nullopt;
   if (clock == Clock::kStateAge) return backend.state_change;
   if (clock == Clock::kQueryAge) return backend.query_start;
   if (clock == Clock::kTransactionAge) return backend.xact_start;
   return backend.start;
 }
 
-const Exception* first_exception(const Rule& rule, const Backend& backend) {
+const Exception* first_exception(const Rule& rule, const Backend& backend, const Scene& scene) {
   for (const auto& exception : rule.except) {
-    if (fits(exception.match, backend)) return &exception;
+    if (fits(exception.match, backend, scene)) return &exception;
   }
   return nullptr;
 }
 
-/// state_change is the finest, backend_start the coarsest. Without an age: state_change if any condition is
-/// about something that comes and goes with it.
-Clock finest_clock(const Rule& rule) {
+/// Since when the last of so many has waited, or has waited for this very session.
+std::optional<Stamp> since_so_many(const Blocking& blocking, const Backend& backend, const Scene& scene,
+                                   bool for_this_session) {
+  const auto* fitting = blocking.test == nullptr ? nullptr : blocking.test->waiter.get();
+  std::vector<Stamp> since;
+  for (const auto* waiter : waiters(fitting, backend, scene)) {
+    const auto wait = for_this_session ? backend.holds_up.at(waiter->birth) : waiter->first_wait;
+    if (wait) since.push_back(*wait);
+  }
+  std::sort(since.begin(), since.end(), [](const Stamp& a, const Stamp& b) { return a.steady < b.steady; });
+  if (since.size() < std::max<std::size_t>(blocking.at_least, 1)) return std::nullopt;
+  return since[std::max<std::size_t>(blocking.at_least, 1) - 1];
+}
+
+bool reads(const Rule& rule, std::initializer_list<Field> fields) {
+  return std::any_of(rule.match.conditions.begin(), rule.match.conditions.end(),
+                     [&](const Condition& condition) {
+                       return std::find(fields.begin(), fields.end(), condition.field) != fields.end();
+                     });
+}
+
+/// What the rule's episodes stand on. The finest of the session's own ages: state_change is the finest,
+/// backend_start the coarsest. Without one: the query's if the rule is for sessions that wait, the
+/// transaction's if it is for those that hold up others or old rows; state_change if any condition is about
+/// something that comes and goes with it.
+Stamp anchor_of(const Rule& rule, const Backend& backend) {
   std::optional<Clock> finest;
   for (const auto& age : rule.match.ages) {
+    if (age.clock == Clock::kBlockedFor || age.clock == Clock::kBlocksFor) continue;
     if (!finest || age.clock < *finest) finest = age.clock;
   }
-  if (finest) return *finest;
-  for (const auto& condition : rule.match.conditions) {
-    if (condition.field == Field::kState || condition.field == Field::kWaitEventType ||
-        condition.field == Field::kWaitEvent || condition.field == Field::kQuery ||
-        condition.field == Field::kQueryId) {
-      return Clock::kStateAge;
-    }
+  const auto blocking = blocking_of(rule);
+  if (!finest && blocking.is_for_waiters) finest = Clock::kQueryAge;
+  if (!finest && (blocking.is_asked || reads(rule, {Field::kXminAge}))) {
+    if (backend.xact_start) return *backend.xact_start;
+    finest = Clock::kStateAge;
   }
-  return Clock::kSessionAge;
+  if (!finest && reads(rule, {Field::kState, Field::kWaitEventType, Field::kWaitEvent, Field::kQuery,
+                              Field::kQueryId})) {
+    finest = Clock::kStateAge;
+  }
+  return stamp_of(backend, finest.value_or(Clock::kSessionAge)).value_or(backend.start);
+}
+
+/// The built-in protections as this model knows them, whatever the engine makes of its own list.
+bool is_protected_by_default(const Policy& policy, const Backend& backend) {
+  const auto is_on = [&](std::string_view name) {
+    return std::find(policy.unprotect.begin(), policy.unprotect.end(), name) == policy.unprotect.end();
+  };
+  const auto& name = backend.application_name;
+  const auto& query = backend.query;
+  if (name == "pg_dump" && is_on("dumps")) return true;
+  if (name.starts_with("pgBackRest") && is_on("backups")) return true;
+  if (name.starts_with("Patroni") && is_on("agents")) return true;
+  const bool is_concurrent = query.starts_with("create index concurrently") ||
+                             query.starts_with("REINDEX (VERBOSE) TABLE CONCURRENTLY");
+  if (backend.state == State::kActive && is_concurrent && is_on("concurrent-index")) return true;
+  return backend.state == State::kIdle && query.starts_with("listen ") && is_on("listeners");
 }
 
 }  // namespace
 
-std::string_view untouchable(const Policy& policy, const Backend& backend) {
+Blocking blocking_of(const Rule& rule) {
+  Blocking blocking;
+  for (const auto& condition : rule.match.conditions) {
+    const auto* test = std::get_if<BlocksTest>(&condition.test);
+    if (test == nullptr) continue;
+    blocking.test = test;
+    blocking.is_asked = true;
+    blocking.at_least = test->at_least;
+    if (test->waiter && !test->waiter->ages.empty()) blocking.patience = test->waiter->ages.front().limit;
+  }
+  for (const auto& age : rule.match.ages) {
+    if (age.clock == Clock::kBlockedFor) blocking.is_for_waiters = true;
+    if (age.clock != Clock::kBlocksFor) continue;
+    blocking.is_asked = true;
+    blocking.blocks_for = age.limit;
+  }
+  return blocking;
+}
+
+std::string_view untouchable(const Policy& policy, const Backend& backend, const Scene& scene) {
   if (backend.is_ours) return "own";
   if (backend.leader_pid || backend.backend_type == "parallel worker") return "worker";
   if (backend.backend_type == "walsender" || backend.backend_type == "walreceiver") return "replication";
   if (backend.backend_type.find("logical replication") != std::string::npos) return "replication";
-  if (backend.wait_event == "SyncRep") return "sync-rep";
+  const auto& off = policy.unprotect;
+  const bool spares_sync_rep = std::find(off.begin(), off.end(), "sync-rep") == off.end();
+  if (backend.wait_event == "SyncRep" && spares_sync_rep) return "sync-rep";
+  if (is_protected_by_default(policy, backend)) return "protected-by-default";
   for (const auto& entry : policy.protect) {
-    if (fits(entry, backend)) return "protected";
+    if (fits(entry, backend, scene)) return "protected";
   }
   return "";
 }
 
-bool fits(const Match& match, const Backend& backend) {
+bool fits(const Match& match, const Backend& backend, const Scene& scene) {
   for (const auto& condition : match.conditions) {
-    if (!one_fits(condition, backend)) return false;
+    if (!one_fits(condition, backend, scene)) return false;
   }
   return true;
 }
 
-bool applies(const Rule& rule, const Backend& backend) {
-  if (!fits(rule.match, backend)) return false;
-  const auto* exception = first_exception(rule, backend);
+bool applies(const Rule& rule, const Backend& backend, const Scene& scene) {
+  if (!fits(rule.match, backend, scene)) return false;
+  const auto blocking = blocking_of(rule);
+  // a waiter is never the victim of a blocking rule
+  if (blocking.is_asked && !blocking.is_for_waiters && backend.lock_wait) return false;
+  const auto* exception = first_exception(rule, backend, scene);
   return exception == nullptr || !exception->match.ages.empty();
 }
 
-std::optional<Due> due(const Rule& rule, const Backend& backend) {
-  if (rule.match.ages.empty()) {
-    const auto anchor = stamp_of(backend, finest_clock(rule)).value_or(backend.start);
-    return Due{anchor.shown, anchor.steady, anchor.steady, anchor.shown};
-  }
-  const auto* exception = first_exception(rule, backend);
+std::optional<Due> due(const Rule& rule, const Backend& backend, const Scene& scene) {
+  const auto* exception = first_exception(rule, backend, scene);
+  const auto blocking = blocking_of(rule);
   std::optional<Due> latest;
+  const auto wait_for = [&](const Stamp& stamp, Duration limit) {
+    const auto due = stamp.shown + limit;
+    if (!latest) latest = Due{due, stamp.steady + limit, stamp.steady, stamp.shown, stamp.shown};
+    if (due > latest->shown) latest->start = stamp.shown;
+    latest->shown = std::max(latest->shown, due);
+    latest->steady = std::max(latest->steady, stamp.steady + limit);
+    latest->oldest = std::min(latest->oldest, stamp.steady);
+    latest->oldest_shown = std::min(latest->oldest_shown, stamp.shown);
+  };
   for (const auto& age : rule.match.ages) {
-    const auto stamp = stamp_of(backend, age.clock);
+    const auto stamp = age.clock == Clock::kBlocksFor ? since_so_many(blocking, backend, scene, true)
+                                                      : stamp_of(backend, age.clock);
     if (!stamp) return std::nullopt;
     auto limit = age.limit;
     if (exception != nullptr) {
@@ -125,17 +229,30 @@ std::optional<Due> due(const Rule& rule, const Backend& backend) {
         if (later.clock == age.clock) limit = later.limit;
       }
     }
-    if (!latest) latest = Due{stamp->shown + limit, stamp->steady + limit, stamp->steady, stamp->shown};
-    latest->shown = std::max(latest->shown, stamp->shown + limit);
-    latest->steady = std::max(latest->steady, stamp->steady + limit);
-    latest->oldest = std::min(latest->oldest, stamp->steady);
-    latest->oldest_shown = std::min(latest->oldest_shown, stamp->shown);
+    wait_for(*stamp, limit);
   }
+  if (blocking.patience) {
+    const auto stamp = since_so_many(blocking, backend, scene, false);
+    if (!stamp) return std::nullopt;
+    wait_for(*stamp, *blocking.patience);
+  }
+  if (!latest) wait_for(anchor_of(rule, backend), Duration(0));
   return latest;
 }
 
 std::uint64_t episode(const Rule& rule, const Backend& backend) {
-  return stamp_of(backend, finest_clock(rule)).value_or(backend.start).serial;
+  return anchor_of(rule, backend).serial;
+}
+
+std::optional<std::string> value_of(const Backend& backend, Field field) {
+  if (field == Field::kClientAddr) {
+    if (backend.is_local) return "local";
+    return backend.client_addr ? std::optional(to_text(*backend.client_addr)) : std::nullopt;
+  }
+  if (field == Field::kQueryId) {
+    return backend.query_id ? std::optional(std::to_string(*backend.query_id)) : std::nullopt;
+  }
+  return text_of(backend, field);
 }
 
 bool can_be_cancelled(const Backend& backend) {

@@ -1,11 +1,14 @@
 #include "simulation/policy_writer.hpp"
 
+#include <algorithm>
 #include <stdexcept>
 
 #include <fmt/format.h>
 
 #include "base/duration.hpp"
 #include "policy/load.hpp"
+#include "simulation/rule_extras.hpp"
+#include "simulation/server.hpp"
 
 namespace pgcurfew::simulation {
 
@@ -20,12 +23,13 @@ constexpr std::array kPaces{Duration(100'000),    Duration(1'000'000),  Duration
 /// A part of the fields that a match can be made of.
 class Writer {
  public:
-  Writer(const PolicyWish& wish, Random& random) : wish_(wish), random_(random) {}
+  Writer(const PolicyWish& wish, Random& random) : wish_(wish), random_(random), extras_(wish, random) {}
 
   std::string file() {
     std::string text = fmt::format("mode: {}\nservers: [ {{ name: s, conninfo: \"host=/x\" }} ]\n",
                                    wish_.is_dry ? "dry-run" : "enforce");
     text += safety();
+    text += extras_.head();
     if (random_.chance(0.5)) {
       text += "protect:\n";
       for (auto left = random_.between(1, 2); left > 0; --left) {
@@ -48,12 +52,7 @@ class Writer {
         to_text(std::max<Duration>(std::chrono::seconds(1), wish_.pace * random_.between(1, 3))));
   }
 
-  std::string duration(double low, double high) {
-    const auto least = static_cast<std::int64_t>(static_cast<double>(wish_.pace.count()) * low);
-    const auto most = static_cast<std::int64_t>(static_cast<double>(wish_.pace.count()) * high);
-    // whole milliseconds, so that two limits are equal at times
-    return to_text(Duration(std::max<std::int64_t>(random_.between(least, most) / 1000 * 1000, 1000)));
-  }
+  std::string duration(double low, double high) { return extras_.duration(low, high); }
 
   std::string list(const Texts& of) {
     const auto& one = random_.pick(of);
@@ -84,29 +83,43 @@ class Writer {
   }
 
   std::string rule(std::int64_t number) {
-    std::string clocks;
     Texts match;
     Texts ages;
     // 0: active, 1: idle in transaction, 2: some other, 3: none
-    const auto kind = random_.between(0, 3);
+    auto kind = random_.between(0, 3);
+    RuleExtras::Blocking blocking;
+    if (wish_.locks > 0 && random_.chance(0.7)) blocking = extras_.blocking();
+    const bool is_about_locks = !blocking.conditions.empty();
+    // those who hold others up are few enough as it is
+    if (is_about_locks && random_.chance(0.8)) kind = blocking.is_for_waiters || random_.chance(0.6) ? 3 : 1;
+    if (blocking.is_for_waiters && (kind == 1 || kind == 2)) kind = 0;
     const bool can_cancel = kind == 0 || kind == 3;
     if (kind == 0) match.emplace_back("state: active");
     if (kind == 1) match.emplace_back("state: [ idle in transaction, idle in transaction (aborted) ]");
     if (kind == 2) match.push_back("state: " + list({"idle", "idle in transaction", "disabled"}));
-    if (random_.chance(0.5)) {
-      for (auto& part : identity(0, false)) match.push_back(std::move(part));
+    if (random_.chance(is_about_locks ? 0.1 : 0.3)) {
+      for (auto& part : identity(1, false)) match.push_back(std::move(part));
     }
-    if (random_.chance(0.1)) match.push_back("wait_event_type: " + list({"Lock", "Client", "IO"}));
+    const auto is_new = [&](std::string_view key) {
+      return std::none_of(match.begin(), match.end(),
+                          [&](const auto& part) { return part.starts_with(key); });
+    };
+    if (random_.chance(0.1) && is_new("wait_event_type"))
+      match.push_back("wait_event_type: " + list({"Lock", "Client", "IO"}));
     if (random_.chance(0.05))
       match.push_back("wait_event: " + list({"ClientRead", "ClientWrite", "transactionid"}));
-    if (random_.chance(0.1)) match.push_back("query: " + list({"select", "^copy", "etl", "fetch"}));
+    if (random_.chance(0.1) && is_new("query:"))
+      match.push_back("query: " + list({"select", "^copy", "etl", "fetch"}));
     if (kind == 3 && random_.chance(0.15))
       match.emplace_back("backend_type: [ client backend, autovacuum worker ]");
+    for (const auto& condition : blocking.conditions) match.push_back(condition);
+    if (wish_.has_xmin && random_.chance(0.6)) match.push_back("xmin_age: " + extras_.transactions());
     constexpr std::array<std::string_view, 4> kClocks{"query_age", "transaction_age", "state_age",
                                                       "session_age"};
     const auto first = static_cast<std::size_t>(random_.between(0, 3));
-    if (!match.empty() && random_.chance(0.06)) {
-      // a rule without an age
+    const bool has_other_limit = is_about_locks || wish_.has_xmin;
+    if (!match.empty() && random_.chance(has_other_limit ? 0.6 : 0.06)) {
+      // a rule without an age of the session's own
     } else {
       ages.emplace_back(kClocks[first]);
       const auto second = static_cast<std::size_t>(random_.between(0, 3));
@@ -114,7 +127,9 @@ class Writer {
     }
     for (const auto& age : ages) match.push_back(fmt::format("{}: {}", age, duration(0.3, 4)));
     std::string text = fmt::format("  - name: r{}\n    match: {{ {} }}\n", number, fmt::join(match, ", "));
+    ages.insert(ages.end(), blocking.ages.begin(), blocking.ages.end());
     text += exceptions(ages);
+    text += extras_.lines();
     text += fmt::format("    escalate: [ {} ]\n", fmt::join(ladder(can_cancel), ", "));
     if (!wish_.is_dry && random_.chance(0.12)) text += "    mode: dry-run\n";
     return text;
@@ -151,12 +166,37 @@ class Writer {
 
   const PolicyWish& wish_;
   Random& random_;
+  RuleExtras extras_;
 };
 
 }  // namespace
 
 PolicyWish draw_wish(Random& random) {
-  return {random.pick(kPaces), random.chance(0.2), random.chance(0.15)};
+  PolicyWish wish;
+  wish.pace = random.pick(kPaces);
+  wish.is_tight = random.chance(0.2);
+  wish.is_dry = random.chance(0.15);
+  const double eagerness = random.chance(0.3) ? 0 : random.chance(0.7) ? 0.15 : 0.4;
+  const auto has = [&] { return random.chance(eagerness); };
+  if (random.chance(eagerness * 1.5)) wish.locks = static_cast<double>(random.between(5, 60)) / 100;
+  wish.has_xmin = has();
+  wish.has_selection = has();
+  wish.has_when = has();
+  wish.has_hours = has();
+  wish.has_repeat = has();
+  wish.unprotects = random.chance(eagerness + 0.1);
+  wish.offset = random.span(-std::chrono::hours(100), std::chrono::hours(100));
+  if (wish.has_hours && random.chance(0.4)) {
+    // the clocks of Vienna change in the course of this world: 2026-03-29 or 2026-10-25, 01:00 UTC
+    const std::int64_t day = random.chance(0.5) ? 9584 : 9794;
+    const ServerTime change(std::chrono::hours(24 * day + 1));
+    wish.offset = change - Server::kEpoch - random.span(Duration(0), length_of_world(wish.pace));
+  }
+  return wish;
+}
+
+Duration length_of_world(Duration pace) {
+  return std::clamp<Duration>(pace * 60, std::chrono::minutes(1), std::chrono::hours(6));
 }
 
 std::string write_policy(const PolicyWish& wish, Random& random) {
@@ -180,13 +220,32 @@ const std::vector<std::string>& database_names() {
   return kNames;
 }
 const std::vector<std::string>& application_names() {
-  static const std::vector<std::string> kNames{"psql", "psql", "jdbc", "web-1", "nightly-7", "pg_dump", ""};
+  static const std::vector<std::string> kNames{"psql",
+                                               "psql",
+                                               "psql",
+                                               "psql",
+                                               "jdbc",
+                                               "jdbc",
+                                               "web-1",
+                                               "nightly-7",
+                                               "pg_dump",
+                                               "",
+                                               "",
+                                               "Patroni restapi",
+                                               "pgBackRest [backup]"};
   return kNames;
 }
 const std::vector<std::string>& query_texts() {
   static const std::vector<std::string> kTexts{"select 1",           "select pg_sleep(10)",
                                                "update t set x = 1", "copy t to stdout",
                                                "select etl()",       "delete from shop"};
+  return kTexts;
+}
+
+const std::vector<std::string>& lone_texts() {
+  static const std::vector<std::string> kTexts{"create index concurrently i on t (x)",
+                                               "REINDEX (VERBOSE) TABLE CONCURRENTLY t", "listen jobs",
+                                               "listen jobs"};
   return kTexts;
 }
 

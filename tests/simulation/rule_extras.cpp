@@ -87,10 +87,9 @@ std::string RuleExtras::head() {
   std::string text;
   if (wish_.unprotects) {
     static const Texts kNames{"dumps", "backups", "agents", "sync-rep", "concurrent-index", "listeners"};
-    const auto& one = random_.pick(kNames);
-    const auto& other = random_.pick(kNames);
-    text += one == other ? fmt::format("unprotect: {}\n", one)
-                         : fmt::format("unprotect: [ {}, {} ]\n", one, other);
+    auto off = kNames;
+    if (random_.chance(0.6)) off = {random_.pick(kNames)};
+    text += fmt::format("unprotect: [ {} ]\n", fmt::join(off, ", "));
   }
   has_zone_ = wish_.has_hours && random_.chance(0.5);
   if (has_zone_) text += fmt::format("timezone: {}\n", random_.pick(zone_names()));

@@ -6,10 +6,6 @@
 
 namespace pgcurfew::simulation {
 
-namespace {
-constexpr ServerTime kEpoch{std::chrono::hours(24 * 365 * 26)};
-}  // namespace
-
 Duration Server::steady_now() const {
   const auto now = agenda_.now();
   return now + Duration(now.count() / 1'000'000 * drift_ppm);
@@ -69,12 +65,14 @@ void Server::end_backend(std::int32_t pid, std::string_view why) {
   if (found == backends_.end()) return;
   const auto backend = std::move(found->second);
   backends_.erase(found);
+  const auto granted = locks_.release(pid);
   trace_.note("end", pid, [&] { return fmt::format("server {} pid {}: {}", number_, pid, why); });
   std::vector<std::int32_t> workers;
   for (const auto& [other, entry] : backends_) {
     if (entry.leader_pid == pid) workers.push_back(other);
   }
   for (const auto worker : workers) end_backend(worker, "leader gone");
+  pass_on(granted);
   if (on_ended) on_ended(backend);
 }
 
@@ -98,6 +96,7 @@ void Server::begin_statement(Backend& backend, const std::string& query) {
   backend.query_id = static_cast<std::int64_t>(query.size() % 5) - 2;
   backend.wait_event_type.reset();
   backend.wait_event.reset();
+  take_snapshot(backend, query);
   touch(backend);
   trace_.note("query", backend.pid, [&] { return fmt::format("pid {}: {}", backend.pid, query); });
 }
@@ -107,14 +106,18 @@ void Server::execute_message(Backend& backend, const std::string& query) {
   backend.query_start = backend.state_change = stamp();
   backend.state = State::kActive;
   backend.query = query;
+  take_snapshot(backend, query);
   touch(backend);
   trace_.note("message", backend.pid, [&] { return fmt::format("pid {}: {}", backend.pid, query); });
 }
 
 void Server::commit_within(Backend& backend) {
   backend.xact_start = stamp();
+  backend.xid.reset();
+  backend.xmin = transactions();
   touch(backend);
   trace_.note("commit", backend.pid, [&] { return fmt::format("pid {} within its procedure", backend.pid); });
+  pass_on(locks_.release(backend.pid));
 }
 
 void Server::wait(Backend& backend, std::optional<std::string> type, std::optional<std::string> event) {
@@ -132,22 +135,30 @@ void Server::end_statement(Backend& backend) {
   backend.state = backend.in_block ? State::kIdleInTransaction : State::kIdle;
   if (!backend.in_block) backend.xact_start.reset();
   if (!backend.in_block) backend.query_id.reset();
+  if (!backend.in_block) backend.xid.reset();
+  if (!backend.in_block || !backend.keeps_snapshot) backend.xmin.reset();
   backend.wait_event_type = "Client";
   backend.wait_event = "ClientRead";
   touch(backend);
   trace_.note("done", backend.pid,
               [&] { return fmt::format("pid {} {}", backend.pid, name_of(*backend.state)); });
+  if (!backend.in_block) pass_on(locks_.release(backend.pid));
 }
 
 void Server::fail_statement(Backend& backend) {
   backend.state_change = stamp();
   backend.xact_start.reset();
+  backend.xid.reset();
+  backend.xmin.reset();
+  backend.lock_wait.reset();
   backend.state = backend.in_block ? State::kIdleInTransactionAborted : State::kIdle;
   backend.wait_event_type = "Client";
   backend.wait_event = "ClientRead";
   touch(backend);
   trace_.note("failed", backend.pid,
               [&] { return fmt::format("pid {} {}", backend.pid, name_of(*backend.state)); });
+  const bool keeps_locks = backend.in_block && backend.has_savepoint;
+  pass_on(keeps_locks ? locks_.give_up(backend.pid) : locks_.release(backend.pid));
 }
 
 void Server::untrack(Backend& backend) {
@@ -212,7 +223,7 @@ bool Server::still_holds(const Guard& guard, const Backend& backend) const {
          (same(guard.state, backend.state) || holes.anchors) &&
          same(guard.wait_event_type, backend.wait_event_type) && same(guard.wait_event, backend.wait_event) &&
          same(guard.application_name, std::optional(backend.application_name)) &&
-         same(guard.query_id, backend.query_id);
+         same(guard.query_id, backend.query_id) && surroundings_hold(guard, backend);
 }
 
 GuardVerdict Server::run_guard(const Guard& guard, Action action, std::int32_t asker, bool may_signal) {
@@ -223,7 +234,8 @@ GuardVerdict Server::run_guard(const Guard& guard, Action action, std::int32_t a
     return {ReplyKind::kGone, false, clock};
   }
   if (backend->pid == asker || !still_holds(guard, *backend)) return {ReplyKind::kMovedOn, false, clock};
-  if (backend->wait_event == "SyncRep") return {ReplyKind::kSyncRep, false, clock};
+  if (backend->wait_event == "SyncRep" && !guard.may_wait_for_sync_rep)
+    return {ReplyKind::kSyncRep, false, clock};
   if (clock < guard.not_before && !holes.not_before) return {ReplyKind::kEarly, false, clock};
   if (clock > guard.not_after && !holes.not_after) return {ReplyKind::kStale, false, clock};
   if (action == Action::kNothing) return {ReplyKind::kSignalled, true, clock};
@@ -237,6 +249,7 @@ void Server::restart() {
   trace_.note("restart", number_, [&] { return fmt::format("server {} goes down", number_); });
   const auto keep_going = std::exchange(on_ended, {});
   backends_.clear();
+  locks_.restart();
   on_ended = keep_going;
 }
 

@@ -10,6 +10,7 @@
 #include "engine/order.hpp"
 #include "simulation/agenda.hpp"
 #include "simulation/backend.hpp"
+#include "simulation/locks.hpp"
 #include "simulation/random.hpp"
 #include "simulation/trace.hpp"
 
@@ -21,6 +22,10 @@ struct GuardHoles {
   bool anchors = false;
   bool not_before = false;
   bool not_after = false;
+  bool edges = false;
+  bool lock_wait = false;
+  bool xmin = false;
+  bool in_recovery = false;
 };
 
 /// What a guarded statement says.
@@ -69,6 +74,19 @@ class Server {
   void fail_statement(Backend& backend);
   void untrack(Backend& backend);
 
+  // locks and transactions
+  /// Asks for a lock in the course of a statement. False: it waits, and on_granted will tell when it has it.
+  bool lock(Backend& backend, int object, LockMode mode);
+  /// Frees what it holds, outside of any statement.
+  void unlock(Backend& backend);
+  /// PREPARE TRANSACTION at the end of its block: its locks stay when it goes on.
+  void prepare(Backend& backend, const std::string& gid);
+  void finish_prepared(const std::string& gid);
+  [[nodiscard]] const Locks& locks() const { return locks_; }
+  /// How many transactions the server has given numbers to.
+  [[nodiscard]] std::int64_t transactions() const { return 1000 + steady_now() / kTransaction; }
+  [[nodiscard]] std::optional<std::int64_t> xmin_age(const Backend& backend) const;
+
   // signals
   void cancel(Backend& backend);
   void terminate(Backend& backend);
@@ -88,16 +106,29 @@ class Server {
   bool catalog_is_locked = false;
   bool is_starting = false;      ///< 57P03
   bool is_exhausted = false;     ///< 53300
+  bool shows_waitstart = true;   ///< PostgreSQL 14 and later
+  int connection_slots = 0;      ///< 0: nobody knows
   std::uint64_t generation = 0;  ///< counts restarts
   /// Called when a statement was ended by a cancel, so that the client goes on.
   std::function<void(Backend&)> on_cancelled;
   std::function<void(const Backend&)> on_ended;
+  /// Called when somebody has got the lock that it waited for.
+  std::function<void(Backend&)> on_granted;
+
+  /// What the clock of a server shows when its world begins, but for its offset: the end of 2025.
+  static constexpr ServerTime kEpoch{std::chrono::hours(24 * 365 * 26)};
+  /// The time from one transaction that gets a number to the next.
+  static constexpr Duration kTransaction = std::chrono::milliseconds(1);
 
   [[nodiscard]] int number() const { return number_; }
 
  private:
   [[nodiscard]] bool still_holds(const Guard& guard, const Backend& backend) const;
+  [[nodiscard]] bool surroundings_hold(const Guard& guard, const Backend& backend) const;
   void touch(Backend& backend) { backend.facts_changed = agenda_.now(); }
+  void take_snapshot(Backend& backend, const std::string& query);
+  void pass_on(const std::vector<std::int32_t>& granted);
+  void refresh_waits();
   void take_cancel(std::int32_t pid, std::uint64_t birth, std::uint64_t query);
 
   int number_;
@@ -113,6 +144,7 @@ class Server {
     Duration by;
   };
   std::vector<Step> steps_;
+  Locks locks_;
   std::map<std::int32_t, Backend> backends_;
 };
 

@@ -4,6 +4,7 @@
 #include <map>
 #include <memory>
 #include <optional>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -47,8 +48,16 @@ struct LookCopy {
   std::uint64_t number = 0;
   std::size_t node = 0;
   Duration executed{};
+  Duration steady{};  ///< by the server's clock without its steps
   std::size_t client_backends = 0;
+  int connection_slots = 0;
+  bool in_recovery = false;
+  std::int64_t transactions = 0;
   std::map<SessionKey, Backend> rows;
+  /// What was on the server when it was asked who waits for whom, a little later; empty: it was not, or that
+  /// could not be read.
+  std::map<std::int32_t, Backend> at_waits;
+  std::set<std::string> prepared;  ///< transactions that held somebody up then
 };
 
 }  // namespace pgcurfew::simulation

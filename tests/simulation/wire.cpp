@@ -85,6 +85,7 @@ void Wire::open(const ConnectionPtr& connection) {
   facts.backend_pid = backend.pid;
   facts.postmaster_start = server.postmaster_start.shown;
   facts.in_recovery = server.in_recovery;
+  facts.connection_slots = server.connection_slots;
   facts.role = kRole;
   facts.can_read_all_stats = !site_.faults.lacks_read_all_stats;
   facts.can_signal = !site_.faults.lacks_signal;
@@ -203,10 +204,11 @@ Duration Wire::name_delay(const ConnectionPtr& connection, const LookCopy& copy)
   return kLockTimeout * 2;
 }
 
-Snapshot Wire::snapshot_of(const Connection& connection, const LookCopy& copy, bool with_query) {
+Snapshot Wire::snapshot_of(const Connection& connection, const LookCopy& copy, QueryTexts texts) {
   Snapshot snapshot;
   snapshot.number = copy.number;
   snapshot.taken_at = server_of(connection).shown_now();
+  snapshot.in_recovery = copy.in_recovery;
   const auto shown = [](const std::optional<Stamp>& stamp) {
     return stamp ? std::optional(stamp->shown) : std::nullopt;
   };
@@ -233,7 +235,9 @@ Snapshot Wire::snapshot_of(const Connection& connection, const LookCopy& copy, b
     session.state_change = shown(row.state_change);
     session.wait_event_type = row.wait_event_type;
     session.wait_event = row.wait_event;
-    if (with_query) session.query = row.query;
+    session.xmin_age = server_of(connection).xmin_age(row);
+    const bool is_active = row.state == State::kActive;
+    if (texts == QueryTexts::kAll || (texts == QueryTexts::kActive && is_active)) session.query = row.query;
     session.query_id = row.query_id;
     session.has_nameless_user = !row.user.empty() && !session.user;
     session.is_beyond_us = row.is_superuser || row.user.empty() || site_.faults.lacks_signal;
@@ -250,6 +254,10 @@ void Wire::execute_look(const ConnectionPtr& connection, Fate fate, const comman
   copy->number = look.number;
   copy->node = connection->node;
   copy->executed = site_.agenda.now();
+  copy->steady = server.steady_now();
+  copy->connection_slots = server.connection_slots;
+  copy->in_recovery = server.in_recovery;
+  copy->transactions = server.transactions();
   for (const auto& [pid, backend] : server.backends()) {
     copy->rows.emplace(SessionKey{pid, backend.start.shown}, backend);
     if (backend.backend_type == "client backend") ++copy->client_backends;
@@ -261,8 +269,45 @@ void Wire::execute_look(const ConnectionPtr& connection, Fate fate, const comman
     return answer(connection, fate, happening::LookFailed{{"unexpected shape", {}, {}, {}}});
   }
   const auto delay = name_delay(connection, *copy);
-  auto snapshot = snapshot_of(*connection, *copy, look.texts != QueryTexts::kNone);
-  answer(connection, fate, happening::LookTaken{std::move(snapshot)}, copy, delay);
+  auto snapshot = snapshot_of(*connection, *copy, look.texts);
+  const bool anybody_waits = std::any_of(copy->rows.begin(), copy->rows.end(), [](const auto& row) {
+    return row.second.wait_event_type == "Lock";
+  });
+  if (!look.with_waits || !anybody_waits) {
+    return answer(connection, fate, happening::LookTaken{std::move(snapshot)}, copy, delay);
+  }
+  if (fate != Fate::kGood || connection->is_mute) return;
+  // the rows have to be here before the second statement leaves
+  site_.agenda.in(travel() + delay, [this, connection, snapshot = std::move(snapshot), copy] {
+    if (connection == current_) ask_for_waits(connection, snapshot, copy);
+  });
+}
+
+void Wire::ask_for_waits(const ConnectionPtr&, Snapshot snapshot, std::shared_ptr<LookCopy> copy) {
+  request(
+      [this, snapshot = std::move(snapshot), copy = std::move(copy)](
+          const ConnectionPtr& connection, Fate fate) { execute_waits(connection, fate, snapshot, copy); });
+}
+
+void Wire::execute_waits(const ConnectionPtr& connection, Fate fate, Snapshot snapshot,
+                         const std::shared_ptr<LookCopy>& copy) {
+  auto& server = server_of(*connection);
+  const bool fails = fate == Fate::kTruncated || random_.chance(site_.faults.waits_fail);
+  site_.trace.note("waits", fails ? 0 : 1, [&] {
+    return fmt::format("instance {} look {}: who waits {}", instance_, copy->number,
+                       fails ? "fails" : "is read");
+  });
+  if (!fails) {
+    copy->at_waits = server.backends();
+    for (const auto& [pid, backend] : server.backends()) {
+      if (!backend.lock_wait) continue;
+      const auto since = server.shows_waitstart ? std::optional(backend.lock_wait->shown) : std::nullopt;
+      auto prepared = server.locks().prepared_before(pid);
+      copy->prepared.insert(prepared.begin(), prepared.end());
+      snapshot.waits.push_back({{pid, backend.start.shown}, since, backend.blockers, std::move(prepared)});
+    }
+  }
+  answer(connection, fate, happening::LookTaken{std::move(snapshot)}, copy);
 }
 
 void Wire::execute_order(const ConnectionPtr& connection, Fate fate, const Order& order) {

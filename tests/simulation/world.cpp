@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "simulation/oracle.hpp"
+
 namespace pgcurfew::simulation {
 
 namespace {
@@ -21,6 +23,7 @@ Duration longest_of(const Policy& policy) {
   for (const auto& rule : policy.rules) {
     Duration limit{};
     for (const auto& age : rule.match.ages) limit = std::max(limit, age.limit);
+    limit = std::max(limit, oracle::blocking_of(rule).patience.value_or(Duration(0)));
     for (const auto& exception : rule.except) {
       for (const auto& age : exception.match.ages) limit = std::max(limit, age.limit);
     }
@@ -42,6 +45,7 @@ World::World(const WorldOptions& options)
   Random fault_random(random_.next());
   site_.faults = draw_faults(fault_random);
   if (options.no_faults) site_.faults = Faults();
+  site_.faults.locks = wish_.locks;
   if (options.force_enforce) wish_.is_dry = false;
   policy_ = draw_policy();
   if (wish_.is_tight) site_.inject("tight");
@@ -79,7 +83,14 @@ void World::build_nodes() {
     node.server = std::make_unique<Server>(i, site_.agenda, site_.trace, site_.serials);
     node.server->holes = options_.holes;
     node.server->drift_ppm = site_.faults.drift_ppm;
-    node.server->offset = random_.span(-hours(100), hours(100));
+    node.server->offset = wish_.offset;
+    if (i > 0)
+      node.server->offset +=
+          wish_.has_hours ? random_.span(-minutes(1), minutes(1)) : random_.span(-hours(100), hours(100));
+    node.server->shows_waitstart = random_.chance(0.7);
+    // the clients, about as many as there are slots for; ours takes one too
+    node.server->connection_slots =
+        random_.chance(0.1) ? 0 : count + static_cast<int>(random_.between(1, count));
     node.server->in_recovery = random_.chance(0.2);
     node.server->postmaster_start = node.server->stamp();
     node.clients =
@@ -114,7 +125,7 @@ void World::plan_faults(Duration length) {
 }
 
 void World::run() {
-  const auto length = std::clamp<Duration>(wish_.pace * 60, minutes(1), hours(6));
+  const auto length = length_of_world(wish_.pace);
   plan_faults(length);
   for (auto& instance : instances_) {
     auto* starting = instance.get();
@@ -236,6 +247,7 @@ void World::heal() {
   // what lies in the nature of sessions stays; only that nobody is frozen any more
   kept.superusers = site_.faults.superusers;
   kept.swallowers = site_.faults.swallowers;
+  kept.locks = site_.faults.locks;
   kept.deaf = site_.faults.deaf;
   kept.slow_to_die = site_.faults.slow_to_die;
   kept.drift_ppm = site_.faults.drift_ppm;
