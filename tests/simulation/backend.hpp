@@ -64,9 +64,10 @@ struct Backend {
   std::optional<std::int64_t> xid;   ///< backend_xid, as a number that only grows
   std::optional<std::int64_t> xmin;  ///< backend_xmin
 
-  std::optional<Stamp> lock_wait;      ///< since when it waits for a heavyweight lock
-  std::optional<Stamp> first_wait;     ///< since when it did so for the first time within its statement
-  std::vector<std::int32_t> blockers;  ///< pg_blocking_pids
+  std::optional<Stamp> lock_wait;        ///< since when it waits for a heavyweight lock
+  std::optional<Stamp> first_wait;       ///< since when it did so for the first time within its statement
+  std::optional<Duration> waited_until;  ///< when its last wait ended, steady
+  std::vector<std::int32_t> blockers;    ///< pg_blocking_pids
   /// Those who wait for it, directly or through others, by birth, and since when without a break.
   std::map<std::uint64_t, Stamp> holds_up;
 

@@ -146,7 +146,7 @@ class Checks {
   void expect_rule(const Book& book, const Rule& rule, Duration ready) const;
   std::optional<Duration> overdue(const Book& book, const Rule& rule, const Backend& backend,
                                   Duration ready) const;
-  Duration room_for(const Book& book, const Rule& rule) const;
+  Duration room_for(const Book& book, const Rule& rule, const Backend& backend) const;
   bool was_cancelled(const Book& book, const Rule& rule, const Backend& backend) const;
   [[nodiscard]] const Rule& rule_of(const Issued& issued) const;
 

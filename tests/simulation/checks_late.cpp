@@ -41,6 +41,25 @@ std::optional<Duration> old_since(const Rule& rule, const Backend& backend) {
   return since;
 }
 
+bool has_xmin_age(const Rule& rule) {
+  const auto& conditions = rule.match.conditions;
+  return std::any_of(conditions.begin(), conditions.end(),
+                     [](const Condition& condition) { return condition.field == Field::kXminAge; });
+}
+
+/// The rule's limit on one clock, or the latest that an exception gives; nothing if it has none.
+std::optional<Duration> latest_limit(const Rule& rule, Clock clock) {
+  std::optional<Duration> latest;
+  const auto add = [&](const Match& match) {
+    for (const auto& age : match.ages) {
+      if (age.clock == clock) latest = std::max(latest.value_or(age.limit), age.limit);
+    }
+  };
+  add(rule.match);
+  for (const auto& exception : rule.except) add(exception.match);
+  return latest;
+}
+
 Duration waits_of(const Rule& rule) {
   Duration waits{};
   for (const auto& step : rule.escalate) waits += step.after;
@@ -69,13 +88,12 @@ void Checks::expect_rule(const Book& book, const Rule& rule, Duration ready) con
   if (rule.when.connections_used) return;
   if (rule.repeat && rule.repeat->then == RepeatAction::kPause) return;
   if (rule.when.role && server.in_recovery != (*rule.when.role == Role::kStandby)) return;
-  const auto room = room_for(book, rule);
   std::map<std::string, std::size_t> groups;
   for (const auto& [pid, backend] : server.backends()) {
     if (backend.is_superuser || backend.user.empty() || backend.is_doomed) continue;
     if (!oracle::untouchable(*book.policy, backend, scene).empty()) continue;
     const auto late = overdue(book, rule, backend, ready);
-    if (!late || *late < room) continue;
+    if (!late || *late < room_for(book, rule, backend)) continue;
     std::string group;
     for (const auto field : rule.selection.per) group += oracle::value_of(backend, field).value_or("-") + ";";
     if (++groups[group] <= rule.selection.keep.value_or(0)) continue;
@@ -86,18 +104,22 @@ void Checks::expect_rule(const Book& book, const Rule& rule, Duration ready) con
   }
 }
 
-/// One look that had to see it as it is now, and for each step a reply and a look at what became of it.
-Duration Checks::room_for(const Book& book, const Rule& rule) const {
+/// For each step a reply and a look at what became of it; and before that one look that had to see the
+/// session as it is now, if none has yet.
+Duration Checks::room_for(const Book& book, const Rule& rule, const Backend& backend) const {
   Duration look = std::chrono::hours(1);
   for (const auto& other : book.policy->rules) look = std::min(look, longest_between_looks(other));
   look = std::max<Duration>(look, seconds(1));
-  const auto& server = *site_.nodes[site_.active].server;
   const auto blocking = oracle::blocking_of(rule);
+  const bool is_about_others = blocking.is_asked || blocking.is_for_waiters || has_xmin_age(rule);
   // a look that showed it wait itself, or that was the first to show who waits
-  if (blocking.is_asked || blocking.is_for_waiters) look *= 2;
+  if (is_about_others) look *= 2;
+  const bool was_seen = book.look && book.look->executed >= backend.facts_changed;
+  if (was_seen && !is_about_others) look = Duration(0);
   auto room = look + seconds(1) + seconds(1) * static_cast<std::int64_t>(rule.escalate.size());
   if (rule.selection.at_most || rule.selection.pause > Duration(0)) {
-    const auto before_it = static_cast<std::int64_t>(server.backends().size() * rule.escalate.size());
+    const auto sessions = site_.nodes[site_.active].server->backends().size();
+    const auto before_it = static_cast<std::int64_t>(sessions * rule.escalate.size());
     room += (rule.selection.pause + seconds(3)) * before_it;
   }
   return room;
@@ -124,6 +146,10 @@ std::optional<Duration> Checks::overdue(const Book& book, const Rule& rule, cons
   const auto since = std::max(ready, backend.facts_changed);
   auto late = std::min(server.steady_now() - due->steady, site_.agenda.now() - since);
   late = std::min(late, server.shown_now() - *open);
+  const auto blocks_for = latest_limit(rule, Clock::kBlocksFor);
+  if (blocks_for && backend.waited_until) {
+    late = std::min(late, server.steady_now() - *backend.waited_until - *blocks_for);
+  }
   if (const auto old = old_since(rule, backend)) late = std::min(late, server.steady_now() - *old);
   return late - waits;
 }

@@ -37,6 +37,8 @@ struct Totals {
 
 struct Settings {
   GuardHoles holes;
+  std::string part;
+  bool is_late = false;
   bool is_quiet = false;
 };
 
@@ -113,10 +115,17 @@ bool run_dry_twin(WorldOptions options, Totals& totals) {
   return true;
 }
 
-bool run_seed(std::uint64_t seed, const Settings& settings, Totals& totals) {
+WorldOptions options_for(std::uint64_t seed, const Settings& settings) {
   WorldOptions options;
   options.seed = seed;
   options.holes = settings.holes;
+  options.part = settings.part;
+  options.is_late = settings.is_late;
+  return options;
+}
+
+bool run_seed(std::uint64_t seed, const Settings& settings, Totals& totals) {
+  const auto options = options_for(seed, settings);
   if (seed % 16 == 3) return run_twice(options, settings, totals);
   if (seed % 16 == 5 && !run_dry_twin(options, totals)) return false;
   return run_world(options, settings, totals);
@@ -168,6 +177,9 @@ int run(int argc, char** argv) {
   app.add_option("--first", first, "a file of seeds to run before all others");
   app.add_option("--failures", most_failures, "stop after so many");
   app.add_flag("--quiet", settings.is_quiet, "no trace of what fails");
+  app.add_option("--part", settings.part, "a part of the language that each world shall use")
+      ->check(CLI::IsMember(part_names()));
+  app.add_flag("--late", settings.is_late, "half of all requests wait on their way to the server");
   app.add_option("--hole", holes, "a hole in the model's own guard, which a checker must notice")
       ->check(CLI::IsMember({"backend_start", "anchors", "not_before", "not_after", "edges", "lock_wait",
                              "xmin", "in_recovery"}));
@@ -194,9 +206,7 @@ int run(int argc, char** argv) {
     }
   }
   if (seed) {
-    WorldOptions options;
-    options.seed = *seed;
-    options.holes = settings.holes;
+    auto options = options_for(*seed, settings);
     options.no_faults = options.force_enforce = no_faults;
     options.force_dry = dry;
     if (trace) options.text = Trace::Text::kPrint;

@@ -26,6 +26,7 @@ class Mutant:
     """One fault. `changes`: texts of `file` that stand there exactly once, and what stands there instead.
 
     `caught_by`: the checkers of which one must name it. `hole`: of the model's guard, instead of a change or with it.
+    `options`: of pgcurfew_sim, where few worlds would show it.
     """
 
     name: str
@@ -33,7 +34,10 @@ class Mutant:
     file: str = ""
     changes: tuple = ()
     hole: str = ""
+    options: tuple = ()
 
+
+LOCKS = ("--part", "locks")
 
 MUTANTS = [
     Mutant("the guard forgets backend_start", {"identity"}, hole="backend_start"),
@@ -88,33 +92,35 @@ MUTANTS = [
              "  auto snapshot = all;\n  if (snapshot.sessions.size() > 3) snapshot.sessions.pop_back();\n"),)),
     Mutant("takes a waiter for a blocker", {"waiter"}, "judge.cpp",
            (("if (blocking.is_asked && !blocking.may_wait && waits_for_lock(session)) {",
-             "if (false && waits_for_lock(session)) {"),), hole="lock_wait"),
-    Mutant("the guard forgets who waits for whom", {"no-match"}, hole="edges"),
-    Mutant("sends a guard without the waits", {"no-match"}, "order.cpp",
-           (("guard.edges = edges_of(blocking, session);", ""),)),
-    Mutant("the guard forgets xmin", {"no-match"}, hole="xmin"),
-    Mutant("the guard forgets the server's role", {"when"}, hole="in_recovery"),
+             "if (false && waits_for_lock(session)) {"),), hole="lock_wait", options=LOCKS),
+    Mutant("the guard forgets that a blocker waits itself now", {"waiter"}, hole="lock_wait",
+           options=(*LOCKS, "--late")),
+    Mutant("the guard forgets who waits for whom", {"no-match", "early"}, hole="edges", options=(*LOCKS, "--late")),
+    Mutant("sends a guard without the waits", {"no-match", "early"}, "order.cpp",
+           (("guard.edges = edges_of(blocking, session);", ""),), options=(*LOCKS, "--late")),
+    Mutant("the guard forgets xmin", {"no-match"}, hole="xmin", options=("--part", "xmin", "--late")),
+    Mutant("the guard forgets the server's role", {"when"}, hole="in_recovery", options=("--part", "when", "--late")),
     Mutant("counts what it held up while it waited", {"early", "ladder"}, "judge.cpp",
            (("return since && session.free_since ? std::max(*since, *session.free_since) : since;",
-             "return since;"),)),
+             "return since;"),), options=LOCKS),
     Mutant("counts a chain from its oldest wait", {"early", "ladder"}, "judge.cpp",
            (("const auto since = blocking_since(blocking_of(rule.match), session);",
-             "const auto since = waiting_since(blocking_of(rule.match), session);"),)),
+             "const auto since = waiting_since(blocking_of(rule.match), session);"),), options=LOCKS),
     Mutant("counts from the first waiter, not the last asked for", {"early", "ladder"}, "blockers.cpp",
-           (("return since[blocking.at_least - 1];", "return since[0];"),)),
+           (("return since[blocking.at_least - 1];", "return since[0];"),), options=LOCKS),
     Mutant("takes all waits of a session for one", {"early", "ladder"}, "blockers.cpp",
-           (("return known.query_start == session.query_start &&", "return"),)),
+           (("return known.query_start == session.query_start &&", "return"),), options=LOCKS),
     Mutant("keeps one less", {"keep"}, "selection.cpp",
-           (("auto surplus = cases.size() - *selection.keep;", "auto surplus = cases.size() - *selection.keep + 1;"),)),
+           (("auto surplus = cases.size() - *selection.keep;", "auto surplus = cases.size() - *selection.keep + 1;"),), options=("--part", "selection")),
     Mutant("takes the oldest for the newest", {"keep"}, "selection.cpp",
-           (("const bool newest_first = selection.victims == Victims::kNewest;", "const bool newest_first = false;"),)),
+           (("const bool newest_first = selection.victims == Victims::kNewest;", "const bool newest_first = false;"),), options=("--part", "selection")),
     Mutant("counts all groups as one", {"keep"}, "selection.cpp",
            (("groups[{a_case.rule, group_of(selection, snapshot_.sessions[a_case.session])}]",
-             "groups[{a_case.rule, std::string()}]"),)),
+             "groups[{a_case.rule, std::string()}]"),), options=("--part", "selection")),
     Mutant("ignores at_most", {"at-most"}, "decide.cpp",
-           (("room = std::min(room, *selection.at_most > taken ? *selection.at_most - taken : 0);", ""),)),
+           (("room = std::min(room, *selection.at_most > taken ? *selection.at_most - taken : 0);", ""),), options=("--part", "selection")),
     Mutant("ignores pause", {"pause"}, "decide.cpp",
-           (("if (!pace.paused_until || *pace.paused_until <= now_.monotonic) return", "if (true) return"),)),
+           (("if (!pace.paused_until || *pace.paused_until <= now_.monotonic) return", "if (true) return"),), options=("--part", "selection")),
     Mutant("ignores the hours", {"hours"}, "decide.cpp",
            (("if (!is_open(a_case.rule)) return std::nullopt;", ""),)),
     Mutant("ignores when", {"when"}, "docket.cpp",
@@ -191,7 +197,7 @@ def run_mutant(mutant, build, compiles, link):
         done = subprocess.run(linking, cwd=build, text=True, capture_output=True, check=False)
         if done.returncode != 0:
             return False, "does not link: " + done.stderr[-500:], 0
-    command = [str(executable), "--seconds", str(PATIENCE_S), "--quiet"]
+    command = [str(executable), "--seconds", str(PATIENCE_S), "--quiet", *mutant.options]
     if mutant.hole:
         command += ["--hole", mutant.hole]
     began = time.monotonic()

@@ -195,6 +195,22 @@ PolicyWish draw_wish(Random& random) {
   return wish;
 }
 
+const std::vector<std::string>& part_names() {
+  static const std::vector<std::string> kNames{"locks", "xmin",   "selection", "when",
+                                               "hours", "repeat", "unprotect"};
+  return kNames;
+}
+
+void use_part(PolicyWish& wish, const std::string& part) {
+  if (part == "locks") wish.locks = std::max(wish.locks, 0.4);
+  wish.has_xmin |= part == "xmin";
+  wish.has_selection |= part == "selection";
+  wish.has_when |= part == "when";
+  wish.has_hours |= part == "hours";
+  wish.has_repeat |= part == "repeat";
+  wish.unprotects |= part == "unprotect";
+}
+
 Duration length_of_world(Duration pace) {
   return std::clamp<Duration>(pace * 60, std::chrono::minutes(1), std::chrono::hours(6));
 }

@@ -28,6 +28,10 @@ struct PolicyWish {
 /// Few parts of the language in most worlds.
 PolicyWish draw_wish(Random& random);
 
+/// The names of the parts of the language that a wish can be made to have.
+const std::vector<std::string>& part_names();
+void use_part(PolicyWish& wish, const std::string& part);
+
 /// How long a world lasts, until it is healed.
 Duration length_of_world(Duration pace);
 

@@ -150,6 +150,7 @@ void Server::fail_statement(Backend& backend) {
   backend.xact_start.reset();
   backend.xid.reset();
   backend.xmin.reset();
+  if (backend.lock_wait) backend.waited_until = steady_now();
   backend.lock_wait.reset();
   backend.state = backend.in_block ? State::kIdleInTransactionAborted : State::kIdle;
   backend.wait_event_type = "Client";

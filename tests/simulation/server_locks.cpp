@@ -68,6 +68,7 @@ void Server::pass_on(const std::vector<std::int32_t>& granted) {
   for (const auto pid : granted) {
     auto* backend = find(pid);
     backend->lock_wait.reset();
+    backend->waited_until = steady_now();
     wait(*backend, std::nullopt, std::nullopt);
   }
   refresh_waits();
