@@ -202,14 +202,17 @@ std::vector<BlockEdge> edges_of(const Blocking& blocking, const Session& session
   return edges;
 }
 
-/// Those whom one wait is for become fewer until it is over. A statement that now waits for others altogether
-/// has had its lock, and waits for another.
-bool WaitMemory::is_same_wait(const Wait& known, const Session& session, const LockWait& wait) {
-  const auto& now = wait.blockers;
+/// Those whom one wait is for become fewer until it is over. A statement that now waits for others
+/// altogether, or for what others' later transactions hold, has had its lock, and waits for another.
+bool WaitMemory::is_same_wait(const Wait& known, const Session& session, const LockWait& wait,
+                              const std::vector<std::int32_t>& begun_anew) {
+  const auto has = [](const std::vector<std::int32_t>& pids, std::int32_t pid) {
+    return std::find(pids.begin(), pids.end(), pid) != pids.end();
+  };
   return known.query_start == session.query_start &&
          (known.blockers.empty() ||
           std::any_of(known.blockers.begin(), known.blockers.end(),
-                      [&](std::int32_t pid) { return std::find(now.begin(), now.end(), pid) != now.end(); }));
+                      [&](std::int32_t pid) { return has(wait.blockers, pid) && !has(begun_anew, pid); }));
 }
 
 void WaitMemory::link(Snapshot& snapshot) {
@@ -219,13 +222,20 @@ void WaitMemory::link(Snapshot& snapshot) {
     by_pid.emplace(snapshot.sessions[i].key.pid, i);
     by_key.emplace(snapshot.sessions[i].key, i);
   }
+  std::vector<std::int32_t> begun_anew;
+  for (const auto& session : snapshot.sessions) {
+    if (session.xact_start && *session.xact_start > last_look_) begun_anew.push_back(session.key.pid);
+  }
+  last_look_ = snapshot.taken_at;
   Waiters waiters;
   for (const auto& wait : snapshot.waits) {
     const auto found = by_key.find(wait.waiter);
     if (found == by_key.end()) continue;
     auto& session = snapshot.sessions[found->second];
     const auto known = waits_.find(session.key);
-    const bool is_same = known != waits_.end() && is_same_wait(known->second, session, wait);
+    const bool is_same = known != waits_.end() && is_same_wait(known->second, session, wait, begun_anew);
+    // it began after the rows were made: there is no telling when, and the next look will show it
+    if (!wait.since && !is_same && !waits_for_lock(session)) continue;
     session.blocked_since = wait.since ? *wait.since : is_same ? known->second.since : snapshot.taken_at;
     session.blockers = wait.blockers;
     waiters.sessions.push_back(found->second);
@@ -260,6 +270,7 @@ void WaitMemory::link(Snapshot& snapshot) {
 void WaitMemory::forget() {
   waits_.clear();
   free_since_.clear();
+  last_look_ = {};
 }
 
 }  // namespace pgcurfew

@@ -60,9 +60,12 @@ class WaitMemory {
     ServerTime since;
     std::vector<std::int32_t> blockers;
   };
-  static bool is_same_wait(const Wait& known, const Session& session, const LockWait& wait);
+  /// `begun_anew`: who is in a transaction that is younger than the look before.
+  static bool is_same_wait(const Wait& known, const Session& session, const LockWait& wait,
+                           const std::vector<std::int32_t>& begun_anew);
   std::unordered_map<SessionKey, Wait> waits_;
   std::unordered_map<SessionKey, ServerTime> free_since_;
+  ServerTime last_look_{};
 };
 
 }  // namespace pgcurfew

@@ -276,6 +276,7 @@ class Decider {
     order.decision = fmt::format("{}-{}", ledger_.prefix, ++ledger_.decisions);
     order.policy = policy_.version;
     order.ordered_at = now_.monotonic;
+    order.look = docket_.look;
     order.rule = rule.name;
     order.is_beyond_us = session.is_beyond_us;
     order.mode = rule.mode;

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "engine/narrate.hpp"
+#include "engine/server_clock.hpp"
 
 namespace pgcurfew {
 
@@ -52,11 +53,15 @@ void settle_episode(Episode& episode, const Order& order, const Reply& reply, co
   episode.not_before = now + pause_after(episode.fruitless - 1, seconds(1), seconds(60));
 }
 
-/// The pause counts from the action; what came to nothing was none.
-void settle_pace(Pace& pace, const Reply& reply, MonotonicTime now) {
-  const bool may_have_acted = reply.kind == ReplyKind::kSignalled || reply.kind == ReplyKind::kUnknown;
-  if (pace.paused_until) pace.paused_until = may_have_acted ? now + pace.pause : now;
-  if (!may_have_acted && pace.signals > 0) --pace.signals;
+/// The pause counts from the action; what came to nothing was none. One of unknown outcome can act until its
+/// guard holds it to be stale.
+void settle_pace(Pace& pace, const Order& order, const Reply& reply, MonotonicTime now) {
+  const bool is_unknown = reply.kind == ReplyKind::kUnknown;
+  const bool may_have_acted = reply.kind == ReplyKind::kSignalled || is_unknown;
+  const Duration late = is_unknown ? ServerClockEstimate::kTolerance : Duration(0);
+  if (pace.paused_until) pace.paused_until = may_have_acted ? now + late + pace.pause : now;
+  // of another look's actions none has come to nothing
+  if (!may_have_acted && pace.look == order.look && pace.signals > 0) --pace.signals;
 }
 
 class LookSettler {
@@ -160,7 +165,8 @@ std::vector<Event> settle_reply(const Order& order, const Reply& reply, Ledger& 
       if (!episode.is_carried && episode.has_acted) is_first_action = false;
       settle_episode(episode, order, reply, ledger, replied_at, now);
       const auto pace = ledger.paces.find(it->first.rule);
-      if (pace != ledger.paces.end() && order.step != StepKind::kAlert) settle_pace(pace->second, reply, now);
+      if (pace != ledger.paces.end() && order.step != StepKind::kAlert)
+        settle_pace(pace->second, order, reply, now);
     }
   }
   if (ledger.in_flight > 0) --ledger.in_flight;

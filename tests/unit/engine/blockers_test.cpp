@@ -128,6 +128,16 @@ TEST(Blockers, WithoutWaitstartAWaitCountsFromTheFirstLookThatShowedIt) {
   EXPECT_THAT(pids_of(desk.decide_at(8s).orders), ElementsAre(1));
 }
 
+TEST(Blockers, WithoutWaitstartAWaitThatBeganAfterTheRowsIsForTheNextLook) {
+  Desk desk("rules: [ { name: r, match: { blocks_for: 5s }, escalate: [ terminate ] } ]");
+  const auto holder = idle_in_transaction(1, -60s);
+  const auto waiter = waiting(2, 3s);
+  desk.look({holder, active(2, 3s)}, 4s, {wait_of(waiter, {1}, std::nullopt)});
+  EXPECT_THAT(desk.decide_at(4s).next_due, std::nullopt);
+  desk.look({holder, waiter}, 5s, {wait_of(waiter, {1}, std::nullopt)});
+  EXPECT_EQ(desk.decide_at(6s).next_due, at(10s));
+}
+
 TEST(Blockers, WithoutWaitstartAWaitForOthersAltogetherIsAnotherWait) {
   Desk desk("rules: [ { name: r, match: { blocked_for: 5s }, escalate: [ cancel ] } ]");
   const auto waiter = waiting(3, 0s);
@@ -137,6 +147,17 @@ TEST(Blockers, WithoutWaitstartAWaitForOthersAltogetherIsAnotherWait) {
   EXPECT_EQ(desk.decide_at(5s).next_due, at(6s)) << "one of the two is gone: the same wait";
   desk.look(sessions, 4s, {wait_of(waiter, {1}, std::nullopt)});
   EXPECT_EQ(desk.decide_at(5s).next_due, at(9s));
+}
+
+TEST(Blockers, WithoutWaitstartAWaitForWhatALaterTransactionHoldsIsAnotherWait) {
+  Desk desk("rules: [ { name: r, match: { blocked_for: 5s }, escalate: [ cancel ] } ]");
+  const auto waiter = waiting(2, 0s);
+  desk.look({idle_in_transaction(1, -60s), waiter}, 1s, {wait_of(waiter, {1}, std::nullopt)});
+  auto holder = idle_in_transaction(1, 4s);
+  desk.look({holder, waiter}, 5s, {wait_of(waiter, {1}, std::nullopt)});
+  EXPECT_EQ(desk.decide_at(5s).next_due, at(10s)) << "its transaction began after the look before";
+  desk.look({holder, waiter}, 7s, {wait_of(waiter, {1}, std::nullopt)});
+  EXPECT_EQ(desk.decide_at(7s).next_due, at(10s));
 }
 
 TEST(Blockers, AnotherStatementsWaitIsAnotherWait) {

@@ -110,6 +110,30 @@ TEST(Selection, WhatCameToNothingIsNoActionOfAtMost) {
   EXPECT_THAT(pids_of(desk.decide_at(70s).orders), ElementsAre(1));
 }
 
+TEST(Selection, WhatCameToNothingOfOneLookMakesNoRoomInTheNext) {
+  Desk desk(rule_with("at_most: 1"));
+  desk.look({idle(1, 1s), idle(2, 0s), idle(3, 2s)}, 70s);
+  const auto first = desk.decide_at(70s).orders;
+  ASSERT_THAT(pids_of(first), ElementsAre(2));
+  desk.look({idle(1, 1s), idle(2, 0s), idle(3, 2s)}, 71s);
+  ASSERT_THAT(pids_of(desk.decide_at(71s).orders), ElementsAre(1));
+  desk.reply(first[0], ReplyKind::kGone, 71s);
+  EXPECT_THAT(desk.decide_at(71s).orders, IsEmpty()) << "the second look has had its one action";
+}
+
+TEST(Selection, PausesAfterAnOrderOfUnknownOutcomeFromWhenItCanActNoMore) {
+  Desk desk(rule_with("pause: 5s"));
+  desk.look({idle(1, 1s), idle(2, 0s)}, 70s);
+  const auto first = desk.decide_at(70s).orders;
+  ASSERT_EQ(first.size(), 1U);
+  desk.reply(first[0], ReplyKind::kUnknown, 71s);
+  desk.look({idle(1, 1s)}, 72s);
+  const auto wake = desk.decide_at(79s).wake;
+  ASSERT_TRUE(wake.has_value());
+  EXPECT_GE(*wake,
+            MonotonicTime(1h) + first[0].guard.not_after.time_since_epoch() - at(0s).time_since_epoch() + 5s);
+}
+
 TEST(Selection, PausesAfterAnAction) {
   Desk desk(rule_with("pause: 5s"));
   const std::vector<Session> sessions{idle(1, 1s), idle(2, 0s), idle(3, 2s)};
