@@ -109,6 +109,9 @@ class Checks {
     std::map<std::uint64_t, std::vector<Effect>> effects;  ///< by birth
     /// The last look that showed a session waiting for a lock, by birth: when it was taken, steady.
     std::map<std::uint64_t, Duration> seen_waiting;
+    /// Once the world is whole, by birth: the last change of a session that a look has shown, and when it was
+    /// first shown, true times.
+    std::map<std::uint64_t, std::pair<Duration, Duration>> shown;
     std::map<std::pair<std::uint64_t, std::string>, std::size_t> taken;  ///< by look and rule
     std::map<std::string, Duration> last_action;                         ///< by rule, true time
     std::deque<Duration> ticks;
@@ -146,6 +149,8 @@ class Checks {
   void expect_rule(const Book& book, const Rule& rule, Duration ready) const;
   std::optional<Duration> overdue(const Book& book, const Rule& rule, const Backend& backend,
                                   Duration ready) const;
+  /// When a look first showed a session as it is; nothing if none has.
+  std::optional<Duration> shown_at(const Book& book, const Backend& backend) const;
   Duration room_for(const Book& book, const Rule& rule, const Backend& backend) const;
   bool was_cancelled(const Book& book, const Rule& rule, const Backend& backend) const;
   [[nodiscard]] const Rule& rule_of(const Issued& issued) const;

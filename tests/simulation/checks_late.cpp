@@ -104,6 +104,12 @@ void Checks::expect_rule(const Book& book, const Rule& rule, Duration ready) con
   }
 }
 
+std::optional<Duration> Checks::shown_at(const Book& book, const Backend& backend) const {
+  const auto found = book.shown.find(backend.birth);
+  if (found == book.shown.end() || found->second.first != backend.facts_changed) return std::nullopt;
+  return found->second.second;
+}
+
 /// For each step a reply and a look at what became of it; and before that one look that had to see the
 /// session as it is now, if none has yet.
 Duration Checks::room_for(const Book& book, const Rule& rule, const Backend& backend) const {
@@ -114,8 +120,7 @@ Duration Checks::room_for(const Book& book, const Rule& rule, const Backend& bac
   const bool is_about_others = blocking.is_asked || blocking.is_for_waiters || has_xmin_age(rule);
   // a look that showed it wait itself, or that was the first to show who waits
   if (is_about_others) look *= 2;
-  const bool was_seen = book.look && book.look->executed >= backend.facts_changed;
-  if (was_seen && !is_about_others) look = Duration(0);
+  if (shown_at(book, backend) && !is_about_others) look = Duration(0);
   auto room = look + seconds(1) + seconds(1) * static_cast<std::int64_t>(rule.escalate.size());
   if (rule.selection.at_most || rule.selection.pause > Duration(0)) {
     const auto sessions = site_.nodes[site_.active].server->backends().size();
@@ -143,12 +148,16 @@ std::optional<Duration> Checks::overdue(const Book& book, const Rule& rule, cons
   const auto open = oracle::open_since(rule.hours, server.shown_now());
   if (!open) return std::nullopt;
   const auto waits = waits_of(rule);
-  const auto since = std::max(ready, backend.facts_changed);
+  const auto since = std::max(ready, shown_at(book, backend).value_or(backend.facts_changed));
   auto late = std::min(server.steady_now() - due->steady, site_.agenda.now() - since);
   late = std::min(late, server.shown_now() - *open);
   const auto blocks_for = latest_limit(rule, Clock::kBlocksFor);
   if (blocks_for && backend.waited_until) {
     late = std::min(late, server.steady_now() - *backend.waited_until - *blocks_for);
+  }
+  if (oracle::blocking_of(rule).is_asked) {
+    // there is one: the rule applies
+    late = std::min(late, server.steady_now() - oracle::blocking_since(rule, backend, scene)->steady);
   }
   if (const auto old = old_since(rule, backend)) late = std::min(late, server.steady_now() - *old);
   return late - waits;

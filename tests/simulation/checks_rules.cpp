@@ -64,6 +64,10 @@ void Checks::count_parts(const Rule& rule, bool is_hastened) {
 /// Remembers who was shown waiting: what he held up until then is not his doing.
 void Checks::note_waits(Book& book, const LookCopy& copy) const {
   for (const auto& [key, row] : copy.rows) {
+    if (site_.ready_since) {
+      auto& shown = book.shown[row.birth];
+      if (shown.first != row.facts_changed) shown = {row.facts_changed, copy.executed};
+    }
     if (row.wait_event_type == "Lock") book.seen_waiting[row.birth] = copy.steady;
   }
 }

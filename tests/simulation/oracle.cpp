@@ -103,9 +103,16 @@ std::optional<Stamp> since_so_many(const Blocking& blocking, const Backend& back
     const auto wait = for_this_session ? backend.holds_up.at(waiter->birth) : waiter->first_wait;
     if (wait) since.push_back(*wait);
   }
-  std::sort(since.begin(), since.end(), [](const Stamp& a, const Stamp& b) { return a.steady < b.steady; });
-  if (since.size() < std::max<std::size_t>(blocking.at_least, 1)) return std::nullopt;
-  return since[std::max<std::size_t>(blocking.at_least, 1) - 1];
+  const auto number = std::max<std::size_t>(blocking.at_least, 1);
+  if (since.size() < number) return std::nullopt;
+  // where the clock was set back, the last by what it showed can be another than the last in truth
+  const auto nth = [&](auto before) {
+    std::sort(since.begin(), since.end(), before);
+    return since[number - 1];
+  };
+  auto stamp = nth([](const Stamp& a, const Stamp& b) { return a.shown < b.shown; });
+  stamp.steady = nth([](const Stamp& a, const Stamp& b) { return a.steady < b.steady; }).steady;
+  return stamp;
 }
 
 bool reads(const Rule& rule, std::initializer_list<Field> fields) {
@@ -204,6 +211,10 @@ bool applies(const Rule& rule, const Backend& backend, const Scene& scene) {
   if (blocking.is_asked && !blocking.is_for_waiters && backend.lock_wait) return false;
   const auto* exception = first_exception(rule, backend, scene);
   return exception == nullptr || !exception->match.ages.empty();
+}
+
+std::optional<Stamp> blocking_since(const Rule& rule, const Backend& backend, const Scene& scene) {
+  return since_so_many(blocking_of(rule), backend, scene, true);
 }
 
 std::optional<Due> due(const Rule& rule, const Backend& backend, const Scene& scene) {

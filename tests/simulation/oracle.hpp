@@ -37,6 +37,9 @@ struct Blocking {
 };
 Blocking blocking_of(const Rule& rule);
 
+/// Since when the last of so many as the rule asks for waits for the session; nothing if fewer do.
+std::optional<Stamp> blocking_since(const Rule& rule, const Backend& backend, const Scene& scene);
+
 /// When the last of the rule's ages reaches its limit, or an exception's later one.
 struct Due {
   ServerTime shown{};  ///< by the server's clock

@@ -47,7 +47,7 @@ World::World(const WorldOptions& options)
   if (options.no_faults) site_.faults = Faults();
   use_part(wish_, options.part);
   site_.faults.locks = wish_.locks;
-  if (options.is_late) site_.faults.late_action = 0.5;
+  if (options.is_late && !options.no_faults) site_.faults.late_action = 0.5;
   if (options.force_enforce) wish_.is_dry = false;
   policy_ = draw_policy();
   if (wish_.is_tight) site_.inject("tight");
