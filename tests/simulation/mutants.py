@@ -93,8 +93,6 @@ MUTANTS = [
     Mutant("takes a waiter for a blocker", {"waiter"}, "judge.cpp",
            (("if (blocking.is_asked && !blocking.may_wait && waits_for_lock(session)) {",
              "if (false && waits_for_lock(session)) {"),), hole="lock_wait", options=LOCKS),
-    Mutant("the guard forgets that a blocker waits itself now", {"waiter"}, hole="lock_wait",
-           options=(*LOCKS, "--late")),
     Mutant("the guard forgets who waits for whom", {"no-match", "early"}, hole="edges", options=(*LOCKS, "--late")),
     Mutant("sends a guard without the waits", {"no-match", "early"}, "order.cpp",
            (("guard.edges = edges_of(blocking, session);", ""),), options=(*LOCKS, "--late")),
