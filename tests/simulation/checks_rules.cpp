@@ -63,6 +63,7 @@ void Checks::count_parts(const Rule& rule, bool is_hastened) {
 
 /// Remembers who was shown waiting: what he held up until then is not his doing.
 void Checks::note_waits(Book& book, const LookCopy& copy) const {
+  if (copy.hides_others) return;
   for (const auto& [key, row] : copy.rows) {
     if (site_.ready_since) {
       auto& shown = book.shown[row.birth];

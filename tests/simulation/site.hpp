@@ -52,6 +52,7 @@ struct LookCopy {
   std::size_t client_backends = 0;
   int connection_slots = 0;
   bool in_recovery = false;
+  bool hides_others = false;  ///< the role of the instance may not see them
   std::int64_t transactions = 0;
   std::map<SessionKey, Backend> rows;
   /// What was on the server when it was asked who waits for whom, a little later; empty: it was not, or that

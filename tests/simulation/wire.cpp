@@ -257,6 +257,7 @@ void Wire::execute_look(const ConnectionPtr& connection, Fate fate, const comman
   copy->steady = server.steady_now();
   copy->connection_slots = server.connection_slots;
   copy->in_recovery = server.in_recovery;
+  copy->hides_others = site_.faults.lacks_read_all_stats;
   copy->transactions = server.transactions();
   for (const auto& [pid, backend] : server.backends()) {
     copy->rows.emplace(SessionKey{pid, backend.start.shown}, backend);
