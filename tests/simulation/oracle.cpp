@@ -78,9 +78,17 @@ bool one_fits(const Condition& condition, const Backend& backend, const Scene& s
   return false;
 }
 
+/// Since when a backend waits for a lock. A statement can wait twice: whether the lock came in between is not
+/// for every look to show, so either wait counts, where the clock was set back too.
+std::optional<Stamp> wait_of(const Backend& backend) {
+  if (!backend.lock_wait) return std::nullopt;
+  auto stamp = *backend.first_wait;
+  stamp.shown = std::min(stamp.shown, backend.lock_wait->shown);
+  return stamp;
+}
+
 std::optional<Stamp> stamp_of(const Backend& backend, Clock clock) {
-  // a statement can wait twice: whether the lock came in between is not for every look to show
-  if (clock == Clock::kBlockedFor) return backend.lock_wait ? backend.first_wait : std::nullopt;
+  if (clock == Clock::kBlockedFor) return wait_of(backend);
   if (clock == Clock::kStateAge) return backend.state_change;
   if (clock == Clock::kQueryAge) return backend.query_start;
   if (clock == Clock::kTransactionAge) return backend.xact_start;
@@ -100,7 +108,7 @@ std::optional<Stamp> since_so_many(const Blocking& blocking, const Backend& back
   const auto* fitting = blocking.test == nullptr ? nullptr : blocking.test->waiter.get();
   std::vector<Stamp> since;
   for (const auto* waiter : waiters(fitting, backend, scene)) {
-    const auto wait = for_this_session ? backend.holds_up.at(waiter->birth) : waiter->first_wait;
+    const auto wait = for_this_session ? backend.holds_up.at(waiter->birth) : wait_of(*waiter);
     if (wait) since.push_back(*wait);
   }
   const auto number = std::max<std::size_t>(blocking.at_least, 1);
