@@ -99,7 +99,8 @@ void Checks::enter_effect(Book& book, const Issued& issued, const Backend& backe
   effect.is_denied = order.is_beyond_us && !order.is_signal();
   effect.episode = oracle::episode(rule_of(issued), backend);
   const auto& repeat = rule_of(issued).repeat;
-  if (repeat) effect.repeat_value = oracle::value_of(backend, repeat->per);
+  // as the look showed it: what it counts by can be gone with the statement
+  if (repeat) effect.repeat_value = oracle::value_of(issued.look->rows.at(order.guard.session), repeat->per);
   const auto scene = scene_of(node);
   for (const auto& rule : issued.policy->rules) {
     const auto due = oracle::due(rule, backend, scene);
