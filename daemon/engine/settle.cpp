@@ -90,6 +90,7 @@ class LookSettler {
     const Case* a_case = session == nullptr ? nullptr : case_of(present->second, key.rule);
     const auto& rule = policy_.rules[key.rule];
     if (a_case == nullptr && session != nullptr && is_suspended(rule, *session, episode)) return true;
+    if (a_case == nullptr && session != nullptr && is_under_way(*session, episode)) return true;
     const bool over = a_case == nullptr || a_case->judgement.anchor != episode.anchor;
     if (over) {
       if (episode.awaits_verification && !episode.is_carried) {
@@ -109,6 +110,15 @@ class LookSettler {
     const auto judgement = judge(rule, session);
     const bool can_come_back = immunity != Immunity::kNone || judgement.could_be_due.has_value();
     return can_come_back && judgement.verdict != Verdict::kNoMatch && judgement.anchor == episode.anchor;
+  }
+
+  /// Whether the signal may be taking effect just now: inside the server locks and the transaction go first,
+  /// the state and the session a moment later, and a look in between would show one that has moved on by
+  /// itself.
+  bool is_under_way(const Session& session, const Episode& episode) const {
+    if (!episode.awaits_verification || !episode.stepped_at) return false;
+    if (episode.ordered_kind == StepKind::kCancel && !can_be_cancelled(session)) return false;
+    return snapshot_.taken_at - docket_.steps.end_of(*episode.stepped_at, Duration(0)) < seconds(1);
   }
 
   /// The session is still what it was when the signal left.

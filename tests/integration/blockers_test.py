@@ -5,6 +5,7 @@ With real locks and the whole daemon. What an untreated server does stands besid
 
 import pytest
 
+from support import shipped_policies
 from support.locks import contested_table, prepared, wait_for_lock
 from support.session import ADMIN_SHUTDOWN, LOST, OK, QUERY_CANCELED, wait_until
 from support.stage import UNBOUNDED, WATCHFUL, orders, outcome_of, seconds_between, stopped, succeeds
@@ -54,14 +55,14 @@ def test_one_signal_to_a_forgotten_transaction_frees_the_migration_behind_it_and
     wait_for_lock(stage.superuser, migration, *readers)
     assert stage.superuser.execute("show deadlock_timeout").fetchone()[0] == "1s"
 
-    daemon = stage.enforce(BLOCKERS)
+    daemon = stage.enforce(shipped_policies.rules_of("blockers"))
     assert [waiter.outcome() for waiter in (migration, *readers)] == [OK] * 51
     assert has_ended(root)
     daemon.wait_for("verified", pid=root.pid)
-    assert len(daemon.all("intent")) == 1
-    told = daemon.all("intent", pid=root.pid)[0]
-    assert (told["step"], told["blocks"], told["longest_waiter"]) == ("terminate", 51, migration.pid)
-    assert told["age_s"] >= 0.5
+    told = daemon.all("intent")
+    assert [(event["rule"], event["pid"], event["step"]) for event in told] == [
+        ("forgotten-blockers", root.pid, "alert"), ("forgotten-blockers", root.pid, "terminate")]
+    assert all((event["blocks"], event["longest_waiter"]) == (51, migration.pid) for event in told)
 
 
 def test_a_waiter_is_never_the_victim_even_if_the_root_is_protected(stage, table):
@@ -143,11 +144,7 @@ def test_who_holds_up_the_migration_is_ended_and_who_holds_up_anybody_else_is_no
         elsewhere = stage.forgotten(f"lock table {other}")
         patient = behind(stage, f"select * from {other}")  # has waited for longer than the migration will have
         holder = stage.forgotten(f"select * from {table}")
-        daemon = stage.enforce("""
-- name: nobody-holds-up-migrations
-  match: { application_name: APP, blocks: { user: migrator, blocked_for: 400ms } }
-  escalate: [terminate]
-""")
+        daemon = stage.enforce(shipped_policies.rules_of("nobody-holds-up-migrations"))
         migration = behind(stage, f"alter table {table} add m int", user="migrator", application_name="deploy")
         reader = stage.open(user="postgres").start(f"select * from {table}")
         assert (migration.outcome(), reader.outcome()) == (OK, OK)

@@ -7,6 +7,7 @@ from datetime import datetime, timedelta, timezone
 
 import pytest
 
+from support import shipped_policies
 from support.session import ADMIN_SHUTDOWN, LOST, OK, QUERY_CANCELED, wait_until
 from support.stage import SLEEP, UNBOUNDED, WATCHFUL, Stage, orders, outcome_of, succeeds
 from support.throwaway import Throwaway
@@ -26,15 +27,10 @@ def dump(stage):
 # -- connection slots, eaten by idle sessions of one service --------------------------------------------------------
 
 KEPT, OTHERS, SLOTS = 4, 2, 22
-SLOT_EATERS = f"""
-- name: slots
-  when: {{ connections_used: 80% }}
-  match: {{ application_name: "shop*", state: idle, state_age: 300ms }}
-  per: [user, application_name]
-  keep: {KEPT}
-  escalate: [terminate]
+TOO_MANY = "too-many-connections-of-one-service"
+CONTROL = """
 - name: control
-  match: {{ application_name: control, state: idle, state_age: 500ms }}
+  match: { application_name: control, state: idle, state_age: 500ms }
   escalate: [terminate]
 """
 
@@ -44,7 +40,8 @@ def small(daemon):
     """A stage on a server with 22 slots for everybody."""
     with Throwaway([f"max_connections = {SLOTS + 3}", "superuser_reserved_connections = 3"]) as server:
         server.make_watchdog_role()
-        server.make_role("app")
+        for role in ("app", "worker", "worker_batch"):
+            server.make_role(role)
         made = Stage(server, daemon)
         yield made
         made.close()
@@ -58,30 +55,30 @@ def gets_in(stage):
 
 
 def test_idle_sessions_of_one_service_make_room_again_when_slots_run_out_and_only_then(small):
-    daemon = small.enforce(SLOT_EATERS)
-    shop = [small.open("select 1", application_name="shop-web") for _ in range(KEPT + 4)]
-    others = [small.open("select 1", application_name="shop-batch") for _ in range(OTHERS)]
+    daemon = small.enforce(shipped_policies.rules_of(TOO_MANY, ("keep: 20", f"keep: {KEPT}")) + CONTROL)
+    shop = [small.open("select 1", user="worker") for _ in range(KEPT + 4)]
+    others = [small.open("select 1", user="worker_batch") for _ in range(OTHERS)]
     # As long as there is room, nobody minds, however long they are idle.
     assert small.is_gone(small.open("select 1", application_name="control"))
-    assert daemon.all("intent", rule="slots") == []
+    assert daemon.all("intent", rule=TOO_MANY) == []
 
     before = [small.row(session) for session in shop]
     refused = None
     while refused is None:
         try:
-            shop.append(small.open("select 1", application_name="shop-web"))
+            shop.append(small.open("select 1", user="worker"))
         except ConnectionError as error:
             refused = str(error)
     # Untreated: nobody gets in any more.
     assert "remaining connection slots are reserved" in refused or "sorry, too many clients" in refused
 
-    wait_until(lambda: any(event["effect"] == "ended" for event in daemon.all("verified", rule="slots")))
+    wait_until(lambda: any(event["effect"] == "ended" for event in daemon.all("verified", rule=TOO_MANY)))
     # The server shows that a session has ended a moment before its slot is free.
     wait_until(lambda: gets_in(small))
     assert small.row(shop[0]) is None and before[0] is not None  # the oldest goes first
     assert all(small.row(session) is not None for session in shop[-KEPT:])
     assert all(succeeds(session) for session in others)
-    ended = {event["pid"] for event in daemon.all("intent", rule="slots")}
+    ended = {event["pid"] for event in daemon.all("intent", rule=TOO_MANY)}
     assert ended <= {session.pid for session in shop[:-KEPT]}
 
 
@@ -95,12 +92,8 @@ def hours(begin, end):
     return f'{{ from: "{start:%H:%M}", to: "{stop:%H:%M}", timezone: UTC }}'
 
 
-OFFICE = """
-- name: reports-in-office-hours
-  KEY: WINDOW
-  when: { role: primary }
-  match: { application_name: APP, user: analyst, state: active, query_age: 400ms }
-  escalate: [cancel]
+OFFICE = 'during: { days: [mon-fri], from: "08:00", to: "18:00", timezone: Europe/Vienna }'
+ANYBODY = """
 - name: control
   match: { user: app, state: active, query_age: 700ms }
   escalate: [cancel]
@@ -115,7 +108,8 @@ def test_a_report_is_ended_while_the_office_is_open_and_left_alone_while_it_is_n
     stage.server.make_role("analyst")
     report = stage.running("select count(*), pg_sleep(600) from pg_class a, pg_class b", user="analyst")
     before = stage.row(report)
-    daemon = stage.enforce(OFFICE.replace("KEY", key).replace("WINDOW", hours(*window)))
+    rules = shipped_policies.rules_of("reports-in-office-hours", (OFFICE, f"{key}: {hours(*window)}"))
+    daemon = stage.enforce(rules + ANYBODY)
     control = stage.running()
     if is_ended:
         assert report.outcome() == QUERY_CANCELED
@@ -138,20 +132,18 @@ def insist(session, times):
     return seen
 
 
-def test_a_client_that_sends_the_cancelled_report_again_for_ever_is_ended_the_fourth_time(stage, dump):
+def test_a_client_that_sends_the_cancelled_report_again_for_ever_loses_its_connection(stage, dump):
+    stage.server.make_role("report_month")
     # Untreated, with a statement_timeout: it is at it for ever.
     assert insist(stage.open("set statement_timeout = '100ms'"), 8) == [QUERY_CANCELED] * 8
-    daemon = stage.enforce("""
-- name: retrying
-  match: { user: app, state: active, query_age: 200ms }
-  repeat: { times: 3, within: 10min, per: application_name, then: terminate }
-  escalate: [cancel]
-""")
-    client = stage.open()
+    # An hour of the file's is two seconds here; a day is long enough for a busy machine.
+    daemon = stage.enforce(shipped_policies.rules_of("retrying-clients", ("within: 1h", "within: 1d")) + ANYBODY)
+    client = stage.open(user="report_month")
     seen = insist(client, 8)
-    assert seen[:-1] == [QUERY_CANCELED] * 3
+    assert seen[:-1] == [QUERY_CANCELED] * 2
     assert seen[-1] in (ADMIN_SHUTDOWN, LOST)
-    assert orders(daemon, client) == ["cancel"] * 3 + ["terminate"]
+    assert orders(daemon, client) == ["cancel"] * 2 + ["terminate"]
+    assert stage.running().outcome() == QUERY_CANCELED
     assert orders(daemon, dump) == []
 
 
@@ -186,18 +178,15 @@ def test_a_forgotten_transaction_that_holds_back_vacuum_is_ended_for_the_transac
 
     # Untreated: what was deleted since then stays, however often it is vacuumed.
     assert is_held_back() and is_held_back()
-    daemon = stage.enforce("""
-- name: old-snapshots
-  match: { application_name: APP, state: idle in transaction, xmin_age: 30 }
-  escalate: [terminate]
-""" + WATCHFUL)
+    rules = shipped_policies.rules_of("bloat-and-wraparound", ("xmin_age: 50M", "xmin_age: 30"))
+    daemon = stage.enforce(rules + WATCHFUL)
     stage.wait_until_seen(daemon)
     assert orders(daemon, forgotten) == []
     for _ in range(40):
         stage.superuser.execute("select txid_current()")
     young = stage.open("begin isolation level repeatable read", "select 1")
-    assert outcome_of(daemon, forgotten)["outcome"] == "signalled"
     assert stage.is_gone(forgotten)
+    assert orders(daemon, forgotten) == ["alert", "terminate"]
     assert daemon.all("intent", pid=forgotten.pid)[0]["xmin_age"] >= 30
     assert stage.is_as_before(harmless, before)
     assert succeeds(young)
@@ -320,9 +309,10 @@ def test_a_protection_that_is_switched_off_by_name_protects_nobody(stage, name):
 # -- all of it at once ----------------------------------------------------------------------------------------------
 
 
-def test_a_dump_runs_to_its_end_next_to_all_of_these_rules(stage):
+def test_a_dump_runs_to_its_end_next_to_all_of_the_ready_policies(stage):
     stage.server.execute("drop table if exists precious; create table precious as select 1 as n")
     stage.server.execute("alter table precious owner to app")
+    stage.server.make_role("migrator")
     stage.superuser.execute("select pg_advisory_lock(51)")
     dump = stage.open("begin isolation level repeatable read read only", "select * from precious",
                       application_name="pg_dump")
@@ -332,21 +322,19 @@ def test_a_dump_runs_to_its_end_next_to_all_of_these_rules(stage):
     before = stage.row(dump)
     migration = stage.open(user="postgres").start("alter table precious add m int")
     wait_until(lambda: stage.row(migration)["wait_event_type"] == "Lock")
-    daemon = stage.enforce(f"""
-- {{ name: blockers, match: {{ user: app, blocks_for: 300ms }}, escalate: [terminate] }}
-- {{ name: office, during: {hours(*NOW)}, match: {{ user: app, state: active, query_age: 300ms }}, escalate: [cancel] }}
-- {{ name: snapshots, match: {{ user: app, xmin_age: 5 }}, escalate: [terminate] }}
-- {{ name: many, match: {{ user: app, transaction_age: 600ms }}, per: user, keep: 1, victims: all,
-    escalate: [terminate] }}
-""")
+    rewrites = {"blockers": [("blocks: 10,", "blocks: 1,")], "bloat-and-wraparound": [("400M", "5"), ("50M", "5")],
+                "reports-in-office-hours": [(OFFICE, f"during: {hours(*NOW)}")],
+                "nobody-holds-up-migrations": [("user: migrator, blocked_for", "user: postgres, blocked_for")],
+                "application-query-timeout": [('database: [app, "app_*"]', "database: postgres")]}
+    daemon = stage.enforce("".join(shipped_policies.rules_of(name, *rewrites.get(name, []))
+                                   for name in shipped_policies.names() if "\nrules:" in shipped_policies.text_of(name)))
+    # Whoever does the same under another name is ended, more than once and in more than one way.
+    impostor = stage.open("begin isolation level repeatable read read only", "select * from pg_class",
+                          application_name="psql")
     for _ in range(20):
         stage.superuser.execute("select txid_current()")
-    for _ in range(2):
-        assert stage.running().outcome() in (QUERY_CANCELED, ADMIN_SHUTDOWN)
-    forgotten = stage.open("begin isolation level repeatable read", "select 1")
-    for _ in range(20):
-        stage.superuser.execute("select txid_current()")
-    assert outcome_of(daemon, forgotten)["outcome"] == "signalled"
+    assert stage.is_gone(impostor)
+    assert stage.running().outcome() in (QUERY_CANCELED, ADMIN_SHUTDOWN)
     assert orders(daemon, dump) == []
     assert stage.is_as_before(dump, before)
     stage.superuser.execute("select pg_advisory_unlock(51)")

@@ -53,6 +53,43 @@ TEST(Settle, ASentSignalIsNotAnEffect) {
   EXPECT_THAT(desk.look({active(1, 0s)}, 12s), IsEmpty()) << "said once";
 }
 
+TEST(Settle, WhatALookShowsInTheMidstOfACancelIsNotTakenForMovingOn) {
+  const auto rolling_back = [] {
+    auto session = active(1, 0s);
+    session.application_name = "no longer what the rule is for";
+    return session;
+  };
+  const auto desk_after_cancel = [] {
+    Desk desk(
+        "rules: [ { name: r, match: { application_name: [app, psql], state: active, query_age: 10s }, "
+        "escalate: [ cancel ] } ]");
+    auto session = active(1, 0s);
+    session.application_name = "app";
+    desk.look({session}, 5s);
+    desk.reply(desk.decide_at(10s).orders.at(0), ReplyKind::kSignalled, 10s);
+    return desk;
+  };
+  auto desk = desk_after_cancel();
+  EXPECT_THAT(desk.look({rolling_back()}, 10s + 10ms), IsEmpty());
+  auto idle = rolling_back();
+  idle.state = State::kIdle;
+  EXPECT_EQ(effect(desk.look({idle}, 10s + 20ms)), "query_ended");
+  auto lasting = desk_after_cancel();
+  EXPECT_THAT(lasting.look({rolling_back()}, 10s + 10ms), IsEmpty());
+  EXPECT_EQ(effect(lasting.look({rolling_back()}, 11s)), "moved_on") << "but not for ever";
+}
+
+TEST(Settle, ATransactionThatEndsBeforeItsTerminatedSessionHasNotMovedOn) {
+  Desk desk("rules: [ { name: r, match: { transaction_age: 10s }, escalate: [ terminate ] } ]");
+  auto session = active(1, 0s);
+  session.xact_start = at(0s);
+  desk.look({session}, 5s);
+  desk.reply(desk.decide_at(10s).orders.at(0), ReplyKind::kSignalled, 10s);
+  session.xact_start.reset();
+  EXPECT_THAT(desk.look({session}, 10s + 10ms), IsEmpty());
+  EXPECT_EQ(effect(desk.look({}, 10s + 20ms)), "ended");
+}
+
 TEST(Settle, ASessionThatOutlivesItsLastStepIsReportedOnceWithItsWaitEvent) {
   auto desk = cancelled();
   desk.look({active(1, 0s)}, 11s);
