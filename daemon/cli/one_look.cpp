@@ -117,6 +117,11 @@ void complain_of(const Server& server, const OneLook& look) {
   };
   missing(look.facts->can_read_all_stats, "pg_read_all_stats");
   missing(look.facts->can_signal, "pg_signal_backend");
+  if (look.snapshot->waits_failed) {
+    fmt::print(stderr,
+               "pgcurfew: server {}: could not ask who waits for whose lock; no rule on blockers fits\n",
+               name);
+  }
 }
 
 int exit_code_of(const OneLook& look) {

@@ -356,8 +356,7 @@ class Decider {
 }  // namespace
 
 bool needs_fresh_look(const Rule& rule) {
-  const auto blocking = blocking_of(rule.match);
-  return rule.selection.keep || rule.when.connections_used || blocking.is_asked || blocking.may_wait;
+  return rule.selection.keep || rule.when.connections_used || needs_waits(rule);
 }
 
 std::optional<NextStep> next_step_of(const Rule& rule, const Session& session, const Judgement& judgement,

@@ -130,11 +130,14 @@ std::optional<Duration> patience_with_blockers(const Policy& policy) {
   return patience;
 }
 
+bool needs_waits(const Rule& rule) {
+  const auto blocking = blocking_of(rule.match);
+  return blocking.is_asked || blocking.may_wait;
+}
+
 bool needs_waits(const Policy& policy) {
-  return std::any_of(policy.rules.begin(), policy.rules.end(), [](const Rule& rule) {
-    const auto blocking = blocking_of(rule.match);
-    return blocking.is_asked || blocking.may_wait;
-  });
+  return std::any_of(policy.rules.begin(), policy.rules.end(),
+                     [](const Rule& rule) { return needs_waits(rule); });
 }
 
 }  // namespace pgcurfew

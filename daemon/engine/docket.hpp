@@ -47,7 +47,8 @@ enum class QueryTexts { kNone, kActive, kAll };
 /// statements.
 QueryTexts needed_query_texts(const Policy& policy);
 
-/// Whether any rule asks who waits for whose lock.
+/// Whether a rule asks who waits for whose lock; whether any rule does.
+bool needs_waits(const Rule& rule);
 bool needs_waits(const Policy& policy);
 
 }  // namespace pgcurfew

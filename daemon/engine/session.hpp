@@ -78,6 +78,7 @@ struct Snapshot {
   ServerTime taken_at{};     ///< the server's clock after the rows were made
   std::vector<Session> sessions;
   std::vector<LockWait> waits;  ///< only if the look was asked for them
+  bool waits_failed = false;    ///< somebody waits, and the server did not tell for whom
   bool in_recovery = false;
   int connection_slots = 0;  ///< open to all roles; 0: not known
   /// Rows whose backend_start we may not see; no rule can judge them.

@@ -107,6 +107,11 @@ class LookSettler {
   bool is_suspended(const Rule& rule, const Session& session, const Episode& episode) const {
     const auto immunity = immunity_of(policy_, session);
     if (immunity != Immunity::kNone && !is_passing(immunity, policy_, session)) return false;
+    if (snapshot_.waits_failed && needs_waits(rule)) {
+      // a look that could not tell who waits for whom shows no effect
+      const auto anchor = anchor_of(rule, session);
+      return anchor && anchor->time == episode.anchor;
+    }
     const auto judgement = judge(rule, session);
     const bool can_come_back = immunity != Immunity::kNone || judgement.could_be_due.has_value();
     return can_come_back && judgement.verdict != Verdict::kNoMatch && judgement.anchor == episode.anchor;

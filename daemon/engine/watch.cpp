@@ -152,6 +152,7 @@ void Watch::forget_server() {
 /// Tells once of each prepared transaction that has held somebody up for as long as the most impatient rule
 /// on blockers lets anybody wait.
 void Watch::tell_of_prepared() {
+  if (snapshot_->waits_failed) return;
   struct Held {
     std::size_t waiters = 0;
     std::optional<ServerTime> since;
@@ -477,6 +478,8 @@ WatchStatus Watch::status() const {
     status.trouble = fmt::format("{} sessions hidden", hidden_);
   } else if (nameless_ > 0) {
     status.trouble = fmt::format("{} sessions without a name", nameless_);
+  } else if (snapshot_ && snapshot_->waits_failed) {
+    status.trouble = "cannot see who waits for whom";
   } else if (clock_.is_known() && !clock_.is_trusted()) {
     status.trouble = "clock jumped";
   } else if (ledger_.breaker.is_open()) {

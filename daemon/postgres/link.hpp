@@ -74,7 +74,7 @@ class Link {
     std::uint64_t number = 0;
     bool needs_names = false;  ///< to be refreshed
     bool needs_waits = false;
-    std::vector<LockWait> waits = {};
+    std::optional<std::vector<LockWait>> waits = {};  ///< nothing: they could not be read
   };
 
   void start_connect(const Resolver::Addresses& addresses);
@@ -86,7 +86,7 @@ class Link {
   void finish_set_up(const Request& request, const ResultPtr& result);
   void finish_look(const Request& request, ResultPtr result, MonotonicTime now);
   void finish_waits(const ResultPtr& result);
-  void deliver_look(Result<LookRows> rows, std::uint64_t number, std::vector<LockWait> waits);
+  void deliver_look(Result<LookRows> rows, std::uint64_t number, std::optional<std::vector<LockWait>> waits);
   void deliver_waiting_look();
   void finish_names(const Request& request, const ResultPtr& result, MonotonicTime now);
   void refresh_names();

@@ -89,8 +89,10 @@ void Link::finish_look(const Request& request, ResultPtr result, MonotonicTime n
   const bool needs_names = may_try && (outdated || (rows && !rows->unknown.empty()));
   std::optional<Parameters> waiters;
   if (rows && request.look.with_waits) waiters = Parameters::of_waits(rows->snapshot);
-  if (!needs_names && !waiters) return deliver_look(std::move(rows), request.look.number, {});
+  if (!needs_names && !waiters)
+    return deliver_look(std::move(rows), request.look.number, std::vector<LockWait>());
   waiting_look_ = WaitingLook{std::move(result), request.look.number, needs_names, waiters.has_value()};
+  if (!waiters) waiting_look_->waits.emplace();
   must_refresh_names_ = needs_names;
   if (waiters) request_prepared(statement::kWaits, *waiters, {RequestKind::kWaits});
 }
@@ -114,13 +116,15 @@ void Link::deliver_waiting_look() {
   deliver_look(read_look(look.result.get(), names_, facts_), look.number, std::move(look.waits));
 }
 
-void Link::deliver_look(Result<LookRows> rows, std::uint64_t number, std::vector<LockWait> waits) {
+void Link::deliver_look(Result<LookRows> rows, std::uint64_t number,
+                        std::optional<std::vector<LockWait>> waits) {
   if (!rows) {
     happened_.emplace_back(happening::LookFailed{rows.error()});
     return;
   }
   rows->snapshot.number = number;
-  rows->snapshot.waits = std::move(waits);
+  rows->snapshot.waits_failed = !waits;
+  rows->snapshot.waits = std::move(waits).value_or(std::vector<LockWait>());
   happened_.emplace_back(happening::LookTaken{std::move(rows->snapshot)});
 }
 

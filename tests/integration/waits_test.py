@@ -174,12 +174,14 @@ def test_a_look_comes_without_waits_where_they_cannot_be_had_and_that_is_said_wh
         for _ in range(2):
             found = link.look(waits=True)
             assert (found["waits"], found["sessions"][waiter.pid]["wait_event_type"]) == ({}, "Lock")
+            assert found["waits_failed"]
         told, found = link.look_with_complaint("waits_failed", waits=True)
         assert (told["error"]["sqlstate"], found["waits"]) == ("42501", {})
         assert link.look(waits=True)["waits"] == {}  # it is said once
     finally:
         server.execute("grant execute on function pg_blocking_pids(int) to public")
-    assert list(link.look(waits=True)["waits"]) == [waiter.pid]
+    found = link.look(waits=True)
+    assert (list(found["waits"]), found["waits_failed"]) == ([waiter.pid], False)
 
 
 # -- a standby ------------------------------------------------------------------------------------------------------

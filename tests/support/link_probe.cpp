@@ -97,7 +97,8 @@ json json_of(const Snapshot& snapshot) {
           {"in_recovery", snapshot.in_recovery},
           {"taken_at", json_of(std::optional(snapshot.taken_at))},
           {"sessions", sessions},
-          {"waits", waits}};
+          {"waits", waits},
+          {"waits_failed", snapshot.waits_failed}};
 }
 
 json json_of(const Error& error) {

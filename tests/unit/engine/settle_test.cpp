@@ -46,6 +46,28 @@ TEST(Settle, AMissingSessionIsNotCalledEndedWhileSessionsAreHidden) {
   EXPECT_EQ(effect(desk.look({}, 11s)), "unseen");
 }
 
+TEST(Settle, ALookThatCouldNotTellWhoWaitsForWhomShowsNoEffectOnABlocker) {
+  Desk desk(
+      "rules: [ { name: r, match: { blocks: 1, blocks_for: 5s }, "
+      "escalate: [ cancel, terminate: { after: 2s } ] } ]");
+  const auto blocker = active(1, -1s);
+  const std::vector<Session> sessions{blocker, waiting(2, 0s)};
+  const std::vector<LockWait> waits{wait_of(sessions[1], {1}, 0s)};
+  desk.look(sessions, 5s, waits);
+  desk.reply(desk.decide_at(5s).orders.at(0), ReplyKind::kSignalled, 5s);
+  desk.snapshot.waits_failed = true;
+  EXPECT_THAT(desk.look(sessions, 5s + 500ms), IsEmpty());
+  EXPECT_THAT(desk.decide_at(7s).orders, IsEmpty()) << "nor is it acted upon";
+  desk.snapshot.waits_failed = false;
+  desk.look(sessions, 7s, waits);
+  const auto orders = desk.decide_at(7s).orders;
+  ASSERT_EQ(orders.size(), 1U);
+  EXPECT_EQ(orders[0].step, StepKind::kTerminate) << "the ladder goes on where it stood";
+  desk.reply(orders[0], ReplyKind::kSignalled, 7s);
+  desk.snapshot.waits_failed = true;
+  EXPECT_EQ(effect(desk.look({active(1, 8s), sessions[1]}, 8s)), "moved_on") << "another transaction";
+}
+
 TEST(Settle, ASentSignalIsNotAnEffect) {
   auto desk = cancelled();
   EXPECT_THAT(desk.look({active(1, 0s)}, 10s + 500ms), IsEmpty());

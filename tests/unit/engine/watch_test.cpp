@@ -426,14 +426,17 @@ TEST(Watch, LooksAgainBeforeItCondemnsOnWhatOnlyALookCanTell) {
 TEST(Watch, TellsOnceOfAPreparedTransactionThatHoldsSessionsUp) {
   Harness h("rules: [ { name: r, match: { blocks: 1, blocks_for: 5s }, escalate: [ terminate ] } ]");
   h.connect();
-  const auto look = [&](Duration time) {
+  const auto look = [&](Duration time, bool waits_failed = false) {
     h.now = time;
     Snapshot snapshot;
     snapshot.number = h.look_number;
     snapshot.taken_at = h.server_now();
     snapshot.sessions = {waiting(2, 0s)};
-    snapshot.waits = {wait_of(snapshot.sessions[0], {0}, 0s)};
-    snapshot.waits[0].prepared = {"gid\n1"};
+    snapshot.waits_failed = waits_failed;
+    if (!waits_failed) {
+      snapshot.waits = {wait_of(snapshot.sessions[0], {0}, 0s)};
+      snapshot.waits[0].prepared = {"gid\n1"};
+    }
     h.happen(happening::LookTaken{snapshot});
     h.tick(time + 10s);
   };
@@ -441,7 +444,10 @@ TEST(Watch, TellsOnceOfAPreparedTransactionThatHoldsSessionsUp) {
   EXPECT_THAT(h.told_kinds(), Not(Contains("prepared_transaction")))
       << "not yet for as long as the rule lets wait";
   look(12s);
-  look(30s);
+  look(30s, true);
+  EXPECT_EQ(h.watch.status().trouble, "cannot see who waits for whom");
+  look(45s);
+  EXPECT_EQ(h.watch.status().trouble, "");
   const auto kinds = h.told_kinds();
   EXPECT_EQ(std::count(kinds.begin(), kinds.end(), "prepared_transaction"), 1);
   EXPECT_THAT(h.orders, IsEmpty());
