@@ -163,6 +163,7 @@ void Service::reload() {
   } else {
     if (options_.dry_run) make_dry(*loaded.policy);
     replace_policy(std::move(*loaded.policy));
+    tell(loaded.diagnostics);
   }
   told_status_ = status_text();
   notify_manager("READY=1\nSTATUS=" + told_status_);
@@ -174,9 +175,14 @@ void Service::refuse_reload(const std::vector<Diagnostic>& diagnostics) {
               fmt::format("the new configuration has {}; the one before stays in force",
                           counted(count_errors(diagnostics), "error")),
               {{"policy", policy_->version}}});
+  tell(diagnostics);
+}
+
+void Service::tell(const std::vector<Diagnostic>& diagnostics) {
   for (const auto& diagnostic : diagnostics) {
-    Event event{diagnostic.severity == Severity::kError ? Level::kError : Level::kWarning,
-                "configuration_error",
+    const bool is_error = diagnostic.severity == Severity::kError;
+    Event event{is_error ? Level::kError : Level::kWarning,
+                is_error ? "configuration_error" : "configuration_warning",
                 diagnostic.message,
                 {{"file", diagnostic.place.file},
                  {"line", static_cast<std::int64_t>(diagnostic.place.line)},

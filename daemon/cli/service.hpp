@@ -29,6 +29,7 @@ class Service {
   void start_servers();
   void reload();
   void refuse_reload(const std::vector<Diagnostic>& diagnostics);
+  void tell(const std::vector<Diagnostic>& diagnostics);
   void replace_policy(Policy policy);
   void stop();
   void finish_if_stopped();
