@@ -47,10 +47,11 @@ void print_policy(const Policy& policy) {
   for (const auto& rule : policy.rules) fmt::print("{}\n", sentence_of(rule));
   if (!is_main) return;
   fmt::print(
-      "bounds per server: at most {} signals per {}, at most {:g}% of all client sessions at once ({} "
-      "always "
-      "pass)\n",
-      policy.safety.signals, to_text(policy.safety.per), policy.safety.share * 100, Breaker::kAlwaysPass);
+      "bounds per server: at most {} signals per {}; within a second at most {:g}% of all client sessions, "
+      "rounded down, but {} in any case; past either no signals for {}, and where more than that share fall "
+      "due together, none before\n",
+      policy.safety.signals, to_text(policy.safety.per), policy.safety.share * 100, Breaker::kAlwaysPass,
+      to_text(policy.safety.quiet));
 }
 
 }  // namespace

@@ -23,18 +23,21 @@ Breaker::Admission Breaker::admit(const Safety& safety, std::size_t due, std::si
   if (too_many) announced_until_ = now + 2 * safety.quiet;
   if (too_many && !was_announced) {
     open_until_ = now + safety.quiet;
-    return {0, Trip::kShare};
+    return {0, Trip::kShare, just_sent, at_once};
   }
   const auto room_below = [](std::size_t bound, std::size_t taken) {
     return bound > taken ? bound - taken : 0;
   };
   const auto room_at_once = room_below(at_once, just_sent);
-  const auto room = room_below(static_cast<std::size_t>(safety.signals), sent_since(safety.per));
+  const auto signals = static_cast<std::size_t>(safety.signals);
+  const auto sent_in_time = sent_since(safety.per);
+  const auto room = room_below(signals, sent_in_time);
   const auto admitted = std::min({due, room_at_once, room});
   sent_.insert(sent_.end(), admitted, now);
-  if (admitted == due) return {admitted, Trip::kNone};
+  if (admitted == due) return {admitted, Trip::kNone, 0, 0};
   open_until_ = now + safety.quiet;
-  return {admitted, admitted == room_at_once ? Trip::kShare : Trip::kSignals};
+  if (admitted == room_at_once) return {admitted, Trip::kShare, just_sent, at_once};
+  return {admitted, Trip::kSignals, sent_in_time, signals};
 }
 
 void Breaker::refund(MonotonicTime admitted_at) {

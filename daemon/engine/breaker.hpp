@@ -24,10 +24,13 @@ class Breaker {
   enum class Trip { kNone, kSignals, kShare };
 
   /// How many of `due` signals may be sent now; the oldest are meant to go first.
-  /// *Shapes*: `trip` is set if this very call opened the breaker.
+  /// *Shapes*: `trip` is set if this very call opened the breaker; then `sent` is how many had left within
+  /// the time of the bound that it met, before those admitted now, and `allowed` that bound.
   struct Admission {
     std::size_t admitted = 0;
     Trip trip = Trip::kNone;
+    std::size_t sent = 0;
+    std::size_t allowed = 0;
   };
   Admission admit(const Safety& safety, std::size_t due, std::size_t client_backends, MonotonicTime now);
 

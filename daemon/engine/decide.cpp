@@ -234,8 +234,7 @@ class Decider {
     const auto admission =
         breaker.admit(policy_.safety, choices.size(), docket_.client_backends, now_.monotonic);
     if (admission.trip != Breaker::Trip::kNone) {
-      tell(breaker_opened_event(admission.trip, policy_.safety, choices.size(),
-                                choices.size() - admission.admitted, docket_.client_backends, mode));
+      tell(breaker_opened_event(admission, policy_.safety, choices.size(), docket_.client_backends, mode));
     }
     if (breaker.is_open()) wake_by(*breaker.open_until());
     for (std::size_t i = 0; i < admission.admitted; ++i) {

@@ -253,20 +253,26 @@ Event prepared_transaction_event(const std::string& gid, std::size_t waiters,
   return event;
 }
 
-Event breaker_opened_event(Breaker::Trip trip, const Safety& safety, std::size_t due, std::size_t held,
+Event breaker_opened_event(const Breaker::Admission& admission, const Safety& safety, std::size_t due,
                            std::size_t client_backends, Mode mode) {
+  const bool is_share = admission.trip == Breaker::Trip::kShare;
+  const auto held = due - admission.admitted;
   Event event;
   event.level = Level::kError;
   event.kind = "breaker_open";
-  const std::string bound =
-      trip == Breaker::Trip::kShare
-          ? fmt::format("{} of {} client sessions are due at once, the bound is {:.0f}%", due,
-                        client_backends, safety.share * 100)
-          : fmt::format("more than {} signals within {}", safety.signals, to_text(safety.per));
-  event.message = fmt::format("the breaker {}: {}; no signals for {}",
-                              mode == Mode::kDryRun ? "would open" : "opens", bound, to_text(safety.quiet));
-  event.fields.emplace_back("bound", std::string(trip == Breaker::Trip::kShare ? "share" : "signals"));
+  event.message = fmt::format(
+      "the breaker {}: {} signals within {} ({} sent, {} due){}, at most {} are allowed; {} go now, {} held "
+      "back "
+      "for {}, and then go on, the longest due first",
+      mode == Mode::kDryRun ? "would open" : "opens", admission.sent + due,
+      to_text(is_share ? Breaker::kAtOnce : safety.per), admission.sent, due,
+      is_share ? fmt::format(" among {} client sessions", client_backends) : "", admission.allowed,
+      admission.admitted == 0 ? "none" : fmt::format("{}", admission.admitted),
+      held == 1 ? "1 is" : fmt::format("{} are", held), to_text(safety.quiet));
+  event.fields.emplace_back("bound", std::string(is_share ? "share" : "signals"));
+  event.fields.emplace_back("sent", static_cast<std::int64_t>(admission.sent));
   event.fields.emplace_back("due", static_cast<std::int64_t>(due));
+  event.fields.emplace_back("allowed", static_cast<std::int64_t>(admission.allowed));
   event.fields.emplace_back("held", static_cast<std::int64_t>(held));
   event.fields.emplace_back("client_backends", static_cast<std::int64_t>(client_backends));
   event.fields.emplace_back("mode", std::string(name_of(mode)));
@@ -278,7 +284,8 @@ Event breaker_closed_event(Mode mode) {
   Event event;
   event.level = Level::kNotice;
   event.kind = "breaker_closed";
-  event.message = "the breaker closes";
+  event.message = fmt::format("the breaker {}: signals go on, the longest due first",
+                              mode == Mode::kDryRun ? "would close" : "closes");
   event.fields.emplace_back("mode", std::string(name_of(mode)));
   return event;
 }

@@ -100,7 +100,7 @@ constexpr std::array<KeyEntry, 3> kSafety{{
      .most = 10'000},
     {.name = "share",
      .takes = Takes::kPercentage,
-     .meaning = "of all client sessions within a second, at most; five always pass",
+     .meaning = "of all client sessions within a second, at most; rounded down, but five in any case",
      .fallback = "25%",
      .example = "25%",
      .least = 100,

@@ -3,6 +3,7 @@
 #include <gmock/gmock.h>
 
 #include "engine/engine_fixture.hpp"
+#include "engine/narrate.hpp"
 
 namespace pgcurfew::testing {
 namespace {
@@ -31,6 +32,30 @@ TEST(Breaker, AtOnceIsASecondAndNotAnInstant) {
   EXPECT_EQ(eleventh.trip, Breaker::Trip::kShare);
   Breaker other;
   for (int i = 0; i < 15; ++i) EXPECT_EQ(other.admit(safety, 1, 40, mono(200ms * i)).admitted, 1U);
+}
+
+TEST(Breaker, SaysOfTheShareHowManyWereSentAndHowManyAreAllowed) {
+  Breaker breaker;
+  const Safety safety;  // a share of 25%
+  EXPECT_EQ(breaker.admit(safety, 7, 31, mono(0s)).admitted, 7U) << "of 7.75";
+  const auto eighth = breaker.admit(safety, 1, 31, mono(500ms));
+  EXPECT_EQ(eighth.trip, Breaker::Trip::kShare);
+  EXPECT_EQ(eighth.sent, 7U);
+  EXPECT_EQ(eighth.allowed, 7U);
+  EXPECT_EQ(breaker_opened_event(eighth, safety, 1, 31, Mode::kEnforce).message,
+            "the breaker opens: 8 signals within 1s (7 sent, 1 due) among 31 client sessions, at most 7 are "
+            "allowed; none go now, 1 is held back for 1min, and then go on, the longest due first");
+}
+
+TEST(Breaker, SaysOfTheSignalsHowManyWereSentInTheirTime) {
+  Breaker breaker;
+  const Safety safety;  // 20 per minute
+  EXPECT_EQ(breaker.admit(safety, 15, 100, mono(0s)).admitted, 15U);
+  const auto wave = breaker.admit(safety, 8, 100, mono(30s));
+  EXPECT_EQ(wave.trip, Breaker::Trip::kSignals);
+  EXPECT_EQ(breaker_opened_event(wave, safety, 8, 100, Mode::kDryRun).message,
+            "the breaker would open: 23 signals within 1min (15 sent, 8 due), at most 20 are allowed; 5 go "
+            "now, 3 are held back for 1min, and then go on, the longest due first");
 }
 
 TEST(Breaker, GivesBackWhatBroughtNoSignal) {
