@@ -5,8 +5,8 @@
 #include <fmt/format.h>
 
 #include "base/duration.hpp"
-#include "base/words.hpp"
 #include "engine/narrate.hpp"
+#include "engine/narrate_server.hpp"
 #include "engine/settle.hpp"
 
 namespace pgcurfew {
@@ -30,17 +30,6 @@ constexpr Duration kLongestSilence = seconds(30);
 
 void earlier(std::optional<MonotonicTime>& time, MonotonicTime other) {
   time = std::min(time.value_or(other), other);
-}
-
-Event make_event(Level level, std::string kind, std::string message) {
-  return Event{level, std::move(kind), std::move(message), {}};
-}
-
-void add_error(Event& event, const Error& error) {
-  event.fields.emplace_back("error", error.message);
-  if (!error.detail.empty()) event.fields.emplace_back("detail", error.detail);
-  if (!error.hint.empty()) event.fields.emplace_back("hint", error.hint);
-  if (!error.sqlstate.empty()) event.fields.emplace_back("sqlstate", error.sqlstate);
 }
 
 }  // namespace
@@ -78,27 +67,8 @@ void Watch::handle(const happening::Connected& what, MonotonicTime now) {
   facts_ = what.facts;
   link_ = Link::kUp;
   next_look_ = now;
-  auto up = make_event(Level::kNotice, "server_up",
-                       fmt::format("watching {} as {}", options_.server, printable(facts_->role)));
-  up.fields.emplace_back("version", facts_->version);
-  up.fields.emplace_back("role", facts_->role);
-  up.fields.emplace_back("backend_pid", static_cast<std::int64_t>(facts_->backend_pid));
-  up.fields.emplace_back("in_recovery", facts_->in_recovery);
-  tell(std::move(up));
-  const auto missing = [&](bool has, std::string_view privilege, std::string_view effect) {
-    if (has) return;
-    auto event = make_event(Level::kError, "privilege_missing",
-                            fmt::format("role {} lacks {}: {}", printable(facts_->role), privilege, effect));
-    event.fields.emplace_back("privilege", std::string(privilege));
-    event.fields.emplace_back("role", facts_->role);
-    event.fields.emplace_back(
-        "hint", fmt::format("GRANT {} TO {}; and if it is a member already, ALTER ROLE {} INHERIT;",
-                            privilege, printable(facts_->role), printable(facts_->role)));
-    tell(std::move(event));
-  };
-  missing(facts_->can_read_all_stats, "pg_read_all_stats",
-          "other roles' sessions are hidden, no rule can see them");
-  missing(facts_->can_signal, "pg_signal_backend", "only sessions of its own role can be signalled");
+  tell(server_up_event(options_.server, *facts_));
+  tell(missing_privileges(*facts_));
 }
 
 void Watch::handle(const happening::ConnectionLost& what, MonotonicTime now) {
@@ -119,11 +89,7 @@ void Watch::go_down(const Error& error, MonotonicTime now) {
   pulse_sent_.reset();
   next_due_.reset();
   decide_at_.reset();
-  auto down = make_event(Level::kError, "server_down",
-                         fmt::format("{} is out of reach: {}", options_.server, printable(error.message)));
-  add_error(down, error);
-  down.fields.emplace_back("retry_s", wait);
-  tell(std::move(down));
+  tell(server_down_event(options_.server, error, wait));
   settle_as_unknown("the connection was lost before the reply", now);
   ledger_.denied.clear();
 }
@@ -146,37 +112,7 @@ void Watch::forget_server() {
   ledger_.episodes.clear();
   ledger_.touched.clear();
   wait_memory_.forget();
-  told_prepared_.clear();
-}
-
-/// Tells once of each prepared transaction that has held somebody up for as long as the most impatient rule
-/// on blockers lets anybody wait.
-void Watch::tell_of_prepared() {
-  if (snapshot_->waits_failed) return;
-  struct Held {
-    std::size_t waiters = 0;
-    std::optional<ServerTime> since;
-  };
-  std::map<std::string, Held> held;
-  for (const auto& wait : snapshot_->waits) {
-    for (const auto& gid : wait.prepared) {
-      auto& entry = held[gid];
-      ++entry.waiters;
-      const auto session =
-          std::find_if(snapshot_->sessions.begin(), snapshot_->sessions.end(),
-                       [&](const Session& candidate) { return candidate.key == wait.waiter; });
-      const auto since = session == snapshot_->sessions.end() ? wait.since : session->blocked_since;
-      if (since) entry.since = std::min(entry.since.value_or(*since), *since);
-    }
-  }
-  std::erase_if(told_prepared_, [&](const std::string& gid) { return !held.contains(gid); });
-  const auto patience = patience_with_blockers(*policy_);
-  for (const auto& [gid, entry] : held) {
-    if (!entry.since || !patience) continue;
-    const auto longest = snapshot_->taken_at - *entry.since;
-    if (longest < *patience || !told_prepared_.insert(gid).second) continue;
-    tell(prepared_transaction_event(gid, entry.waiters, longest));
-  }
+  prepared_.forget();
 }
 
 void Watch::handle(const happening::LookTaken& what, MonotonicTime now) {
@@ -193,26 +129,12 @@ void Watch::handle(const happening::LookTaken& what, MonotonicTime now) {
   snapshot_ = what.snapshot;
   snapshot_->connection_slots = facts_->connection_slots;
   wait_memory_.link(*snapshot_);
-  tell_of_prepared();
+  tell(prepared_.tell(*policy_, *snapshot_));
   docket_ = make_docket(*policy_, *snapshot_, clock_.steps());
   tell(settle_look(*policy_, *snapshot_, docket_, ledger_));
-  if (snapshot_->hidden > 0 && hidden_ == 0) {
-    auto event =
-        make_event(Level::kError, "blind",
-                   fmt::format("{} sessions are hidden from us; no rule can judge them", snapshot_->hidden));
-    event.fields.emplace_back("hidden", static_cast<std::int64_t>(snapshot_->hidden));
-    event.fields.emplace_back("hint", "GRANT pg_read_all_stats TO the role.");
-    tell(std::move(event));
-  }
+  if (snapshot_->hidden > 0 && hidden_ == 0) tell(blind_event(snapshot_->hidden));
   hidden_ = snapshot_->hidden;
-  if (docket_.nameless > 0 && nameless_ == 0) {
-    auto event = make_event(Level::kWarning, "nameless",
-                            fmt::format("{} sessions have a database or a role without a name (dropped under "
-                                        "them, or its catalog is locked); no rule fits them by name",
-                                        docket_.nameless));
-    event.fields.emplace_back("nameless", static_cast<std::int64_t>(docket_.nameless));
-    tell(std::move(event));
-  }
+  if (docket_.nameless > 0 && nameless_ == 0) tell(nameless_event(docket_.nameless));
   nameless_ = docket_.nameless;
   must_decide_ = true;
   schedule_next_look(now);
@@ -225,29 +147,16 @@ void Watch::handle(const happening::LookFailed& what, MonotonicTime now) {
   const auto wait = std::min<Duration>(seconds(10), milliseconds(500) * (1 << std::min(failed_looks_, 8)));
   ++failed_looks_;
   next_look_ = now + wait;
-  auto event =
-      make_event(Level::kError, "look_failed",
-                 fmt::format("could not look at {}: {}", options_.server, printable(what.error.message)));
-  add_error(event, what.error);
-  tell(std::move(event));
+  tell(look_failed_event(options_.server, what.error));
 }
 
 void Watch::handle(const happening::NamesFailed& what, MonotonicTime now) {
   names_failed_at_ = now;
-  auto event = make_event(Level::kWarning, "names_failed",
-                          fmt::format("could not refresh the names of databases and roles of {}: {}",
-                                      options_.server, printable(what.error.message)));
-  add_error(event, what.error);
-  tell(std::move(event));
+  tell(names_failed_event(options_.server, what.error));
 }
 
 void Watch::handle(const happening::WaitsFailed& what, MonotonicTime /*now*/) {
-  auto event = make_event(
-      Level::kError, "waits_failed",
-      fmt::format("could not ask {} who waits for whose lock, no rule about blockers acts meanwhile: {}",
-                  options_.server, printable(what.error.message)));
-  add_error(event, what.error);
-  tell(std::move(event));
+  tell(waits_failed_event(options_.server, what.error));
 }
 
 void Watch::handle(const happening::Pulsed& what, MonotonicTime now) {
@@ -260,11 +169,7 @@ void Watch::handle(const happening::PulseFailed& what, MonotonicTime now) {
   if (link_ != Link::kUp) return;
   pulse_sent_.reset();
   pulse_not_before_ = now + kPendingInterval;
-  auto event = make_event(
-      Level::kWarning, "pulse_failed",
-      fmt::format("could not ask {} for its time: {}", options_.server, printable(what.error.message)));
-  add_error(event, what.error);
-  tell(std::move(event));
+  tell(pulse_failed_event(options_.server, what.error));
 }
 
 void Watch::handle(const happening::Replied& what, MonotonicTime now) {
@@ -319,17 +224,12 @@ void Watch::observe_clock(MonotonicTime sent, MonotonicTime now, ServerTime serv
     docket_ = make_docket(*policy_, *snapshot_, clock_.steps());
   }
   if (sample == ServerClockEstimate::Sample::kJumped) {
-    auto event = make_event(Level::kError, "clock_jump",
-                            fmt::format("the clock of {} jumped by {}: no signals until two looks agree",
-                                        options_.server, to_rough_text(clock_.last_jump())));
-    event.fields.emplace_back("jump_s", clock_.last_jump());
-    tell(std::move(event));
+    tell(clock_jump_event(options_.server, clock_.last_jump()));
     next_look_ = std::min(next_look_, now + kPendingInterval);
   } else if (is_look && !clock_.is_trusted()) {
     next_look_ = now + kPendingInterval;
   } else if (!was_trusted && clock_.is_trusted() && snapshot_) {
-    tell(make_event(Level::kNotice, "clock_trusted",
-                    fmt::format("two looks agree again on the clock of {}", options_.server)));
+    tell(clock_trusted_event(options_.server));
   }
   must_decide_ = true;
 }

@@ -5,7 +5,6 @@
 #include <memory>
 #include <optional>
 #include <random>
-#include <set>
 #include <string>
 #include <variant>
 #include <vector>
@@ -16,25 +15,13 @@
 #include "engine/event.hpp"
 #include "engine/ledger.hpp"
 #include "engine/order.hpp"
+#include "engine/prepared.hpp"
 #include "engine/server_clock.hpp"
+#include "engine/server_facts.hpp"
 #include "engine/session.hpp"
 #include "policy/policy.hpp"
 
 namespace pgcurfew {
-
-/// What a server told of itself and of us when the connection was made.
-struct ServerFacts {
-  int version_num = 0;  ///< 150020
-  std::string version;  ///< `15.20`
-  std::int32_t backend_pid = 0;
-  ServerTime postmaster_start{};
-  int connection_slots = 0;  ///< max_connections without those that are reserved
-  bool in_recovery = false;
-  std::string role;
-  bool can_read_all_stats = false;
-  bool can_signal = false;
-  bool is_superuser = false;
-};
 
 /// What happens to a watch.
 namespace happening {
@@ -180,7 +167,6 @@ class Watch {
   void schedule_next_look(MonotonicTime now);
   void observe_clock(MonotonicTime sent, MonotonicTime now, ServerTime server_time, bool is_look);
   void forget_server();
-  void tell_of_prepared();
   [[nodiscard]] std::optional<MonotonicTime> pulse_at() const;
   [[nodiscard]] std::optional<MonotonicTime> earliest_deadline() const;
   void reckon_wake_at(MonotonicTime now);
@@ -194,7 +180,7 @@ class Watch {
   Ledger ledger_;
   ServerClockEstimate clock_;
   WaitMemory wait_memory_;
-  std::set<std::string> told_prepared_;  ///< prepared transactions that hold sessions up and were told of
+  PreparedTransactions prepared_;
 
   Link link_ = Link::kDown;
   std::optional<ServerFacts> facts_;

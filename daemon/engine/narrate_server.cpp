@@ -1,0 +1,131 @@
+#include "engine/narrate_server.hpp"
+
+#include <string>
+#include <utility>
+
+#include <fmt/format.h>
+
+#include "base/duration.hpp"
+#include "base/words.hpp"
+
+namespace pgcurfew {
+
+namespace {
+
+Event make_event(Level level, std::string kind, std::string message) {
+  return Event{level, std::move(kind), std::move(message), {}};
+}
+
+void add_error(Event& event, const Error& error) {
+  event.fields.emplace_back("error", error.message);
+  if (!error.detail.empty()) event.fields.emplace_back("detail", error.detail);
+  if (!error.hint.empty()) event.fields.emplace_back("hint", error.hint);
+  if (!error.sqlstate.empty()) event.fields.emplace_back("sqlstate", error.sqlstate);
+}
+
+Event failure_event(Level level, std::string kind, std::string message, const Error& error) {
+  auto event = make_event(level, std::move(kind), std::move(message));
+  add_error(event, error);
+  return event;
+}
+
+Event missing_privilege_event(const ServerFacts& facts, std::string_view privilege, std::string_view effect) {
+  auto event = make_event(Level::kError, "privilege_missing",
+                          fmt::format("role {} lacks {}: {}", printable(facts.role), privilege, effect));
+  event.fields.emplace_back("privilege", std::string(privilege));
+  event.fields.emplace_back("role", facts.role);
+  event.fields.emplace_back(
+      "hint", fmt::format("GRANT {} TO {}; and if it is a member already, ALTER ROLE {} INHERIT;", privilege,
+                          printable(facts.role), printable(facts.role)));
+  return event;
+}
+
+}  // namespace
+
+Event server_up_event(std::string_view server, const ServerFacts& facts) {
+  auto up = make_event(Level::kNotice, "server_up",
+                       fmt::format("watching {} as {}", server, printable(facts.role)));
+  up.fields.emplace_back("version", facts.version);
+  up.fields.emplace_back("role", facts.role);
+  up.fields.emplace_back("backend_pid", static_cast<std::int64_t>(facts.backend_pid));
+  up.fields.emplace_back("in_recovery", facts.in_recovery);
+  return up;
+}
+
+std::vector<Event> missing_privileges(const ServerFacts& facts) {
+  std::vector<Event> missing;
+  if (!facts.can_read_all_stats) {
+    missing.push_back(missing_privilege_event(facts, "pg_read_all_stats",
+                                              "other roles' sessions are hidden, no rule can see them"));
+  }
+  if (!facts.can_signal) {
+    missing.push_back(missing_privilege_event(facts, "pg_signal_backend",
+                                              "only sessions of its own role can be signalled"));
+  }
+  return missing;
+}
+
+Event server_down_event(std::string_view server, const Error& error, Duration retry) {
+  auto down = failure_event(Level::kError, "server_down",
+                            fmt::format("{} is out of reach: {}", server, printable(error.message)), error);
+  down.fields.emplace_back("retry_s", retry);
+  return down;
+}
+
+Event look_failed_event(std::string_view server, const Error& error) {
+  return failure_event(Level::kError, "look_failed",
+                       fmt::format("could not look at {}: {}", server, printable(error.message)), error);
+}
+
+Event names_failed_event(std::string_view server, const Error& error) {
+  return failure_event(Level::kWarning, "names_failed",
+                       fmt::format("could not refresh the names of databases and roles of {}: {}", server,
+                                   printable(error.message)),
+                       error);
+}
+
+Event waits_failed_event(std::string_view server, const Error& error) {
+  return failure_event(
+      Level::kError, "waits_failed",
+      fmt::format("could not ask {} who waits for whose lock, no rule about blockers acts meanwhile: {}",
+                  server, printable(error.message)),
+      error);
+}
+
+Event pulse_failed_event(std::string_view server, const Error& error) {
+  return failure_event(Level::kWarning, "pulse_failed",
+                       fmt::format("could not ask {} for its time: {}", server, printable(error.message)),
+                       error);
+}
+
+Event blind_event(std::size_t hidden) {
+  auto event = make_event(Level::kError, "blind",
+                          fmt::format("{} sessions are hidden from us; no rule can judge them", hidden));
+  event.fields.emplace_back("hidden", static_cast<std::int64_t>(hidden));
+  event.fields.emplace_back("hint", "GRANT pg_read_all_stats TO the role.");
+  return event;
+}
+
+Event nameless_event(std::size_t nameless) {
+  auto event = make_event(Level::kWarning, "nameless",
+                          fmt::format("{} sessions have a database or a role without a name (dropped under "
+                                      "them, or its catalog is locked); no rule fits them by name",
+                                      nameless));
+  event.fields.emplace_back("nameless", static_cast<std::int64_t>(nameless));
+  return event;
+}
+
+Event clock_jump_event(std::string_view server, Duration jump) {
+  auto event = make_event(Level::kError, "clock_jump",
+                          fmt::format("the clock of {} jumped by {}: no signals until two looks agree",
+                                      server, to_rough_text(jump)));
+  event.fields.emplace_back("jump_s", jump);
+  return event;
+}
+
+Event clock_trusted_event(std::string_view server) {
+  return make_event(Level::kNotice, "clock_trusted",
+                    fmt::format("two looks agree again on the clock of {}", server));
+}
+
+}  // namespace pgcurfew

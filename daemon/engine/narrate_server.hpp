@@ -1,0 +1,37 @@
+#pragma once
+
+#include <cstddef>
+#include <string_view>
+#include <vector>
+
+#include "base/result.hpp"
+#include "base/time.hpp"
+#include "engine/event.hpp"
+#include "engine/server_facts.hpp"
+
+namespace pgcurfew {
+
+/// The events about a server itself, and about how well we see it: those that belong to no decision.
+/// `server` is its name.
+Event server_up_event(std::string_view server, const ServerFacts& facts);
+
+/// One for each privilege that our role lacks there.
+std::vector<Event> missing_privileges(const ServerFacts& facts);
+
+/// `retry`: how long until the next try.
+Event server_down_event(std::string_view server, const Error& error, Duration retry);
+
+Event look_failed_event(std::string_view server, const Error& error);
+Event names_failed_event(std::string_view server, const Error& error);
+Event waits_failed_event(std::string_view server, const Error& error);
+Event pulse_failed_event(std::string_view server, const Error& error);
+
+/// So many sessions are hidden from us; so many have a database or a role whose name we do not know.
+Event blind_event(std::size_t hidden);
+Event nameless_event(std::size_t nameless);
+
+/// `jump`: how far; negative: back.
+Event clock_jump_event(std::string_view server, Duration jump);
+Event clock_trusted_event(std::string_view server);
+
+}  // namespace pgcurfew
