@@ -15,9 +15,10 @@ namespace {
 constexpr std::array<std::string_view, 6> kNames{"dumps",    "backups",          "agents",
                                                  "sync-rep", "concurrent-index", "listeners"};
 
-/// Between two words of a statement: white space and comments. *Source*: PostgreSQL's scan.l; the comments
-/// that it nests are not followed into.
-constexpr std::string_view kGap = R"((?:[\s\v]|--[^\n]*(?:\n|$)|/\*(?:[^*]|\*+[^*/])*\*+/))";
+/// Between two words of a statement: white space and comments. *Source*: PostgreSQL's scan.l. Comments nest
+/// there, and what an expression takes for the end of the outer one is still within it: a comment with
+/// another in it is none here, or any statement could be dressed up as a protected one.
+constexpr std::string_view kGap = R"((?:[\s\v]|--[^\n\r]*(?:[\n\r]|$)|/\*(?:[^*/]|\*+[^*/]|/+[^*/])*\*+/))";
 
 /// Built-in patterns are right: a test compiles them all.
 TextPattern taken(Result<TextPattern> pattern) {

@@ -117,6 +117,8 @@ TEST(Protections, KnowAConcurrentIndexInAllItsSpellings) {
            "reindex (verbose) database concurrently d",
            "drop index concurrently i",
            "-- only a comment\ndrop index concurrently if exists i",
+           "-- only a comment\rdrop index concurrently i",
+           "/*/ a / and * another **//***/ drop index concurrently i",
        }) {
     EXPECT_TRUE(fits("concurrent-index", Field::kQuery, text)) << text;
   }
@@ -136,6 +138,10 @@ TEST(Protections, TakeNothingElseForAConcurrentIndex) {
            "-- create index concurrently i on t (a)\nselect 1",
            "refresh materialized view concurrently v",
            "createindex concurrently i on t (a)",
+           "/* /* */ create index concurrently */ select pg_sleep(3600)",
+           "/*/**/ create index concurrently */ select pg_sleep(3600)",
+           "/* a/*/ create index concurrently */ */ select pg_sleep(3600)",
+           "-- a comment ends here\r select pg_sleep(3600);\ncreate index concurrently i on t (a)",
            "",
        }) {
     EXPECT_FALSE(fits("concurrent-index", Field::kQuery, text)) << text;
@@ -148,6 +154,7 @@ TEST(Protections, KnowListeners) {
   EXPECT_FALSE(fits("listeners", Field::kQuery, "select 'listen'"));
   EXPECT_FALSE(fits("listeners", Field::kQuery, "listening"));
   EXPECT_FALSE(fits("listeners", Field::kQuery, "unlisten *"));
+  EXPECT_FALSE(fits("listeners", Field::kQuery, "/* /* */ listen */ select 1"));
 }
 
 TEST(Protections, OfStatementsHoldInTheirStateAlone) {
