@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <chrono>
+#include <queue>
 
 namespace pgcurfew {
 
@@ -32,17 +33,25 @@ std::optional<Interval> interval_on(const Window& window, const CivilTime& today
 }
 
 /// The end of the stretch of the windows, taken together, that contains `time`; `time` if none does. One that
-/// goes on past `latest` may be cut at any moment after it.
+/// goes on past `latest` may be cut at any moment after it. Looks at each interval once, however many windows
+/// there are and in whatever order.
 ServerTime end_of_union(const std::vector<Window>& windows, ServerTime time, ServerTime latest) {
+  struct Next {
+    Interval interval;
+    const Window* window;
+  };
+  const auto begins_later = [](const Next& a, const Next& b) { return a.interval.start > b.interval.start; };
+  std::priority_queue<Next, std::vector<Next>, decltype(begins_later)> next(begins_later);
+  const auto push = [&](const Window& window, ServerTime from) {
+    if (const auto interval = next_interval(window, from)) next.push({*interval, &window});
+  };
+  for (const auto& window : windows) push(window, time);
   auto end = time;
-  for (bool grew = true; grew && end < latest;) {
-    grew = false;
-    for (const auto& window : windows) {
-      const auto interval = next_interval(window, end);
-      if (!interval || interval->start > end) continue;
-      end = interval->end;
-      grew = true;
-    }
+  while (end < latest && !next.empty() && next.top().interval.start <= end) {
+    const auto top = next.top();
+    next.pop();
+    end = std::max(end, top.interval.end);
+    push(*top.window, end);
   }
   return end;
 }

@@ -1,5 +1,6 @@
 #include "policy/hours.hpp"
 
+#include <algorithm>
 #include <initializer_list>
 #include <string>
 
@@ -229,6 +230,21 @@ TEST(Hours, AnswerAtTheCostOfSomeLookupsInAZone) {
   EXPECT_LT(lookups_of(open(workdays)), 150);
   EXPECT_LT(lookups_of(next(workdays)), 400);
   EXPECT_LT(lookups_of(next(always)), 400);
+}
+
+TEST(Hours, CostTheSameInWhateverOrderTheirWindowsStand) {
+  std::vector<Window> minutes;
+  for (auto minute = 0min; minute < 120min; minute += 1min) {
+    minutes.push_back(window(kEveryDay, 11h + minute, 11h + minute + 1min, "Europe/Vienna"));
+  }
+  const auto forwards = during(minutes);
+  std::reverse(minutes.begin(), minutes.end());
+  const auto backwards = during(minutes);
+  const auto next = [](const Hours& hours) {
+    return [&](ServerTime t) { return hours.next_open(t) ? 2 : 1; };
+  };
+  EXPECT_EQ(backwards.next_open(utc(2026, 11, 23)), (Interval{utc(2026, 11, 23, 10), utc(2026, 11, 23, 12)}));
+  EXPECT_LT(lookups_of(next(backwards)), 5 * lookups_of(next(forwards)));
 }
 
 }  // namespace
