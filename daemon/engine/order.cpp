@@ -29,6 +29,11 @@ Facts facts_read(const Policy& policy, const Rule& rule) {
   Facts facts;
   add_facts(facts, rule.match);
   for (const auto& exception : rule.except) add_facts(facts, exception.match);
+  // with whom it was counted
+  if (rule.selection.keep) {
+    for (const auto field : rule.selection.per) facts.set(static_cast<std::size_t>(field));
+  }
+  if (rule.repeat) facts.set(static_cast<std::size_t>(rule.repeat->per));
   const auto anchor = anchor_kind_of(rule);
   for (const auto& match : policy.protect) {
     if (match.protection == protection::kSyncRep) continue;  // the guard has its own eye on it

@@ -52,6 +52,15 @@ TEST(Selection, CountsEachGroupApart) {
   EXPECT_THAT(pids_of(desk.decide_at(70s).orders), ElementsAre(1, 4));
 }
 
+TEST(Selection, WhoLeavesItsGroupBeforeTheSignalIsSpared) {
+  Desk desk(rule_with("per: application_name, keep: 1"));
+  desk.look({idle(1, 0s), idle(2, 1s)}, 70s);
+  EXPECT_EQ(desk.decide_at(70s).orders.at(0).guard.application_name, std::optional<std::string>("psql"));
+  desk = Desk(rule_with("keep: 1"));
+  desk.look({idle(1, 0s), idle(2, 1s)}, 70s);
+  EXPECT_EQ(desk.decide_at(70s).orders.at(0).guard.user, std::nullopt);
+}
+
 TEST(Selection, CountsOnlyThoseThatAreDue) {
   Desk desk(rule_with("keep: 2"));
   desk.look({idle(1, 0s), idle(2, 1s), idle(3, 20s)}, 70s);

@@ -97,6 +97,12 @@ void cancel_one(Desk& desk, std::int32_t pid, Duration now, const std::string& u
   desk.look({}, now + 1s);
 }
 
+TEST(RepeatOfARule, TheGuardHoldsForWhomItCounts) {
+  Desk desk(rule_with("repeat: { times: 3, within: 10min, per: application_name, then: terminate }"));
+  desk.look({active(1, 0s)}, 10s);
+  EXPECT_EQ(desk.decide_at(10s).orders.at(0).guard.application_name, std::optional<std::string>("psql"));
+}
+
 TEST(RepeatOfARule, AClientThatSendsTheQueryAgainIsTerminatedAtOnce) {
   Desk desk(rule_with("repeat: { times: 2, within: 10min, then: terminate }"));
   cancel_one(desk, 1, 1min);
