@@ -78,6 +78,8 @@ bool ServerRuntime::carry_out(const std::vector<Command>& commands) {
                           [&](const command::TakeLook& look) { link_.take_look(look); },
                           [&](const command::TakePulse&) { link_.take_pulse(); },
                           [&](const command::Send& send) { link_.send(send.orders); },
+                          [&](const command::ReadGates&) { link_.read_gates(); },
+                          [&](const command::TurnGate& turn) { link_.turn_gate(turn.order); },
                           [&](const command::Tell& tell) { log_.write(tell.event); }},
                command);
   }

@@ -198,6 +198,12 @@ void Watch::handle(const happening::Replied& what, MonotonicTime now) {
   must_decide_ = true;
 }
 
+void Watch::handle(const happening::GatesRead&, MonotonicTime) {}
+
+void Watch::handle(const happening::GatesFailed&, MonotonicTime) {}
+
+void Watch::handle(const happening::GateTurned&, MonotonicTime) {}
+
 void Watch::handle(const happening::PolicyReplaced& what, MonotonicTime now) {
   ledger_ = carry_over(ledger_, *policy_, *what.policy);
   policy_ = what.policy;

@@ -13,6 +13,7 @@
 #include "engine/decide.hpp"
 #include "engine/docket.hpp"
 #include "engine/event.hpp"
+#include "engine/gate.hpp"
 #include "engine/ledger.hpp"
 #include "engine/order.hpp"
 #include "engine/prepared.hpp"
@@ -58,6 +59,15 @@ struct Replied {
   std::string decision;
   Reply reply;
 };
+struct GatesRead {
+  Gates gates;
+};
+struct GatesFailed {
+  Error error;
+};
+struct GateTurned {
+  GateReply reply;
+};
 struct PolicyReplaced {
   std::shared_ptr<const Policy> policy;
 };
@@ -69,8 +79,8 @@ struct GivenUp {};
 using Happening =
     std::variant<happening::Tick, happening::Connected, happening::ConnectionLost, happening::LookTaken,
                  happening::LookFailed, happening::NamesFailed, happening::WaitsFailed, happening::Pulsed,
-                 happening::PulseFailed, happening::Replied, happening::PolicyReplaced, happening::StopAsked,
-                 happening::GivenUp>;
+                 happening::PulseFailed, happening::Replied, happening::GatesRead, happening::GatesFailed,
+                 happening::GateTurned, happening::PolicyReplaced, happening::StopAsked, happening::GivenUp>;
 
 /// What a watch wants done, in this order.
 namespace command {
@@ -87,13 +97,20 @@ struct TakePulse {};
 struct Send {
   std::vector<Order> orders;
 };
+/// Which gates are closed, by whom, and what may be done about it.
+struct ReadGates {};
+/// Closes or opens one gate, in a transaction of its own. Where the mark goes to the journal, it is there
+/// before the gate closes, and leaves it after the gate is open.
+struct TurnGate {
+  GateOrder order;
+};
 struct Tell {
   Event event;
 };
 }  // namespace command
 
 using Command = std::variant<command::Connect, command::Disconnect, command::TakeLook, command::TakePulse,
-                             command::Send, command::Tell>;
+                             command::Send, command::ReadGates, command::TurnGate, command::Tell>;
 
 /// For the status line.
 struct WatchStatus {
@@ -152,6 +169,9 @@ class Watch {
   void handle(const happening::Pulsed& what, MonotonicTime now);
   void handle(const happening::PulseFailed& what, MonotonicTime now);
   void handle(const happening::Replied& what, MonotonicTime now);
+  void handle(const happening::GatesRead& what, MonotonicTime now);
+  void handle(const happening::GatesFailed& what, MonotonicTime now);
+  void handle(const happening::GateTurned& what, MonotonicTime now);
   void handle(const happening::PolicyReplaced& what, MonotonicTime now);
   void handle(const happening::StopAsked& what, MonotonicTime now);
   void handle(const happening::GivenUp& what, MonotonicTime now);

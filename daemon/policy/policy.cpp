@@ -48,12 +48,57 @@ std::string_view name_of(RepeatAction action) {
   return "pause";
 }
 
+std::string_view name_of(GateKind kind) {
+  switch (kind) {
+    case GateKind::kConnectionLimit:
+      return "connection-limit";
+    case GateKind::kPgbouncer:
+      return "pgbouncer";
+    case GateKind::kNone:
+      break;
+  }
+  return "none";
+}
+
+std::string_view name_of(PoolerGate gate) {
+  return gate == PoolerGate::kPause ? "pause" : "disable";
+}
+
+std::string_view name_of(GiveUpAction action) {
+  switch (action) {
+    case GiveUpAction::kReopen:
+      return "reopen";
+    case GiveUpAction::kHold:
+      return "hold";
+    case GiveUpAction::kAlert:
+      break;
+  }
+  return "alert";
+}
+
+std::optional<Interval> window_at(const Drain& drain, ServerTime time) {
+  const auto window = window_after(drain, time - drain.duration);
+  return window && window->start <= time ? window : std::nullopt;
+}
+
+std::optional<Interval> window_after(const Drain& drain, ServerTime time) {
+  std::optional<ServerTime> begin;
+  if (const auto* schedule = std::get_if<CronSchedule>(&drain.begins)) {
+    begin = schedule->next_after(time, drain.zone);
+  } else if (std::get<ServerTime>(drain.begins) > time) {
+    begin = std::get<ServerTime>(drain.begins);
+  }
+  return begin ? std::optional(Interval{*begin, *begin + drain.duration}) : std::nullopt;
+}
+
 Policy policy_for(const Policy& policy, std::string_view server) {
   auto own = policy;
-  std::erase_if(own.rules, [&](const Rule& rule) {
-    return !rule.servers.empty() &&
-           std::find(rule.servers.begin(), rule.servers.end(), server) == rule.servers.end();
-  });
+  const auto is_elsewhere = [&](const auto& entry) {
+    return !entry.servers.empty() &&
+           std::find(entry.servers.begin(), entry.servers.end(), server) == entry.servers.end();
+  };
+  std::erase_if(own.rules, is_elsewhere);
+  std::erase_if(own.drains, is_elsewhere);
   return own;
 }
 

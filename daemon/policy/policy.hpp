@@ -15,6 +15,7 @@
 #include "policy/field.hpp"
 #include "policy/hours.hpp"
 #include "policy/place.hpp"
+#include "policy/schedule.hpp"
 
 namespace pgcurfew {
 
@@ -151,6 +152,54 @@ struct Rule {
   Place place;
 };
 
+/// What keeps new sessions out of a database while it is drained.
+enum class GateKind { kConnectionLimit, kPgbouncer, kNone };
+std::string_view name_of(GateKind kind);  ///< `connection-limit`, `pgbouncer`, `none`
+
+/// What a PgBouncer does with clients at its gate: they wait, or are refused.
+enum class PoolerGate { kPause, kDisable };
+std::string_view name_of(PoolerGate gate);  ///< `pause`, `disable`
+
+/// What follows if a database is not empty in time.
+enum class GiveUpAction { kReopen, kHold, kAlert };
+std::string_view name_of(GiveUpAction action);  ///< `reopen`, `hold`, `alert`
+
+struct GiveUp {
+  Duration after{};  ///< since the gate closed
+  GiveUpAction then = GiveUpAction::kReopen;
+};
+
+/// A database emptied at a set time, kept empty and given back.
+struct Drain {
+  std::string name;
+  std::string description;
+  std::vector<std::string> servers;  ///< names of those that it is for; empty: all
+  /// *Shapes*: exact names and wildcards. A wildcard takes in neither the templates nor, unless the name
+  /// stands beside it letter for letter, `postgres` and the database that our connection is in.
+  std::vector<TextPattern> databases;
+  std::variant<CronSchedule, ServerTime> begins;
+  TimeZone zone;  ///< of `begins`
+  Duration duration{};
+  std::vector<Duration> announce;  ///< alerts so long before, longest first
+  GateKind gate = GateKind::kConnectionLimit;
+  PoolerGate pooler_gate = PoolerGate::kPause;
+  std::string pooler_conninfo;        ///< of PgBouncer's admin console; may hold a password, never printed
+  std::vector<Exception> except;      ///< without ages; they may stay, and come
+  Duration wait{};                    ///< after the gate closed, for sessions to end by themselves
+  std::vector<Step> escalate;         ///< then; cancel and terminate, at most one each
+  bool terminates_latecomers = true;  ///< `while_draining`
+  std::optional<GiveUp> give_up;
+  bool reopens = true;  ///< `afterwards`; otherwise it stays closed until somebody says `reopen`
+  Mode mode = Mode::kDryRun;
+  Place place;
+};
+
+/// From when to when a drain lasts: the one that is under way at `time`, if any.
+std::optional<Interval> window_at(const Drain& drain, ServerTime time);
+
+/// The next one that begins later than `time`; nothing if there is none.
+std::optional<Interval> window_after(const Drain& drain, ServerTime time);
+
 struct Server {
   std::string name;
   std::string conninfo;  ///< libpq's; may hold a password, so it is never printed
@@ -177,12 +226,13 @@ struct Policy {
   std::vector<Match> protect;          ///< without ages; the built-in ones that are in force, then the user's
   std::vector<std::string> unprotect;  ///< built-in protections that are switched off, by name
   std::vector<Rule> rules;             ///< in the order of the files; names are unique
+  std::vector<Drain> drains;           ///< likewise; names are their own, rules can have the same
   Safety safety;
   QueryText query_text = QueryText::kRedacted;
   std::string version;  ///< 12 hex digits over the texts of all files
 };
 
-/// What of a policy is for one server: the rules that are for it alone or for all.
+/// What of a policy is for one server: the rules and drains that are for it alone or for all.
 Policy policy_for(const Policy& policy, std::string_view server);
 
 }  // namespace pgcurfew

@@ -38,6 +38,8 @@ class Link {
   void take_look(const command::TakeLook& what);
   void take_pulse();
   void send(const std::vector<Order>& orders);
+  void read_gates();
+  void turn_gate(const GateOrder& order);
 
   /// To be called when the descriptor is ready, and (with `ready` false) after each of the calls above, to
   /// send what they left to send. What happened since the last call, in order.

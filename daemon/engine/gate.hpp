@@ -1,0 +1,105 @@
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/result.hpp"
+#include "base/time.hpp"
+#include "policy/policy.hpp"
+
+namespace pgcurfew {
+
+/// What is written down when a gate closes, so that anybody can give the database back.
+///
+/// It lives in the server, where the gate is; with PgBouncer's gate and where our role may not set it there,
+/// in the journal of this machine.
+struct GateMark {
+  std::string drain;  ///< its name
+  std::string by;     ///< which instance closed it
+  int limit = -1;     ///< datconnlimit before
+  ServerTime since{};
+  std::optional<ServerTime> until;  ///< nothing: until somebody says `reopen`
+  bool operator==(const GateMark&) const = default;
+};
+
+/// `limit=-1 since=... until=... by=... drain=...`, times in microseconds of PostgreSQL's epoch.
+std::string to_text(const GateMark& mark);
+
+/// *Errors*: it is no mark of ours.
+Result<GateMark> parse_gate_mark(std::string_view text);
+
+/// How a gate can be closed with what our role may do.
+enum class GateAccess {
+  kNone,      ///< not at all
+  kJournal,   ///< as the owner of the database; what was before goes to the journal
+  kMark,      ///< directly, with the mark in the server
+  kFunction,  ///< through the functions of `pgcurfew setup-sql`, with the mark in the server
+};
+std::string_view name_of(GateAccess access);  ///< `none`, `journal`, `mark`, `function`
+
+/// A database as far as its gate goes.
+struct Gate {
+  std::string database;
+  GateKind kind =
+      GateKind::kConnectionLimit;  ///< pgbouncer: of the journal, `limit` and what follows says nothing
+  std::string pooler_conninfo;     ///< of PgBouncer's, never printed
+  PoolerGate pooler_gate = PoolerGate::kPause;
+  int limit = -1;  ///< datconnlimit now; -2: the server calls the database invalid
+  std::optional<GateMark> mark;
+  std::string mark_text;    ///< as it stands in the server or the journal; what an opening has to find there
+  bool in_journal = false;  ///< the mark does
+  bool is_template = false;
+  bool allows_connections = true;
+  GateAccess access = GateAccess::kNone;
+  std::vector<std::string> prepared;  ///< names of its prepared transactions; strangers' bytes
+  std::vector<std::string> slots;     ///< names of its logical replication slots
+};
+
+/// What was found at a server's gates.
+struct Gates {
+  ServerTime taken_at{};
+  std::string own_database;  ///< that our connection is in
+  bool in_recovery = false;
+  std::vector<Gate> gates;  ///< of all databases, by name; and those of PgBouncer that the journal knows
+};
+
+/// One gate to close or to open.
+struct GateOrder {
+  std::string id;  ///< joins order and reply
+  bool closes = true;
+  std::string database;
+  GateKind kind = GateKind::kConnectionLimit;
+  GateAccess access = GateAccess::kNone;  ///< as it was found
+  PoolerGate pooler_gate = PoolerGate::kPause;
+  std::string pooler_conninfo;  ///< never printed
+  GateMark mark;                ///< closing: to be written, but for `limit`, which the server fills in
+  std::string mark_text;        ///< opening: what must be found there
+  bool in_journal = false;      ///< opening: the mark stands there, not in the server
+};
+
+enum class GateOutcome {
+  kClosed,
+  kOpened,
+  kForeign,  ///< opening: somebody else has changed the limit since: left alone, the mark is gone
+  kGone,     ///< opening: the mark was gone or another: nothing was done
+  kHeld,     ///< closing: another drain holds it; its mark came back
+  kDenied,   ///< we lack the right (42501)
+  kFailed,   ///< any other error
+  kUnknown,  ///< no reply
+};
+std::string_view name_of(GateOutcome outcome);
+
+struct GateReply {
+  std::string id;
+  GateOutcome outcome = GateOutcome::kUnknown;
+  std::optional<GateMark> mark;  ///< closing: as it stands there now
+  std::string mark_text;
+  bool in_journal = false;
+  int limit = -1;  ///< as it is now
+  Error error;     ///< for kDenied, kFailed, kUnknown
+};
+
+}  // namespace pgcurfew
