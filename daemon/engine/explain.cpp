@@ -6,18 +6,18 @@
 #include <fmt/format.h>
 
 #include "base/duration.hpp"
+#include "engine/blockers.hpp"
 #include "engine/selection.hpp"
 
 namespace pgcurfew {
 
 namespace {
 
-ConditionFinding find_age(const Rule& rule, const AgeLimit& age, Duration limit, const Session& session,
+ConditionFinding find_age(std::string_view name, Duration limit, std::optional<ServerTime> start,
                           ServerTime now) {
   ConditionFinding finding;
-  finding.field = name_of(age.clock);
+  finding.field = name;
   finding.wanted = to_text(limit);
-  const auto start = start_of(rule, session, age.clock);
   if (!start) {
     finding.actual = "NULL";
     return finding;
@@ -32,6 +32,13 @@ ConditionFinding finding_of(std::string field, std::string wanted, std::string a
   return {std::move(field), std::move(wanted), std::move(actual), false, is_met, std::nullopt};
 }
 
+/// How many wait for the session: of a rule that says who, those that fit.
+std::string waiters_text(const Blocking& blocking, const Session& session) {
+  const auto all = session.blocks.size();
+  if (blocking.waiter == nullptr) return fmt::format("{}", all);
+  return fmt::format("{} that fit, of {}", fitting_waiters(blocking, session).size(), all);
+}
+
 std::string percent_text(double part) {
   return fmt::format("{:.0f}%", part * 100);
 }
@@ -41,7 +48,8 @@ class RuleFinder {
  public:
   RuleFinder(const Policy& policy, const Snapshot& snapshot, const LookFinding& look, std::size_t session,
              std::size_t rule)
-      : rule_(policy.rules[rule]),
+      : policy_(policy),
+        rule_(policy.rules[rule]),
         snapshot_(snapshot),
         look_(look),
         session_index_(session),
@@ -52,15 +60,19 @@ class RuleFinder {
   RuleFinding run() {
     const auto judgement = judge(rule_, session_);
     finding_.verdict = judgement.verdict;
+    const auto blocking = blocking_of(rule_.match);
     for (const auto& condition : rule_.match.conditions) {
-      finding_.conditions.push_back({std::string(entry_of(condition.field).name), condition.written,
-                                     value_of(session_, condition.field).value_or("NULL"),
+      const auto actual = condition.field == Field::kBlocks
+                              ? waiters_text(blocking, session_)
+                              : value_of(session_, condition.field).value_or("NULL");
+      finding_.conditions.push_back({std::string(entry_of(condition.field).name), condition.written, actual,
                                      condition.field == Field::kQuery, holds(condition, session_),
                                      std::nullopt});
     }
+    find_waits(blocking);
     for (const auto& age : rule_.match.ages) {
-      finding_.conditions.push_back(
-          find_age(rule_, age, limit_for(age, judgement.exception), session_, snapshot_.taken_at));
+      finding_.conditions.push_back(find_age(name_of(age.clock), limit_for(age, judgement.exception),
+                                             start_of(rule_, session_, age.clock), snapshot_.taken_at));
     }
     if (judgement.exception != nullptr) {
       finding_.exception = static_cast<std::size_t>(judgement.exception - rule_.except.data());
@@ -77,21 +89,41 @@ class RuleFinder {
     if (finding_.verdict == Verdict::kDue) finding_.held_by = by;
   }
 
+  /// What a rule on blockers asks besides its conditions.
+  void find_waits(const Blocking& blocking) {
+    if (blocking.waiter_blocked_for) {
+      finding_.conditions.push_back(find_age("blocks.blocked_for", *blocking.waiter_blocked_for,
+                                             waiting_since(blocking, session_), snapshot_.taken_at));
+    }
+    if (!blocking.is_asked || blocking.may_wait) return;
+    const bool waits = waits_for_lock(session_);
+    finding_.conditions.push_back(
+        finding_of("waits", "for no lock itself", waits ? "waiting for one" : "not waiting", !waits));
+  }
+
+  /// The group as it will be when the session falls due, if nothing else moves until then.
   void find_keep() {
     if (!rule_.selection.keep) return;
     const auto group = group_of(rule_.selection, session_);
-    std::size_t due = 0;
-    bool is_chosen = true;
-    for (std::size_t i = 0; i < look_.docket.cases.size(); ++i) {
-      const auto& a_case = look_.docket.cases[i];
-      if (a_case.rule != finding_.rule) continue;
-      const bool is_due = a_case.judgement.due <= snapshot_.taken_at;
-      if (is_due && group_of(rule_.selection, snapshot_.sessions[a_case.session]) == group) ++due;
-      if (a_case.session == session_index_) is_chosen = look_.chosen[i];
-    }
-    finding_.conditions.push_back(finding_of("keep", fmt::format("beyond {}", *rule_.selection.keep),
-                                             fmt::format("one of {} that are due", due), is_chosen));
-    if (!is_chosen) hold_back("keep");
+    const auto found = look_.groups.find({finding_.rule, group});
+    std::vector<std::size_t> members;
+    if (found != look_.groups.end()) members = found->second;
+    const auto& cases = look_.docket.cases;
+    const auto own = std::find_if(members.begin(), members.end(),
+                                  [&](std::size_t i) { return cases[i].session == session_index_; });
+    const auto own_case = own == members.end() ? std::nullopt : std::optional(*own);
+    auto then = snapshot_.taken_at;
+    if (own_case) then = std::max(then, cases[*own_case].judgement.due);
+    std::erase_if(members, [&](std::size_t i) { return cases[i].judgement.due > then; });
+    const auto victims = victims_of(policy_, snapshot_, look_.docket, Ledger{}, members);
+    const bool is_chosen = own_case && std::find(victims.begin(), victims.end(), *own_case) != victims.end();
+    const auto actual = !own_case ? fmt::format("none of the {} that are due", members.size())
+                        : then > snapshot_.taken_at
+                            ? fmt::format("one of {} that will be due then", members.size())
+                            : fmt::format("one of {} that are due", members.size());
+    finding_.conditions.push_back(
+        finding_of("keep", fmt::format("beyond {}", *rule_.selection.keep), actual, is_chosen));
+    if (own_case && !is_chosen) hold_back("keep");
   }
 
   void find_when() {
@@ -124,6 +156,7 @@ class RuleFinder {
     if (open && finding_.next) finding_.next->due = std::max(finding_.next->due, open->start);
   }
 
+  const Policy& policy_;
   const Rule& rule_;
   const Snapshot& snapshot_;
   const LookFinding& look_;
@@ -155,7 +188,12 @@ std::string_view reason_of(Immunity immunity) {
 LookFinding find_in_look(const Policy& policy, const Snapshot& snapshot) {
   LookFinding look;
   look.docket = make_docket(policy, snapshot);
-  look.chosen = chosen_cases(policy, snapshot, look.docket, Ledger{}, snapshot.taken_at);
+  for (std::size_t i = 0; i < look.docket.cases.size(); ++i) {
+    const auto& a_case = look.docket.cases[i];
+    const auto& selection = policy.rules[a_case.rule].selection;
+    if (!selection.keep) continue;
+    look.groups[{a_case.rule, group_of(selection, snapshot.sessions[a_case.session])}].push_back(i);
+  }
   return look;
 }
 

@@ -1,7 +1,9 @@
 #pragma once
 
+#include <map>
 #include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "engine/decide.hpp"
@@ -45,7 +47,8 @@ struct SessionFinding {
 /// What is found once for all sessions of a look: of the server, and of groups of sessions.
 struct LookFinding {
   Docket docket;
-  std::vector<bool> chosen;  ///< by case of the docket: whether the rule's `keep` leaves it to the rule
+  /// Of rules with `keep`: the cases of each group, as indices into the docket's, due or not.
+  std::map<std::pair<std::size_t, std::string>, std::vector<std::size_t>> groups;
 };
 LookFinding find_in_look(const Policy& policy, const Snapshot& snapshot);
 

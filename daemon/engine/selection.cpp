@@ -8,62 +8,6 @@
 
 namespace pgcurfew {
 
-namespace {
-
-class Chooser {
- public:
-  Chooser(const Policy& policy, const Snapshot& snapshot, const Docket& docket, const Ledger& ledger)
-      : policy_(policy), snapshot_(snapshot), docket_(docket), ledger_(ledger) {}
-
-  std::vector<bool> run(ServerTime now) {
-    std::vector<bool> chosen(docket_.cases.size(), true);
-    std::map<std::pair<std::size_t, std::string>, std::vector<std::size_t>> groups;
-    for (std::size_t i = 0; i < docket_.cases.size(); ++i) {
-      const auto& a_case = docket_.cases[i];
-      const auto& selection = policy_.rules[a_case.rule].selection;
-      if (!selection.keep) continue;
-      chosen[i] = false;
-      if (a_case.judgement.due > now) {
-        // not yet one of them; asked again when it falls due
-        chosen[i] = true;
-        continue;
-      }
-      groups[{a_case.rule, group_of(selection, snapshot_.sessions[a_case.session])}].push_back(i);
-    }
-    for (auto& [key, cases] : groups) choose(policy_.rules[key.first].selection, cases, chosen);
-    return chosen;
-  }
-
- private:
-  void choose(const Selection& selection, std::vector<std::size_t>& cases, std::vector<bool>& chosen) const {
-    if (cases.size() <= *selection.keep) return;
-    auto surplus = cases.size() - *selection.keep;
-    if (selection.victims == Victims::kAll) surplus = cases.size();
-    const bool newest_first = selection.victims == Victims::kNewest;
-    std::sort(cases.begin(), cases.end(), [&](std::size_t a, std::size_t b) {
-      return newest_first ? age_key(b) < age_key(a) : age_key(a) < age_key(b);
-    });
-    for (const auto i : cases) {
-      if (surplus == 0) return;
-      if (ledger_.denied.contains(session_of(i).key)) continue;
-      chosen[i] = true;
-      --surplus;
-    }
-  }
-
-  const Session& session_of(std::size_t i) const { return snapshot_.sessions[docket_.cases[i].session]; }
-  std::pair<ServerTime, SessionKey> age_key(std::size_t i) const {
-    return {docket_.cases[i].judgement.clock_start, session_of(i).key};
-  }
-
-  const Policy& policy_;
-  const Snapshot& snapshot_;
-  const Docket& docket_;
-  const Ledger& ledger_;
-};
-
-}  // namespace
-
 std::string group_of(const Selection& selection, const Session& session) {
   std::string group;
   for (const auto field : selection.per) {
@@ -74,9 +18,42 @@ std::string group_of(const Selection& selection, const Session& session) {
   return group;
 }
 
+std::vector<std::size_t> victims_of(const Policy& policy, const Snapshot& snapshot, const Docket& docket,
+                                    const Ledger& ledger, std::vector<std::size_t> cases) {
+  if (cases.empty()) return {};
+  const auto& selection = policy.rules[docket.cases[cases.front()].rule].selection;
+  if (cases.size() <= *selection.keep) return {};
+  const auto key_of = [&](std::size_t i) { return snapshot.sessions[docket.cases[i].session].key; };
+  const auto age_key = [&](std::size_t i) {
+    return std::pair(docket.cases[i].judgement.clock_start, key_of(i));
+  };
+  const bool newest_first = selection.victims == Victims::kNewest;
+  std::sort(cases.begin(), cases.end(), [&](std::size_t a, std::size_t b) {
+    return newest_first ? age_key(b) < age_key(a) : age_key(a) < age_key(b);
+  });
+  const auto surplus = selection.victims == Victims::kAll ? cases.size() : cases.size() - *selection.keep;
+  std::erase_if(cases, [&](std::size_t i) { return ledger.denied.contains(key_of(i)); });
+  cases.resize(std::min(cases.size(), surplus));
+  return cases;
+}
+
 std::vector<bool> chosen_cases(const Policy& policy, const Snapshot& snapshot, const Docket& docket,
                                const Ledger& ledger, ServerTime now) {
-  return Chooser(policy, snapshot, docket, ledger).run(now);
+  std::vector<bool> chosen(docket.cases.size(), true);
+  std::map<std::pair<std::size_t, std::string>, std::vector<std::size_t>> groups;
+  for (std::size_t i = 0; i < docket.cases.size(); ++i) {
+    const auto& a_case = docket.cases[i];
+    const auto& selection = policy.rules[a_case.rule].selection;
+    // who is not due yet is asked again when he falls due
+    if (!selection.keep || a_case.judgement.due > now) continue;
+    chosen[i] = false;
+    groups[{a_case.rule, group_of(selection, snapshot.sessions[a_case.session])}].push_back(i);
+  }
+  for (auto& entry : groups) {
+    for (const auto i : victims_of(policy, snapshot, docket, ledger, std::move(entry.second)))
+      chosen[i] = true;
+  }
+  return chosen;
 }
 
 }  // namespace pgcurfew

@@ -15,6 +15,11 @@ namespace pgcurfew {
 /// The group of a session for a rule with `keep`: its values in the fields of `per`. Two NULLs are the same.
 std::string group_of(const Selection& selection, const Session& session);
 
+/// Whom of one group a rule with `keep` goes for; `cases`, indices into the docket's, are all of its sessions
+/// that are due.
+std::vector<std::size_t> victims_of(const Policy& policy, const Snapshot& snapshot, const Docket& docket,
+                                    const Ledger& ledger, std::vector<std::size_t> cases);
+
 /// Which cases of a docket a rule with `keep` goes for: those beyond the number that is to be left alone, of
 /// the sessions that are due now.
 ///

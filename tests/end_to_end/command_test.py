@@ -7,6 +7,7 @@ import socket
 
 import pytest
 
+from support.locks import contested_table, wait_for_lock
 from support.stage import UNBOUNDED
 
 # -- exit statuses --------------------------------------------------------------------------------------------------
@@ -346,3 +347,20 @@ def test_explain_shows_a_strangers_text_safely(stage, explain):
         done = explain(*arguments)
         assert str(session.pid) in done.stdout
         assert all(line.isprintable() and "\u202e" not in line for line in done.stdout.splitlines())
+
+
+def test_explain_of_one_who_waits_says_why_a_rule_on_blockers_is_not_for_him(stage, explain):
+    with contested_table(stage.server) as table:
+        root = stage.forgotten(f"select * from {table}")
+        waiter = stage.open().start(f"alter table {table} add m int")
+        wait_for_lock(stage.superuser, waiter)
+        rules = """
+- name: blockers
+  match: { application_name: APP, blocks: { user: nobody_else, sessions: 1 } }
+  escalate: [terminate]
+"""
+        waits = explain("--pid", waiter.pid, rules=rules).stdout
+        assert "no  waits: for no lock itself (is waiting for one)" in waits
+        blocks = explain("--pid", root.pid, rules=rules).stdout
+        assert "yes waits: for no lock itself (is not waiting)" in blocks
+        assert re.search(r"no  blocks: .* \(is 0 that fit, of 1\)", blocks)
