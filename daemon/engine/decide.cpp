@@ -169,7 +169,7 @@ class Decider {
       return std::nullopt;
     }
     if (!is_open(a_case.rule)) return std::nullopt;
-    if (needs_fresh_look(rule) && now_.server - snapshot_.taken_at > kFreshLook) {
+    if (needs_fresh_look(rule) && now_.server - snapshot_.taken_at - snapshot_.under_way > kFreshLook) {
       decision_.look_now = true;
       return std::nullopt;
     }

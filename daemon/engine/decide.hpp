@@ -26,7 +26,8 @@ struct Decision {
 inline constexpr std::size_t kMostInFlight = 64;
 
 /// Whether a rule rests on what can change without its victims' doing: on how many they are, on slots, on
-/// lock waits. Then nobody is condemned by a look older than kFreshLook.
+/// lock waits. Then nobody is condemned by a look that came longer than kFreshLook ago: where looks take as
+/// long as that to come, none is fresher.
 bool needs_fresh_look(const Rule& rule);
 inline constexpr Duration kFreshLook = std::chrono::seconds(1);
 

@@ -76,6 +76,7 @@ struct LockWait {
 struct Snapshot {
   std::uint64_t number = 0;  ///< of the look that brought it, counted by the watch from 1
   ServerTime taken_at{};     ///< the server's clock after the rows were made
+  Duration under_way{};      ///< how long it took from then to us, as well as we know
   std::vector<Session> sessions;
   std::vector<LockWait> waits;  ///< only if the look was asked for them
   bool waits_failed = false;    ///< somebody waits, and the server did not tell for whom

@@ -128,6 +128,8 @@ void Watch::handle(const happening::LookTaken& what, MonotonicTime now) {
   }
   snapshot_ = what.snapshot;
   snapshot_->connection_slots = facts_->connection_slots;
+  snapshot_->under_way =
+      std::clamp<Duration>(clock_.at(now) - snapshot_->taken_at, Duration(0), kReplyDeadline);
   wait_memory_.link(*snapshot_);
   tell(prepared_.tell(*policy_, *snapshot_));
   docket_ = make_docket(*policy_, *snapshot_, clock_.steps());

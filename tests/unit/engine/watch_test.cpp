@@ -423,6 +423,26 @@ TEST(Watch, LooksAgainBeforeItCondemnsOnWhatOnlyALookCanTell) {
   EXPECT_TRUE(wants<command::Send>(h.look({active(1, -3s)})));
 }
 
+TEST(Watch, CondemnsOnALookThatTookLongToComeForNoneIsFresher) {
+  Harness h(
+      "rules: [ { name: r, match: { state: active, query_age: 10s }, keep: 1, escalate: [ cancel ] } ]");
+  h.connect();
+  h.now = 1ms;
+  h.look({});
+  h.tick(std::chrono::floor<Duration>(h.watch.wake_at()->time_since_epoch()));
+  Snapshot snapshot;
+  snapshot.number = h.look_number;
+  snapshot.taken_at = h.server_now();
+  snapshot.sessions = {active(1, -21s), active(2, -20s)};
+  h.now += 1200ms;
+  h.happen(happening::LookTaken{snapshot});
+  EXPECT_THAT(pids_of(h.orders), ::testing::ElementsAre(1));
+  h.reply(ReplyKind::kEarly);
+  h.orders.clear();
+  h.tick(h.now + 1001ms);
+  EXPECT_THAT(h.orders, IsEmpty()) << "it is older now than it has to be";
+}
+
 TEST(Watch, TellsOnceOfAPreparedTransactionThatHoldsSessionsUp) {
   Harness h("rules: [ { name: r, match: { blocks: 1, blocks_for: 5s }, escalate: [ terminate ] } ]");
   h.connect();
