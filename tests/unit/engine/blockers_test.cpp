@@ -241,6 +241,16 @@ TEST(Blockers, TheGuardOfOneWhoMayWaitHasItWaitStill) {
   EXPECT_TRUE(guard.query_start.has_value());
 }
 
+TEST(Blockers, TheGuardOfOneWhoMayWaitHoldsItsStatementWhateverTheAnchor) {
+  Desk desk("rules: [ { name: r, match: { blocked_for: 1s, transaction_age: 2s }, escalate: [ cancel ] } ]");
+  Pile pile;
+  desk.look(pile.sessions(), 3s, pile.waits());
+  const auto guard = desk.decide_at(3s).orders.at(0).guard;
+  EXPECT_EQ(guard.session, pile.alter.key);
+  EXPECT_EQ(guard.query_start, Unchanged<ServerTime>(pile.alter.query_start))
+      << "the wait of a later statement of the same transaction is another one";
+}
+
 TEST(Blockers, APreparedTransactionIsNobodysVictimAndItsWaitersAreNoRoots) {
   Desk desk("rules: [ { name: r, match: { blocks: 1 }, escalate: [ terminate ] } ]");
   Pile pile;

@@ -149,13 +149,20 @@ TEST(Selection, PausesAfterAnAction) {
   desk.look(sessions, 70s);
   const auto first = desk.decide_at(70s);
   ASSERT_THAT(pids_of(first.orders), ElementsAre(2));
-  EXPECT_THAT(desk.decide_at(72s).orders, IsEmpty()) << "while it is in flight";
-  desk.reply(first.orders[0], ReplyKind::kSignalled, 73s);
-  desk.look({idle(1, 1s), idle(3, 2s)}, 74s);
-  const auto pausing = desk.decide_at(78s - 1us);
+  EXPECT_THAT(desk.decide_at(76s).orders, IsEmpty()) << "while it is in flight, for longer than the pause";
+  desk.reply(first.orders[0], ReplyKind::kSignalled, 77s);
+  desk.look({idle(1, 1s), idle(3, 2s)}, 78s);
+  const auto pausing = desk.decide_at(82s - 1us);
   EXPECT_THAT(pausing.orders, IsEmpty());
-  EXPECT_EQ(pausing.wake, MonotonicTime(1h + 78s)) << "five seconds after the effect";
-  EXPECT_THAT(pids_of(desk.decide_at(78s).orders), ElementsAre(1));
+  EXPECT_EQ(pausing.wake, MonotonicTime(1h + 82s)) << "five seconds after the effect";
+  EXPECT_THAT(pids_of(desk.decide_at(82s).orders), ElementsAre(1));
+}
+
+TEST(Selection, DoesNotPauseAfterWhatCameToNothing) {
+  Desk desk(rule_with("pause: 5s"));
+  desk.look({idle(1, 1s), idle(2, 0s)}, 70s);
+  desk.reply(desk.decide_at(70s).orders.at(0), ReplyKind::kGone, 71s);
+  EXPECT_THAT(pids_of(desk.decide_at(71s).orders), ElementsAre(1));
 }
 
 TEST(Selection, AnotherRuleDoesNotWaitForIt) {

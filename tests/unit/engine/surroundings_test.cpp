@@ -228,6 +228,16 @@ TEST(BuiltInProtections, SpareAListenerWhoseStatementHasEndedSinceTheLook) {
       << "idle, it would be a listener of the same query_start";
 }
 
+TEST(BuiltInProtections, HoldAgainstARuleThatOutlivesStatements) {
+  Desk desk("rules: [ { name: r, match: { session_age: 1min }, escalate: [ terminate ] } ]");
+  const auto session = active(1, 0s);
+  desk.look({session}, 2min);
+  const auto guard = desk.decide_at(2min).orders.at(0).guard;
+  EXPECT_EQ(guard.query_start, Unchanged<ServerTime>(session.query_start))
+      << "it may have begun to build an index concurrently";
+  EXPECT_EQ(guard.state, Unchanged<State>(State::kActive)) << "it may be a listener by now";
+}
+
 TEST(BuiltInProtections, DoNotSpareABusySessionOfALongTransaction) {
   Desk desk("rules: [ { name: r, match: { transaction_age: 1min }, escalate: [ terminate ] } ]");
   desk.look({active(1, 0s)}, 2min);
