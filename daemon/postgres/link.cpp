@@ -164,12 +164,13 @@ void Link::read_replies(MonotonicTime now) {
       continue;  // the border between a reply and its Sync
     }
     if (PQresultStatus(result.get()) != PGRES_PIPELINE_SYNC) {
-      if (!is_good(result.get())) {
+      if (!is_good(result.get()) && PQresultStatus(result.get()) != PGRES_PIPELINE_ABORTED) {
         const auto error = error_of(result.get());
         last_server_error_ = error.message;
         last_sqlstate_ = error.sqlstate;
       }
-      current_ = std::move(result);
+      // what follows an error was not carried out
+      if (!current_ || is_good(current_.get())) current_ = std::move(result);
       continue;
     }
     last_server_error_.clear();

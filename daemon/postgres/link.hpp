@@ -57,11 +57,24 @@ class Link {
 
  private:
   enum class Phase { kClosed, kResolving, kConnecting, kPreparing, kReady };
-  enum class RequestKind { kSetUp, kFacts, kDatabaseNames, kRoleNames, kLook, kWaits, kPulse, kOrder };
+  enum class RequestKind {
+    kSetUp,
+    kFacts,
+    kDatabaseNames,
+    kRoleNames,
+    kLook,
+    kWaits,
+    kPulse,
+    kOrder,
+    kGates,
+    kTurn
+  };
   struct Request {
     RequestKind kind;
     std::string decision = {};    ///< of an order
     command::TakeLook look = {};  ///< of a look, and of the waits that belong to it
+    std::shared_ptr<const GateOrder> turn = {};
+    bool is_repeated = false;  ///< of a turn: another one came in between
   };
   struct ConnDeleter {
     void operator()(PGconn* conn) const;
@@ -93,8 +106,11 @@ class Link {
   void finish_names(const Request& request, const ResultPtr& result, MonotonicTime now);
   void refresh_names();
   void finish_order(const Request& request, const PGresult* result);
+  void send_turn(const GateOrder& order, bool is_repeated);
+  void finish_gates(const PGresult* result);
+  void finish_turn(const Request& request, const PGresult* result);
 
-  void request_sql(const std::string& sql, Request request);
+  void request_sql(const std::string& sql, Request request, bool in_binary = false);
   void request_prepare(const char* name, const std::string& sql);
   void request_prepared(const char* name, const Parameters& parameters, Request request);
   void request_bare(const char* name, Request request);
@@ -109,7 +125,8 @@ class Link {
   bool wants_write_ = false;
   std::size_t first_address_ = 0;  ///< which to begin with: the one behind that which brought nothing
   std::deque<Request> requests_;
-  ResultPtr current_;  ///< the reply of the first request, until its Sync
+  ResultPtr
+      current_;  ///< the reply of the first request, until its Sync: its first error, or its last result
   ServerFacts facts_;
   NameCache names_;
   std::optional<MonotonicTime> names_refreshed_;

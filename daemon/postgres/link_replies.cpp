@@ -30,6 +30,10 @@ void Link::finish(const Request& request, ResultPtr result, MonotonicTime now) {
     }
     case RequestKind::kOrder:
       return finish_order(request, result.get());
+    case RequestKind::kGates:
+      return finish_gates(result.get());
+    case RequestKind::kTurn:
+      return finish_turn(request, result.get());
   }
 }
 

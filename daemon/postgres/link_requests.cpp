@@ -59,10 +59,10 @@ void Link::finish_request(bool sent, Request request) {
   requests_.push_back(std::move(request));
 }
 
-void Link::request_sql(const std::string& sql, Request request) {
+void Link::request_sql(const std::string& sql, Request request, bool in_binary) {
   if (!conn_) return;
-  const bool sent =
-      PQsendQueryParams(conn_.get(), sql.c_str(), 0, nullptr, nullptr, nullptr, nullptr, 0) == 1;
+  const bool sent = PQsendQueryParams(conn_.get(), sql.c_str(), 0, nullptr, nullptr, nullptr, nullptr,
+                                      in_binary ? 1 : 0) == 1;
   finish_request(sent, std::move(request));
 }
 

@@ -1,8 +1,8 @@
 // A link to one server, spoken to in JSON: what tests/integration ask of the production statements,
 // parameters and readers without an engine in between. tests/support/link_probe.py is the other end.
 //
-// A line in is a request, {"do": "look", ...} or {"do": "guard", ...}; a line out is what happened, in order.
-// Times are microseconds since 2000, as the server counts them.
+// A line in is a request, {"do": "look", ...}, {"do": "guard", ...}, {"do": "gates"} or {"do": "turn", ...};
+// a line out is what happened, in order. Times are microseconds since 2000, as the server counts them.
 
 #include <array>
 #include <chrono>
@@ -105,6 +105,25 @@ json json_of(const Error& error) {
   return {{"message", error.message}, {"sqlstate", error.sqlstate}};
 }
 
+json json_of(const Gates& gates) {
+  json told = json::object();
+  for (const auto& gate : gates.gates) {
+    told[gate.database] = {{"limit", gate.limit},
+                           {"mark", gate.mark_text},
+                           {"is_mark", gate.mark.has_value()},
+                           {"is_template", gate.is_template},
+                           {"allows_connections", gate.allows_connections},
+                           {"access", name_of(gate.access)},
+                           {"prepared", gate.prepared},
+                           {"slots", gate.slots}};
+  }
+  return {{"happened", "gates"},
+          {"taken_at", json_of(std::optional(gates.taken_at))},
+          {"own_database", gates.own_database},
+          {"in_recovery", gates.in_recovery},
+          {"gates", told}};
+}
+
 struct Teller {
   json operator()(const happening::Connected& what) const {
     return {{"happened", "connected"},
@@ -129,11 +148,48 @@ struct Teller {
   json operator()(const happening::NamesFailed& what) const {
     return {{"happened", "names_failed"}, {"error", json_of(what.error)}};
   }
+  json operator()(const happening::GatesRead& what) const { return json_of(what.gates); }
+  json operator()(const happening::GatesFailed& what) const {
+    return {{"happened", "gates_failed"}, {"error", json_of(what.error)}};
+  }
+  json operator()(const happening::GateTurned& what) const {
+    return {{"happened", "turned"},
+            {"id", what.reply.id},
+            {"outcome", name_of(what.reply.outcome)},
+            {"mark", what.reply.mark_text},
+            {"is_mark", what.reply.mark.has_value()},
+            {"in_journal", what.reply.in_journal},
+            {"limit", what.reply.limit},
+            {"error", json_of(what.reply.error)}};
+  }
   template <class Other>
   json operator()(const Other& /*what*/) const {
     return {{"happened", "something else"}};
   }
 };
+
+GateOrder gate_order_of(const json& request) {
+  GateOrder order;
+  order.id = request.value("id", "probe");
+  order.closes = request["closes"].get<bool>();
+  // a name need not be text that JSON can hold
+  const auto digits = request.value("database_hex", "");
+  for (std::size_t i = 0; i + 1 < digits.size(); i += 2) {
+    order.database += static_cast<char>(std::stoi(digits.substr(i, 2), nullptr, 16));
+  }
+  if (digits.empty()) order.database = request["database"].get<std::string>();
+  for (const auto access : {GateAccess::kJournal, GateAccess::kMark, GateAccess::kFunction}) {
+    if (request["access"] == name_of(access)) order.access = access;
+  }
+  order.mark.drain = request.value("drain", "nightly");
+  order.mark.by = request.value("by", "probe");
+  order.mark.limit = request.value("limit", -1);
+  if (request.contains("since")) order.mark.since = time_of(request["since"]);
+  if (request.contains("until")) order.mark.until = time_of(request["until"]);
+  order.mark_text = request.value("mark", "");
+  order.in_journal = request.value("in_journal", false);
+  return order;
+}
 
 void carry_out(Link& link, const json& request) {
   if (request["do"] == "look") {
@@ -145,6 +201,10 @@ void carry_out(Link& link, const json& request) {
                                      : QueryTexts::kNone;
     look.with_waits = request.value("waits", false);
     link.take_look(look);
+  } else if (request["do"] == "gates") {
+    link.read_gates();
+  } else if (request["do"] == "turn") {
+    link.turn_gate(gate_order_of(request));
   } else {
     const auto action = request.value("action", "nothing");
     Order order;

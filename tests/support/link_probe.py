@@ -43,6 +43,27 @@ class LinkProbe:
         assert reply["error"]["message"] == "", reply
         return reply["verdict"]
 
+    def gates(self):
+        """Everything that is known of the databases' gates; of each database under its name."""
+        self._say({"do": "gates"})
+        return self._next("gates")
+
+    def failing_gates(self):
+        """The error with which the question about the gates failed."""
+        self._say({"do": "gates"})
+        return self._next("gates_failed")["error"]
+
+    def begin_turn(self, database, closes, access="mark", **order):
+        """Sends the order to close or open a gate; the keywords are named as in engine/gate.hpp."""
+        self._say({"do": "turn", "database": database, "closes": closes, "access": access, **order})
+
+    def end_turn(self):
+        return self._next("turned")
+
+    def turn(self, database, closes, access="mark", **order):
+        self.begin_turn(database, closes, access, **order)
+        return self.end_turn()
+
     def close(self):
         self.process.stdin.close()
         self.process.stdout.close()
