@@ -26,6 +26,12 @@ constexpr std::string_view kPercentage = R"(^0*(100(\.0*)?|[1-9][0-9]?(\.[0-9]*)
 constexpr std::string_view kTimeZone = "^[A-Za-z0-9_+-]+(/[A-Za-z0-9_+-]+)*$";
 constexpr std::string_view kDays = "^(mon|tue|wed|thu|fri|sat|sun)(-(mon|tue|wed|thu|fri|sat|sun))?$";
 
+constexpr std::string_view kSchedule = R"(^[ \t]*[0-9A-Za-z*/,-]+([ \t]+[0-9A-Za-z*/,-]+){4}[ \t]*$)";
+constexpr std::string_view kMoment =
+    "^2[0-9]{3}-(0[1-9]|1[0-2])-(0[1-9]|[12][0-9]|3[01]) ([01][0-9]|2[0-3]):[0-5][0-9]$";
+/// Not between slashes.
+constexpr std::string_view kName = R"(^(?!/.*/$)[^\u0000-\u001f\u007f]+$)";
+
 /// From the largest unit to the smallest, each once, one at least.
 std::string duration_pattern() {
   std::string parts;
@@ -82,7 +88,8 @@ Json steps(const KeyEntry& key) {
                     {"minProperties", 1},
                     {"maxProperties", 1},
                     {"properties", Json::object()}};
-  for (const auto step : key.choices) with_options["properties"][std::string(step)] = reference(*key.mapping);
+  for (const auto step : key.choices)
+    with_options["properties"][std::string(step)] = reference(mapping_of_step(key, step));
   return list_of(any_of({choice_of(key), with_options}));
 }
 
@@ -117,6 +124,14 @@ Json simple_value(const KeyEntry& key) {
       return whole_number(key.least, key.most, kDigits);
     case Takes::kPercentage:
       return text(kPercentage);
+    case Takes::kNames:
+      return one_or_many(text(kName));
+    case Takes::kSchedule:
+      return text(kSchedule);
+    case Takes::kMoment:
+      return text(kMoment);
+    case Takes::kDurations:
+      return one_or_many(text("^" + duration_pattern() + "$"));
     case Takes::kRate:
       return text("^[0-9]+ per " + duration_pattern() + "$");
     case Takes::kTimeZone:
@@ -179,6 +194,12 @@ void add_relations(Mapping mapping, Json& schema) {
     schema["anyOf"] = require_one_of(who);
   }
   if (mapping == Mapping::kWindow) schema["anyOf"] = require_one_of({"days", "from", "to"});
+  if (mapping == Mapping::kDrain) {
+    schema["oneOf"] = require_one_of({"schedule", "at"});
+    schema["if"] = {{"properties", {{"gate", {{"const", "pgbouncer"}}}}}, {"required", {"gate"}}};
+    schema["then"] = {{"required", {"pgbouncer"}}};
+    schema["else"] = {{"not", {{"required", {"pgbouncer"}}}}};
+  }
   if (mapping == Mapping::kRule) schema["dependencies"] = {{"per", {"keep"}}, {"victims", {"keep"}}};
 }
 

@@ -20,7 +20,7 @@ using namespace std::chrono_literals;
 
 constexpr std::int64_t kDay = Duration(24h).count();
 constexpr std::int64_t kSecond = Duration(1s).count();
-constexpr std::array<MappingEntry, 16> kMappings{{
+constexpr std::array<MappingEntry, 21> kMappings{{
     {Mapping::kMainFile, "the main file", "/etc/pgcurfew/pgcurfew.yaml"},
     {Mapping::kDropIn, "a drop-in", "a file of policies.d beside the main file"},
     {Mapping::kServer, "a server", "an entry of servers in the main file"},
@@ -38,6 +38,12 @@ constexpr std::array<MappingEntry, 16> kMappings{{
     {Mapping::kWindow, "a window", "a time of the week, in during and not_during", false, true},
     {Mapping::kRepeat, "repeat", "what follows when a rule acts again and again"},
     {Mapping::kStep, "a step", "what stands behind a step of escalate"},
+    {Mapping::kDrain, "a drain", "an entry of drains"},
+    {Mapping::kDrainException, "except of a drain", "an entry of a drain's except: who may stay, and come",
+     false, true},
+    {Mapping::kPgbouncer, "pgbouncer", "the PgBouncer that is a drain's gate"},
+    {Mapping::kWait, "wait", "what stands behind wait in a drain's escalate"},
+    {Mapping::kGiveUp, "give_up", "what follows if a database is not empty in time"},
     {Mapping::kSafety, "safety", "bounds for each server, past which pgcurfew holds back", false, true},
     {Mapping::kReport, "report", "what the log may show", false, true},
 }};
@@ -45,6 +51,7 @@ constexpr std::array<MappingEntry, 16> kMappings{{
 std::string number_text(const KeyEntry& key, std::int64_t number) {
   switch (key.takes) {
     case Takes::kDuration:
+    case Takes::kDurations:
       return to_text(Duration(number));
     case Takes::kPercentage:
       return fmt::format("{}%", number / 100);
@@ -91,6 +98,16 @@ std::span<const KeyEntry> keys_of(Mapping mapping) {
       return grammar::repeat();
     case Mapping::kStep:
       return grammar::step();
+    case Mapping::kDrain:
+      return grammar::drain();
+    case Mapping::kDrainException:
+      return grammar::drain_exception();
+    case Mapping::kPgbouncer:
+      return grammar::pgbouncer();
+    case Mapping::kWait:
+      return grammar::wait();
+    case Mapping::kGiveUp:
+      return grammar::give_up();
     case Mapping::kSafety:
       return grammar::safety();
     case Mapping::kReport:
@@ -108,6 +125,10 @@ const KeyEntry& key_of(Mapping mapping, std::string_view name) {
       std::find_if(keys.begin(), keys.end(), [&](const KeyEntry& key) { return key.name == name; });
   assert(found != keys.end());
   return *found;
+}
+
+Mapping mapping_of_step(const KeyEntry& key, std::string_view step) {
+  return step == "wait" ? Mapping::kWait : *key.mapping;
 }
 
 std::vector<std::string_view> key_names_of(Mapping mapping) {
@@ -161,6 +182,14 @@ std::string values_text_of(const KeyEntry& key) {
       return "hours and minutes in quotes";
     case Takes::kDays:
       return "one or a list: mon, tue, wed, thu, fri, sat, sun, or a range such as mon-fri";
+    case Takes::kNames:
+      return "one or a list: a name, with * and ? as wildcards";
+    case Takes::kSchedule:
+      return "the five fields of cron: minute, hour, day of the month, month, day of the week";
+    case Takes::kMoment:
+      return "a date and a time of day, YYYY-MM-DD HH:MM";
+    case Takes::kDurations:
+      return "one or a list: a duration, numbers with us, ms, s, min, h or d";
     case Takes::kServers:
       return "one or a list: a name, with * and ? as wildcards, or a mapping of labels";
     case Takes::kMapping:

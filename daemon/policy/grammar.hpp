@@ -25,6 +25,11 @@ enum class Mapping {
   kWindow,  ///< of `during` and `not_during`
   kRepeat,
   kStep,  ///< what stands behind `cancel:` in `escalate`
+  kDrain,
+  kDrainException,  ///< an entry of a drain's `except`
+  kPgbouncer,
+  kWait,  ///< what stands behind `wait:` in a drain's `escalate`
+  kGiveUp,
   kSafety,
   kReport,
 };
@@ -48,12 +53,16 @@ enum class Takes {
   kTimeZone,    ///< a name of tzdata
   kTimeOfDay,   ///< `"08:00"`
   kDays,        ///< one or a list: `mon`, `mon-fri`
+  kNames,       ///< one or a list: a text with `*` and `?`
+  kSchedule,    ///< the five fields of cron
+  kMoment,      ///< `2026-12-01 02:00`
+  kDurations,   ///< one or a list
   kServers,     ///< one or a list: a pattern on a server's name, or a mapping of labels (kSelector)
   kMapping,
   kMappings,           ///< a list
   kOneOrManyMappings,  ///< one, or a list
   kCountOrMapping,
-  kSteps,  ///< a list: one of `choices`, or a mapping of one of them to a kStep
+  kSteps,  ///< a list: one of `choices`, or a mapping of one of them to its options
 };
 
 /// One key of one mapping. *Units*: `least` and `most` are microseconds for a duration, hundredths for a
@@ -88,6 +97,9 @@ std::span<const KeyEntry> keys_of(Mapping mapping);
 
 /// A key that is known to be there.
 const KeyEntry& key_of(Mapping mapping, std::string_view name);
+
+/// What stands behind a step of a key that takes them.
+Mapping mapping_of_step(const KeyEntry& key, std::string_view step);
 
 std::vector<std::string_view> key_names_of(Mapping mapping);
 

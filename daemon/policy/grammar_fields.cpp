@@ -147,6 +147,9 @@ std::span<const KeyEntry> exception() {
       [](const FieldEntry& field) { return describes_a_session(field) || field.kind == ValueKind::kAge; });
   return kAll;
 }
+std::span<const KeyEntry> drain_exception() {
+  return protection();
+}
 std::span<const KeyEntry> protection() {
   static const auto kAll = keys_of_fields(describes_a_session);
   return kAll;

@@ -16,7 +16,7 @@ constexpr std::array<std::string_view, 2> kModes{"dry-run", "enforce"};
 constexpr std::array<std::string_view, 3> kQueryTexts{"redacted", "full", "none"};
 constexpr KeyEntry kTimezone{.name = "timezone",
                              .takes = Takes::kTimeZone,
-                             .meaning = "time zone of all hours that do not name their own",
+                             .meaning = "time zone of all hours and drains that do not name their own",
                              .example = "Europe/Vienna"};
 
 constexpr KeyEntry kProtect{.name = "protect",
@@ -33,7 +33,15 @@ constexpr KeyEntry kRules{
     .example = "[ { name: r, match: { state: idle, state_age: 1h }, escalate: [terminate] } ]",
     .mapping = Mapping::kRule};
 
-constexpr std::array<KeyEntry, 8> kMainFile{{
+constexpr KeyEntry kDrains{
+    .name = "drains",
+    .takes = Takes::kMappings,
+    .meaning = "databases that are emptied at set times",
+    .example =
+        "[ { name: d, databases: orders, schedule: \"0 2 * * sun\", timezone: UTC, duration: 45min } ]",
+    .mapping = Mapping::kDrain};
+
+constexpr std::array<KeyEntry, 9> kMainFile{{
     {.name = "mode",
      .takes = Takes::kChoice,
      .meaning = "whether signals are sent, or only told of",
@@ -53,6 +61,7 @@ constexpr std::array<KeyEntry, 8> kMainFile{{
      .meaning = "built-in protections that are switched off",
      .example = "[listeners]"},
     kRules,
+    kDrains,
     {.name = "safety",
      .takes = Takes::kMapping,
      .meaning = "bounds for each server",
@@ -67,9 +76,10 @@ constexpr std::array<KeyEntry, 8> kMainFile{{
      .mapping = Mapping::kReport},
 }};
 
-constexpr std::array<KeyEntry, 2> kDropIn{{
+constexpr std::array<KeyEntry, 3> kDropIn{{
     kProtect,
     kRules,
+    kDrains,
 }};
 
 constexpr std::array<KeyEntry, 3> kServer{{

@@ -24,6 +24,11 @@ std::span<const KeyEntry> when();
 std::span<const KeyEntry> window();
 std::span<const KeyEntry> repeat();
 std::span<const KeyEntry> step();
+std::span<const KeyEntry> drain();
+std::span<const KeyEntry> drain_exception();
+std::span<const KeyEntry> pgbouncer();
+std::span<const KeyEntry> wait();
+std::span<const KeyEntry> give_up();
 std::span<const KeyEntry> safety();
 std::span<const KeyEntry> report();
 

@@ -38,6 +38,11 @@ constexpr auto kOptionSynonyms = std::to_array<Synonym>(
     {{"wait", "after"}, {"delay", "after"}, {"grace", "after"}, {"for", "after"}, {"in", "after"}});
 constexpr std::string_view kLadderExample = "Steps are written as in [ cancel, terminate: { after: 30s } ].";
 
+constexpr auto kWaitSynonyms = std::to_array<Synonym>(
+    {{"after", "for"}, {"delay", "for"}, {"grace", "for"}, {"time", "for"}, {"up_to", "for"}});
+constexpr std::string_view kDrainLadderExample =
+    "Steps are written as in [ wait: { for: 1min }, cancel, terminate: { after: 20s } ].";
+
 std::optional<StepKind> read_kind(const YamlNode& node, Complaints& complaints) {
   const auto index =
       read_choice(node, "step", key_of(Mapping::kRule, "escalate").choices, kStepSynonyms, complaints);
@@ -54,20 +59,29 @@ std::optional<Duration> read_after(const YamlNode& options, std::string_view ste
   return after == nullptr ? std::nullopt : read_duration(*after, key_of(Mapping::kStep, "after"), complaints);
 }
 
-std::optional<Step> read_step(const YamlNode& node, bool is_first, Complaints& complaints) {
-  if (node.kind != YamlNode::Kind::kMap) {
-    const auto kind = read_kind(node, complaints);
-    if (!kind) return std::nullopt;
-    return Step{*kind, is_first ? Duration::zero() : kLaterStep, complaints.place(node.mark)};
-  }
-  if (!expect_map(node, "escalate", kLadderExample, complaints)) return std::nullopt;
+/// One entry of a ladder: the word, and what stands behind it.
+struct Rung {
+  const YamlNode* word = nullptr;
+  const YamlNode* options = nullptr;
+};
+
+std::optional<Rung> rung_of(const YamlNode& node, std::string_view example, Complaints& complaints) {
+  if (node.kind != YamlNode::Kind::kMap) return Rung{&node, nullptr};
+  if (!expect_map(node, "escalate", example, complaints)) return std::nullopt;
   if (node.keys.size() > 1) {
     complaints.error(node.keys[1].mark, "a second step within one entry of \"escalate\"",
                      "Each step is an entry of its own, behind a dash of its own.");
   }
-  const auto kind = read_kind(node.keys.front(), complaints);
+  return Rung{&node.keys.front(), &node.values.front()};
+}
+
+std::optional<Step> read_step(const YamlNode& node, bool is_first, Complaints& complaints) {
+  const auto rung = rung_of(node, kLadderExample, complaints);
+  if (!rung) return std::nullopt;
+  const auto kind = read_kind(*rung->word, complaints);
   if (!kind) return std::nullopt;
-  const auto after = read_after(node.values.front(), name_of(*kind), complaints);
+  const auto after = rung->options == nullptr ? std::optional<Duration>()
+                                              : read_after(*rung->options, name_of(*kind), complaints);
   return Step{*kind, after.value_or(is_first ? Duration::zero() : kLaterStep), complaints.place(node.mark)};
 }
 
@@ -102,6 +116,43 @@ void check_cancel(const Match& match, const Step& step, Mark at, Complaints& com
                    "A cancel ends a statement that runs (state active); use terminate for the others.");
 }
 
+// -- drains ----------------------------------------------------------------------------------------------
+
+constexpr auto kDrainStepSynonyms = std::to_array<Synonym>({
+    {"kill", "terminate"},
+    {"disconnect", "terminate"},
+    {"end", "terminate"},
+    {"drop", "terminate"},
+    {"pg_terminate_backend", "terminate"},
+    {"pg_cancel_backend", "cancel"},
+    {"stop", "cancel"},
+    {"abort", "cancel"},
+    {"sleep", "wait"},
+    {"grace", "wait"},
+    {"pause", "wait"},
+});
+constexpr std::size_t kWaitStep = 0;  ///< of the choices
+
+Duration read_wait(const Rung& rung, Complaints& complaints) {
+  if (rung.options == nullptr) return kLaterStep;
+  if (!expect_map(*rung.options, "wait", "Write wait alone, or wait: { for: 1min }.", complaints)) return {};
+  check_keys(*rung.options, "step wait", key_names_of(Mapping::kWait), kWaitSynonyms, complaints);
+  const auto* time = rung.options->find("for");
+  if (time == nullptr) return kLaterStep;
+  return read_duration(*time, key_of(Mapping::kWait, "for"), complaints).value_or(kLaterStep);
+}
+
+/// The index of the step's word among the choices.
+std::optional<std::size_t> read_drain_word(const YamlNode& word, Complaints& complaints) {
+  if (word.kind == YamlNode::Kind::kText && word.text == name_of(StepKind::kAlert)) {
+    complaints.error(word.mark, "a drain has no step alert",
+                     "It tells of each of its steps anyway; announce: alerts before it begins.");
+    return std::nullopt;
+  }
+  return read_choice(word, "step", key_of(Mapping::kDrain, "escalate").choices, kDrainStepSynonyms,
+                     complaints);
+}
+
 }  // namespace
 
 std::vector<Step> read_ladder(const YamlNode& node, const Match* match, Complaints& complaints) {
@@ -116,6 +167,39 @@ std::vector<Step> read_ladder(const YamlNode& node, const Match* match, Complain
     steps.push_back(*step);
   }
   return steps;
+}
+
+DrainLadder default_drain_ladder(const Place& place) {
+  constexpr Duration kLastStep = std::chrono::seconds(20);
+  return {kLaterStep,
+          {{StepKind::kCancel, Duration::zero(), place}, {StepKind::kTerminate, kLastStep, place}}};
+}
+
+DrainLadder read_drain_ladder(const YamlNode& node, Complaints& complaints) {
+  DrainLadder ladder;
+  if (!expect_list(node, "escalate", kDrainLadderExample, complaints)) return ladder;
+  for (std::size_t i = 0; i < node.values.size(); ++i) {
+    const auto& entry = node.values[i];
+    const auto rung = rung_of(entry, kDrainLadderExample, complaints);
+    const auto index = rung ? read_drain_word(*rung->word, complaints) : std::nullopt;
+    if (!index) continue;
+    if (*index == kWaitStep) {
+      if (i > 0) {
+        complaints.error(entry.mark, "wait has to be the first step",
+                         "What is to pass before a later step stands in its after.");
+      }
+      ladder.wait = read_wait(*rung, complaints);
+      continue;
+    }
+    const auto kind = *index == kWaitStep + 1 ? StepKind::kCancel : StepKind::kTerminate;
+    const auto after = rung->options == nullptr ? std::optional<Duration>()
+                                                : read_after(*rung->options, name_of(kind), complaints);
+    const Step step{kind, after.value_or(ladder.steps.empty() ? Duration::zero() : kLaterStep),
+                    complaints.place(entry.mark)};
+    check_order(ladder.steps, step, entry.mark, complaints);
+    ladder.steps.push_back(step);
+  }
+  return ladder;
 }
 
 }  // namespace pgcurfew

@@ -12,6 +12,7 @@
 #include <fmt/format.h>
 
 #include "policy/complaints.hpp"
+#include "policy/drain_reader.hpp"
 #include "policy/fingerprint.hpp"
 #include "policy/grammar.hpp"
 #include "policy/hours_reader.hpp"
@@ -28,28 +29,21 @@ namespace pgcurfew {
 namespace {
 
 constexpr auto kTopSynonyms = std::to_array<Synonym>({
-    {"policies", "rules"},
-    {"policy", "rules"},
-    {"exclude", "protect"},
-    {"exempt", "protect"},
-    {"except", "protect"},
-    {"whitelist", "protect"},
-    {"allowlist", "protect"},
-    {"dry_run", "mode"},
-    {"dry-run", "mode"},
-    {"server", "servers"},
-    {"databases", "servers"},
-    {"limits", "safety"},
-    {"logging", "report"},
-    {"tz", "timezone"},
-    {"time_zone", "timezone"},
-    {"zone", "timezone"},
-    {"unprotected", "unprotect"},
-    {"no_protect", "unprotect"},
-    {"disable_protections", "unprotect"},
+    {"policies", "rules"},       {"policy", "rules"},
+    {"drain", "drains"},         {"maintenance", "drains"},
+    {"windows", "drains"},       {"exclude", "protect"},
+    {"exempt", "protect"},       {"except", "protect"},
+    {"whitelist", "protect"},    {"allowlist", "protect"},
+    {"dry_run", "mode"},         {"dry-run", "mode"},
+    {"server", "servers"},       {"databases", "servers"},
+    {"limits", "safety"},        {"logging", "report"},
+    {"tz", "timezone"},          {"time_zone", "timezone"},
+    {"zone", "timezone"},        {"unprotected", "unprotect"},
+    {"no_protect", "unprotect"}, {"disable_protections", "unprotect"},
 });
 constexpr std::string_view kProtectExample =
     "Each entry of the list stands behind a dash, as in - { user: backup }.";
+constexpr std::string_view kDrainsExample = "Each drain of the list stands behind a dash.";
 constexpr std::string_view kRulesExample = "Each rule of the list stands behind a dash.";
 
 bool has_key(Mapping mapping, std::string_view key) {
@@ -117,11 +111,13 @@ class Loader {
     protect_by_default();
   }
 
+  /// Drains too.
   void read_rules() {
     for (auto& file : files_) {
       if (!file.root) continue;
       if (const auto* protect = file.root->find("protect")) read_protect(*protect, file.complaints);
       if (const auto* rules = file.root->find("rules")) read_rule_list(*rules, file.complaints);
+      if (const auto* drains = file.root->find("drains")) read_drain_list(*drains, file.complaints);
     }
     // all of `protect` is known only now
     const bool has_errors = std::any_of(files_.begin(), files_.end(),
@@ -131,10 +127,10 @@ class Loader {
     }
     auto& main = files_.front();
     const bool has_any = std::any_of(files_.begin(), files_.end(), [](const File& file) {
-      return file.root && file.root->find("rules") != nullptr;
+      return file.root && (file.root->find("rules") != nullptr || file.root->find("drains") != nullptr);
     });
     if (main.is_main && main.root && !has_any) {
-      main.complaints.warn({}, "there are no rules, so nothing will be done");
+      main.complaints.warn({}, "there are neither rules nor drains, so nothing will be done");
     }
   }
 
@@ -215,9 +211,25 @@ class Loader {
     }
   }
 
+  void read_drain_list(const YamlNode& node, Complaints& complaints) {
+    if (!expect_list(node, "drains", kDrainsExample, complaints)) return;
+    for (const auto& value : node.values) {
+      auto drain = read_drain(value, context_, complaints);
+      if (!drain) continue;
+      const auto [first, is_new] = drain_names_.emplace(drain->name, drain->place);
+      if (!is_new) {
+        complaints.error(
+            value.find("name")->mark, fmt::format("duplicate drain \"{}\"", drain->name),
+            fmt::format("The other one stands at {}:{}.", first->second.file, first->second.line));
+      }
+      policy_.drains.push_back(std::move(*drain));
+    }
+  }
+
   std::deque<File> files_;
   std::vector<std::string_view> texts_;
-  std::map<std::string, Place> names_;
+  std::map<std::string, Place> names_;  ///< of the rules
+  std::map<std::string, Place> drain_names_;
   std::vector<Spot> spots_;  ///< of the rules
   Policy policy_;
   RuleContext context_;

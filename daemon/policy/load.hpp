@@ -35,8 +35,8 @@ struct LoadResult {
 /// *Errors*: every error of every file, none hides another where it can be helped.
 LoadResult load_policy(const Source& main, const std::vector<Source>& drop_ins);
 
-/// A drop-in looked at on its own, as `check` does with a ready policy: `rules` and `protect` only, as if the
-/// main file's mode were `enforce`.
+/// A drop-in looked at on its own, as `check` does with a ready policy: `rules`, `drains` and `protect` only,
+/// as if the main file's mode were `enforce`.
 LoadResult load_drop_in(const Source& file);
 
 /// Whether the file has the main file's words (`mode`, `servers` and the like) at its top.

@@ -80,6 +80,8 @@ constexpr auto kFieldSynonyms = std::to_array<Synonym>({
 
 constexpr std::string_view kMatchExample = "Conditions are written as in { database: app, state: active }.";
 
+constexpr std::string_view kExceptExample =
+    "Each entry of the list stands behind a dash, as in - { user: etl }.";
 constexpr std::string_view kWaiterCount = "sessions";
 
 Mapping mapping_of(MatchOwner owner) {
@@ -90,6 +92,8 @@ Mapping mapping_of(MatchOwner owner) {
       return Mapping::kException;
     case MatchOwner::kWaiter:
       return Mapping::kBlocks;
+    case MatchOwner::kDrain:
+      return Mapping::kDrainException;
     case MatchOwner::kProtect:
       break;
   }
@@ -99,6 +103,7 @@ Mapping mapping_of(MatchOwner owner) {
 std::string_view reason_against(Mapping mapping, const FieldEntry& field) {
   if (mapping == Mapping::kBlocks)
     return "Of the ages it takes blocked_for alone; of the rest, who and what it is.";
+  if (mapping == Mapping::kDrainException) return "Who may stay may do so at any age, whatever it does.";
   if (mapping == Mapping::kException) {
     return "An exception would spare those who do most harm: give them a rule of their own with its limit.";
   }
@@ -195,6 +200,15 @@ std::optional<ReadMatch> read_match(const YamlNode& node, MatchOwner owner, Comp
   }
   sort_by_cost(read.match);
   return read;
+}
+
+std::vector<ReadMatch> read_except(const YamlNode& node, MatchOwner owner, Complaints& complaints) {
+  std::vector<ReadMatch> entries;
+  if (!expect_list(node, "except", kExceptExample, complaints)) return entries;
+  for (const auto& value : node.values) {
+    if (auto entry = read_match(value, owner, complaints)) entries.push_back(std::move(*entry));
+  }
+  return entries;
 }
 
 }  // namespace pgcurfew

@@ -2,6 +2,7 @@
 
 #include <map>
 #include <optional>
+#include <vector>
 
 #include "policy/policy.hpp"
 #include "policy/yaml_tree.hpp"
@@ -9,7 +10,7 @@
 namespace pgcurfew {
 
 /// Whose conditions they are.
-enum class MatchOwner { kRule, kException, kProtect, kWaiter };
+enum class MatchOwner { kRule, kException, kProtect, kWaiter, kDrain };
 
 /// A match as far as it could be read.
 struct ReadMatch {
@@ -22,5 +23,9 @@ struct ReadMatch {
 /// backend` unless it names another.
 /// *Errors*: in `complaints`; nothing comes back if it is no mapping at all.
 std::optional<ReadMatch> read_match(const YamlNode& node, MatchOwner owner, Complaints& complaints);
+
+/// Reads the list of `except`; `owner`: kException for a rule's, kDrain for a drain's.
+/// *Errors*: in `complaints`; the entries that could be read come back.
+std::vector<ReadMatch> read_except(const YamlNode& node, MatchOwner owner, Complaints& complaints);
 
 }  // namespace pgcurfew

@@ -183,7 +183,8 @@ struct Drain {
   std::vector<Duration> announce;  ///< alerts so long before, longest first
   GateKind gate = GateKind::kConnectionLimit;
   PoolerGate pooler_gate = PoolerGate::kPause;
-  std::string pooler_conninfo;        ///< of PgBouncer's admin console; may hold a password, never printed
+  std::string pooler_conninfo;  ///< of PgBouncer's admin console; may hold a password, never printed
+  Place pooler_conninfo_place;
   std::vector<Exception> except;      ///< without ages; they may stay, and come
   Duration wait{};                    ///< after the gate closed, for sessions to end by themselves
   std::vector<Step> escalate;         ///< then; cancel and terminate, at most one each

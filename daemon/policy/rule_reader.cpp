@@ -73,32 +73,6 @@ constexpr auto kRuleSynonyms = std::to_array<Synonym>({
     {"retries", "repeat"},
 });
 constexpr std::string_view kRuleExample = "A rule is a mapping with name, match and escalate.";
-constexpr std::string_view kExceptExample =
-    "Each entry of the list stands behind a dash, as in - { user: etl }.";
-
-std::vector<ReadMatch> read_except(const YamlNode& node, Complaints& complaints) {
-  std::vector<ReadMatch> entries;
-  if (!expect_list(node, "except", kExceptExample, complaints)) return entries;
-  for (const auto& value : node.values) {
-    if (auto entry = read_match(value, MatchOwner::kException, complaints)) {
-      entries.push_back(std::move(*entry));
-    }
-  }
-  return entries;
-}
-
-Mode read_rule_mode(const YamlNode& node, Mode file_mode, Complaints& complaints) {
-  const auto* value = node.find("mode");
-  if (value == nullptr) return file_mode;
-  const auto mode = read_mode(*value, complaints);
-  if (mode == Mode::kEnforce && file_mode == Mode::kDryRun) {
-    complaints.error(value->mark, "a rule cannot enforce while its file is a dry run",
-                     "A rule's mode can only be milder: set mode: enforce at the top of the main file, and "
-                     "mode: dry-run in the rules that shall wait.");
-  }
-  return milder(mode.value_or(Mode::kDryRun), file_mode);
-}
-
 const YamlNode* required(const YamlNode& node, std::string_view key, std::string_view hint,
                          Complaints& complaints) {
   const auto* value = node.find(key);
@@ -142,6 +116,20 @@ std::optional<Mode> read_mode(const YamlNode& node, Complaints& complaints) {
   return *index == 0 ? Mode::kDryRun : Mode::kEnforce;
 }
 
+Mode read_own_mode(const YamlNode& owner, std::string_view what, Mode file_mode, Complaints& complaints) {
+  const auto* value = owner.find("mode");
+  if (value == nullptr) return file_mode;
+  const auto mode = read_mode(*value, complaints);
+  if (mode == Mode::kEnforce && file_mode == Mode::kDryRun) {
+    complaints.error(
+        value->mark, fmt::format("a {} cannot enforce while its file is a dry run", what),
+        fmt::format("A {0}'s mode can only be milder: set mode: enforce at the top of the main file, and "
+                    "mode: dry-run in the {0}s that shall wait.",
+                    what));
+  }
+  return milder(mode.value_or(Mode::kDryRun), file_mode);
+}
+
 std::optional<Rule> read_rule(const YamlNode& node, const RuleContext& context, Complaints& complaints) {
   if (!expect_map(node, "rules", kRuleExample, complaints)) return std::nullopt;
   const auto errors_before = complaints.error_count();
@@ -154,7 +142,7 @@ std::optional<Rule> read_rule(const YamlNode& node, const RuleContext& context, 
   if (const auto* text = node.find("description")) {
     rule.description = read_text(*text, "description", complaints, Lines::kMany).value_or("");
   }
-  rule.mode = read_rule_mode(node, context.mode, complaints);
+  rule.mode = read_own_mode(node, "rule", context.mode, complaints);
   read_circumstances(node, context, rule, complaints);
 
   std::optional<ReadMatch> match;
@@ -163,7 +151,8 @@ std::optional<Rule> read_rule(const YamlNode& node, const RuleContext& context, 
     match = read_match(*value, MatchOwner::kRule, complaints);
   }
   std::vector<ReadMatch> except;
-  if (const auto* value = node.find("except")) except = read_except(*value, complaints);
+  if (const auto* value = node.find("except"))
+    except = read_except(*value, MatchOwner::kException, complaints);
   if (const auto* value =
           required(node, "escalate", "It says what to do: [ alert, cancel, terminate ].", complaints)) {
     rule.escalate = read_ladder(*value, match ? &match->match : nullptr, complaints);

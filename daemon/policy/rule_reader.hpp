@@ -1,6 +1,7 @@
 #pragma once
 
 #include <optional>
+#include <string_view>
 #include <vector>
 
 #include "policy/hours_reader.hpp"
@@ -9,7 +10,7 @@
 
 namespace pgcurfew {
 
-/// What the main file says that rules hang on.
+/// What the main file says that rules and drains hang on.
 struct RuleContext {
   Mode mode = Mode::kDryRun;
   DefaultZone zone;
@@ -23,5 +24,8 @@ std::optional<Rule> read_rule(const YamlNode& node, const RuleContext& context, 
 
 /// The words of `mode`.
 std::optional<Mode> read_mode(const YamlNode& node, Complaints& complaints);
+
+/// `mode` of a rule or a drain (`what`), or else the file's. *Errors*: it is stricter than the file's.
+Mode read_own_mode(const YamlNode& owner, std::string_view what, Mode file_mode, Complaints& complaints);
 
 }  // namespace pgcurfew

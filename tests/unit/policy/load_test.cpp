@@ -91,8 +91,8 @@ TEST(Load, RefusesWordsOfTheMainFileInADropIn) {
 TEST(Load, RefusesUnknownKeysInTheMainFile) {
   expect_error(load_main(main_with("exclude: x\n")), 3, 1, "unknown key \"exclude\" in the main file",
                "Did you mean \"protect\"?");
-  expect_error(load_main(main_with("drains: x\n")), 3, 1, "unknown key \"drains\" in the main file",
-               "Known here: mode, servers, timezone, protect, unprotect, rules, safety, report.");
+  expect_error(load_main(main_with("alerts: x\n")), 3, 1, "unknown key \"alerts\" in the main file",
+               "Known here: mode, servers, timezone, protect, unprotect, rules, drains, safety, report.");
 }
 
 TEST(Load, RefusesDuplicateRulesOverAllFiles) {
@@ -125,7 +125,7 @@ TEST(Load, JudgesDropInsWhenTheMainFileCannotBeRead) {
 
 TEST(Load, WarnsWhenThereAreNoRules) {
   const auto result = load_main("servers: [ { name: a, conninfo: x } ]\n");
-  expect_warning(result, 0, 0, "there are no rules, so nothing will be done");
+  expect_warning(result, 0, 0, "there are neither rules nor drains, so nothing will be done");
 }
 
 TEST(Load, StopsCountingAtTwoHundred) {
