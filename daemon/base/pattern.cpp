@@ -93,6 +93,12 @@ Result<TextPattern> TextPattern::parse_regular_expression(std::string_view writt
   return compile(written, has_slashes(written) ? written.substr(1, written.size() - 2) : written);
 }
 
+TextPattern TextPattern::exact(std::string text) {
+  TextPattern pattern;
+  pattern.written_ = std::move(text);
+  return pattern;
+}
+
 bool TextPattern::matches(std::string_view text) const {
   switch (kind_) {
     case Kind::kExact:

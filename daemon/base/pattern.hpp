@@ -23,6 +23,9 @@ class TextPattern {
   /// *Errors*: as parse().
   static Result<TextPattern> parse_regular_expression(std::string_view written);
 
+  /// Fits this text alone, whatever characters it has.
+  static TextPattern exact(std::string text);
+
   [[nodiscard]] bool matches(std::string_view text) const;
 
   /// As it stands in the file.

@@ -63,7 +63,8 @@ struct Gates {
   ServerTime taken_at{};
   std::string own_database;  ///< that our connection is in
   bool in_recovery = false;
-  std::vector<Gate> gates;  ///< of all databases, by name; and those of PgBouncer that the journal knows
+  bool is_superuser = false;  ///< we are: no gate keeps us out
+  std::vector<Gate> gates;    ///< of all databases, by name; and those of PgBouncer that the journal knows
 };
 
 /// One gate to close or to open.

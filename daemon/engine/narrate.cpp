@@ -22,7 +22,11 @@ void add_text(Event& event, std::string name, const std::optional<std::string>& 
 
 void add_decision(Event& event, const Order& order) {
   event.fields.emplace_back("decision", order.decision);
-  event.fields.emplace_back("rule", order.rule);
+  if (order.drain.empty()) {
+    event.fields.emplace_back("rule", order.rule);
+  } else {
+    event.fields.emplace_back("drain", order.drain);
+  }
   event.fields.emplace_back("policy", order.policy);
   add_session(event, order.guard.session);
   event.fields.emplace_back("mode", std::string(name_of(order.mode)));
@@ -142,7 +146,7 @@ Event intent_event(const Order& order) {
                   verb(order.step), order.guard.session.pid, grounds_text(order), name_of(order.clock),
                   to_rough_text(order.age), to_text(order.limit));
   add_decision(event, order);
-  add_age(event, order);
+  if (order.drain.empty()) add_age(event, order);
   add_grounds(event, order);
   add_text(event, "database", order.database);
   add_text(event, "user", order.user);
@@ -158,10 +162,12 @@ Event outcome_event(const Order& order, const Reply& reply) {
   event.message = outcome_message(order, reply);
   add_decision(event, order);
   event.fields.emplace_back("outcome", std::string(name_of(reply.kind)));
-  event.fields.emplace_back("clock", std::string(name_of(order.clock)));
-  const auto age = reply.server_time ? *reply.server_time - order.clock_start : order.age;
-  event.fields.emplace_back("age_s", age);
-  event.fields.emplace_back("limit_s", order.limit);
+  if (order.drain.empty()) {
+    event.fields.emplace_back("clock", std::string(name_of(order.clock)));
+    const auto age = reply.server_time ? *reply.server_time - order.clock_start : order.age;
+    event.fields.emplace_back("age_s", age);
+    event.fields.emplace_back("limit_s", order.limit);
+  }
   add_text(event, "database", order.database);
   add_text(event, "user", order.user);
   add_text(event, "application_name", order.application_name);

@@ -67,6 +67,7 @@ struct Order {
 
   std::string policy;  ///< version of the policy that decided
   std::string rule;
+  std::string drain;  ///< that ordered it instead of a rule; such an order has no age and no limit
   Mode mode = Mode::kDryRun;
   StepKind step = StepKind::kAlert;
   std::size_t step_number = 0;  ///< from 0

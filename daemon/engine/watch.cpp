@@ -35,8 +35,12 @@ void earlier(std::optional<MonotonicTime>& time, MonotonicTime other) {
 }  // namespace
 
 Watch::Watch(std::shared_ptr<const Policy> policy, Options options)
-    : policy_(std::move(policy)), options_(std::move(options)), random_(options_.seed) {
+    : policy_(std::move(policy)),
+      options_(std::move(options)),
+      random_(options_.seed),
+      drains_(options_.instance) {
   ledger_.prefix = options_.decision_prefix;
+  drains_.take_policy(policy_);
 }
 
 std::vector<Command> Watch::on(const Happening& what, MonotonicTime now) {
@@ -66,6 +70,7 @@ void Watch::handle(const happening::Connected& what, MonotonicTime now) {
   }
   facts_ = what.facts;
   link_ = Link::kUp;
+  drains_.connected();
   next_look_ = now;
   tell(server_up_event(options_.server, *facts_));
   tell(missing_privileges(*facts_));
@@ -91,6 +96,7 @@ void Watch::go_down(const Error& error, MonotonicTime now) {
   decide_at_.reset();
   tell(server_down_event(options_.server, error, wait));
   settle_as_unknown("the connection was lost before the reply", now);
+  drains_.connection_lost();
   ledger_.denied.clear();
 }
 
@@ -99,7 +105,12 @@ void Watch::settle_as_unknown(std::string_view why, MonotonicTime now) {
   unknown.error.message = why;
   const auto server_now = clock_.is_known() ? clock_.at(now) : ServerTime{};
   for (const auto& entry : std::exchange(in_flight_, {})) {
-    tell(settle_reply(entry.second.order, unknown, ledger_, server_now, now));
+    const auto& order = entry.second.order;
+    if (order.drain.empty()) {
+      tell(settle_reply(order, unknown, ledger_, server_now, now));
+    } else {
+      drains_.take(order, unknown, {server_now, now});
+    }
   }
 }
 
@@ -134,6 +145,7 @@ void Watch::handle(const happening::LookTaken& what, MonotonicTime now) {
   tell(prepared_.tell(*policy_, *snapshot_));
   docket_ = make_docket(*policy_, *snapshot_, clock_.steps());
   tell(settle_look(*policy_, *snapshot_, docket_, ledger_));
+  drains_.take_look(*snapshot_, now_at(now));
   if (snapshot_->hidden > 0 && hidden_ == 0) tell(blind_event(snapshot_->hidden));
   hidden_ = snapshot_->hidden;
   if (docket_.nameless > 0 && nameless_ == 0) tell(nameless_event(docket_.nameless));
@@ -191,6 +203,12 @@ void Watch::handle(const happening::Replied& what, MonotonicTime now) {
                    {},
                    "42501"};
   }
+  if (!order.drain.empty()) {
+    if (order.is_signal() && reply.kind == ReplyKind::kSignalled) ++signals_sent_;
+    drains_.take(order, reply, now_at(now));
+    must_decide_ = true;
+    return;
+  }
   const auto replied_at = what.reply.server_time.value_or(clock_.is_known() ? clock_.at(now) : ServerTime{});
   tell(settle_reply(order, reply, ledger_, replied_at, now));
   if (order.is_signal() && reply.kind == ReplyKind::kSignalled) ++signals_sent_;
@@ -200,15 +218,10 @@ void Watch::handle(const happening::Replied& what, MonotonicTime now) {
   must_decide_ = true;
 }
 
-void Watch::handle(const happening::GatesRead&, MonotonicTime) {}
-
-void Watch::handle(const happening::GatesFailed&, MonotonicTime) {}
-
-void Watch::handle(const happening::GateTurned&, MonotonicTime) {}
-
 void Watch::handle(const happening::PolicyReplaced& what, MonotonicTime now) {
   ledger_ = carry_over(ledger_, *policy_, *what.policy);
   policy_ = what.policy;
+  drains_.take_policy(policy_);
   snapshot_.reset();
   next_due_.reset();
   decide_at_.reset();
@@ -218,6 +231,7 @@ void Watch::handle(const happening::PolicyReplaced& what, MonotonicTime now) {
 
 void Watch::handle(const happening::StopAsked&, MonotonicTime) {
   is_stopping_ = true;
+  drains_.stop();
 }
 
 void Watch::handle(const happening::GivenUp&, MonotonicTime now) {
@@ -274,6 +288,7 @@ void Watch::schedule_next_look(MonotonicTime now) {
 void Watch::advance(MonotonicTime now, bool may_decide) {
   if (is_stopping_) {
     check_deadlines(now);
+    advance_drains(now);
     return;
   }
   if (link_ == Link::kDown && now >= retry_at_) {
@@ -285,6 +300,7 @@ void Watch::advance(MonotonicTime now, bool may_decide) {
   check_deadlines(now);
   if (link_ != Link::kUp) return;
   if (may_decide) give_orders(now);
+  if (may_decide) advance_drains(now);
   look_if_due(now);
   pulse_if_due(now);
 }
@@ -358,6 +374,7 @@ void Watch::reckon_wake_at(MonotonicTime now) {
     return;
   }
   wake_at_ = earliest_deadline();
+  reckon_drains_wake_at(now);
   if (link_ != Link::kUp || is_stopping_) return;
   if (!look_sent_) earlier(wake_at_, next_look_);
   if (const auto at = pulse_at()) earlier(wake_at_, *at);

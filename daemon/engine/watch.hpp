@@ -12,6 +12,7 @@
 #include "engine/blockers.hpp"
 #include "engine/decide.hpp"
 #include "engine/docket.hpp"
+#include "engine/drain.hpp"
 #include "engine/event.hpp"
 #include "engine/gate.hpp"
 #include "engine/ledger.hpp"
@@ -118,6 +119,7 @@ struct WatchStatus {
   std::size_t client_backends = 0;
   std::optional<MonotonicTime> next_due;
   std::uint64_t signals_sent = 0;
+  std::string drains;   ///< what is being drained, or empty
   std::string trouble;  ///< what is wrong, or empty
 };
 
@@ -132,6 +134,8 @@ class Watch {
     std::string server;           ///< its name, for the reports
     std::string decision_prefix;  ///< makes decision ids differ between runs
     std::uint32_t seed = 1;       ///< of the jitter
+    std::string instance =
+        "pgcurfew";  ///< as the marks at gates name us: letters, digits, `_`, `-`, `.`, `:`
   };
 
   Watch(std::shared_ptr<const Policy> policy, Options options);
@@ -142,10 +146,14 @@ class Watch {
   [[nodiscard]] std::optional<MonotonicTime> wake_at() const { return wake_at_; }
 
   /// After StopAsked: whether nothing is in flight any more.
-  [[nodiscard]] bool is_stopped() const { return is_stopping_ && in_flight_.empty(); }
+  [[nodiscard]] bool is_stopped() const {
+    return is_stopping_ && in_flight_.empty() && (link_ != Link::kUp || drains_.is_idle());
+  }
 
   [[nodiscard]] WatchStatus status() const;
   [[nodiscard]] const Ledger& ledger() const { return ledger_; }
+  /// Of the drains that are under way, and the last of each that has ended.
+  [[nodiscard]] std::vector<DrainProgress> drains() const { return drains_.progress(); }
 
   /// For how long a reply is waited for before the connection is given up.
   static constexpr Duration kReplyDeadline = std::chrono::seconds(5);
@@ -187,6 +195,9 @@ class Watch {
   void schedule_next_look(MonotonicTime now);
   void observe_clock(MonotonicTime sent, MonotonicTime now, ServerTime server_time, bool is_look);
   void forget_server();
+  void advance_drains(MonotonicTime now);
+  void reckon_drains_wake_at(MonotonicTime now);
+  [[nodiscard]] Now now_at(MonotonicTime now) const;
   [[nodiscard]] std::optional<MonotonicTime> pulse_at() const;
   [[nodiscard]] std::optional<MonotonicTime> earliest_deadline() const;
   void reckon_wake_at(MonotonicTime now);
@@ -201,6 +212,8 @@ class Watch {
   ServerClockEstimate clock_;
   WaitMemory wait_memory_;
   PreparedTransactions prepared_;
+
+  DrainDesk drains_;
 
   Link link_ = Link::kDown;
   std::optional<ServerFacts> facts_;

@@ -1,0 +1,96 @@
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <optional>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "engine/drain_run.hpp"
+#include "engine/gate.hpp"
+#include "engine/ledger.hpp"
+#include "policy/policy.hpp"
+
+namespace pgcurfew {
+
+/// All drains of one server: begins each when its window does, and gives back whatever gate was left closed
+/// past its time, whoever closed it. Pure.
+class DrainDesk {
+ public:
+  explicit DrainDesk(std::string by) : by_(std::move(by)) {}
+
+  /// Runs whose drain is no longer in the policy end; those whose drain has changed go on under the new one.
+  void take_policy(std::shared_ptr<const Policy> policy);
+
+  void connected();
+  void connection_lost();
+  void take(const Gates& gates, Now now);
+  void gates_failed(Now now);
+  void take(const GateReply& reply, Now now);
+  void take(const Order& order, const Reply& reply, Now now);
+  void take_look(const Snapshot& snapshot, Now now);
+
+  /// Everything that is under way ends, and its gates are opened.
+  void stop();
+
+  /// What to do now, the server's clock being trusted. `can_act`: the connection stands.
+  DrainActions advance(Ledger& ledger, bool can_act, Now now);
+
+  /// Whether to ask for the gates; true once, then not before the answer.
+  bool asks_for_gates(Now now);
+
+  [[nodiscard]] std::optional<ServerTime> next_due() const { return next_due_; }
+  [[nodiscard]] std::optional<MonotonicTime> next_reading() const;
+  [[nodiscard]] std::optional<Duration> look_interval() const;
+  /// Whether nothing is under way.
+  [[nodiscard]] bool is_idle() const { return runs_.empty(); }
+
+  /// Of what is under way, and the last of each drain that has ended.
+  [[nodiscard]] std::vector<DrainProgress> progress() const;
+
+ private:
+  struct Calendar {
+    bool is_reckoned = false;
+    std::optional<Interval> next;        ///< the next window, if there is one
+    std::optional<ServerTime> finished;  ///< the beginning of the last window that we have dealt with
+    std::set<Duration> announced;        ///< of the next window
+  };
+  struct Stray {
+    std::string text;   ///< of the mark
+    std::string order;  ///< in flight
+    MonotonicTime not_before{};
+    int failures = 0;
+    bool is_told = false;
+  };
+
+  void keep_calendar(const Drain& plan, Now now);
+  void begin(const Drain& plan, const Interval& window, Now now);
+  void announce(const Drain& plan, Calendar& calendar, Now now);
+  void find_missed(const Drain& plan, Calendar& calendar, Now now);
+  void give_back_strays(Ledger& ledger, DrainActions& actions, Now now);
+  void due_by(ServerTime time) { next_due_ = std::min(next_due_.value_or(time), time); }
+  [[nodiscard]] bool is_ours(const Gate& gate) const;
+  [[nodiscard]] bool has_gated_run() const;
+
+  std::string by_;
+  std::shared_ptr<const Policy> policy_;
+  std::map<std::string, std::unique_ptr<DrainRun>> runs_;  ///< by the drain's name
+  std::map<std::string, DrainProgress> ended_;             ///< the last of each drain that is in no run
+  std::map<std::string, Calendar> calendars_;
+  std::optional<ServerTime> watched_until_;  ///< up to then no beginning of a window was missed
+
+  std::optional<Gates> gates_;
+  bool must_read_ = true;
+  bool is_reading_ = false;
+  bool is_outdated_ = false;  ///< a gate was turned since the question left
+  MonotonicTime read_at_{};
+  MonotonicTime reading_not_before_{};
+  std::map<std::string, Stray> strays_;  ///< by database and kind of gate
+  bool is_stopping_ = false;
+  std::optional<ServerTime> next_due_;
+  std::vector<Event> events_;
+};
+
+}  // namespace pgcurfew

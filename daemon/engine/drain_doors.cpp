@@ -1,0 +1,327 @@
+#include <fmt/format.h>
+
+#include "base/duration.hpp"
+#include "base/words.hpp"
+#include "engine/drain_events.hpp"
+#include "engine/drain_run.hpp"
+#include "policy/condition.hpp"
+
+/// The half of a drain that turns gates.
+namespace pgcurfew {
+
+namespace {
+
+using std::chrono::seconds;
+
+constexpr Duration kFirstRetry = seconds(1);
+constexpr Duration kLastRetry = seconds(30);
+constexpr Duration kTurnDeadline = seconds(10);
+
+/// What a wildcard leaves out unless the name stands beside it.
+bool is_left_out(const Gate& gate, const Gates& gates) {
+  return gate.is_template || gate.database == "postgres" || gate.database == gates.own_database;
+}
+
+const Gate* find_gate(const Gates& gates, std::string_view database, bool is_pooler) {
+  for (const auto& gate : gates.gates) {
+    if (gate.database == database && (gate.kind == GateKind::kPgbouncer) == is_pooler) return &gate;
+  }
+  return nullptr;
+}
+
+/// Why a gate cannot be closed; nothing if it can.
+std::optional<Error> obstacle(const Drain& plan, const Gate& gate, const Gates& gates) {
+  if (gate.limit == -2) return Error{"the server calls the database invalid", {}, "DROP DATABASE it.", {}};
+  if (plan.gate != GateKind::kConnectionLimit) return std::nullopt;
+  if (gates.in_recovery) {
+    return Error{"the server is a standby", "Only the primary can close the gate.", {}, "25006"};
+  }
+  if (gate.database == gates.own_database && !gates.is_superuser) {
+    return Error{"our own connection is in it",
+                 "Its gate would keep us out ourselves.",
+                 "Let conninfo name another database, for instance postgres.",
+                 {}};
+  }
+  if (gate.access == GateAccess::kNone) {
+    return Error{"our role may not close its gate",
+                 {},
+                 "Make it the owner of the database, or run what pgcurfew setup-sql prints.",
+                 "42501"};
+  }
+  return std::nullopt;
+}
+
+}  // namespace
+
+bool DrainRun::all_closed() const {
+  return !doors_.empty() && std::all_of(doors_.begin(), doors_.end(), [](const auto& entry) {
+    return entry.second.state == DoorState::kClosed;
+  });
+}
+
+bool DrainRun::any_closed() const {
+  return std::any_of(doors_.begin(), doors_.end(),
+                     [](const auto& entry) { return entry.second.state == DoorState::kClosed; });
+}
+
+void DrainRun::find_doors(const Gates& gates, Now now) {
+  if (has_found_doors_) return;
+  has_found_doors_ = true;
+  for (const auto& pattern : plan_.databases) {
+    bool is_found = false;
+    for (const auto& gate : gates.gates) {
+      if (gate.kind == GateKind::kPgbouncer || !pattern.matches(gate.database)) continue;
+      if (!pattern.is_exact() && is_left_out(gate, gates)) continue;
+      is_found = true;
+      doors_.try_emplace(gate.database);
+    }
+    if (!is_found) tell(drain_no_database_event(plan_, pattern.written()));
+  }
+  progress_.databases.clear();
+  TextTest names;
+  for (const auto& entry : doors_) {
+    progress_.databases.push_back(entry.first);
+    names.any_of.push_back(TextPattern::exact(entry.first));
+  }
+  proxy_.match.conditions = {client_backend_condition({}), condition_of(Field::kDatabase, names)};
+  if (doors_.empty()) {
+    progress_.trouble = "there is no such database";
+    has_found_doors_ = false;  // it may be created yet
+    due_by(now.server + kLastRetry);
+  } else {
+    progress_.trouble.clear();
+  }
+}
+
+void DrainRun::take(const Gates& gates, Now now) {
+  needs_gates_ = false;
+  if (phase_ == DrainPhase::kDone) return;
+  find_doors(gates, now);
+  for (auto& [database, door] : doors_) match_door(database, door, gates, now);
+}
+
+void DrainRun::match_door(const std::string& database, Door& door, const Gates& gates, Now now) {
+  if (!door.order.empty()) return;
+  const auto* here = find_gate(gates, database, false);
+  door.is_known = true;
+  if (here != nullptr) {
+    door.prepared = here->prepared;
+    door.slots = here->slots;
+    door.access = here->access;
+  }
+  if (!has_gate()) return;
+  if (here == nullptr) {
+    if (door.state == DoorState::kOpen)
+      return fail(database, door, {"the database is gone", {}, {}, {}}, true, now);
+    door.state = DoorState::kOpen;  // and its mark with it
+    return;
+  }
+  auto gate = *here;
+  if (plan_.gate == GateKind::kPgbouncer) {
+    gate.mark.reset();
+    if (const auto* pooler = find_gate(gates, database, true)) gate = *pooler;
+    gate.limit = 0;
+  }
+  if (door.state == DoorState::kClosed) {
+    match_closed_door(database, door, gate);
+  } else if (door.state == DoorState::kOpen && !is_ending_) {
+    match_open_door(database, door, gate, gates, now);
+  }
+}
+
+void DrainRun::match_open_door(const std::string& database, Door& door, const Gate& gate, const Gates& gates,
+                               Now now) {
+  const bool is_in_force = gate.mark && (!gate.mark->until || *gate.mark->until > now.server);
+  if (is_in_force && gate.mark->drain == plan_.name) {
+    door.mark = gate.mark;
+    door.mark_text = gate.mark_text;
+    door.in_journal = gate.in_journal;
+    door.failures = 0;
+    door.trouble.clear();
+    if (gate.limit != 0) return yield(database, door, true);
+    door.state = DoorState::kClosed;
+    tell(gate_adopted_event(plan_, database, *gate.mark, by_));
+    return;
+  }
+  if (is_in_force) {
+    return fail(database, door,
+                {fmt::format("drain {} of {} holds its gate{}", printable(gate.mark->drain, 80),
+                             printable(gate.mark->by, 80),
+                             gate.mark->until ? " until " + to_text(*gate.mark->until) : ""),
+                 {},
+                 {},
+                 {}},
+                true, now);
+  }
+  if (const auto error = obstacle(plan_, gate, gates)) return fail(database, door, *error, true, now);
+}
+
+/// The gate that we closed: if it is not as we left it, somebody else has been there, and it is theirs.
+void DrainRun::match_closed_door(const std::string& database, Door& door, const Gate& gate) {
+  const bool is_ours = gate.mark && gate.mark_text == door.mark_text;
+  if (is_ours && gate.limit == 0) return;
+  if (is_ending_ && !is_ours) {
+    door.state = DoorState::kOpen;  // an opening whose reply was lost
+    return;
+  }
+  yield(database, door, is_ours);
+}
+
+/// Somebody else opened the gate: they want in. Nobody is signalled there any more.
+void DrainRun::yield(const std::string& database, Door& door, bool is_marked) {
+  door.state = is_marked ? DoorState::kYielded : DoorState::kOpen;
+  progress_.yielded = true;
+  tell(gate_overridden_event(plan_, database));
+  end("somebody else opened the gate");
+}
+
+bool DrainRun::may_turn(Door& door, Now now) {
+  if (!door.order.empty()) return false;
+  if (door.not_before && now.monotonic < *door.not_before) {
+    due_by(*door.not_before, now);
+    return false;
+  }
+  if (!door.is_known) needs_gates_ = true;
+  return door.is_known;
+}
+
+void DrainRun::close_gates(Ledger& ledger, Now now) {
+  if (!has_found_doors_) {
+    needs_gates_ = true;
+    return;
+  }
+  for (auto& [database, door] : doors_) {
+    if (door.state != DoorState::kOpen) continue;
+    if (!has_gate()) {
+      if (rehearses() && plan_.gate != GateKind::kNone)
+        tell(gate_rehearsed_event(plan_, database, door.access));
+      door.state = DoorState::kClosed;
+      door.mark = GateMark{plan_.name, by_, -1, now.server, window_.end};
+    } else if (may_turn(door, now)) {
+      turn(database, door, true, ledger, now);
+    }
+  }
+  mark_as_closed(ledger, now);
+}
+
+void DrainRun::mark_as_closed(Ledger& ledger, Now now) {
+  if (since_ || !all_closed()) return;
+  since_ = ServerTime::min();
+  for (const auto& entry : doors_) since_ = std::max(*since_, entry.second.mark->since);
+  since_ = std::min(*since_, now.server);
+  looks_before_ = ledger.looks_sent;
+  progress_.trouble.clear();
+}
+
+void DrainRun::open_gates(Ledger& ledger, Now now) {
+  for (auto& [database, door] : doors_) {
+    if (door.state != DoorState::kClosed && door.state != DoorState::kYielded) continue;
+    if (!has_gate()) {
+      door.state = DoorState::kOpen;
+    } else if (plan_.reopens && may_turn(door, now)) {
+      turn(database, door, false, ledger, now);
+    }
+  }
+}
+
+void DrainRun::turn(const std::string& database, Door& door, bool closes, Ledger& ledger, Now now) {
+  GateOrder order;
+  order.id = fmt::format("{}-{}", ledger.prefix, ++ledger.decisions);
+  order.closes = closes;
+  order.database = database;
+  order.kind = plan_.gate;
+  order.access = door.access;
+  order.pooler_gate = plan_.pooler_gate;
+  order.pooler_conninfo = plan_.pooler_conninfo;
+  order.mark = {plan_.name, by_, -1, now.server, plan_.reopens ? std::optional(window_.end) : std::nullopt};
+  order.mark_text = door.mark_text;
+  order.in_journal = door.in_journal;
+  door.order = order.id;
+  door.sent = now.monotonic;
+  door.state = closes ? DoorState::kClosing : DoorState::kOpening;
+  due_by(now.monotonic + kTurnDeadline, now);
+  tell(gate_intent_event(plan_, order));
+  actions_.gates.push_back(std::move(order));
+}
+
+void DrainRun::expire_orders(Now now) {
+  for (auto& [database, door] : doors_) {
+    if (door.order.empty()) continue;
+    if (now.monotonic < door.sent + kTurnDeadline) {
+      due_by(door.sent + kTurnDeadline, now);
+      continue;
+    }
+    const bool closes = door.state == DoorState::kClosing;
+    door.order.clear();
+    door.state = closes ? DoorState::kOpen : DoorState::kClosed;
+    fail(database, door, {fmt::format("no reply within {}", to_text(kTurnDeadline)), {}, {}, {}}, closes,
+         now);
+  }
+}
+
+bool DrainRun::take(const GateReply& reply, Now now) {
+  const auto found = std::find_if(doors_.begin(), doors_.end(),
+                                  [&](const auto& entry) { return entry.second.order == reply.id; });
+  if (reply.id.empty() || found == doors_.end()) return false;
+  auto& [database, door] = *found;
+  door.order.clear();
+  if (door.state == DoorState::kClosing) {
+    take_closing(database, door, reply, now);
+  } else {
+    take_opening(database, door, reply, now);
+  }
+  return true;
+}
+
+void DrainRun::take_closing(const std::string& database, Door& door, const GateReply& reply, Now now) {
+  if (reply.outcome == GateOutcome::kClosed && reply.mark) {
+    door.state = DoorState::kClosed;
+    door.mark = reply.mark;
+    door.mark_text = reply.mark_text;
+    door.in_journal = reply.in_journal;
+    door.failures = 0;
+    door.not_before.reset();
+    door.trouble.clear();
+    tell(gate_closed_event(plan_, database, reply));
+    return;
+  }
+  door.state = DoorState::kOpen;
+  auto error = reply.error;
+  if (reply.outcome == GateOutcome::kHeld && reply.mark) {
+    error.message = fmt::format("drain {} of {} holds its gate", printable(reply.mark->drain, 80),
+                                printable(reply.mark->by, 80));
+  }
+  fail(database, door, error, true, now);
+}
+
+void DrainRun::take_opening(const std::string& database, Door& door, const GateReply& reply, Now now) {
+  switch (reply.outcome) {
+    case GateOutcome::kOpened:
+    case GateOutcome::kForeign:
+    case GateOutcome::kGone:
+      door.state = DoorState::kOpen;
+      door.failures = 0;
+      door.trouble.clear();
+      progress_.trouble.clear();
+      tell(gate_opened_event(plan_.name, database, reply));
+      return;
+    default:
+      door.state = DoorState::kClosed;
+      return fail(database, door, reply.error, false, now);
+  }
+}
+
+/// A gate did not turn: told when the reason is a new one, tried again later.
+void DrainRun::fail(const std::string& database, Door& door, const Error& error, bool closes, Now now) {
+  door.is_known = false;
+  const auto wait = std::min<Duration>(kLastRetry, kFirstRetry * (1 << std::min(door.failures, 5)));
+  ++door.failures;
+  door.not_before = now.monotonic + wait;
+  due_by(*door.not_before, now);
+  progress_.trouble = fmt::format("{}: {}", printable(database, 80), printable(error.message));
+  if (door.trouble == error.message) return;
+  door.trouble = error.message;
+  tell(gate_failed_event(plan_.name, database, closes, error, wait));
+}
+
+}  // namespace pgcurfew

@@ -1,0 +1,51 @@
+#pragma once
+
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "engine/drain_run.hpp"
+#include "engine/event.hpp"
+#include "engine/gate.hpp"
+#include "engine/order.hpp"
+
+namespace pgcurfew {
+
+// What is told of drains. Every event names the drain; those of one signal carry the decision id and the
+// session under the same names as those of rules.
+
+Event drain_announced_event(const Drain& plan, const Interval& window, ServerTime now);
+Event drain_missed_event(const Drain& plan, const Interval& window);
+Event drain_began_event(const Drain& plan, const Interval& window, bool is_joined);
+/// A database that a drain names is not there.
+Event drain_no_database_event(const Drain& plan, std::string_view pattern);
+/// Waiting, cancelling or terminating begins.
+Event drain_phase_event(const Drain& plan, const DrainProgress& progress);
+Event drain_empty_event(const Drain& plan, const DrainProgress& progress, Duration since,
+                        const std::vector<std::string>& prepared, const std::vector<std::string>& slots);
+/// Somebody came in after it was empty.
+Event drain_refilled_event(const Drain& plan, const DrainProgress& progress);
+Event drain_gave_up_event(const Drain& plan, const DrainProgress& progress);
+Event drain_done_event(const Drain& plan, const DrainProgress& progress, std::string_view why, Duration took);
+
+Event drain_intent_event(const Drain& plan, const Order& order);
+Event drain_outcome_event(const Drain& plan, const Order& order, const Reply& reply);
+Event drain_unkillable_event(const Drain& plan, const Session& session, Duration since);
+
+Event gate_intent_event(const Drain& plan, const GateOrder& order);
+Event gate_rehearsed_event(const Drain& plan, const std::string& database, GateAccess access);
+Event gate_closed_event(const Drain& plan, const std::string& database, const GateReply& reply);
+/// It was closed for this drain already, by us before a restart or by another instance.
+Event gate_adopted_event(const Drain& plan, const std::string& database, const GateMark& mark,
+                         std::string_view by);
+Event gate_opened_event(std::string_view drain, const std::string& database, const GateReply& reply);
+Event gate_overridden_event(const Drain& plan, const std::string& database);
+Event gate_failed_event(std::string_view drain, const std::string& database, bool closes, const Error& error,
+                        Duration retry);
+/// A gate that was left closed past its time, or that somebody else holds.
+Event gate_found_event(const Gate& gate, bool is_over);
+
+/// Who is left, for people: `3 sessions: pid 4711 app@orders (protected: dumps), ...`.
+std::string remaining_text(const std::vector<Remaining>& remaining);
+
+}  // namespace pgcurfew

@@ -1,0 +1,206 @@
+#include <fmt/format.h>
+
+#include "engine/drain_events.hpp"
+#include "engine/drain_run.hpp"
+#include "engine/judge.hpp"
+#include "engine/server_clock.hpp"
+#include "engine/settle.hpp"
+
+/// The half of a drain that ends sessions.
+namespace pgcurfew {
+
+namespace {
+
+constexpr std::string_view kClientBackend = "client backend";
+/// After an order that came to nothing; the next look has shown by then what it was.
+constexpr Duration kRetry = std::chrono::milliseconds(200);
+constexpr Duration kSlowRetry = std::chrono::seconds(5);
+
+bool is_stronger(StepKind one, StepKind other) {
+  return static_cast<int>(one) > static_cast<int>(other);
+}
+
+}  // namespace
+
+void DrainRun::take_look(const Snapshot& snapshot, Now now) {
+  if (phase_ == DrainPhase::kDone) return;
+  if (since_ && snapshot.number <= looks_before_) return;
+  look_ = snapshot;
+  std::erase_if(look_->sessions,
+                [&](const Session& session) { return !is_in_drained_database(session) || session.is_own; });
+  std::erase_if(sent_, [&](const auto& entry) {
+    return !entry.second.in_flight &&
+           std::none_of(look_->sessions.begin(), look_->sessions.end(),
+                        [&](const Session& session) { return session.key == entry.first; });
+  });
+  note_remaining();
+  if (since_) count_empty_look(now);
+}
+
+bool DrainRun::is_in_drained_database(const Session& session) const {
+  return session.backend_type == kClientBackend && session.database && doors_.contains(*session.database);
+}
+
+/// Let in after the gates had closed: a superuser, or there is no gate.
+bool DrainRun::is_latecomer(const Session& session) const {
+  return since_ && session.key.backend_start > *since_;
+}
+
+/// Why nobody will end the session; empty if it is to be ended.
+std::string DrainRun::why_left_alone(const Session& session) const {
+  if (const auto immunity = immunity_of(policy_, session); immunity != Immunity::kNone) {
+    if (immunity == Immunity::kSyncRep) return "waits for synchronous replication";
+    const auto* match = protection_of(policy_, session);
+    const bool is_built_in = match != nullptr && !match->protection.empty();
+    return is_built_in ? fmt::format("protected: {}", match->protection) : "protected";
+  }
+  if (is_latecomer(session) && !plan_.terminates_latecomers) return "latecomer";
+  const auto found = sent_.find(session.key);
+  if (found != sent_.end() && found->second.is_denied) return "denied";
+  return {};
+}
+
+void DrainRun::note_remaining() {
+  progress_.remaining.clear();
+  for (const auto& session : look_->sessions) {
+    if (judge(proxy_, session).verdict == Verdict::kExempt) continue;
+    progress_.remaining.push_back({session.key, session.database.value_or(""), session.user,
+                                   session.application_name, session.state, session.wait_event,
+                                   why_left_alone(session)});
+  }
+}
+
+/// One look may miss who was just let in; who is hidden from us may be in there.
+void DrainRun::count_empty_look(Now now) {
+  const bool nobody = progress_.remaining.empty() && look_->hidden == 0;
+  if (!nobody) {
+    empty_looks_ = 0;
+    if (std::exchange(is_empty_, false)) tell(drain_refilled_event(plan_, progress_));
+    return;
+  }
+  if (is_empty_ || ++empty_looks_ < kEmptyLooks) return;
+  is_empty_ = true;
+  if (std::exchange(progress_.was_emptied, true)) return;
+  std::vector<std::string> prepared;
+  std::vector<std::string> slots;
+  for (const auto& entry : doors_) {
+    const auto& door = entry.second;
+    prepared.insert(prepared.end(), door.prepared.begin(), door.prepared.end());
+    slots.insert(slots.end(), door.slots.begin(), door.slots.end());
+  }
+  tell(drain_empty_event(plan_, progress_, now.server - *since_, prepared, slots));
+}
+
+DrainRun::DueStep DrainRun::due_step(Now now) const {
+  DueStep due;
+  if (!since_) return due;
+  auto at = *since_ + plan_.wait;
+  for (std::size_t i = 0; i < plan_.escalate.size(); ++i) {
+    at += plan_.escalate[i].after;
+    if (at > now.server) {
+      due.next = at;
+      return due;
+    }
+    due.number = i;
+    due.since = at;
+  }
+  return due;
+}
+
+void DrainRun::signal(Ledger& ledger, std::string_view policy_version, Now now) {
+  if (!since_ || !look_ || holds_still_) return;
+  auto due = due_step(now);
+  if (due.next) due_by(*due.next);
+  // whoever comes back after it was empty has had all the time that there was
+  if (!due.number && !progress_.was_emptied) return;
+  for (const auto& session : look_->sessions) {
+    if (in_flight_ >= kMostDrainSignals) return;
+    if (judge(proxy_, session).verdict != Verdict::kExempt) {
+      signal_one(session, due, ledger, policy_version, now);
+    }
+  }
+}
+
+void DrainRun::signal_one(const Session& session, const DueStep& due, Ledger& ledger,
+                          std::string_view policy_version, Now now) {
+  if (!why_left_alone(session).empty()) return;
+  const bool came_back = progress_.was_emptied && is_latecomer(session);
+  if (!due.number && !came_back) return;
+  const auto step = came_back ? StepKind::kTerminate : plan_.escalate[*due.number].kind;
+  const bool has_step = std::any_of(plan_.escalate.begin(), plan_.escalate.end(),
+                                    [&](const Step& entry) { return entry.kind == step; });
+  if (!has_step) return;
+  if (step == StepKind::kCancel && !can_be_cancelled(session)) return;
+  auto& sent = sent_[session.key];
+  if (sent.in_flight) return;
+  if (sent.step && !is_stronger(step, *sent.step)) {
+    const bool outlives = sent.step == StepKind::kTerminate && now.server - sent.at >= kPatience;
+    if (outlives && !rehearses() && !std::exchange(sent.told_unkillable, true)) {
+      tell(drain_unkillable_event(plan_, session, now.server - sent.at));
+    }
+    return;
+  }
+  if (sent.not_before && now.monotonic < *sent.not_before) return due_by(*sent.not_before, now);
+  auto order = make_order(session, step, came_back ? now.server : due.since, ledger, policy_version, now);
+  sent.in_flight = true;
+  ++in_flight_;
+  tell(drain_intent_event(plan_, order));
+  actions_.orders.push_back(std::move(order));
+}
+
+Order DrainRun::make_order(const Session& session, StepKind step, ServerTime due, Ledger& ledger,
+                           std::string_view policy_version, Now now) const {
+  Order order;
+  order.decision = fmt::format("{}-{}", ledger.prefix, ++ledger.decisions);
+  order.drain = plan_.name;
+  order.policy = policy_version;
+  order.mode = plan_.mode;
+  order.step = step;
+  order.action = rehearses()                 ? Action::kNothing
+                 : step == StepKind::kCancel ? Action::kCancel
+                                             : Action::kTerminate;
+  order.ordered_at = now.monotonic;
+  order.look = look_->number;
+  order.guard = make_guard(guard_policy_, proxy_, session, false);
+  order.guard.not_before = due;
+  order.guard.not_after = now.server + ServerClockEstimate::kTolerance;
+  order.is_beyond_us = session.is_beyond_us;
+  order.clock_start = due;
+  order.database = session.database;
+  order.user = session.user;
+  order.application_name = session.application_name;
+  order.state = session.state;
+  return order;
+}
+
+void DrainRun::take(const Order& order, const Reply& reply, Now now) {
+  tell(drain_outcome_event(plan_, order, reply));
+  if (in_flight_ > 0) --in_flight_;
+  const auto found = sent_.find(order.guard.session);
+  if (found == sent_.end()) return;
+  auto& sent = found->second;
+  sent.in_flight = false;
+  switch (reply.kind) {
+    case ReplyKind::kSignalled:
+      sent.step = order.step;
+      sent.at = reply.server_time.value_or(now.server);
+      sent.not_before.reset();
+      (order.step == StepKind::kCancel ? progress_.cancelled : progress_.terminated) += 1;
+      return;
+    case ReplyKind::kDenied:
+      sent.is_denied = true;
+      return;
+    case ReplyKind::kGone:
+      return;
+    case ReplyKind::kFailed:
+    case ReplyKind::kUnknown:
+    case ReplyKind::kSyncRep:
+      sent.not_before = now.monotonic + kSlowRetry;
+      return;
+    default:
+      sent.not_before = now.monotonic + kRetry;
+      return;
+  }
+}
+
+}  // namespace pgcurfew

@@ -1,0 +1,62 @@
+#include <fmt/format.h>
+
+#include "base/words.hpp"
+#include "engine/watch.hpp"
+
+/// The part of a watch that has to do with drains.
+namespace pgcurfew {
+
+namespace {
+constexpr Duration kNoSooner = std::chrono::milliseconds(1);
+}
+
+Now Watch::now_at(MonotonicTime now) const {
+  return {clock_.is_known() ? clock_.at(now) : ServerTime{}, now};
+}
+
+void Watch::handle(const happening::GatesRead& what, MonotonicTime now) {
+  if (link_ != Link::kUp) return;
+  auto gates = what.gates;
+  gates.is_superuser = facts_->is_superuser;
+  drains_.take(gates, now_at(now));
+}
+
+void Watch::handle(const happening::GatesFailed& what, MonotonicTime now) {
+  if (link_ != Link::kUp) return;
+  drains_.gates_failed(now_at(now));
+  Event event{
+      Level::kWarning,
+      "gates_failed",
+      fmt::format("could not read the gates of {}: {}", options_.server, printable(what.error.message)),
+      {{"error", what.error.message}}};
+  if (!what.error.sqlstate.empty()) event.fields.emplace_back("sqlstate", what.error.sqlstate);
+  tell(std::move(event));
+}
+
+void Watch::handle(const happening::GateTurned& what, MonotonicTime now) {
+  drains_.take(what.reply, now_at(now));
+}
+
+/// What drains want done now. The clock has to be trusted, for it says when a window ends.
+void Watch::advance_drains(MonotonicTime now) {
+  if (link_ != Link::kUp || !clock_.is_trusted()) return;
+  auto wanted = drains_.advance(ledger_, true, now_at(now));
+  tell(std::move(wanted.events));
+  for (auto& gate : wanted.gates) commands_.emplace_back(command::TurnGate{std::move(gate)});
+  if (!wanted.orders.empty()) {
+    for (const auto& order : wanted.orders) in_flight_[order.decision] = {order, now};
+    commands_.emplace_back(command::Send{std::move(wanted.orders)});
+  }
+  if (drains_.asks_for_gates(now_at(now))) commands_.emplace_back(command::ReadGates{});
+  if (const auto interval = drains_.look_interval())
+    next_look_ = std::min(next_look_, last_look_ + *interval);
+}
+
+void Watch::reckon_drains_wake_at(MonotonicTime now) {
+  if (link_ != Link::kUp || !clock_.is_trusted()) return;
+  auto at = drains_.next_reading();
+  if (const auto due = drains_.next_due()) at = std::min(at.value_or(clock_.when(*due)), clock_.when(*due));
+  if (at) wake_at_ = std::min(wake_at_.value_or(*at), std::max(*at, now + kNoSooner));
+}
+
+}  // namespace pgcurfew
