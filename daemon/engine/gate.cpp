@@ -53,7 +53,8 @@ Result<GateMark> parse_gate_mark(std::string_view text) {
   const auto by = take(rest, "by");
   const auto drain = take(rest, "drain");
   const bool has_until = until || (until_text && *until_text == kForever);
-  if (!limit || *limit < -1 || !since || !has_until || !by || !drain || !rest.empty()) {
+  if (!limit || *limit < -1 || !since || !has_until || !by || !drain || !rest.empty() ||
+      text.ends_with(' ')) {
     return failure("it is no mark of pgcurfew");
   }
   mark.limit = *limit;

@@ -1,0 +1,503 @@
+#include "engine/drain.hpp"
+
+#include <functional>
+#include <map>
+
+#include <gmock/gmock.h>
+
+#include "engine_fixture.hpp"
+
+namespace pgcurfew {
+namespace {
+
+using namespace testing;  // NOLINT(google-build-using-namespace)
+using ::testing::Contains;
+using ::testing::ElementsAre;
+using ::testing::IsEmpty;
+using ::testing::Not;
+using ::testing::SizeIs;
+
+Exception exception_of_user(const std::string& user) {
+  const auto policy =
+      policy_of("rules: [ { name: r, match: { state: idle, state_age: 1h }, except: [ { user: " + user +
+                " } ], escalate: [terminate] } ]");
+  return policy.rules.at(0).except.at(0);
+}
+
+/// From 0 s for ten minutes: wait 10 s, cancel, terminate 5 s later.
+Drain plan_of(const std::string& database = "app") {
+  Drain plan;
+  plan.name = "d";
+  plan.databases = {TextPattern::parse(database).value()};
+  plan.begins = at(0s);
+  plan.duration = 10min;
+  plan.wait = 10s;
+  plan.escalate = {{StepKind::kCancel, 0s, {}}, {StepKind::kTerminate, 5s, {}}};
+  plan.mode = Mode::kEnforce;
+  return plan;
+}
+
+/// A desk and a server's gates, in virtual time.
+struct World {
+  explicit World(Drain plan = plan_of(), const std::string& by = "me") : desk(by) {
+    policy.protect = policy_of("").protect;
+    policy.drains = {std::move(plan)};
+    policy.version = "v";
+    ledger.prefix = "t";
+    for (const auto* name : {"app", "crm", "postgres", "template1"}) {
+      gates[name] = Gate{};
+      gates[name].database = name;
+      gates[name].access = GateAccess::kMark;
+      gates[name].is_template = std::string_view(name) == "template1";
+    }
+    desk.take_policy(std::make_shared<const Policy>(policy));
+  }
+
+  [[nodiscard]] Now now() const { return {at(time), MonotonicTime(time + 1h)}; }
+
+  void read_gates() {
+    Gates found;
+    found.taken_at = at(time);
+    found.own_database = "postgres";
+    for (const auto& entry : gates) found.gates.push_back(entry.second);
+    desk.take(found, now());
+  }
+
+  void turn(const GateOrder& order) {
+    turned.push_back(order);
+    GateReply reply;
+    reply.id = order.id;
+    auto& gate = gates[order.database];
+    if (order.closes) {
+      reply.outcome = GateOutcome::kClosed;
+      auto mark = order.mark;
+      mark.limit = gate.mark ? gate.mark->limit : gate.limit;
+      gate.limit = 0;
+      gate.mark = mark;
+      gate.mark_text = to_text(mark);
+    } else if (gate.mark_text != order.mark_text) {
+      reply.outcome = GateOutcome::kGone;
+    } else {
+      reply.outcome = gate.limit == 0 ? GateOutcome::kOpened : GateOutcome::kForeign;
+      if (gate.limit == 0) gate.limit = gate.mark->limit;
+      gate.mark.reset();
+      gate.mark_text.clear();
+    }
+    reply.mark = gate.mark;
+    reply.mark_text = gate.mark_text;
+    reply.limit = gate.limit;
+    if (!loses_replies) desk.take(reply, now());
+  }
+
+  /// One turn of the loop; gates turn at once, orders are collected.
+  void step() {
+    for (int i = 0; i < 5; ++i) {
+      auto wanted = desk.advance(ledger, true, now());
+      std::move(wanted.events.begin(), wanted.events.end(), std::back_inserter(events));
+      for (auto& order : wanted.orders) orders.push_back(std::move(order));
+      for (const auto& order : wanted.gates) turn(order);
+      if (desk.asks_for_gates(now())) read_gates();
+    }
+  }
+
+  void look(std::vector<Session> sessions) {
+    Snapshot snapshot;
+    snapshot.number = ++ledger.looks_sent;
+    snapshot.taken_at = at(time);
+    snapshot.sessions = std::move(sessions);
+    desk.take_look(snapshot, now());
+    step();
+  }
+
+  void go(Duration to, const std::vector<Session>& sessions) {
+    time = to;
+    step();
+    look(sessions);
+  }
+
+  void reply(const Order& order, ReplyKind kind) {
+    Reply answer;
+    answer.kind = kind;
+    answer.server_time = at(time);
+    desk.take(order, answer, now());
+    step();
+  }
+
+  /// Replies to all that was ordered so far.
+  void signal_all() {
+    for (const auto& order : std::exchange(orders, {})) {
+      sent.push_back(order);
+      reply(order, ReplyKind::kSignalled);
+    }
+  }
+
+  [[nodiscard]] std::vector<std::string> told() const { return kinds_of(events); }
+
+  Policy policy;
+  DrainDesk desk;
+  Ledger ledger;
+  Duration time{};
+  std::map<std::string, Gate> gates;
+  bool loses_replies = false;
+  std::vector<GateOrder> turned;
+  std::vector<Order> orders;
+  std::vector<Order> sent;
+  std::vector<Event> events;
+};
+
+std::vector<StepKind> steps_of(const std::vector<Order>& orders) {
+  std::vector<StepKind> steps;
+  for (const auto& order : orders) steps.push_back(order.step);
+  return steps;
+}
+
+TEST(Drain, ClosesTheGateFirstWaitsCancelsTerminatesHoldsAndGivesBack) {
+  World world;
+  const std::vector<Session> busy{active(1, -1s), idle_in_transaction(2, -1s)};
+  world.go(-1s, busy);
+  EXPECT_THAT(world.turned, IsEmpty()) << "not before its time";
+  world.go(0s, busy);
+  ASSERT_THAT(world.turned, SizeIs(1));
+  EXPECT_EQ(world.gates["app"].limit, 0);
+  EXPECT_EQ(world.gates["app"].mark->limit, -1);
+  EXPECT_EQ(world.gates["app"].mark->until, at(10min));
+  world.go(9999ms, busy);
+  EXPECT_THAT(world.orders, IsEmpty()) << "sessions may end by themselves";
+  world.go(10s, busy);
+  EXPECT_THAT(pids_of(world.orders), ElementsAre(1)) << "a cancel does nothing to the idle";
+  EXPECT_EQ(world.orders[0].action, Action::kCancel);
+  EXPECT_EQ(world.orders[0].guard.not_before, at(10s));
+  world.signal_all();
+  world.go(12s, busy);
+  EXPECT_THAT(world.orders, IsEmpty()) << "once";
+  world.go(15s, busy);
+  EXPECT_THAT(pids_of(world.orders), ElementsAre(1, 2));
+  EXPECT_EQ(world.orders[0].action, Action::kTerminate);
+  world.signal_all();
+  for (const auto moment : {15200ms, 15400ms}) world.go(moment, {});
+  EXPECT_THAT(world.told(), Not(Contains("drain_empty"))) << "one who was just let in may not be seen yet";
+  world.go(15600ms, {});
+  EXPECT_THAT(world.told(), Contains("drain_empty"));
+  world.go(10min - 1ms, {});
+  EXPECT_EQ(world.gates["app"].limit, 0);
+  world.go(10min, {});
+  EXPECT_EQ(world.gates["app"].limit, -1);
+  EXPECT_EQ(world.gates["app"].mark, std::nullopt);
+  EXPECT_EQ(world.told().back(), "drain_done");
+  EXPECT_TRUE(world.desk.is_idle());
+}
+
+TEST(Drain, NobodyIsSignalledWhileAGateIsNotClosed) {
+  for (const auto access : {GateAccess::kMark, GateAccess::kNone}) {
+    World world;
+    world.gates["app"].access = access;
+    for (const auto moment : {0s, 10s, 20s, 60s}) world.go(moment, {active(1, -1s)});
+    EXPECT_EQ(world.orders.empty(), access == GateAccess::kNone);
+    EXPECT_EQ(world.turned.empty(), access == GateAccess::kNone);
+    const auto told = world.told();
+    EXPECT_EQ(std::count(told.begin(), told.end(), "gate_failed"), access == GateAccess::kNone ? 1 : 0);
+  }
+}
+
+TEST(Drain, GoesOnWhenTheRightIsGrantedInTheMiddle) {
+  World world;
+  world.gates["app"].access = GateAccess::kNone;
+  world.go(0s, {});
+  world.gates["app"].access = GateAccess::kFunction;
+  world.go(40s, {active(1, -1s)});
+  ASSERT_THAT(world.turned, SizeIs(1));
+  EXPECT_EQ(world.turned[0].access, GateAccess::kFunction);
+  world.go(49s, {active(1, -1s)});
+  EXPECT_THAT(world.orders, IsEmpty()) << "the wait begins when the gate is closed";
+}
+
+TEST(Drain, GoesOnAfterACrashWhereTheMarkSaysItStood) {
+  World before;
+  before.go(0s, {});
+  World after(plan_of(), "somebody-else");
+  after.gates = before.gates;
+  after.go(12s, {active(1, -1s)});
+  EXPECT_THAT(after.turned, IsEmpty());
+  EXPECT_THAT(after.told(), Contains("gate_adopted"));
+  EXPECT_THAT(pids_of(after.orders), ElementsAre(1)) << "the wait is over: it began with the mark";
+  after.go(10min, {});
+  EXPECT_EQ(after.gates["app"].limit, -1);
+}
+
+TEST(Drain, AReplyThatIsLostIsMadeUpForByReadingTheGate) {
+  World world;
+  world.loses_replies = true;
+  world.go(0s, {});
+  ASSERT_EQ(world.gates["app"].limit, 0);
+  world.desk.connection_lost();
+  world.desk.connected();
+  world.loses_replies = false;
+  world.go(1s, {});
+  EXPECT_THAT(world.turned, SizeIs(1)) << "it is closed already";
+  world.loses_replies = true;
+  world.go(10min, {});
+  EXPECT_EQ(world.gates["app"].limit, -1);
+  EXPECT_FALSE(world.desk.is_idle());
+  world.desk.connection_lost();
+  world.desk.connected();
+  world.go(10min + 1s, {});
+  EXPECT_TRUE(world.desk.is_idle());
+  EXPECT_EQ(world.turned.size(), 2U);
+}
+
+TEST(Drain, AGateThatSomebodyElseOpensIsTheirs) {
+  World world;
+  world.go(0s, {active(1, -1s)});
+  world.gates["app"].limit = 7;
+  world.go(5s, {active(1, -1s)});
+  EXPECT_THAT(world.told(), Contains("gate_overridden"));
+  EXPECT_EQ(world.gates["app"].limit, 7);
+  EXPECT_EQ(world.gates["app"].mark, std::nullopt) << "our mark is taken away";
+  world.go(30s, {active(1, -1s)});
+  EXPECT_THAT(world.orders, IsEmpty()) << "they want in";
+  EXPECT_TRUE(world.desk.is_idle());
+}
+
+TEST(Drain, GivesBackWhatWasLeftClosedPastItsTimeWhoeverClosedIt) {
+  auto plan = plan_of();
+  plan.begins = at(24h);
+  World world(plan);
+  auto& gate = world.gates["crm"];
+  gate.limit = 0;
+  gate.mark = GateMark{"old", "another", 12, at(-1h), at(10s)};
+  gate.mark_text = to_text(*gate.mark);
+  world.go(0s, {});
+  world.go(10s, {});
+  EXPECT_EQ(gate.limit, 0) << "who closed it comes first";
+  world.go(13s, {});
+  EXPECT_EQ(gate.limit, 12);
+  EXPECT_THAT(world.told(), Contains("gate_found"));
+  EXPECT_THAT(world.told(), Contains("gate_opened"));
+}
+
+TEST(Drain, LeavesWhatIsHeldForGood) {
+  World world;
+  auto& gate = world.gates["crm"];
+  gate.limit = 0;
+  gate.mark = GateMark{"old", "another", 12, at(-1h), std::nullopt};
+  gate.mark_text = to_text(*gate.mark);
+  world.go(0s, {});
+  world.go(9min, {});
+  EXPECT_EQ(gate.limit, 0);
+}
+
+TEST(Drain, DoesNotTakeADatabaseFromAnotherDrain) {
+  World world;
+  auto& gate = world.gates["app"];
+  gate.limit = 0;
+  gate.mark = GateMark{"other", "another", -1, at(-1h), at(60s)};
+  gate.mark_text = to_text(*gate.mark);
+  world.go(0s, {active(1, -1s)});
+  world.go(30s, {active(1, -1s)});
+  EXPECT_THAT(world.turned, IsEmpty());
+  EXPECT_THAT(world.orders, IsEmpty());
+  world.go(100s, {active(1, -1s)});
+  EXPECT_EQ(gate.mark->drain, "d") << "its time is over";
+  EXPECT_EQ(gate.mark->limit, -1);
+}
+
+TEST(Drain, TheExceptedDoNotCountAndTheProtectedAreNamed) {
+  auto plan = plan_of();
+  plan.except = {exception_of_user("maintenance")};
+  World world(plan);
+  auto dump = active(2, -1s);
+  dump.application_name = "pg_dump";
+  const auto vacuum = active(1, -1s, "maintenance");
+  world.go(0s, {vacuum, dump});
+  world.go(20s, {vacuum, dump});
+  EXPECT_THAT(world.orders, IsEmpty());
+  auto progress = world.desk.progress().at(0);
+  ASSERT_THAT(progress.remaining, SizeIs(1));
+  EXPECT_EQ(progress.remaining[0].session.pid, 2);
+  EXPECT_EQ(progress.remaining[0].reason, "protected: dumps");
+  for (const auto moment : {21s, 22s, 23s}) world.go(moment, {vacuum});
+  EXPECT_TRUE(world.desk.progress().at(0).was_emptied);
+}
+
+TEST(Drain, WhoListensIsEndedLikeTheOthers) {
+  World world;
+  auto listener = idle_in_transaction(1, -1s);
+  listener.state = State::kIdle;
+  listener.query = "listen news";
+  world.go(0s, {listener});
+  world.go(15s, {listener});
+  EXPECT_THAT(pids_of(world.orders), ElementsAre(1));
+}
+
+TEST(Drain, ABusySessionDoesNotEscapeByGoingOn) {
+  World world;
+  world.go(0s, {active(1, -1s)});
+  world.go(15s, {active(1, 14s)});
+  ASSERT_THAT(world.orders, SizeIs(1));
+  const auto& guard = world.orders[0].guard;
+  EXPECT_FALSE(guard.query_start || guard.state_change || guard.state || guard.xact_start);
+  EXPECT_EQ(guard.database, "app");
+  EXPECT_TRUE(guard.application_name) << "the protections of dumps and backups go by it";
+}
+
+TEST(Drain, LatecomersAreTerminatedAtOnceOrLeft) {
+  for (const bool terminates : {true, false}) {
+    auto plan = plan_of();
+    plan.terminates_latecomers = terminates;
+    World world(plan);
+    for (const auto moment : {0s, 1s, 2s, 3s}) world.go(moment, {});
+    ASSERT_TRUE(world.desk.progress().at(0).was_emptied);
+    auto latecomer = active(1, 4s, "postgres");
+    latecomer.key.backend_start = at(4s);
+    world.go(4s, {latecomer});
+    EXPECT_EQ(world.orders.size(), terminates ? 1U : 0U);
+    if (terminates) {
+      EXPECT_EQ(world.orders[0].step, StepKind::kTerminate);
+    }
+    EXPECT_THAT(world.told(), Contains("drain_refilled"));
+  }
+}
+
+TEST(Drain, GivesUpAndReopensOrHoldsOrGoesOn) {
+  for (const auto then : {GiveUpAction::kReopen, GiveUpAction::kHold, GiveUpAction::kAlert}) {
+    auto plan = plan_of();
+    plan.give_up = GiveUp{30s, then};
+    World world(plan);
+    const auto stuck = active(1, -1s);
+    for (const auto moment : {0s, 10s, 15s}) {
+      world.go(moment, {stuck});
+      world.signal_all();
+    }
+    world.go(29s, {stuck});
+    EXPECT_THAT(world.told(), Not(Contains("drain_gave_up")));
+    EXPECT_THAT(world.told(), Contains("unkillable"));
+    world.go(30s, {stuck, active(2, -1s)});
+    EXPECT_THAT(world.told(), Contains("drain_gave_up"));
+    EXPECT_EQ(world.gates["app"].limit, then == GiveUpAction::kReopen ? -1 : 0);
+    EXPECT_EQ(world.orders.size(), then == GiveUpAction::kAlert ? 1U : 0U);
+    world.go(10min, {stuck});
+    EXPECT_EQ(world.gates["app"].limit, -1);
+    EXPECT_TRUE(world.desk.is_idle());
+  }
+}
+
+TEST(Drain, ARehearsalClosesNothingAndOrdersTheSame) {
+  auto plan = plan_of();
+  plan.mode = Mode::kDryRun;
+  World world(plan);
+  const std::vector<Session> busy{active(1, -1s), idle_in_transaction(2, -1s)};
+  for (const auto moment : {0s, 10s}) world.go(moment, busy);
+  world.signal_all();
+  world.go(15s, busy);
+  world.signal_all();
+  EXPECT_THAT(world.turned, IsEmpty());
+  EXPECT_THAT(steps_of(world.sent),
+              ElementsAre(StepKind::kCancel, StepKind::kTerminate, StepKind::kTerminate));
+  for (const auto& order : world.sent) EXPECT_FALSE(order.is_signal());
+  world.go(10min, {});
+  EXPECT_TRUE(world.desk.is_idle());
+}
+
+TEST(Drain, AWildcardLeavesOutTheTemplatesPostgresAndOurOwnDatabaseUnlessNamedBesideIt) {
+  World wild(plan_of("*"));
+  wild.go(0s, {});
+  EXPECT_THAT(wild.desk.progress().at(0).databases, ElementsAre("app", "crm"));
+  auto plan = plan_of("*");
+  plan.databases.push_back(TextPattern::parse("postgres").value());
+  World both(plan);
+  both.go(0s, {});
+  EXPECT_THAT(both.desk.progress().at(0).databases, ElementsAre("app", "crm", "postgres"));
+  EXPECT_EQ(both.gates["postgres"].limit, -1) << "it would keep us out ourselves";
+  EXPECT_THAT(both.told(), Contains("gate_failed"));
+}
+
+TEST(Drain, AnnouncesTheLastOfSeveralWhoseTimeHasCome) {
+  auto plan = plan_of();
+  plan.announce = {24h, 15min, 5min};
+  World world(plan);
+  const auto told_at = [&](Duration time) {
+    world.events.clear();
+    world.go(time, {});
+    const auto told = world.told();
+    return std::count(told.begin(), told.end(), "drain_announced");
+  };
+  EXPECT_EQ(told_at(-25h), 0);
+  EXPECT_EQ(told_at(-24h), 1);
+  EXPECT_EQ(told_at(-16min), 0);
+  EXPECT_EQ(told_at(-3min), 1) << "15 and 5 minutes at once";
+  EXPECT_EQ(told_at(-1min), 0);
+}
+
+TEST(Drain, WhatWasMissedIsToldAndNotMadeUpFor) {
+  World world;
+  world.go(11min, {active(1, -1s)});
+  EXPECT_THAT(world.told(), ElementsAre("drain_missed"));
+  world.go(12min, {active(1, -1s)});
+  EXPECT_THAT(world.turned, IsEmpty());
+  EXPECT_THAT(world.told(), SizeIs(1));
+}
+
+TEST(Drain, StopsByGivingBack) {
+  World world;
+  world.go(0s, {});
+  world.desk.stop();
+  world.go(1s, {});
+  EXPECT_EQ(world.gates["app"].limit, -1);
+  EXPECT_TRUE(world.desk.is_idle());
+}
+
+TEST(Drain, EndsWhenItIsTakenFromThePolicyAndGoesOnWhenItChanges) {
+  World world;
+  world.go(0s, {active(1, -1s)});
+  world.policy.drains[0].wait = 20s;
+  world.desk.take_policy(std::make_shared<const Policy>(world.policy));
+  world.go(10s, {active(1, -1s)});
+  EXPECT_THAT(world.orders, IsEmpty());
+  world.go(20s, {active(1, -1s)});
+  EXPECT_THAT(world.orders, SizeIs(1));
+  world.policy.drains.clear();
+  world.desk.take_policy(std::make_shared<const Policy>(world.policy));
+  world.go(21s, {active(1, -1s)});
+  EXPECT_EQ(world.gates["app"].limit, -1);
+}
+
+TEST(Drain, HeldForGoodStaysClosedAfterItsTime) {
+  auto plan = plan_of();
+  plan.reopens = false;
+  World world(plan);
+  world.go(0s, {});
+  EXPECT_EQ(world.gates["app"].mark->until, std::nullopt);
+  world.go(10min, {});
+  EXPECT_TRUE(world.desk.is_idle());
+  world.go(20min, {});
+  EXPECT_EQ(world.gates["app"].limit, 0);
+}
+
+TEST(Drain, IsNotEmptyWhileAnybodyIsHiddenFromUs) {
+  World world;
+  for (const auto moment : {0s, 1s, 2s, 3s}) {
+    world.time = moment;
+    world.step();
+    Snapshot snapshot;
+    snapshot.number = ++world.ledger.looks_sent;
+    snapshot.hidden = 1;
+    world.desk.take_look(snapshot, world.now());
+  }
+  EXPECT_FALSE(world.desk.progress().at(0).was_emptied);
+}
+
+TEST(GateMark, IsReadAsItWasWritten) {
+  for (const auto& until : {std::optional(at(5s)), std::optional<ServerTime>()}) {
+    const GateMark mark{"orders-vacuum", "host:12", -1, at(1s), until};
+    EXPECT_EQ(parse_gate_mark(to_text(mark)).value(), mark);
+  }
+  for (const auto* text :
+       {"", "limit=-1", "limit=x since=1 until=2 by=a drain=b", "limit=-2 since=1 until=2 by=a drain=b",
+        "limit=-1 since=1 until=2 by= drain=b", "limit=-1 since=1 until=2 by=a drain=b ",
+        "limit=-1 since=1 until=2 by=a drain=b c"}) {
+    EXPECT_FALSE(parse_gate_mark(text)) << text;
+  }
+}
+
+}  // namespace
+}  // namespace pgcurfew
