@@ -23,6 +23,7 @@
 #include "cli/schema.hpp"
 #include "cli/service.hpp"
 #include "cli/windows.hpp"
+#include "postgres/setup_sql.hpp"
 #include "report/log.hpp"
 #include "system/descriptors.hpp"
 #include "system/loop.hpp"
@@ -40,6 +41,7 @@ struct Arguments {
   bool check_servers = false;
   ExplainOptions explain;
   WindowsOptions windows;
+  SetupOptions setup;
 };
 
 LogOptions log_options(const Arguments& arguments, const Policy& policy) {
@@ -67,6 +69,16 @@ int run(const Arguments& arguments) {
   Log log(log_options(arguments, *loaded.policy));
   Service service(*loop, log, {arguments.configuration, arguments.dry_run}, std::move(*loaded.policy));
   return service.run();
+}
+
+int print_setup(const SetupOptions& options) {
+  const auto sql = setup_sql(options);
+  if (!sql) {
+    fmt::print(stderr, "pgcurfew: {}\n", sql.error().message);
+    return kExitUsage;
+  }
+  fmt::print("{}", *sql);
+  return kExitOk;
 }
 
 /// Puts the commands and their options together; `arguments` must outlive the application.
@@ -111,6 +123,16 @@ void describe_commands(CLI::App& app, Arguments& arguments) {
       ->type_name("N");
   windows_command->add_flag("--json", arguments.windows.json, "for machines");
 
+  auto* setup_command = app.add_subcommand("setup-sql", "print what a superuser has to run on a server");
+  setup_command->add_option("--role", arguments.setup.role, "the role that pgcurfew connects with")
+      ->capture_default_str()
+      ->type_name("NAME");
+  setup_command
+      ->add_option("--database", arguments.setup.databases,
+                   "a database that drains may close, once for each; all but templates if not given")
+      ->allow_extra_args(false)
+      ->type_name("NAME");
+
   app.add_subcommand("schema", "print the JSON Schema of the files, for editors");
 }
 
@@ -118,7 +140,7 @@ void describe_commands(CLI::App& app, Arguments& arguments) {
 std::optional<std::string> complain_of_command(int argc, const char* const* argv) {
   if (argc < 2) return std::nullopt;
   const std::string_view word = argv[1];
-  const std::initializer_list<std::string_view> known{"run",    "check", "explain", "windows",
+  const std::initializer_list<std::string_view> known{"run",    "check", "explain", "windows",  "setup-sql",
                                                       "schema", "-h",    "--help",  "--version"};
   if (std::find(known.begin(), known.end(), word) != known.end()) return std::nullopt;
   const auto meant = nearest_word(word, known);
@@ -145,6 +167,7 @@ int dispatch(int argc, const char* const* argv) {
   if (app.got_subcommand("run")) return run(arguments);
   if (app.got_subcommand("explain")) return explain_sessions(arguments.explain);
   if (app.got_subcommand("windows")) return show_windows(arguments.windows);
+  if (app.got_subcommand("setup-sql")) return print_setup(arguments.setup);
   if (app.got_subcommand("schema")) {
     fmt::print("{}", schema_text());
     return kExitOk;

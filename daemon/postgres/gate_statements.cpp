@@ -70,11 +70,12 @@ SELECT pg_catalog.clock_timestamp(), pg_catalog.current_database()::pg_catalog.t
               (SELECT
                FROM pg_catalog.pg_namespace n
                     JOIN pg_catalog.pg_proc p ON p.pronamespace = n.oid
-                    JOIN pg_catalog.pg_roles o ON o.oid = p.proowner
+                    JOIN pg_catalog.pg_roles o ON o.oid = p.proowner AND o.rolsuper
+                    JOIN pg_catalog.pg_roles m ON m.oid = n.nspowner AND m.rolsuper
                     LEFT JOIN LATERAL pg_catalog.unnest(p.proconfig) c(item)
                               ON pg_catalog.strpos(c.item, 'pgcurfew.databases=') = 1
                WHERE n.nspname = 'pgcurfew' AND p.proname = 'close_gate' AND p.pronargs = 5
-                     AND p.prosecdef AND o.rolsuper
+                     AND p.prosecdef
                      AND pg_catalog.has_schema_privilege(n.oid, 'USAGE')
                      AND pg_catalog.has_function_privilege(p.oid, 'EXECUTE')
                      AND (c.item IS NULL
@@ -117,8 +118,8 @@ std::string gate_declarations() {
 
 std::string closing_body(const std::string& is_database) {
   constexpr std::string_view kTemplate = R"sql(
-  IF arg_drain !~ '^[^[:space:]]{{1,200}}$' OR arg_by !~ '^[^[:space:]]{{1,200}}$'
-     OR arg_until !~ '^(reopen|-?[0-9]{{1,19}})$' OR arg_since IS NULL THEN
+  IF (arg_drain ~ '^[^[:space:]]{{1,200}}$' AND arg_by ~ '^[^[:space:]]{{1,200}}$'
+      AND arg_until ~ '^(reopen|-?[0-9]{{1,19}})$' AND arg_since IS NOT NULL) IS NOT TRUE THEN
     RAISE invalid_parameter_value USING MESSAGE = 'these are no arguments for a mark';
   END IF;
   SELECT d.oid, d.datname, d.datistemplate, d.datconnlimit INTO db

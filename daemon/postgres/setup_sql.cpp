@@ -1,0 +1,175 @@
+#include "postgres/setup_sql.hpp"
+
+#include <string_view>
+
+#include <fmt/format.h>
+
+#include "base/words.hpp"
+#include "postgres/gate_statements.hpp"
+
+namespace pgcurfew {
+
+namespace {
+
+constexpr std::size_t kLongestName = 63;
+
+std::string doubled(std::string_view text, char sign) {
+  std::string result;
+  for (const char c : text) {
+    result += c;
+    if (c == sign) result += c;
+  }
+  return result;
+}
+
+std::string quoted_name(std::string_view name) {
+  return '"' + doubled(name, '"') + '"';
+}
+
+/// The same whatever standard_conforming_strings says.
+std::string literal(std::string_view text) {
+  const bool has_backslash = text.find('\\') != std::string_view::npos;
+  return (has_backslash ? "E'" : "'") + doubled(doubled(text, '\''), '\\') + "'";
+}
+
+/// A literal of type name[].
+std::string array_literal(const std::vector<std::string>& names) {
+  std::string array;
+  for (const auto& name : names) {
+    array += array.empty() ? "{" : ",";
+    array += '"';
+    for (const char c : name) {
+      if (c == '"' || c == '\\') array += '\\';
+      array += c;
+    }
+    array += '"';
+  }
+  return literal(array + "}");
+}
+
+/// What both functions do first: the databases that they are for, and no view of the world but the latest.
+constexpr std::string_view kMayTurn = R"sql(
+  IF pg_catalog.current_setting('transaction_isolation') <> 'read committed' THEN
+    RAISE active_sql_transaction USING MESSAGE = 'gates are turned at isolation level read committed only';
+  END IF;
+  IF EXISTS (SELECT FROM pg_catalog.pg_database d
+             WHERE d.datname = arg_database::name
+                   AND (d.datistemplate OR d.datname IN ('template0', 'template1')
+                        OR d.datname <> ALL (nullif(pg_catalog.current_setting('pgcurfew.databases', true),
+                                                    '')::name[]))) THEN
+    RAISE insufficient_privilege
+      USING MESSAGE = pg_catalog.format('pgcurfew may not turn the gate of database %s',
+                                        pg_catalog.quote_ident(arg_database)),
+            HINT = 'The databases whose gates it may turn are named to "pgcurfew setup-sql".';
+  END IF;)sql";
+
+/// {role} and {role_literal} are the role, {settings} what both functions are created with.
+constexpr std::string_view kTemplate =
+    R"sql(-- What pgcurfew needs on a server. Run it as a superuser, on the primary, in the database that pgcurfew's
+-- connections are in (dbname of its conninfo):
+--
+--   pgcurfew setup-sql | psql -X -v ON_ERROR_STOP=1 -d postgres
+--
+-- It can be run again, and leaves nothing behind if it fails.
+
+BEGIN;
+SET LOCAL client_min_messages = warning;
+
+DO $pgcurfew$
+BEGIN
+  IF pg_catalog.current_setting('is_superuser') <> 'on' THEN
+    RAISE insufficient_privilege USING MESSAGE = 'this has to be run by a superuser';
+  ELSIF EXISTS (SELECT FROM pg_catalog.pg_namespace n JOIN pg_catalog.pg_roles o ON o.oid = n.nspowner
+                WHERE n.nspname = 'pgcurfew' AND NOT o.rolsuper) THEN
+    RAISE object_not_in_prerequisite_state
+      USING MESSAGE = 'schema pgcurfew belongs to a role that is no superuser',
+            HINT = 'Whoever owns the schema could replace the functions in it.';
+  END IF;
+END $pgcurfew$;
+
+-- The role. It has no password here, so that none ends in a shell history or a server log: use `peer`, a
+-- certificate, or `\password` in psql and a pgpass file.
+SET LOCAL pgcurfew.role = {role_literal};
+DO $pgcurfew$
+DECLARE
+  role name := pg_catalog.current_setting('pgcurfew.role');
+BEGIN
+  IF NOT EXISTS (SELECT FROM pg_catalog.pg_roles r WHERE r.rolname = role) THEN
+    EXECUTE pg_catalog.format('CREATE ROLE %I LOGIN NOSUPERUSER NOCREATEDB NOCREATEROLE NOREPLICATION INHERIT',
+                              role);
+  END IF;
+END $pgcurfew$;
+
+-- To see sessions of others, and to cancel and terminate them.
+GRANT pg_read_all_stats TO {role};
+GRANT pg_signal_backend TO {role};
+
+-- From PostgreSQL 16 on, with `reserved_connections = 3` in postgresql.conf, grant it pg_use_reserved_connections
+-- as well: it then has a slot that the application cannot take.
+
+-- Drains: to close the gates of {databases} that the role does not own.
+-- The functions set a database's connection limit to 0 and note what it was before, and give back what was
+-- noted. Nobody can set another limit with them.
+CREATE SCHEMA IF NOT EXISTS pgcurfew;
+REVOKE ALL ON SCHEMA pgcurfew FROM PUBLIC;
+GRANT USAGE ON SCHEMA pgcurfew TO {role};
+
+DROP FUNCTION IF EXISTS pgcurfew.close_gate(text, text, text, int8, text);
+CREATE FUNCTION pgcurfew.close_gate(arg_database text, arg_drain text, arg_by text, arg_since int8,
+                                    arg_until text, OUT outcome text, OUT mark text, OUT connection_limit int4)
+  LANGUAGE plpgsql SECURITY DEFINER{settings}
+AS $pgcurfew$
+DECLARE
+  arg_expected int4;{declarations}
+BEGIN{may_turn}{closing}
+END $pgcurfew$;
+REVOKE ALL ON FUNCTION pgcurfew.close_gate(text, text, text, int8, text) FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION pgcurfew.close_gate(text, text, text, int8, text) TO {role};
+
+DROP FUNCTION IF EXISTS pgcurfew.open_gate(text, text);
+CREATE FUNCTION pgcurfew.open_gate(arg_database text, arg_mark text,
+                                   OUT outcome text, OUT mark text, OUT connection_limit int4)
+  LANGUAGE plpgsql SECURITY DEFINER{settings}
+AS $pgcurfew$
+DECLARE
+  arg_in_journal bool := false;{declarations}
+BEGIN{may_turn}{opening}
+END $pgcurfew$;
+REVOKE ALL ON FUNCTION pgcurfew.open_gate(text, text) FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION pgcurfew.open_gate(text, text) TO {role};
+
+COMMIT;
+)sql";
+
+Result<void> check_name(std::string_view what, std::string_view name) {
+  if (name.empty()) return failure(fmt::format("the name of a {} cannot be empty", what));
+  if (name.size() > kLongestName) {
+    return failure(
+        fmt::format("the name of a {} has at most {} bytes: {}", what, kLongestName, printable(name)));
+  }
+  return {};
+}
+
+}  // namespace
+
+Result<std::string> setup_sql(const SetupOptions& options) {
+  if (auto checked = check_name("role", options.role); !checked) return tl::make_unexpected(checked.error());
+  for (const auto& database : options.databases) {
+    if (auto checked = check_name("database", database); !checked) {
+      return tl::make_unexpected(checked.error());
+    }
+  }
+  std::string settings = "\n  SET search_path = pg_catalog, pg_temp";
+  if (!options.databases.empty()) {
+    settings += "\n  SET pgcurfew.databases = " + array_literal(options.databases);
+  }
+  const std::string is_database = "d.datname = arg_database::name";
+  return fmt::format(fmt::runtime(kTemplate), fmt::arg("role", quoted_name(options.role)),
+                     fmt::arg("role_literal", literal(options.role)), fmt::arg("settings", settings),
+                     fmt::arg("databases", options.databases.empty() ? "all databases" : "some databases"),
+                     fmt::arg("declarations", statement::gate_declarations()), fmt::arg("may_turn", kMayTurn),
+                     fmt::arg("closing", statement::closing_body(is_database)),
+                     fmt::arg("opening", statement::opening_body(is_database)));
+}
+
+}  // namespace pgcurfew
