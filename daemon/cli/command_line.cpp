@@ -18,6 +18,7 @@
 #include "cli/check.hpp"
 #include "cli/check_server.hpp"
 #include "cli/configuration.hpp"
+#include "cli/drain.hpp"
 #include "cli/exit_code.hpp"
 #include "cli/explain.hpp"
 #include "cli/schema.hpp"
@@ -42,6 +43,8 @@ struct Arguments {
   ExplainOptions explain;
   WindowsOptions windows;
   SetupOptions setup;
+  DrainOptions drain;
+  ReopenOptions reopen;
 };
 
 LogOptions log_options(const Arguments& arguments, const Policy& policy) {
@@ -79,6 +82,64 @@ int print_setup(const SetupOptions& options) {
   }
   fmt::print("{}", *sql);
   return kExitOk;
+}
+
+void describe_drain(CLI::App& app, DrainOptions& options) {
+  auto* command =
+      app.add_subcommand("drain",
+                         "empty databases now, keep them empty for a while, and give them back\n"
+                         "pgcurfew drain DATABASE... --for TIME [-- COMMAND...] runs the command meanwhile");
+  command->add_option("DATABASE", options.databases, "letter for letter")->required()->type_name("NAME");
+  command->add_option("--for", options.duration, "how long, all of it: 45min")->required()->type_name("TIME");
+  options.configuration = kDefaultConfiguration;
+  command->add_option("--config", options.configuration, "the main file; for its servers and protect")
+      ->default_str(kDefaultConfiguration)
+      ->type_name("FILE");
+  command->add_option("--server", options.server, "which of its servers, if there are several")
+      ->type_name("NAME");
+  command->add_option("--wait", options.wait, "for sessions to end by themselves")
+      ->capture_default_str()
+      ->type_name("TIME");
+  command->add_option("--grace", options.grace, "between cancel and terminate")
+      ->capture_default_str()
+      ->type_name("TIME");
+  command->add_option("--give-up", options.give_up, "give the database back if it is not empty by then")
+      ->type_name("TIME");
+  command->add_option("--except", options.except, "who may stay: user=, application_name= or client_addr=")
+      ->type_name("KEY=VALUE")
+      ->allow_extra_args(false);
+  command->add_option("--gate", options.gate, "what keeps new sessions out")
+      ->check(CLI::IsMember({"connection-limit", "pgbouncer", "pgbouncer-disable", "none"}))
+      ->capture_default_str()
+      ->type_name("GATE");
+  command->add_option("--pgbouncer", options.pooler_conninfo, "of PgBouncer's admin console")
+      ->type_name("CONNINFO");
+  command->add_flag("--leave-latecomers", options.leaves_latecomers, "let be who gets in all the same");
+  command->add_flag(
+      "--exit-when-empty", options.exits_when_empty,
+      "return as soon as it is empty; the gate stays closed until `pgcurfew reopen`, or until the "
+      "time is over and a pgcurfew watches the server");
+  command->add_flag("--dry-run", options.dry_run, "close nothing, signal nobody, and say what would be done");
+}
+
+void describe_reopen(CLI::App& app, ReopenOptions& options) {
+  auto* command = app.add_subcommand("reopen", "give databases back whose gate pgcurfew has closed");
+  command->add_option("DATABASE", options.databases, "letter for letter; all of them if none is named")
+      ->type_name("NAME");
+  options.configuration = kDefaultConfiguration;
+  command->add_option("--config", options.configuration, "the main file; for its servers")
+      ->default_str(kDefaultConfiguration)
+      ->type_name("FILE");
+  command->add_option("--server", options.server, "only on this one of its servers")->type_name("NAME");
+}
+
+/// What stands behind `--` on the command line of `drain` is the command; gives the count without it.
+int split_command(int argc, const char* const* argv, std::vector<std::string>& command) {
+  if (argc < 2 || std::string_view(argv[1]) != "drain") return argc;
+  const auto* const end = argv + argc;
+  const auto* const dashes = std::find(argv, end, std::string_view("--"));
+  if (dashes != end) command.assign(dashes + 1, end);
+  return static_cast<int>(dashes - argv);
 }
 
 /// Puts the commands and their options together; `arguments` must outlive the application.
@@ -132,6 +193,8 @@ void describe_commands(CLI::App& app, Arguments& arguments) {
                    "a database that drains may close, once for each; all but templates if not given")
       ->allow_extra_args(false)
       ->type_name("NAME");
+  describe_drain(app, arguments.drain);
+  describe_reopen(app, arguments.reopen);
 
   app.add_subcommand("schema", "print the JSON Schema of the files, for editors");
 }
@@ -140,16 +203,18 @@ void describe_commands(CLI::App& app, Arguments& arguments) {
 std::optional<std::string> complain_of_command(int argc, const char* const* argv) {
   if (argc < 2) return std::nullopt;
   const std::string_view word = argv[1];
-  const std::initializer_list<std::string_view> known{"run",    "check", "explain", "windows",  "setup-sql",
-                                                      "schema", "-h",    "--help",  "--version"};
+  const std::initializer_list<std::string_view> known{"run",   "check",  "explain",   "windows",
+                                                      "drain", "reopen", "setup-sql", "schema",
+                                                      "-h",    "--help", "--version"};
   if (std::find(known.begin(), known.end(), word) != known.end()) return std::nullopt;
   const auto meant = nearest_word(word, known);
   return fmt::format("unknown {} \"{}\"{}", word.starts_with('-') ? "option" : "command", printable(word),
                      meant ? fmt::format(", did you mean {}?", *meant) : "");
 }
 
-int dispatch(int argc, const char* const* argv) {
+int dispatch(int all_arguments, const char* const* argv) {
   Arguments arguments;
+  const int argc = split_command(all_arguments, argv, arguments.drain.command);
   CLI::App app("pgcurfew: session policy for PostgreSQL", "pgcurfew");
   describe_commands(app, arguments);
   if (const auto complaint = complain_of_command(argc, argv)) {
@@ -168,6 +233,8 @@ int dispatch(int argc, const char* const* argv) {
   if (app.got_subcommand("explain")) return explain_sessions(arguments.explain);
   if (app.got_subcommand("windows")) return show_windows(arguments.windows);
   if (app.got_subcommand("setup-sql")) return print_setup(arguments.setup);
+  if (app.got_subcommand("drain")) return drain_now(arguments.drain);
+  if (app.got_subcommand("reopen")) return reopen_now(arguments.reopen);
   if (app.got_subcommand("schema")) {
     fmt::print("{}", schema_text());
     return kExitOk;

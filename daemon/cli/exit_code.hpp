@@ -6,9 +6,10 @@ namespace pgcurfew {
 enum ExitCode : int {
   kExitOk = 0,
   kExitUsage = 64,          ///< the command line
-  kExitNoInput = 66,        ///< no server has the pid that was asked for (`explain --pid`)
+  kExitNoInput = 66,        ///< what was asked for is not there (`explain --pid`, `reopen`)
   kExitUnavailable = 69,    ///< a server is out of reach (`explain`, `check --server`)
   kExitSoftware = 70,       ///< a defect of ours, or the system refuses what we cannot do without
+  kExitNotEmpty = 75,       ///< a database was not empty in time (`drain`)
   kExitNoPermission = 77,   ///< a privilege is missing on the server (`explain`, `check --server`)
   kExitConfiguration = 78,  ///< the files
 };

@@ -4,6 +4,8 @@
 
 #include <fmt/format.h>
 
+#include "cli/drain_plan.hpp"
+
 namespace pgcurfew {
 
 namespace {
@@ -17,7 +19,7 @@ Overloaded(Callables...) -> Overloaded<Callables...>;
 
 Watch::Options options_for(const Server& server) {
   std::random_device random;
-  return {server.name, fmt::format("{:08x}", random()), random()};
+  return {server.name, fmt::format("{:08x}", random()), random(), instance_name()};
 }
 
 /// The configuration was checked before; a conninfo that is wrong all the same cannot connect, and says so.
@@ -27,9 +29,9 @@ Conninfo conninfo_of(const Server& server) {
 
 }  // namespace
 
-ServerRuntime::ServerRuntime(Loop& loop, Log& log, const Server& server, std::shared_ptr<const Policy> policy,
-                             std::function<void()> on_change)
-    : log_(log),
+ServerRuntime::ServerRuntime(Loop& loop, std::function<void(const Event&)> tell, const Server& server,
+                             std::shared_ptr<const Policy> policy, std::function<void()> on_change)
+    : tell_(std::move(tell)),
       name_(server.name),
       conninfo_(server.conninfo),
       link_(conninfo_of(server)),
@@ -43,6 +45,9 @@ void ServerRuntime::start() {
 }
 void ServerRuntime::stop() {
   happen(happening::StopAsked{});
+}
+void ServerRuntime::reopen(std::vector<std::string> databases) {
+  happen(happening::ReopenAsked{std::move(databases)});
 }
 void ServerRuntime::give_up() {
   happen(happening::GivenUp{});
@@ -80,7 +85,7 @@ bool ServerRuntime::carry_out(const std::vector<Command>& commands) {
                           [&](const command::Send& send) { link_.send(send.orders); },
                           [&](const command::ReadGates&) { link_.read_gates(); },
                           [&](const command::TurnGate& turn) { link_.turn_gate(turn.order); },
-                          [&](const command::Tell& tell) { log_.write(tell.event); }},
+                          [&](const command::Tell& tell) { tell_(tell.event); }},
                command);
   }
   return dropped;

@@ -6,24 +6,28 @@
 
 #include "engine/watch.hpp"
 #include "postgres/link.hpp"
-#include "report/log.hpp"
 #include "system/loop.hpp"
 
 namespace pgcurfew {
 
-/// One server's watch, wired to its link, a timer and the log.
+/// One server's watch, wired to its link and a timer.
 class ServerRuntime {
  public:
-  ServerRuntime(Loop& loop, Log& log, const Server& server, std::shared_ptr<const Policy> policy,
-                std::function<void()> on_change);
+  /// `tell` gets each event at once.
+  ServerRuntime(Loop& loop, std::function<void(const Event&)> tell, const Server& server,
+                std::shared_ptr<const Policy> policy, std::function<void()> on_change);
 
   void start();
   void replace_policy(std::shared_ptr<const Policy> policy);
+  /// Opens the gates of these databases now; of all that bear a mark of pgcurfew if none is named.
+  void reopen(std::vector<std::string> databases);
   void stop();     ///< orders nothing more; is_stopped() once all is answered
   void give_up();  ///< what is still in flight is reported as unknown
 
   [[nodiscard]] bool is_stopped() const { return watch_.is_stopped(); }
   [[nodiscard]] WatchStatus status() const { return watch_.status(); }
+  [[nodiscard]] std::vector<DrainProgress> drains() const { return watch_.drains(); }
+  [[nodiscard]] std::optional<Reopened> reopened() const { return watch_.reopened(); }
   [[nodiscard]] const std::string& name() const { return name_; }
   [[nodiscard]] const std::string& conninfo() const { return conninfo_; }
 
@@ -34,7 +38,7 @@ class ServerRuntime {
   bool carry_out(const std::vector<Command>& commands);
   void settle_waits();
 
-  Log& log_;
+  std::function<void(const Event&)> tell_;
   std::string name_;
   std::string conninfo_;
   Link link_;

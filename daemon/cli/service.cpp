@@ -108,13 +108,15 @@ std::shared_ptr<const Policy> Service::policy_of(const std::string& server) cons
 }
 
 std::unique_ptr<ServerRuntime> Service::make_server(const Server& server) {
-  return std::make_unique<ServerRuntime>(loop_, log_, server, policy_of(server.name), [this] {
-    if (is_stopping_) {
-      finish_if_stopped();
-    } else {
-      tell_status();
-    }
-  });
+  return std::make_unique<ServerRuntime>(
+      loop_, [this](const Event& event) { log_.write(event); }, server, policy_of(server.name),
+      [this] {
+        if (is_stopping_) {
+          finish_if_stopped();
+        } else {
+          tell_status();
+        }
+      });
 }
 
 int Service::run() {
@@ -244,12 +246,14 @@ std::string Service::status_text() const {
   std::uint64_t signals = 0;
   std::optional<MonotonicTime> next_due;
   std::string troubles;
+  std::string drains;
   for (const auto& server : servers_) {
     const auto status = server->status();
     up += status.is_up ? 1 : 0;
     sessions += status.client_backends;
     signals += status.signals_sent;
     if (status.next_due) next_due = std::min(next_due.value_or(*status.next_due), *status.next_due);
+    if (!status.drains.empty()) drains += fmt::format("; {}: {}", server->name(), status.drains);
     if (!status.trouble.empty()) troubles += fmt::format("; {}: {}", server->name(), status.trouble);
   }
   std::string due = "nothing due";
@@ -258,8 +262,8 @@ std::string Service::status_text() const {
     const auto at = std::chrono::system_clock::now() + wait;
     due = fmt::format("next due {:%H:%M:%S}Z", fmt::gmtime(std::chrono::system_clock::to_time_t(at)));
   }
-  return fmt::format("{}: {}/{} servers up, {} sessions, {}, {} signals sent{}{}", capitals(policy_->mode),
-                     up, servers_.size(), sessions, due, signals, troubles,
+  return fmt::format("{}: {}/{} servers up, {} sessions, {}, {} signals sent{}{}{}", capitals(policy_->mode),
+                     up, servers_.size(), sessions, due, signals, drains, troubles,
                      reload_failed_ ? "; the last reload was refused" : "");
 }
 

@@ -119,9 +119,11 @@ void DrainDesk::take(const GateReply& reply, Now now) {
     case GateOutcome::kGone:
       events_.push_back(gate_opened_event(drain, name, reply));
       strays_.erase(found);
+      (reply.outcome == GateOutcome::kForeign ? reopened_.foreign : reopened_.opened).push_back(name);
       return;
     default: {
       auto& stray = found->second;
+      reopened_.failed.emplace_back(name, reply.error);
       const auto wait = std::min<Duration>(minutes(1), seconds(1) * (1 << std::min(stray.failures, 6)));
       if (stray.failures++ == 0) events_.push_back(gate_failed_event(drain, name, false, reply.error, wait));
       stray.order.clear();
@@ -144,6 +146,32 @@ void DrainDesk::take_look(const Snapshot& snapshot, Now now) {
 void DrainDesk::stop() {
   is_stopping_ = true;
   for (auto& entry : runs_) entry.second->end("pgcurfew stops");
+}
+
+void DrainDesk::reopen(std::vector<std::string> databases) {
+  to_reopen_ = std::move(databases);
+  reopened_ = {};
+}
+
+bool DrainDesk::is_to_be_reopened(const std::string& database) const {
+  if (!to_reopen_) return false;
+  return to_reopen_->empty() ||
+         std::find(to_reopen_->begin(), to_reopen_->end(), database) != to_reopen_->end();
+}
+
+std::optional<Reopened> DrainDesk::reopened() const {
+  if (!to_reopen_ || !gates_) return std::nullopt;
+  auto found = reopened_;
+  for (const auto& database : *to_reopen_) {
+    const bool is_known = std::any_of(gates_->gates.begin(), gates_->gates.end(), [&](const Gate& gate) {
+      return gate.mark && gate.database == database;
+    });
+    if (!is_known) found.missing.push_back(database);
+  }
+  found.is_done = std::none_of(strays_.begin(), strays_.end(), [&](const auto& entry) {
+    return is_to_be_reopened(entry.first.substr(entry.first.find(' ') + 1)) && entry.second.failures == 0;
+  });
+  return found;
 }
 
 /// Windows that passed as a whole while nobody watched.
@@ -207,9 +235,12 @@ void DrainDesk::give_back_strays(Ledger& ledger, DrainActions& actions, Now now)
   if (!gates_ || is_stopping_) return;
   for (const auto& gate : gates_->gates) {
     const auto found = gate.mark ? strays_.find(key_of(gate)) : strays_.end();
-    if (found == strays_.end() || found->second.text != gate.mark_text || !gate.mark->until) continue;
+    if (found == strays_.end() || found->second.text != gate.mark_text) continue;
+    const bool is_asked_for = is_to_be_reopened(gate.database);
+    if (!gate.mark->until && !is_asked_for) continue;
     auto& stray = found->second;
-    const auto at = *gate.mark->until + (gate.mark->by == by_ ? Duration(0) : kStrayGrace);
+    auto at = now.server;
+    if (!is_asked_for) at = *gate.mark->until + (gate.mark->by == by_ ? Duration(0) : kStrayGrace);
     if (now.server < at) {
       due_by(at);
       continue;
@@ -219,7 +250,7 @@ void DrainDesk::give_back_strays(Ledger& ledger, DrainActions& actions, Now now)
       due_by(now.server + (stray.not_before - now.monotonic));
       continue;
     }
-    if (!std::exchange(stray.is_told, true)) events_.push_back(gate_found_event(gate, true));
+    if (!std::exchange(stray.is_told, true) && !is_asked_for) events_.push_back(gate_found_event(gate, true));
     GateOrder order;
     order.id = fmt::format("{}-{}", ledger.prefix, ++ledger.decisions);
     order.closes = false;

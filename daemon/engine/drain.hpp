@@ -6,6 +6,7 @@
 #include <optional>
 #include <set>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "engine/drain_run.hpp"
@@ -14,6 +15,15 @@
 #include "policy/policy.hpp"
 
 namespace pgcurfew {
+
+/// What became of gates that were to be opened by hand.
+struct Reopened {
+  std::vector<std::string> opened;   ///< databases
+  std::vector<std::string> foreign;  ///< somebody else had changed the limit: left alone, our mark is gone
+  std::vector<std::string> missing;  ///< databases that were asked for and bear no mark of pgcurfew
+  std::vector<std::pair<std::string, Error>> failed;  ///< the database, and why
+  bool is_done = false;                               ///< nothing is left to be opened, or only what failed
+};
 
 /// All drains of one server: begins each when its window does, and gives back whatever gate was left closed
 /// past its time, whoever closed it. Pure.
@@ -35,6 +45,9 @@ class DrainDesk {
   /// Everything that is under way ends, and its gates are opened.
   void stop();
 
+  /// Gives these databases back now, whoever closed their gates and for however long; all if there are none.
+  void reopen(std::vector<std::string> databases);
+
   /// What to do now, the server's clock being trusted. `can_act`: the connection stands.
   DrainActions advance(Ledger& ledger, bool can_act, Now now);
 
@@ -46,6 +59,9 @@ class DrainDesk {
   [[nodiscard]] std::optional<Duration> look_interval() const;
   /// Whether nothing is under way.
   [[nodiscard]] bool is_idle() const { return runs_.empty(); }
+
+  /// What reopen() has found so far, once the gates were read.
+  [[nodiscard]] std::optional<Reopened> reopened() const;
 
   /// Of what is under way, and the last of each drain that has ended.
   [[nodiscard]] std::vector<DrainProgress> progress() const;
@@ -72,6 +88,7 @@ class DrainDesk {
   void give_back_strays(Ledger& ledger, DrainActions& actions, Now now);
   void due_by(ServerTime time) { next_due_ = std::min(next_due_.value_or(time), time); }
   [[nodiscard]] bool is_ours(const Gate& gate) const;
+  [[nodiscard]] bool is_to_be_reopened(const std::string& database) const;
   [[nodiscard]] bool has_gated_run() const;
 
   std::string by_;
@@ -87,6 +104,8 @@ class DrainDesk {
   bool is_outdated_ = false;  ///< a gate was turned since the question left
   MonotonicTime read_at_{};
   MonotonicTime reading_not_before_{};
+  std::optional<std::vector<std::string>> to_reopen_;  ///< databases; none named: all
+  Reopened reopened_;
   std::map<std::string, Stray> strays_;  ///< by database and kind of gate
   bool is_stopping_ = false;
   std::optional<ServerTime> next_due_;

@@ -391,6 +391,7 @@ WatchStatus Watch::status() const {
   status.client_backends = snapshot_ ? docket_.client_backends : 0;
   if (next_due_ && clock_.is_known()) status.next_due = clock_.when(*next_due_);
   status.signals_sent = signals_sent_;
+  status.drains = drains_text();
   if (!status.is_up) {
     status.trouble = "out of reach";
   } else if (facts_ && !facts_->can_read_all_stats) {

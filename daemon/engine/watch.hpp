@@ -72,6 +72,10 @@ struct GateTurned {
 struct PolicyReplaced {
   std::shared_ptr<const Policy> policy;
 };
+/// Somebody wants these databases back now; all that bear a mark of pgcurfew if none is named.
+struct ReopenAsked {
+  std::vector<std::string> databases;
+};
 struct StopAsked {};
 /// The watch ends here and now: no reply will be waited for.
 struct GivenUp {};
@@ -81,7 +85,8 @@ using Happening =
     std::variant<happening::Tick, happening::Connected, happening::ConnectionLost, happening::LookTaken,
                  happening::LookFailed, happening::NamesFailed, happening::WaitsFailed, happening::Pulsed,
                  happening::PulseFailed, happening::Replied, happening::GatesRead, happening::GatesFailed,
-                 happening::GateTurned, happening::PolicyReplaced, happening::StopAsked, happening::GivenUp>;
+                 happening::GateTurned, happening::PolicyReplaced, happening::ReopenAsked,
+                 happening::StopAsked, happening::GivenUp>;
 
 /// What a watch wants done, in this order.
 namespace command {
@@ -154,6 +159,7 @@ class Watch {
   [[nodiscard]] const Ledger& ledger() const { return ledger_; }
   /// Of the drains that are under way, and the last of each that has ended.
   [[nodiscard]] std::vector<DrainProgress> drains() const { return drains_.progress(); }
+  [[nodiscard]] std::optional<Reopened> reopened() const { return drains_.reopened(); }
 
   /// For how long a reply is waited for before the connection is given up.
   static constexpr Duration kReplyDeadline = std::chrono::seconds(5);
@@ -181,6 +187,7 @@ class Watch {
   void handle(const happening::GatesFailed& what, MonotonicTime now);
   void handle(const happening::GateTurned& what, MonotonicTime now);
   void handle(const happening::PolicyReplaced& what, MonotonicTime now);
+  void handle(const happening::ReopenAsked& what, MonotonicTime now);
   void handle(const happening::StopAsked& what, MonotonicTime now);
   void handle(const happening::GivenUp& what, MonotonicTime now);
 
@@ -198,6 +205,7 @@ class Watch {
   void advance_drains(MonotonicTime now);
   void reckon_drains_wake_at(MonotonicTime now);
   [[nodiscard]] Now now_at(MonotonicTime now) const;
+  [[nodiscard]] std::string drains_text() const;
   [[nodiscard]] std::optional<MonotonicTime> pulse_at() const;
   [[nodiscard]] std::optional<MonotonicTime> earliest_deadline() const;
   void reckon_wake_at(MonotonicTime now);

@@ -37,6 +37,10 @@ void Watch::handle(const happening::GateTurned& what, MonotonicTime now) {
   drains_.take(what.reply, now_at(now));
 }
 
+void Watch::handle(const happening::ReopenAsked& what, MonotonicTime /*now*/) {
+  drains_.reopen(what.databases);
+}
+
 /// What drains want done now. The clock has to be trusted, for it says when a window ends.
 void Watch::advance_drains(MonotonicTime now) {
   if (link_ != Link::kUp || !clock_.is_trusted()) return;
@@ -57,6 +61,17 @@ void Watch::reckon_drains_wake_at(MonotonicTime now) {
   auto at = drains_.next_reading();
   if (const auto due = drains_.next_due()) at = std::min(at.value_or(clock_.when(*due)), clock_.when(*due));
   if (at) wake_at_ = std::min(wake_at_.value_or(*at), std::max(*at, now + kNoSooner));
+}
+
+/// What is under way, for the status: `drain orders-vacuum terminating, 3 left`.
+std::string Watch::drains_text() const {
+  std::string text;
+  for (const auto& progress : drains_.progress()) {
+    if (progress.phase == DrainPhase::kDone) continue;
+    text += fmt::format("{}drain {} {}", text.empty() ? "" : ", ", progress.drain, name_of(progress.phase));
+    if (!progress.remaining.empty()) text += fmt::format(", {} left", progress.remaining.size());
+  }
+  return text;
 }
 
 }  // namespace pgcurfew

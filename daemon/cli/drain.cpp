@@ -1,0 +1,318 @@
+#include "cli/drain.hpp"
+
+#include <algorithm>
+#include <csignal>
+#include <cstdio>
+#include <memory>
+#include <random>
+
+#include <fmt/format.h>
+
+#include "base/duration.hpp"
+#include "base/words.hpp"
+#include "cli/configuration.hpp"
+#include "cli/drain_display.hpp"
+#include "cli/drain_plan.hpp"
+#include "cli/exit_code.hpp"
+#include "cli/one_look.hpp"
+#include "cli/server_runtime.hpp"
+#include "policy/condition.hpp"
+#include "report/log.hpp"
+#include "system/child.hpp"
+#include "system/loop.hpp"
+
+namespace pgcurfew {
+
+namespace {
+
+using std::chrono::milliseconds;
+using std::chrono::seconds;
+
+constexpr Duration kRedraw = milliseconds(250);
+constexpr Duration kStopDeadline = seconds(10);
+constexpr int kInterrupted = 130;
+
+int complain(const Error& error, int code) {
+  fmt::print(stderr, "pgcurfew: {}\n", printable(error.message));
+  if (!error.hint.empty()) fmt::print(stderr, "pgcurfew: hint: {}\n", printable(error.hint));
+  return code;
+}
+
+LogOptions log_options(const Policy& policy) {
+  LogOptions options;
+  options.format = LogFormat::kText;
+  options.query_text = policy.query_text;
+  return options;
+}
+
+/// An application_name that nobody else has, for the sessions of a command that runs in a drained database.
+std::string command_name() {
+  std::random_device random;
+  return fmt::format("pgcurfew-drain-{:08x}{:08x}", random(), random());
+}
+
+/// One drain by hand, from its first look to the exit status.
+class HandDrain {
+ public:
+  HandDrain(Loop& loop, const DrainOptions& options, const Policy& policy, const Server& server,
+            ServerTime server_time)
+      : loop_(loop),
+        options_(options),
+        drain_(policy.drains.front()),
+        offset_from_(server_time),
+        offset_at_(Loop::now()),
+        log_(log_options(policy)),
+        runtime_(
+            loop, [this](const Event& event) { write(event); }, server,
+            std::make_shared<const Policy>(policy), [this] { look_at_progress(); }),
+        redraw_(loop, [this] { redraw(); }),
+        deadline_(loop, [this] {
+          fmt::print(stderr, "pgcurfew: the gate could not be opened in time; pgcurfew reopen does it\n");
+          finish(kExitUnavailable);
+        }) {}
+
+  int run(const std::string& command_name) {
+    command_name_ = command_name;
+    for (const int signal : {SIGINT, SIGTERM, SIGHUP}) {
+      if (!loop_.on_signal(signal, [this, signal] { interrupt(signal); })) return kExitSoftware;
+    }
+    if (!loop_.on_signal(SIGCHLD, [this] { look_at_progress(); })) return kExitSoftware;
+    runtime_.start();
+    redraw();
+    const int code = loop_.run();
+    display_.clear();
+    return code < 0 ? kExitSoftware : code;
+  }
+
+ private:
+  void write(const Event& event) {
+    display_.clear();
+    log_.write(event);
+  }
+
+  [[nodiscard]] ServerTime server_now() const { return offset_from_ + (Loop::now() - offset_at_); }
+
+  void redraw() {
+    const auto all = runtime_.drains();
+    if (!all.empty()) display_.show(all.front(), server_now());
+    redraw_.arm(Loop::now() + kRedraw);
+  }
+
+  void interrupt(int signal) {
+    if (std::exchange(is_interrupted_, true)) {
+      fmt::print(stderr, "pgcurfew: left with the gate closed; pgcurfew reopen {} opens it\n",
+                 printable(options_.databases.front(), 80));
+      return finish(kInterrupted);
+    }
+    if (child_ && !child_->status()) {
+      // what the command does with it is its own; the gate opens when it has ended
+      child_->signal(signal);
+      return;
+    }
+    stop();
+  }
+
+  void stop() {
+    if (std::exchange(is_stopping_, true)) return;
+    deadline_.arm(Loop::now() + kStopDeadline);
+    runtime_.stop();
+    look_at_progress();
+  }
+
+  void look_at_progress() {
+    if (is_finished_) return;
+    const auto all = runtime_.drains();
+    const bool is_over = !all.empty() && all.front().phase == DrainPhase::kDone;
+    if (!all.empty()) progress_ = all.front();
+    if (is_stopping_ && runtime_.is_stopped()) return finish(exit_code());
+    if (progress_.was_emptied && !is_over) use_empty_database();
+    if (is_rehearsed()) return stop();
+    if (child_) {
+      const auto status = child_->status();
+      if (status && !is_stopping_) return stop();
+      if (!status) return;  // the window may be over; the command is not
+    }
+    if (is_over) finish(exit_code());
+  }
+
+  void use_empty_database() {
+    if (options_.exits_when_empty && options_.command.empty()) return finish(kExitOk);
+    if (options_.command.empty() || child_ || was_tried_ || is_stopping_) return;
+    was_tried_ = true;
+    display_.clear();
+    auto child = Child::start(options_.command, {{"PGAPPNAME", command_name_}});
+    if (!child) {
+      complain(child.error(), 0);
+      command_failed_ = true;
+      return stop();
+    }
+    child_ = std::move(*child);
+  }
+
+  /// A rehearsal ends when all of its story is told.
+  bool is_rehearsed() {
+    if (drain_.mode == Mode::kEnforce || is_stopping_) return false;
+    if (progress_.phase == DrainPhase::kEmpty) return true;
+    if (progress_.phase != DrainPhase::kTerminating) return false;
+    rehearsed_at_ = rehearsed_at_.value_or(Loop::now() + seconds(2));
+    return Loop::now() >= *rehearsed_at_;
+  }
+
+  int exit_code() {
+    constexpr int kCommandNotFound = 127;
+    if (command_failed_) return kCommandNotFound;
+    if (child_ && child_->status()) return *child_->status();
+    if (is_interrupted_) return kInterrupted;
+    if (drain_.mode == Mode::kDryRun) return kExitOk;
+    const bool was_well = progress_.was_emptied && !progress_.yielded && !progress_.gave_up;
+    return was_well ? kExitOk : kExitNotEmpty;
+  }
+
+  void finish(int code) {
+    is_finished_ = true;
+    loop_.exit(code);
+  }
+
+  Loop& loop_;
+  const DrainOptions& options_;
+  const Drain& drain_;
+  ServerTime offset_from_;
+  MonotonicTime offset_at_;
+  Log log_;
+  DrainDisplay display_;
+  DrainProgress progress_;
+  std::optional<Child> child_;
+  std::string command_name_;
+  std::optional<MonotonicTime> rehearsed_at_;
+  bool was_tried_ = false;
+  bool command_failed_ = false;
+  bool is_interrupted_ = false;
+  bool is_stopping_ = false;
+  bool is_finished_ = false;
+  ServerRuntime runtime_;
+  Timer redraw_;
+  Timer deadline_;
+};
+
+/// The servers that a command is for.
+Result<std::vector<Server>> choose_servers(const Policy& policy, const std::string& name, bool only_one) {
+  std::string names;
+  for (const auto& server : policy.servers) {
+    if (server.name == name) return std::vector<Server>{server};
+    names += (names.empty() ? "" : ", ") + server.name;
+  }
+  if (!name.empty())
+    return failure(fmt::format("no server \"{}\"", printable(name, 80)), {}, "There are " + names + ".");
+  if (only_one && policy.servers.size() > 1) {
+    return failure("there are several servers", {}, "Name one with --server: " + names + ".");
+  }
+  return policy.servers;
+}
+
+/// What reopen came to, beyond what the log has said.
+int report_reopened(const ReopenOptions& options, const std::vector<Server>& servers,
+                    const std::vector<std::unique_ptr<ServerRuntime>>& runtimes) {
+  int code = kExitOk;
+  auto missing = options.databases;
+  std::size_t opened = 0;
+  for (std::size_t i = 0; i < servers.size(); ++i) {
+    const auto reopened = runtimes[i]->reopened();
+    if (!reopened) {
+      fmt::print(stderr, "pgcurfew: server {}: its gates could not be read\n", printable(servers[i].name));
+      code = kExitUnavailable;
+      continue;
+    }
+    opened += reopened->opened.size() + reopened->foreign.size();
+    for (const auto& [database, error] : reopened->failed) {
+      code = error.sqlstate == "42501" ? kExitNoPermission : kExitUnavailable;
+    }
+    std::erase_if(missing, [&](const std::string& database) {
+      const auto& still = reopened->missing;
+      const auto is_done = [&](const auto& names) {
+        return std::find(names.begin(), names.end(), database) != names.end();
+      };
+      return is_done(reopened->opened) || is_done(reopened->foreign) || !is_done(still);
+    });
+  }
+  if (code != kExitOk) return code;
+  for (const auto& database : missing) {
+    fmt::print(stderr, "pgcurfew: database {} bears no mark of pgcurfew\n", printable(database, 80));
+  }
+  if (options.databases.empty() && opened == 0) fmt::print("no gate bears a mark of pgcurfew\n");
+  return missing.empty() ? kExitOk : kExitNoInput;
+}
+
+}  // namespace
+
+int drain_now(const DrainOptions& options) {
+  auto plan = plan_from(options);
+  if (!plan) return complain(plan.error(), kExitUsage);
+  const auto loaded = read_configuration(options.configuration);
+  for (const auto& diagnostic : loaded.diagnostics) fmt::print(stderr, "{}", render(diagnostic));
+  if (loaded.has_errors()) return kExitConfiguration;
+  const auto servers = choose_servers(*loaded.policy, options.server, true);
+  if (!servers) return complain(servers.error(), kExitUsage);
+
+  auto policy = *loaded.policy;
+  policy.servers = *servers;
+  const auto looks = look_once(policy);
+  complain_of(policy.servers.front(), looks.front());
+  if (const int code = exit_code_of(looks.front()); code != kExitOk) return code;
+
+  const auto name = command_name();
+  if (!options.command.empty()) {
+    Exception own;
+    own.match.conditions = {condition_of(Field::kApplicationName, TextTest{{TextPattern::exact(name)}})};
+    plan->except.push_back(std::move(own));
+  }
+  plan->begins = looks.front().snapshot->taken_at;
+  plan->mode = options.dry_run ? Mode::kDryRun : policy.mode;
+  if (plan->mode == Mode::kDryRun && !options.dry_run) {
+    fmt::print(stderr, "pgcurfew: {} says mode: dry-run, so this is a rehearsal\n",
+               printable(options.configuration));
+  }
+  policy.rules.clear();
+  policy.drains = {*plan};
+  auto loop = Loop::create();
+  if (!loop) return complain(loop.error(), kExitSoftware);
+  HandDrain drain(*loop, options, policy, policy.servers.front(), looks.front().snapshot->taken_at);
+  return drain.run(name);
+}
+
+int reopen_now(const ReopenOptions& options) {
+  const auto loaded = read_configuration(options.configuration);
+  for (const auto& diagnostic : loaded.diagnostics) fmt::print(stderr, "{}", render(diagnostic));
+  if (loaded.has_errors()) return kExitConfiguration;
+  const auto servers = choose_servers(*loaded.policy, options.server, false);
+  if (!servers) return complain(servers.error(), kExitUsage);
+  auto policy = *loaded.policy;
+  policy.rules.clear();
+  policy.drains.clear();
+  auto loop = Loop::create();
+  if (!loop) return complain(loop.error(), kExitSoftware);
+  Log log(log_options(policy));
+  std::vector<std::unique_ptr<ServerRuntime>> runtimes;
+  const auto exit_if_done = [&] {
+    const bool all = runtimes.size() == servers->size() &&
+                     std::all_of(runtimes.begin(), runtimes.end(), [](const auto& runtime) {
+                       const auto reopened = runtime->reopened();
+                       return reopened && reopened->is_done;
+                     });
+    if (all) loop->exit(0);
+  };
+  for (const auto& server : *servers) {
+    runtimes.push_back(std::make_unique<ServerRuntime>(
+        *loop, [&](const Event& event) { log.write(event); }, server, std::make_shared<const Policy>(policy),
+        exit_if_done));
+  }
+  Timer deadline(*loop, [&] { loop->exit(0); });
+  deadline.arm(Loop::now() + kStopDeadline);
+  for (const auto& runtime : runtimes) {
+    runtime->reopen(options.databases);
+    runtime->start();
+  }
+  loop->run();
+  return report_reopened(options, *servers, runtimes);
+}
+
+}  // namespace pgcurfew

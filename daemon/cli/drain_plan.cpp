@@ -1,0 +1,121 @@
+#include "cli/drain_plan.hpp"
+
+#include <array>
+
+#include <fmt/format.h>
+#include <unistd.h>
+
+#include "base/duration.hpp"
+#include "base/words.hpp"
+#include "policy/condition.hpp"
+
+namespace pgcurfew {
+
+namespace {
+
+std::string host_name() {
+  std::array<char, 256> name{};
+  gethostname(name.data(), name.size() - 1);
+  std::string text = name.data();
+  for (auto& c : text) {
+    const bool is_plain =
+        (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '.';
+    if (!is_plain) c = '-';
+  }
+  return text.empty() ? "host" : text;
+}
+
+Result<Duration> read(std::string_view option, std::string_view text, Duration least, Duration most) {
+  auto duration = parse_duration(text);
+  if (!duration)
+    return failure(fmt::format("--{}: {}", option, duration.error().message), {}, duration.error().hint);
+  if (*duration < least || *duration > most) {
+    return failure(fmt::format("--{} takes {} to {}", option, to_text(least), to_text(most)));
+  }
+  return duration;
+}
+
+/// `user=maintenance`.
+Result<Exception> read_exception(const std::string& text) {
+  const auto equals = text.find('=');
+  const auto key = text.substr(0, equals);
+  const auto value = equals == std::string::npos ? std::string() : text.substr(equals + 1);
+  Exception exception;
+  if (key == "client_addr") {
+    auto pattern = AddressPattern::parse(value);
+    if (!pattern) return failure("--except " + printable(text, 80) + ": " + pattern.error().message);
+    exception.match.conditions = {condition_of(Field::kClientAddr, AddressTest{{*pattern}})};
+    return exception;
+  }
+  if (key != "user" && key != "application_name") {
+    return failure(fmt::format("--except {} is not understood", printable(text, 80)), {},
+                   "It takes user=NAME, application_name=NAME or client_addr=ADDRESS.");
+  }
+  auto pattern = TextPattern::parse(value);
+  if (!pattern) return failure("--except " + printable(text, 80) + ": " + pattern.error().message);
+  const auto field = key == "user" ? Field::kUser : Field::kApplicationName;
+  exception.match.conditions = {condition_of(field, TextTest{{*pattern}})};
+  return exception;
+}
+
+Result<void> read_gate(const DrainOptions& options, Drain& plan) {
+  if (options.gate == "none") {
+    plan.gate = GateKind::kNone;
+  } else if (options.gate.starts_with("pgbouncer")) {
+    plan.gate = GateKind::kPgbouncer;
+    plan.pooler_gate = options.gate == "pgbouncer-disable" ? PoolerGate::kDisable : PoolerGate::kPause;
+    plan.pooler_conninfo = options.pooler_conninfo;
+    if (plan.pooler_conninfo.empty()) {
+      return failure("--gate pgbouncer needs --pgbouncer CONNINFO", {},
+                     "For instance --pgbouncer 'host=/run/postgresql port=6432 user=pgbouncer'.");
+    }
+  }
+  return {};
+}
+
+}  // namespace
+
+std::string instance_name() {
+  return fmt::format("{}:{}", host_name(), getpid());
+}
+
+std::string name_by_hand() {
+  return fmt::format("by-hand-{}-{}", host_name(), getpid());
+}
+
+Result<Drain> plan_from(const DrainOptions& options) {
+  using std::chrono::hours;
+  using std::chrono::seconds;
+  constexpr Duration kDay = hours(24);
+  Drain plan;
+  plan.name = name_by_hand();
+  for (const auto& database : options.databases) plan.databases.push_back(TextPattern::exact(database));
+  const auto duration = read("for", options.duration, seconds(1), 7 * kDay);
+  if (!duration) return tl::make_unexpected(duration.error());
+  plan.duration = *duration;
+  const auto wait = read("wait", options.wait, Duration(0), kDay);
+  if (!wait) return tl::make_unexpected(wait.error());
+  plan.wait = *wait;
+  const auto grace = read("grace", options.grace, Duration(0), kDay);
+  if (!grace) return tl::make_unexpected(grace.error());
+  if (plan.wait + *grace >= plan.duration) {
+    return failure("--wait and --grace together are as long as --for: nobody would ever be terminated");
+  }
+  plan.escalate = {{StepKind::kCancel, Duration(0), {}}, {StepKind::kTerminate, *grace, {}}};
+  for (const auto& text : options.except) {
+    auto exception = read_exception(text);
+    if (!exception) return tl::make_unexpected(exception.error());
+    plan.except.push_back(std::move(*exception));
+  }
+  plan.give_up = GiveUp{plan.duration, GiveUpAction::kReopen};
+  if (!options.give_up.empty()) {
+    const auto after = read("give-up", options.give_up, seconds(1), plan.duration);
+    if (!after) return tl::make_unexpected(after.error());
+    plan.give_up->after = *after;
+  }
+  plan.terminates_latecomers = !options.leaves_latecomers;
+  if (const auto gate = read_gate(options, plan); !gate) return tl::make_unexpected(gate.error());
+  return plan;
+}
+
+}  // namespace pgcurfew
