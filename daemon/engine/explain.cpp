@@ -111,19 +111,20 @@ class RuleFinder {
     const auto& cases = look_.docket.cases;
     const auto own = std::find_if(members.begin(), members.end(),
                                   [&](std::size_t i) { return cases[i].session == session_index_; });
-    const auto own_case = own == members.end() ? std::nullopt : std::optional(*own);
+    const bool is_due = own != members.end();
+    const auto own_case = is_due ? *own : cases.size();
     auto then = snapshot_.taken_at;
-    if (own_case) then = std::max(then, cases[*own_case].judgement.due);
+    if (is_due) then = std::max(then, cases[own_case].judgement.due);
     std::erase_if(members, [&](std::size_t i) { return cases[i].judgement.due > then; });
     const auto victims = victims_of(policy_, snapshot_, look_.docket, Ledger{}, members);
-    const bool is_chosen = own_case && std::find(victims.begin(), victims.end(), *own_case) != victims.end();
-    const auto actual = !own_case ? fmt::format("none of the {} that are due", members.size())
+    const bool is_chosen = is_due && std::find(victims.begin(), victims.end(), own_case) != victims.end();
+    const auto actual = !is_due ? fmt::format("none of the {} that are due", members.size())
                         : then > snapshot_.taken_at
                             ? fmt::format("one of {} that will be due then", members.size())
                             : fmt::format("one of {} that are due", members.size());
     finding_.conditions.push_back(
         finding_of("keep", fmt::format("beyond {}", *rule_.selection.keep), actual, is_chosen));
-    if (own_case && !is_chosen) hold_back("keep");
+    if (is_due && !is_chosen) hold_back("keep");
   }
 
   void find_when() {
