@@ -10,8 +10,10 @@
 #include "base/words.hpp"
 #include "cli/configuration.hpp"
 #include "cli/exit_code.hpp"
+#include "cli/wall_clock.hpp"
 #include "engine/breaker.hpp"
 #include "policy/describe.hpp"
+#include "policy/describe_drain.hpp"
 #include "policy/protections.hpp"
 #include "postgres/conninfo.hpp"
 
@@ -45,6 +47,7 @@ void print_policy(const Policy& policy) {
   }
   print_protections(policy, is_main);
   for (const auto& rule : policy.rules) fmt::print("{}\n", sentence_of(rule));
+  for (const auto& drain : policy.drains) fmt::print("drain {}\n", sentence_of(drain, wall_clock()));
   if (!is_main) return;
   fmt::print(
       "bounds per server: at most {} signals per {}; within a second at most {:g}% of all client sessions, "

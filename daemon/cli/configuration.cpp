@@ -10,6 +10,8 @@
 
 #include <fmt/format.h>
 
+#include "cli/plan_checks.hpp"
+#include "cli/wall_clock.hpp"
 #include "postgres/conninfo.hpp"
 
 namespace pgcurfew {
@@ -101,6 +103,7 @@ LoadResult load_main(const Source& main) {
   const auto drop_ins = read_drop_ins(main.name, diagnostics);
   auto loaded = load_policy(main, drop_ins);
   check_conninfos(loaded);
+  check_plans(loaded, wall_clock());
   return with_unreadable(std::move(loaded), std::move(diagnostics));
 }
 
@@ -117,12 +120,16 @@ LoadResult read_any(const std::string& path) {
   std::vector<Diagnostic> diagnostics;
   const auto source = read_source(path, diagnostics);
   if (!source) return {std::nullopt, std::move(diagnostics)};
-  return looks_like_main_file(*source) ? load_main(*source) : load_drop_in(*source);
+  if (looks_like_main_file(*source)) return load_main(*source);
+  auto loaded = load_drop_in(*source);
+  check_plans(loaded, wall_clock());
+  return loaded;
 }
 
 void make_dry(Policy& policy) {
   policy.mode = Mode::kDryRun;
   for (auto& rule : policy.rules) rule.mode = Mode::kDryRun;
+  for (auto& drain : policy.drains) drain.mode = Mode::kDryRun;
 }
 
 }  // namespace pgcurfew

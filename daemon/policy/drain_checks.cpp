@@ -80,8 +80,8 @@ void check_steps(const YamlNode& node, const Drain& drain, Complaints& complaint
   const auto last = time_to_last_step(drain);
   if (!drain.escalate.empty() && last >= drain.duration) {
     complaints.error(at,
-                     fmt::format("the drain is over after {}, before {} is due after {}",
-                                 to_text(drain.duration), name_of(drain.escalate.back().kind), to_text(last)),
+                     fmt::format("{} is due after {}, and the drain is over after {}",
+                                 name_of(drain.escalate.back().kind), to_text(last), to_text(drain.duration)),
                      escalate != nullptr
                          ? "Shorten for and after, or let it last longer."
                          : "Add escalate: with shorter steps than the default has, or let it last longer.");

@@ -100,6 +100,36 @@ std::string fingerprint_of(const Rule& rule, std::string_view protect) {
   return fmt::format("{:016x}", fnv1a(all));
 }
 
+std::string fingerprint_of(const Drain& drain) {
+  std::string all;
+  append(all, drain.name);
+  append(all, name_of(drain.mode));
+  append(all, fmt::format("servers {}", drain.servers.size()));
+  for (const auto& server : drain.servers) append(all, server);
+  append(all, fmt::format("databases {}", drain.databases.size()));
+  for (const auto& pattern : drain.databases) append(all, pattern.written());
+  const auto* schedule = std::get_if<CronSchedule>(&drain.begins);
+  append(all, schedule != nullptr
+                  ? schedule->written()
+                  : fmt::format("at {}", std::get<ServerTime>(drain.begins).time_since_epoch().count()));
+  append(all, drain.zone.name());
+  append(all, fmt::format("duration {} announce {}", drain.duration.count(), drain.announce.size()));
+  for (const auto time : drain.announce) append(all, fmt::format("{}", time.count()));
+  append(all, fmt::format("gate {} {}", name_of(drain.gate), name_of(drain.pooler_gate)));
+  append(all, drain.pooler_conninfo);
+  append(all, fmt::format("except {}", drain.except.size()));
+  for (const auto& exception : drain.except) append(all, exception.match);
+  append(all, fmt::format("wait {} escalate {}", drain.wait.count(), drain.escalate.size()));
+  for (const auto& step : drain.escalate) {
+    append(all, fmt::format("{} {}", name_of(step.kind), step.after.count()));
+  }
+  append(all, fmt::format("latecomers {} reopens {}", drain.terminates_latecomers, drain.reopens));
+  if (drain.give_up) {
+    append(all, fmt::format("give_up {} {}", drain.give_up->after.count(), name_of(drain.give_up->then)));
+  }
+  return fmt::format("{:016x}", fnv1a(all));
+}
+
 std::string version_of(std::span<const std::string_view> texts) {
   std::string all;
   for (const auto text : texts) append(all, text);

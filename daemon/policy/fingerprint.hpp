@@ -14,6 +14,9 @@ namespace pgcurfew {
 /// `protect`: their digest.
 std::string fingerprint_of(const Rule& rule, std::string_view protect);
 
+/// 16 hex digits over all that decides what a drain does: all of its keys but the description.
+std::string fingerprint_of(const Drain& drain);
+
 /// 16 hex digits over what is protected; the same for all rules of a policy.
 std::string digest_of(const std::vector<Match>& protect);
 

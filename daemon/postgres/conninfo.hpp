@@ -33,6 +33,9 @@ class Conninfo {
   [[nodiscard]] Result<std::vector<std::pair<std::string, std::string>>> parameters(
       const std::map<std::string, std::vector<std::string>>& addresses, std::size_t first = 0) const;
 
+  /// The database that it names; empty if it does not.
+  [[nodiscard]] std::string database() const { return value("dbname"); }
+
   /// Where it leads, without secrets: `db1:5432,db2 dbname=postgres user=pgcurfew`.
   [[nodiscard]] std::string describe() const;
 

@@ -336,7 +336,7 @@ TEST(DrainSteps, EndWithTerminateUnlessLatecomersAreLeftAlone) {
 
 TEST(DrainSteps, AreDueBeforeTheDrainIsOver) {
   expect_error(load(drain_with("escalate: [ wait: { for: 44min }, terminate: { after: 1min } ]")), 7, 13,
-               "the drain is over after 45min, before terminate is due after 45min",
+               "terminate is due after 45min, and the drain is over after 45min",
                "Shorten for and after, or let it last longer.");
   EXPECT_TRUE(load(drain_with("escalate: [ wait: { for: 44min }, terminate: { after: 59s } ]")).policy);
 }
