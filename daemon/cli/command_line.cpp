@@ -175,10 +175,11 @@ void describe_commands(CLI::App& app, Arguments& arguments) {
       ->type_name("PID");
   explain_command->add_flag("--json", arguments.explain.json, "for machines");
 
-  auto* windows_command = app.add_subcommand("windows", "say when the rules that have hours are open next");
+  auto* windows_command =
+      app.add_subcommand("windows", "say when rules that have hours are open, and drains come");
   arguments.windows.file = kDefaultConfiguration;
   add_configuration(windows_command, arguments.windows.file);
-  windows_command->add_option("--next", arguments.windows.next, "so many stretches of each rule")
+  windows_command->add_option("--next", arguments.windows.next, "so many stretches of each rule and drain")
       ->check(CLI::Range(1, 1000))
       ->capture_default_str()
       ->type_name("N");

@@ -11,6 +11,7 @@
 #include "base/words.hpp"
 #include "cli/configuration.hpp"
 #include "cli/exit_code.hpp"
+#include "policy/fingerprint.hpp"
 
 namespace pgcurfew {
 
@@ -42,6 +43,11 @@ std::string names_of(const Items& items) {
   return text.empty() ? "none" : text;
 }
 
+/// ", 2 drains"; empty if there are none.
+std::string drains_text(const Policy& policy) {
+  return policy.drains.empty() ? std::string() : ", " + counted(policy.drains.size(), "drain");
+}
+
 Event started_event(const Policy& policy) {
   const auto dry = std::count_if(policy.rules.begin(), policy.rules.end(),
                                  [](const Rule& rule) { return rule.mode == Mode::kDryRun; });
@@ -49,43 +55,45 @@ Event started_event(const Policy& policy) {
   event.level = Level::kNotice;
   event.kind = "started";
   event.message =
-      fmt::format("mode {}: {}, {}{}", capitals(policy.mode), counted(policy.servers.size(), "server"),
+      fmt::format("mode {}: {}, {}{}{}", capitals(policy.mode), counted(policy.servers.size(), "server"),
                   counted(policy.rules.size(), "rule"),
-                  policy.mode == Mode::kEnforce && dry > 0 ? fmt::format(", {} of them dry", dry) : "");
+                  policy.mode == Mode::kEnforce && dry > 0 ? fmt::format(", {} of them dry", dry) : "",
+                  drains_text(policy));
   event.fields = {{"version", std::string(PGCURFEW_VERSION)},
                   {"mode", std::string(name_of(policy.mode))},
                   {"policy", policy.version},
                   {"servers", names_of(policy.servers)},
-                  {"rules", names_of(policy.rules)}};
+                  {"rules", names_of(policy.rules)},
+                  {"drains", names_of(policy.drains)}};
   return event;
 }
 
-/// What became of the rules, by name.
-struct RuleChanges {
+/// What became of rules or drains, by name.
+struct Changes {
   std::string added;
   std::string removed;
   std::string changed;
 };
 
-RuleChanges compare(const Policy& before, const Policy& after) {
-  RuleChanges changes;
+template <class Item, class IsSame>
+Changes compare(const std::vector<Item>& before, const std::vector<Item>& after, IsSame is_same) {
+  Changes changes;
   const auto note = [](std::string& list, const std::string& name) {
     list += (list.empty() ? "" : ", ") + name;
   };
-  const auto find = [](const Policy& policy, const std::string& name) {
-    return std::find_if(policy.rules.begin(), policy.rules.end(),
-                        [&](const Rule& rule) { return rule.name == name; });
+  const auto find = [](const std::vector<Item>& items, const std::string& name) {
+    return std::find_if(items.begin(), items.end(), [&](const Item& item) { return item.name == name; });
   };
-  for (const auto& rule : after.rules) {
-    const auto old = find(before, rule.name);
-    if (old == before.rules.end()) {
-      note(changes.added, rule.name);
-    } else if (old->fingerprint != rule.fingerprint || old->mode != rule.mode) {
-      note(changes.changed, rule.name);
+  for (const auto& item : after) {
+    const auto old = find(before, item.name);
+    if (old == before.end()) {
+      note(changes.added, item.name);
+    } else if (!is_same(*old, item)) {
+      note(changes.changed, item.name);
     }
   }
-  for (const auto& rule : before.rules) {
-    if (find(after, rule.name) == after.rules.end()) note(changes.removed, rule.name);
+  for (const auto& item : before) {
+    if (find(after, item.name) == after.end()) note(changes.removed, item.name);
   }
   return changes;
 }
@@ -195,18 +203,27 @@ void Service::tell(const std::vector<Diagnostic>& diagnostics) {
 }
 
 void Service::replace_policy(Policy policy) {
-  const auto changes = compare(*policy_, policy);
-  log_.write({Level::kNotice,
-              "reload",
-              fmt::format("mode {}: {}, {}", capitals(policy.mode), counted(policy.servers.size(), "server"),
-                          counted(policy.rules.size(), "rule")),
-              {{"mode", std::string(name_of(policy.mode))},
-               {"policy", policy.version},
-               {"policy_before", policy_->version},
-               {"rules_added", changes.added},
-               {"rules_removed", changes.removed},
-               {"rules_changed", changes.changed},
-               {"servers", names_of(policy.servers)}}});
+  const auto rules = compare(policy_->rules, policy.rules, [](const Rule& old, const Rule& rule) {
+    return old.fingerprint == rule.fingerprint && old.mode == rule.mode;
+  });
+  const auto drains = compare(policy_->drains, policy.drains, [](const Drain& old, const Drain& drain) {
+    return fingerprint_of(old) == fingerprint_of(drain);
+  });
+  log_.write(
+      {Level::kNotice,
+       "reload",
+       fmt::format("mode {}: {}, {}{}", capitals(policy.mode), counted(policy.servers.size(), "server"),
+                   counted(policy.rules.size(), "rule"), drains_text(policy)),
+       {{"mode", std::string(name_of(policy.mode))},
+        {"policy", policy.version},
+        {"policy_before", policy_->version},
+        {"rules_added", rules.added},
+        {"rules_removed", rules.removed},
+        {"rules_changed", rules.changed},
+        {"drains_added", drains.added},
+        {"drains_removed", drains.removed},
+        {"drains_changed", drains.changed},
+        {"servers", names_of(policy.servers)}}});
   log_.set_query_text(policy.query_text);
   policy_ = std::make_shared<const Policy>(std::move(policy));
   // servers_ is whole at any time: what is called below reads it for the status

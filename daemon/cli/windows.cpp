@@ -2,6 +2,8 @@
 
 #include <chrono>
 #include <cstdio>
+#include <optional>
+#include <variant>
 #include <vector>
 
 #include <fmt/format.h>
@@ -11,6 +13,7 @@
 #include "base/words.hpp"
 #include "cli/configuration.hpp"
 #include "cli/exit_code.hpp"
+#include "cli/wall_clock.hpp"
 #include "policy/policy.hpp"
 
 namespace pgcurfew {
@@ -21,11 +24,6 @@ using Json = nlohmann::ordered_json;
 
 /// What is open for so long does not close.
 constexpr Duration kYear = std::chrono::hours(24 * 365);
-
-ServerTime system_time() {
-  constexpr std::chrono::sys_days kEpoch = std::chrono::year(2000) / 1 / 1;
-  return ServerTime(std::chrono::floor<Duration>(std::chrono::system_clock::now() - kEpoch));
-}
 
 /// The next stretches from `now` on, at most `count`; one that goes on for a year is the last.
 std::vector<Interval> next_stretches(const Hours& hours, ServerTime now, std::size_t count) {
@@ -98,27 +96,88 @@ Json json_of(const Rule& rule, const std::vector<Interval>& stretches, ServerTim
   return json;
 }
 
+// -- drains ----------------------------------------------------------------------------------------------
+
+/// The one that is under way, and the next ones; at most `count`.
+std::vector<Interval> next_windows(const Drain& drain, ServerTime now, std::size_t count) {
+  std::vector<Interval> windows;
+  auto next = window_after(drain, now - drain.duration);
+  while (next && windows.size() < count) {
+    windows.push_back(*next);
+    next = window_after(drain, next->start);
+  }
+  return windows;
+}
+
+/// The one that is past, of a drain that does not come again.
+std::optional<Interval> past_window(const Drain& drain) {
+  const auto* begins = std::get_if<ServerTime>(&drain.begins);
+  return begins == nullptr ? std::nullopt : std::optional(Interval{*begins, *begins + drain.duration});
+}
+
+void print(const Drain& drain, const std::vector<Interval>& windows, ServerTime now) {
+  fmt::print("drain {} ({})\n", drain.name, drain.zone.name());
+  if (windows.empty()) {
+    const auto past = past_window(drain);
+    fmt::print("  {}\n", past ? fmt::format("past: it began {}, and does not come again",
+                                            drain.zone.to_text(past->start))
+                              : "does not come within eight years");
+  }
+  for (const auto& window : windows) {
+    const bool is_under_way = window.start <= now;
+    fmt::print("  {:<24} - {}  {}, {} {}\n", drain.zone.to_text(window.start), drain.zone.to_text(window.end),
+               is_under_way ? "under way" : "in " + to_rough_text(window.start - now),
+               is_under_way ? "for another" : "for",
+               to_rough_text(window.end - (is_under_way ? now : window.start)));
+  }
+}
+
+Json json_of(const Drain& drain, const Interval& window, ServerTime now) {
+  Json entry;
+  entry["start"] = iso_text(window.start);
+  entry["end"] = iso_text(window.end);
+  entry["start_local"] = drain.zone.to_text(window.start);
+  entry["end_local"] = drain.zone.to_text(window.end);
+  entry["begins_in_s"] = std::chrono::floor<std::chrono::seconds>(window.start - now).count();
+  return entry;
+}
+
+Json json_of(const Drain& drain, const std::vector<Interval>& windows, ServerTime now) {
+  Json json;
+  json["drain"] = drain.name;
+  json["timezone"] = drain.zone.name();
+  json["under_way"] = !windows.empty() && windows.front().start <= now;
+  const auto past = windows.empty() ? past_window(drain) : std::nullopt;
+  json["past"] = past ? json_of(drain, *past, now) : Json(nullptr);
+  json["windows"] = Json::array();
+  for (const auto& window : windows) json["windows"].push_back(json_of(drain, window, now));
+  return json;
+}
+
 }  // namespace
 
 int show_windows(const WindowsOptions& options) {
   const auto loaded = read_any(options.file);
   for (const auto& diagnostic : loaded.diagnostics) fmt::print(stderr, "{}", render(diagnostic));
   if (loaded.has_errors()) return kExitConfiguration;
-  const auto now = system_time();
+  const auto now = wall_clock();
   bool any = false;
   auto all = Json::array();
-  for (const auto& rule : loaded.policy->rules) {
-    if (rule.hours.is_empty()) continue;
+  const auto show = [&](const auto& item, const std::vector<Interval>& stretches) {
     any = true;
-    const auto stretches = next_stretches(rule.hours, now, options.next);
     if (options.json) {
-      all.push_back(json_of(rule, stretches, now));
+      all.push_back(json_of(item, stretches, now));
     } else {
-      print(rule, stretches, now);
+      print(item, stretches, now);
     }
+  };
+  for (const auto& rule : loaded.policy->rules) {
+    if (!rule.hours.is_empty()) show(rule, next_stretches(rule.hours, now, options.next));
   }
+  for (const auto& drain : loaded.policy->drains) show(drain, next_windows(drain, now, options.next));
   if (options.json) fmt::print("{}\n", all.dump(2, ' ', true, Json::error_handler_t::replace));
-  if (!any && !options.json) fmt::print("no rule has hours: each is in force all the time\n");
+  if (!any && !options.json)
+    fmt::print("no rule has hours: each is in force all the time; there are no drains\n");
   return kExitOk;
 }
 

@@ -65,6 +65,25 @@ def test_a_good_file_is_in_force_at_once_and_what_changed_is_told(stage):
     assert session.outcome() == QUERY_CANCELED
 
 
+def test_what_becomes_of_drains_is_told(stage):
+    def drains(**durations):
+        listed = ", ".join(f"{{ name: {name}, databases: none_such, at: 2999-01-01 02:00, timezone: UTC, duration: {duration} }}"
+                           for name, duration in durations.items())
+        return UNBOUNDED + f"\ndrains: [ {listed} ]"
+
+    daemon = stage.enforce(LIMIT, more=drains(same="1h").replace("none_such", "other"))
+    assert daemon.wait_for("started")["drains"] == "same"
+    same = "{ name: same, databases: other, at: 2999-01-01 02:00, timezone: UTC, duration: 1h }, "
+    daemon.reload(stage.policy(LIMIT, more=drains(gone="1h").replace("[ ", "[ " + same)))
+    first = daemon.wait_for("reload")
+    assert (first["drains_added"], first["drains_removed"], first["drains_changed"]) == ("gone", "", "")
+    since = len(daemon.events)
+    daemon.reload(stage.policy(LIMIT, more=drains(new="1h").replace("[ ", "[ " + same.replace("1h", "2h"))))
+    second = daemon.wait_for("reload", since=since)
+    assert (second["drains_added"], second["drains_removed"], second["drains_changed"]) == ("new", "gone", "same")
+    assert second["message"].endswith(", 2 drains")
+
+
 def test_the_same_file_again_says_that_nothing_changed(stage):
     daemon = stage.enforce(LIMIT)
     daemon.reload()

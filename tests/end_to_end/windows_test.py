@@ -1,4 +1,4 @@
-"""`pgcurfew windows`: when rules that have hours are open next, held against Python's own reading of time zones."""
+"""`pgcurfew windows`: when rules that have hours are open and drains come next, held against Python's own reading of time zones."""
 
 import json
 import re
@@ -95,7 +95,7 @@ def test_rules_without_hours_are_not_listed(windows):
 
 def test_it_says_so_where_no_rule_has_hours(windows):
     done = windows("description: x")
-    assert (done.returncode, done.stdout, done.stderr) == (0, "no rule has hours: each is in force all the time\n", "")
+    assert (done.returncode, done.stdout, done.stderr) == (0, "no rule has hours: each is in force all the time; there are no drains\n", "")
     assert stretches(windows("description: x", arguments=["--json"])) == []
 
 
@@ -139,3 +139,98 @@ def test_the_rules_of_drop_ins_are_among_them(command, tmp_path):
     done = command("windows", "--config", main, "--next", "1")
     assert (done.returncode, done.stderr) == (0, "")
     assert done.stdout.startswith("rule night (UTC)\n") and len(done.stdout.splitlines()) == 2
+
+
+# -- drains -----------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def drain_windows(command, tmp_path):
+    """Runs `pgcurfew windows` on one drain of an hour, in Vienna, that begins so."""
+
+    def run(begins, *arguments):
+        path = tmp_path / "drains.yaml"
+        path.write_text(f"drains: [ {{ name: d, databases: a, {begins}, timezone: Europe/Vienna, duration: 1h }} ]\n",
+                        encoding="utf-8")
+        return command("windows", "--config", path, *arguments)
+
+    return run
+
+
+def next_beginnings(now, fits, begin, count):
+    """The next moments at `begin` in Vienna on days that fit, in UTC, the one that is under way included."""
+    found = []
+    day = now.astimezone(VIENNA).date() - timedelta(days=2)
+    while len(found) < count:
+        start = datetime.combine(day, begin, VIENNA).astimezone(timezone.utc)
+        if start.astimezone(VIENNA).time() != begin:  # in a gap: right after it
+            start = datetime.combine(day, time(begin.hour + 1), VIENNA).astimezone(timezone.utc)
+        if fits(day) and start + timedelta(hours=1) > now:
+            found.append(start)
+        day += timedelta(days=1)
+    return found
+
+
+@pytest.mark.parametrize("schedule, fits, begin", [
+    ("30 2 * * *", lambda day: True, time(2, 30)),
+    ("0 3 * * sun", lambda day: day.weekday() == 6, time(3)),
+    ("15 22 1,15 * *", lambda day: day.day in (1, 15), time(22, 15)),
+    ("0 5 13 * 5", lambda day: day.day == 13 or day.weekday() == 4, time(5)),
+], ids=["daily", "sundays", "days-of-the-month", "either-day"])
+def test_the_next_windows_of_a_drain_are_those_of_another_reading_of_cron(drain_windows, schedule, fits, begin):
+    now = datetime.now(timezone.utc)
+    drain, = stretches(drain_windows(f'schedule: "{schedule}"', "--json", "--next", "400"))
+    assert (drain["drain"], drain["timezone"], drain["past"]) == ("d", "Europe/Vienna", None)
+    said = [moment(window["start"]) for window in drain["windows"]]
+    assert said == next_beginnings(now, fits, begin, 400)
+    assert all(moment(window["end"]) - moment(window["start"]) == timedelta(hours=1) for window in drain["windows"])
+    assert drain["under_way"] == (said[0] <= now)
+    for window in drain["windows"]:
+        local = moment(window["start"]).astimezone(VIENNA)
+        assert window["start_local"] == f"{local:%a %Y-%m-%d %H:%M %Z}"
+
+
+def test_the_windows_of_a_drain_are_told_in_words(drain_windows):
+    done = drain_windows("schedule: 0 3 * * sun", "--next", "3")
+    assert (done.returncode, done.stderr) == (0, "")
+    head, *lines = done.stdout.splitlines()
+    assert head == "drain d (Europe/Vienna)" and len(lines) == 3
+    form = re.compile(r"  Sun \d{4}-\d\d-\d\d 03:00 CES?T +- Sun \d{4}-\d\d-\d\d 04:00 CES?T  "
+                      r"(in \S.*, for 1h|under way, for another \S.*)")
+    assert all(form.fullmatch(line) for line in lines), lines
+
+
+def test_a_drain_that_is_under_way_says_for_how_long(drain_windows):
+    began = datetime.now(timezone.utc) - timedelta(minutes=10)
+    begins = f"at: {began.astimezone(VIENNA):%Y-%m-%d %H:%M}"
+    if abs(datetime.strptime(begins, "at: %Y-%m-%d %H:%M").replace(tzinfo=VIENNA) - began) > timedelta(minutes=1):
+        pytest.skip("clocks in Vienna were set back just now")
+    said = drain_windows(begins).stdout
+    assert re.search(r"  under way, for another (49min \d+s|50min|49min)$", said, re.MULTILINE), said
+    drain, = stretches(drain_windows(begins, "--json"))
+    assert drain["under_way"] and len(drain["windows"]) == 1 and drain["windows"][0]["begins_in_s"] <= -600
+
+
+def test_a_drain_that_does_not_come_again_says_so(drain_windows):
+    done = drain_windows("at: 2020-12-01 02:00")
+    assert done.stdout == "drain d (Europe/Vienna)\n  past: it began Tue 2020-12-01 02:00 CET, and does not come again\n"
+    drain, = stretches(drain_windows("at: 2020-12-01 02:00", "--json"))
+    assert drain["windows"] == [] and not drain["under_way"]
+    assert (drain["past"]["start"], drain["past"]["end"]) == ("2020-12-01T01:00:00Z", "2020-12-01T02:00:00Z")
+
+
+def test_a_drain_that_comes_once_has_one_window(drain_windows):
+    drain, = stretches(drain_windows("at: 2999-12-01 02:00", "--json", "--next", "100"))
+    assert [window["start"] for window in drain["windows"]] == ["2999-12-01T01:00:00Z"]
+
+
+@pytest.mark.parametrize("name", ["windows", "check", "run"])
+def test_drains_that_overlap_within_a_year_end_with_78(command, tmp_path, name):
+    path = tmp_path / "drains.yaml"
+    text = "servers: [ { name: s, conninfo: host=/nowhere } ]\ndrains:\n" + "".join(
+        f'- {{ name: d{minute}, databases: a, schedule: "{minute} 2 1 1 *", timezone: UTC, duration: 1h }}\n'
+        for minute in ("0", "30"))
+    path.write_text(text, encoding="utf-8")
+    done = command(name, "--config", path)
+    assert (done.returncode, done.stdout) == (78, ""), done
+    assert 'drains "d0" and "d30" overlap: both empty database a on server s at ' in done.stderr
