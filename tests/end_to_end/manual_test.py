@@ -16,7 +16,8 @@ COMMANDS = (PAGES / "pgcurfew.8.scd").read_text(encoding="utf-8")
 # Headings of the manual, and the mapping whose keys stand below.
 SECTIONS = {"MAIN FILE": None, "SERVERS": "server", "RULES": "rule", "MATCH": "match", "EXCEPTIONS": "except",
             "PROTECTION": "protect", "BLOCKERS": "blocks", "WHEN": "when", "HOURS": "window", "REPEAT": "repeat",
-            "ESCALATION": "step", "SAFETY": "safety", "REPORT": "report"}
+            "ESCALATION": "step", "DRAINS": "drain", "PGBOUNCER": "pgbouncer", "DRAIN EXCEPTIONS": "except_of_a_drain",
+            "WAITING": "wait", "GIVING UP": "give_up", "SAFETY": "safety", "REPORT": "report"}
 BUILT_IN = {"dumps", "backups", "agents", "sync-rep", "concurrent-index", "listeners"}
 
 

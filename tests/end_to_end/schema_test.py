@@ -20,13 +20,15 @@ BEYOND = {
     "one value hangs on another": [
         r"^no server (is named|has the labels) ", r"^these hours have no time zone$", r"^step \w+ stands twice in ",
         r'" stands twice in "', r"^\w+ after \w+ is a step down$",
-        r"^a rule cannot enforce while its file is a dry run$",
-        r"^duplicate (rule|server) ", r"^a cancel has no effect on any state ", r"^the exception's \w+ (of .*)?is not ",
-        r"^no rule can be for backend_type ",
+        r"^a (rule|drain) cannot enforce while its file is a dry run$",
+        r"^duplicate (rule|server|drain) ", r"^a cancel has no effect on any state ", r"^the exception's \w+ (of .*)?is not ",
+        r"^no rule can be for backend_type ", r"^drains .* overlap: ", r"^this drain has no time zone$",
+        r"^a drain of \S.* is not over before it comes again, ", r"^wait has to be the first step$",
+        r"^who comes late is terminated, but nobody ", r" is due after .*, and the drain is over after ", r"^clocks in .* twice; ",
     ],
     "a range of durations, and of numbers in quotes": [r" is out of range$", r" must be longer than 0$"],
     "what stands behind a name or an expression": [
-        r"^unknown time zone ", r"^invalid regular expression ", r"^the regular expression is empty$",
+        r"^unknown time zone ", r" is not an? [a-z ]+ of cron$", r"^this schedule never comes$", r"^there is no 2", r"^invalid regular expression ", r"^the regular expression is empty$",
         r" is not an address$", r"^invalid prefix length in ", r" has bits set ", r"^invalid connection string$",
     ],
     "how a number is written": [r" is finer than a microsecond$", r" has too many digits$"],
@@ -88,6 +90,26 @@ protect:
 unprotect: [listeners, dumps]
 safety: { signals: 50 per 1min, share: 12.5%, quiet: 5min }
 report: { query_text: none }
+drains:
+  - name: weekly
+    description: Every Sunday.
+    servers: [orders, { env: prod }]
+    databases: [orders, "orders_*"]
+    schedule: "0 2 * * sun"
+    timezone: UTC
+    duration: 45min
+    announce: [24h, 15min]
+    gate: pgbouncer
+    pgbouncer: { conninfo: "host=pool port=6432", by: disable }
+    except:
+      - { user: maintenance, database: [a, "b*"], application_name: x, client_addr: local, backend_type: client backend }
+      - { state: active, wait_event_type: Lock, wait_event: [tuple], query: "^copy", query_id: 12 }
+    escalate: [ wait: { for: 1min }, cancel, terminate: { after: 20s } ]
+    while_draining: terminate
+    give_up: { after: 5min, then: hold }
+    afterwards: hold
+    mode: dry-run
+  - { name: once, databases: crm, at: "2999-12-01 02:00", duration: 1h 30min, gate: none, announce: 1h }
 rules:
   - name: everything
     description: |
@@ -167,7 +189,8 @@ def at(document, path):
 
 REPLACEMENTS = [None, True, 5, -3, 1.5, "", "x", "10", "5m", "1h 30min", "30min 1h", "0s", "101%", "7%%", "08:00",
                 "24:01", "mon-fryday", "fri-mon", "terminate", [], {}, [[]], {"x": "y"}, [None], "50X", "/[/",
-                "10.0.0.0/99", "Europe/Wien", "20 per 1min", "a\nb", [1, 2], ["active"]]
+                "10.0.0.0/99", "/x/", "0 2 * * mon-fri", "0 2 * *", "0 25 * * *", "2999-12-01 02:30", "2999-02-30 02:30", "1min",
+               ["terminate"], [{"wait": {"for": "5s"}}, "cancel"], {"after": "1min"}, "Europe/Wien", "20 per 1min", "a\nb", [1, 2], ["active"]]
 
 
 def mutations(document):

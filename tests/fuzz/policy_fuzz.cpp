@@ -4,6 +4,7 @@
 
 #include "fuzz.hpp"
 #include "policy/describe.hpp"
+#include "policy/describe_drain.hpp"
 #include "policy/load.hpp"
 
 namespace {
@@ -55,6 +56,15 @@ void check_policy(const Policy& policy) {
             "hours are hours");
     // some day in 2026
     (void)rule.hours.next_open(ServerTime(std::chrono::hours(24 * 365 * 26)));
+  }
+  for (const auto& drain : policy.drains) {
+    require(!drain.name.empty() && !drain.databases.empty(), "a drain has a name and databases");
+    require(drain.mode == milder(drain.mode, policy.mode), "no drain is stricter than the file");
+    require((drain.gate == GateKind::kPgbouncer) == !drain.pooler_conninfo.empty(),
+            "a PgBouncer is its gate");
+    require(fuzz::is_harmless(sentence_of(drain, ServerTime(std::chrono::hours(24 * 365 * 26)))),
+            "a sentence is harmless");
+    for (const auto& exception : drain.except) require(exception.match.ages.empty(), "who stays has no age");
   }
   for (const auto& match : policy.protect)
     require(fuzz::is_harmless(phrase_of(match)), "a phrase is harmless");

@@ -4,6 +4,7 @@ The limits are minutes and hours; each file is sped up as a whole, so that its s
 (support/shipped_policies.py). A file's other limits keep their ratio to it.
 """
 
+import re
 import select
 import time
 from contextlib import contextmanager
@@ -411,8 +412,9 @@ def test_check_accepts_a_shipped_file_and_says_a_sentence_for_each_rule(name, co
     done = command("check", shipped_policies.DIRECTORY / f"{name}.yaml")
     assert (done.returncode, done.stderr) == (0, "")
     said = done.stdout.splitlines()
-    for rule in rules_of(text):
-        sentences = [line for line in said if line.startswith(f"{rule}: ")]
+    assert rules_of(text) or drains_of(text) or "\nprotect:\n" in text
+    for item in rules_of(text) + [f"drain {drain}" for drain in drains_of(text)]:
+        sentences = [line for line in said if line.startswith(f"{item}: ")]
         assert len(sentences) == 1 and sentences[0].endswith(".")
     entries = text.partition("\nprotect:\n")[2].count("\n  - ") + text.partition("\nprotect:\n")[2].startswith("  - ")
     assert len([line for line in said if line.startswith("protected: ")]) == entries
@@ -441,8 +443,18 @@ def test_the_head_of_a_shipped_file_says_what_it_is_for(name):
     assert positions == sorted(positions)
 
 
+def names_below(text, key):
+    """The names in the list below a key at a file's top."""
+    section = re.search(rf"^{key}:\n(.*?)(?=^\w|\Z)", text, re.MULTILINE | re.DOTALL)
+    return re.findall(r"^  - name: *(\S+)", section[1], re.MULTILINE) if section else []
+
+
 def rules_of(text):
-    return [line.split("name:")[1].strip() for line in text.splitlines() if line.startswith("  - name:")]
+    return names_below(text, "rules")
+
+
+def drains_of(text):
+    return names_below(text, "drains")
 
 
 # -- the speeding up --------------------------------------------------------------------------------------------------
