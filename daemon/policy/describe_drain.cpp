@@ -54,7 +54,7 @@ std::optional<std::string> weekdays_text(std::string_view field) {
 /// `every day at 02:00`, `every sun at 02:00`, `on day 1 of each month at 02:00`; else cron's own words.
 std::string schedule_text(const std::string& written) {
   const auto fields = fields_of(written);
-  const auto as_written = fmt::format("by the schedule \"{}\" in", printable(written));
+  auto as_written = fmt::format("by the schedule \"{}\" in", printable(written));
   if (fields.size() != 5 || !is_number(fields[0]) || !is_number(fields[1]) || fields[3] != "*")
     return as_written;
   const auto time = fmt::format("{:0>2}:{:0>2}", fields[1], fields[0]);
@@ -138,6 +138,7 @@ std::string give_up_text(const GiveUp& give_up) {
 
 std::string announce_text(const std::vector<Duration>& times) {
   std::vector<std::string> texts;
+  texts.reserve(times.size());
   for (const auto time : times) texts.push_back(to_text(time));
   auto text = fmt::format("{}", fmt::join(texts, ", "));
   if (texts.size() > 1) text.replace(text.rfind(", "), 2, " and ");
@@ -161,13 +162,13 @@ std::string sentence_of(const Drain& drain, std::optional<ServerTime> now) {
                               to_text(drain.duration)));
   parts.push_back(gate_text(drain));
   parts.push_back(steps_text(drain));
-  parts.push_back(drain.terminates_latecomers ? "who comes all the same is terminated"
-                                              : "who comes all the same is left alone");
+  parts.emplace_back(drain.terminates_latecomers ? "who comes all the same is terminated"
+                                                 : "who comes all the same is left alone");
   for (const auto& exception : drain.except) parts.push_back("not " + phrase_of(exception.match));
   if (drain.give_up) parts.push_back(give_up_text(*drain.give_up));
   if (drain.gate != GateKind::kNone) {
-    parts.push_back(drain.reopens ? "in the end the gate is opened again"
-                                  : "in the end the gate stays closed until somebody says reopen");
+    parts.emplace_back(drain.reopens ? "in the end the gate is opened again"
+                                     : "in the end the gate stays closed until somebody says reopen");
   }
   if (!drain.announce.empty()) parts.push_back(announce_text(drain.announce));
   if (!drain.servers.empty()) {
@@ -175,7 +176,7 @@ std::string sentence_of(const Drain& drain, std::optional<ServerTime> now) {
     for (auto& server : servers) server = printable(server);
     parts.push_back(fmt::format("only on server {}", or_list(servers)));
   }
-  if (drain.mode == Mode::kDryRun) parts.push_back("a dry run, so it only reports what it would do");
+  if (drain.mode == Mode::kDryRun) parts.emplace_back("a dry run, so it only reports what it would do");
   std::erase(parts, std::string());
   return fmt::format("{}.", fmt::join(parts, "; "));
 }
