@@ -1,0 +1,63 @@
+#pragma once
+
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/result.hpp"
+
+namespace pgcurfew {
+
+/// How far the turning of a gate had got when it was written down.
+enum class JournalState { kClosing, kClosed, kOpening };
+std::string_view name_of(JournalState state);  ///< `closing`, `closed`, `opening`
+
+/// A gate whose mark does not stand in its server.
+struct JournalEntry {
+  std::string server;    ///< its name in the policy
+  std::string database;  ///< any bytes
+  std::string kind;      ///< of the gate, as the policy calls it
+  std::string mark;
+  std::string pooler_conninfo;  ///< may hold a password, never printed
+  std::string pooler_gate;
+  JournalState state = JournalState::kClosing;
+  bool operator==(const JournalEntry&) const = default;
+};
+
+/// Where the journal is: $STATE_DIRECTORY (systemd's) if that is set; otherwise the first of
+/// /var/lib/pgcurfew if we may write there, $XDG_STATE_HOME/pgcurfew, ~/.local/state/pgcurfew. The last two
+/// are made if need be. *Errors*: it is not there, or not for us to write to.
+Result<std::string> find_state_directory();
+
+/// What we have to give back, on this machine's disk: one file for each gate, so that a damaged one takes no
+/// other with it. What write() and remove() have done outlasts a power failure.
+class Journal {
+ public:
+  explicit Journal(std::string directory) : directory_(std::move(directory)) {}
+
+  /// Replaces the entry of the same server, database and kind.
+  /// *Errors*: the system's; what was there before is there still, or the new entry is.
+  [[nodiscard]] Result<void> write(const JournalEntry& entry) const;
+
+  /// Does nothing if there is none.
+  /// *Errors*: the system's.
+  [[nodiscard]] Result<void> remove(const JournalEntry& entry) const;
+
+  struct Contents {
+    std::vector<JournalEntry> entries;  ///< in no order
+    std::vector<Error> damaged;         ///< files that cannot be read, each with its name and a hint
+  };
+  /// *Errors*: the directory cannot be read. One that is not there is empty.
+  [[nodiscard]] Result<Contents> read() const;
+
+ private:
+  [[nodiscard]] std::string path_of(const JournalEntry& entry) const;
+  std::string directory_;
+};
+
+/// The text of a file, and back.
+/// *Errors*: it is incomplete, or not of our making.
+std::string journal_text(const JournalEntry& entry);
+Result<JournalEntry> parse_journal_text(std::string_view text);
+
+}  // namespace pgcurfew

@@ -1,0 +1,213 @@
+#include "system/journal.hpp"
+
+#include <algorithm>
+#include <cstdlib>
+#include <filesystem>
+#include <fstream>
+
+#include <gtest/gtest.h>
+#include <sys/stat.h>
+
+namespace pgcurfew {
+namespace {
+
+JournalEntry some_entry(const std::string& database = "orders") {
+  JournalEntry entry;
+  entry.server = "main-1";
+  entry.database = database;
+  entry.kind = "connection-limit";
+  entry.mark = "limit=7 since=1 until=2 by=here drain=nightly";
+  return entry;
+}
+
+class JournalFiles : public testing::Test {
+ protected:
+  JournalFiles() {
+    std::string pattern = testing::TempDir() + "journal-XXXXXX";
+    directory_ = mkdtemp(pattern.data());
+  }
+  ~JournalFiles() override { std::filesystem::remove_all(directory_); }
+  JournalFiles(const JournalFiles&) = delete;
+  JournalFiles& operator=(const JournalFiles&) = delete;
+
+  [[nodiscard]] Journal journal() const { return Journal(directory_); }
+  [[nodiscard]] std::vector<std::filesystem::path> files() const {
+    std::vector<std::filesystem::path> found;
+    for (const auto& file : std::filesystem::directory_iterator(directory_)) found.push_back(file.path());
+    return found;
+  }
+  std::string directory_;
+};
+
+TEST_F(JournalFiles, HoldWhatWasWritten) {
+  auto entry = some_entry();
+  entry.pooler_conninfo = "host='a b' password=x\ny\\z";
+  entry.pooler_gate = "pause";
+  ASSERT_TRUE(journal().write(entry));
+  ASSERT_TRUE(journal().write(some_entry("other")));
+  auto contents = journal().read();
+  ASSERT_TRUE(contents);
+  EXPECT_TRUE(contents->damaged.empty());
+  ASSERT_EQ(contents->entries.size(), 2U);
+  EXPECT_EQ(std::count(contents->entries.begin(), contents->entries.end(), entry), 1);
+}
+
+TEST_F(JournalFiles, HoldTheLatestOfEachGate) {
+  auto entry = some_entry();
+  ASSERT_TRUE(journal().write(entry));
+  entry.state = JournalState::kClosed;
+  ASSERT_TRUE(journal().write(entry));
+  auto pooler = entry;
+  pooler.kind = "pgbouncer";
+  ASSERT_TRUE(journal().write(pooler));
+  const auto contents = journal().read();
+  ASSERT_EQ(contents->entries.size(), 2U);
+  EXPECT_EQ(std::count(contents->entries.begin(), contents->entries.end(), entry), 1);
+}
+
+TEST_F(JournalFiles, AreGoneOnceTheyAreRemoved) {
+  ASSERT_TRUE(journal().write(some_entry()));
+  ASSERT_TRUE(journal().write(some_entry("other")));
+  ASSERT_TRUE(journal().remove(some_entry()));
+  ASSERT_TRUE(journal().remove(some_entry()));
+  const auto contents = journal().read();
+  ASSERT_EQ(contents->entries.size(), 1U);
+  EXPECT_EQ(contents->entries[0].database, "other");
+}
+
+TEST_F(JournalFiles, CanBeReadByNobodyElse) {
+  ASSERT_TRUE(journal().write(some_entry()));
+  struct stat status {};
+  ASSERT_EQ(stat(files().at(0).c_str(), &status), 0);
+  EXPECT_EQ(status.st_mode & 0777U, 0600U);
+}
+
+TEST_F(JournalFiles, TakeAnyNameOfADatabase) {
+  std::string all_bytes;
+  for (int byte = 1; byte < 64; ++byte) all_bytes += static_cast<char>(byte);
+  for (const auto& name : {all_bytes, std::string(63, '/'), std::string(63, '\xFF'), std::string("../x"),
+                           std::string("\\5c"), std::string("a\nend\n")}) {
+    ASSERT_TRUE(journal().write(some_entry(name)));
+    const auto contents = journal().read();
+    ASSERT_EQ(contents->entries.size(), 1U) << contents->damaged.size();
+    EXPECT_EQ(contents->entries[0].database, name);
+    ASSERT_TRUE(journal().remove(some_entry(name)));
+  }
+}
+
+TEST_F(JournalFiles, CutAtAnyByteAreAnErrorAndTakeNoOtherWithThem) {
+  ASSERT_TRUE(journal().write(some_entry()));
+  const auto file = files().at(0);
+  ASSERT_TRUE(journal().write(some_entry("other")));
+  const auto size = std::filesystem::file_size(file);
+  for (auto length = size; length-- > 0;) {
+    std::filesystem::resize_file(file, length);
+    const auto contents = journal().read();
+    ASSERT_TRUE(contents);
+    ASSERT_EQ(contents->entries.size(), 1U) << length;
+    EXPECT_EQ(contents->entries[0].database, "other");
+    ASSERT_EQ(contents->damaged.size(), 1U);
+    EXPECT_NE(contents->damaged[0].message.find(file.string()), std::string::npos);
+  }
+}
+
+TEST_F(JournalFiles, OfGarbageAreAnError) {
+  for (const std::string text : {"", "\n", "garbage", "pgcurfew gate 2\n"}) {
+    std::ofstream(directory_ + "/x.gate") << text;
+    const auto contents = journal().read();
+    EXPECT_TRUE(contents->entries.empty());
+    EXPECT_EQ(contents->damaged.size(), 1U);
+  }
+}
+
+TEST_F(JournalFiles, OfAnotherNameAreAnError) {
+  ASSERT_TRUE(journal().write(some_entry()));
+  std::filesystem::rename(files().at(0), directory_ + "/copy.gate");
+  const auto contents = journal().read();
+  EXPECT_TRUE(contents->entries.empty());
+  EXPECT_EQ(contents->damaged.size(), 1U);
+}
+
+TEST_F(JournalFiles, ThatACrashLeftUnfinishedAreNoEntries) {
+  ASSERT_TRUE(journal().write(some_entry()));
+  std::ofstream(files().at(0).string() + ".new") << "pgcurfew ga";
+  EXPECT_EQ(journal().read()->entries.size(), 1U);
+  EXPECT_TRUE(journal().read()->damaged.empty());
+  ASSERT_TRUE(journal().write(some_entry()));
+  EXPECT_EQ(files().size(), 1U);
+}
+
+TEST_F(JournalFiles, ThatCannotBeWrittenAreAnErrorAndLeaveWhatWasThere) {
+  const Journal nowhere(directory_ + "/nowhere");
+  EXPECT_FALSE(nowhere.write(some_entry()));
+  EXPECT_TRUE(nowhere.read());
+  const auto path = files();
+  EXPECT_TRUE(path.empty());
+}
+
+TEST(JournalText, RefusesAnyLineThatIsMissing) {
+  const auto text = journal_text(some_entry());
+  ASSERT_TRUE(parse_journal_text(text));
+  for (std::size_t begin = 0; begin < text.size();) {
+    const auto end = text.find('\n', begin) + 1;
+    EXPECT_FALSE(parse_journal_text(text.substr(0, begin) + text.substr(end))) << begin;
+    begin = end;
+  }
+  EXPECT_FALSE(parse_journal_text(text + "x"));
+}
+
+class StateDirectory : public JournalFiles {
+ protected:
+  StateDirectory() {
+    for (const char* name : {"STATE_DIRECTORY", "XDG_STATE_HOME", "HOME"}) {
+      const char* value = std::getenv(name);
+      before_.emplace_back(name, value == nullptr ? "" : value);
+    }
+    unsetenv("STATE_DIRECTORY");
+    unsetenv("XDG_STATE_HOME");
+  }
+  ~StateDirectory() override {
+    for (const auto& [name, value] : before_) {
+      if (value.empty()) {
+        unsetenv(name.c_str());
+      } else {
+        setenv(name.c_str(), value.c_str(), 1);
+      }
+    }
+  }
+  StateDirectory(const StateDirectory&) = delete;
+  StateDirectory& operator=(const StateDirectory&) = delete;
+
+ private:
+  std::vector<std::pair<std::string, std::string>> before_;
+};
+
+TEST_F(StateDirectory, IsTheOneOfTheServiceManager) {
+  setenv("STATE_DIRECTORY", (directory_ + ":/elsewhere").c_str(), 1);
+  EXPECT_EQ(find_state_directory().value_or(""), directory_);
+}
+
+TEST_F(StateDirectory, IsMadeBelowTheHomeIfThereIsNoOther) {
+  if (std::filesystem::exists("/var/lib/pgcurfew")) GTEST_SKIP() << "pgcurfew is installed here";
+  setenv("HOME", directory_.c_str(), 1);
+  EXPECT_EQ(find_state_directory().value_or(""), directory_ + "/.local/state/pgcurfew");
+  EXPECT_TRUE(std::filesystem::is_directory(directory_ + "/.local/state/pgcurfew"));
+}
+
+TEST_F(StateDirectory, ThatIsNamedButNotThereIsNotReplacedByAnother) {
+  setenv("STATE_DIRECTORY", (directory_ + "/nowhere").c_str(), 1);
+  setenv("HOME", directory_.c_str(), 1);
+  EXPECT_FALSE(find_state_directory());
+}
+
+TEST_F(StateDirectory, ThatIsNowhereIsAnErrorWithAHint) {
+  if (std::filesystem::exists("/var/lib/pgcurfew")) GTEST_SKIP() << "pgcurfew is installed here";
+  setenv("HOME", "/proc", 1);
+  const auto found = find_state_directory();
+  ASSERT_FALSE(found);
+  EXPECT_EQ(found.error().message, "there is no directory for the journal");
+  EXPECT_FALSE(found.error().hint.empty());
+}
+
+}  // namespace
+}  // namespace pgcurfew
