@@ -38,6 +38,7 @@ ServerRuntime::ServerRuntime(Loop& loop, std::function<void(const Event&)> tell,
       watch_(std::move(policy), options_for(server)),
       timer_(loop, [this] { happen(happening::Tick{}); }),
       readiness_(loop, [this] { pump(true); }),
+      keeper_(loop, server.name, [this] { pump(false); }),
       on_change_(std::move(on_change)) {}
 
 void ServerRuntime::start() {
@@ -63,12 +64,15 @@ void ServerRuntime::happen(const Happening& what) {
 
 void ServerRuntime::pump(bool ready) {
   while (true) {
-    const auto happened = link_.proceed(Loop::now(), std::exchange(ready, false));
+    auto happened = link_.proceed(Loop::now(), std::exchange(ready, false));
+    for (auto& what : keeper_.take_happenings()) happened.push_back(std::move(what));
     if (happened.empty()) break;
-    for (const auto& what : happened) {
+    for (auto& what : happened) {
+      keeper_.complete(what);
       if (carry_out(watch_.on(what, Loop::now()))) break;
     }
   }
+  for (const auto& event : keeper_.take_events()) tell_(event);
   settle_waits();
 }
 
@@ -78,13 +82,16 @@ bool ServerRuntime::carry_out(const std::vector<Command>& commands) {
     std::visit(Overloaded{[&](const command::Connect&) { link_.connect(); },
                           [&](const command::Disconnect&) {
                             link_.disconnect();
+                            keeper_.forget_orders();
                             dropped = true;
                           },
                           [&](const command::TakeLook& look) { link_.take_look(look); },
                           [&](const command::TakePulse&) { link_.take_pulse(); },
                           [&](const command::Send& send) { link_.send(send.orders); },
                           [&](const command::ReadGates&) { link_.read_gates(); },
-                          [&](const command::TurnGate& turn) { link_.turn_gate(turn.order); },
+                          [&](const command::TurnGate& turn) {
+                            if (const auto order = keeper_.turn(turn.order)) link_.turn_gate(*order);
+                          },
                           [&](const command::Tell& tell) { tell_(tell.event); }},
                command);
   }

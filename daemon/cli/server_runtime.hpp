@@ -4,6 +4,7 @@
 #include <memory>
 #include <string>
 
+#include "cli/gate_keeper.hpp"
 #include "engine/watch.hpp"
 #include "postgres/link.hpp"
 #include "system/loop.hpp"
@@ -45,6 +46,7 @@ class ServerRuntime {
   Watch watch_;
   Timer timer_;
   Readiness readiness_;
+  GateKeeper keeper_;
   std::function<void()> on_change_;
 };
 

@@ -107,6 +107,14 @@ class Daemon:
             self.process.kill()
         self.wait()
 
+    def kill_when(self, condition, timeout=30):
+        """Kills it as soon as `condition` gives something true."""
+        deadline = time.monotonic() + timeout
+        while not condition():
+            assert time.monotonic() < deadline, f"did not come true within {timeout} s\n" + "\n".join(self.lines)
+            time.sleep(0.002)
+        self.kill()
+
     def _read_log(self):
         for line in self.process.stdout:
             try:

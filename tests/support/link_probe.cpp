@@ -15,6 +15,7 @@
 #include <unistd.h>
 
 #include "postgres/link.hpp"
+#include "postgres/pooler.hpp"
 
 namespace {
 
@@ -191,6 +192,29 @@ GateOrder gate_order_of(const json& request) {
   return order;
 }
 
+/// A gate of PgBouncer's, to the end.
+json turn_at_pooler(const json& request) {
+  auto order = gate_order_of(request);
+  order.kind = GateKind::kPgbouncer;
+  order.pooler_conninfo = request["conninfo"].get<std::string>();
+  order.pooler_gate = request.value("gate", "pause") == "pause" ? PoolerGate::kPause : PoolerGate::kDisable;
+  PoolerTurn turn(std::move(order), now());
+  std::vector<bool> ready;
+  for (;;) {
+    if (const auto reply = turn.proceed(now(), ready)) {
+      return Teller{}(happening::GateTurned{*reply});
+    }
+    std::vector<pollfd> waits;
+    for (const auto& interest : turn.interests()) {
+      waits.push_back({interest.fd, static_cast<short>(interest.write ? POLLIN | POLLOUT : POLLIN), 0});
+    }
+    const auto left = std::chrono::duration_cast<std::chrono::milliseconds>(turn.wake_at() - now());
+    poll(waits.data(), waits.size(), static_cast<int>(std::max<std::int64_t>(0, left.count() + 1)));
+    ready.clear();
+    for (const auto& wait : waits) ready.push_back(wait.revents != 0);
+  }
+}
+
 void carry_out(Link& link, const json& request) {
   if (request["do"] == "look") {
     command::TakeLook look;
@@ -205,6 +229,8 @@ void carry_out(Link& link, const json& request) {
     link.read_gates();
   } else if (request["do"] == "turn") {
     link.turn_gate(gate_order_of(request));
+  } else if (request["do"] == "pooler") {
+    std::cout << turn_at_pooler(request).dump(-1, ' ', false, json::error_handler_t::replace) << std::endl;
   } else {
     const auto action = request.value("action", "nothing");
     Order order;

@@ -64,6 +64,12 @@ class LinkProbe:
         self.begin_turn(database, closes, access, **order)
         return self.end_turn()
 
+    def turn_pooler(self, conninfo, database, closes, gate="pause"):
+        """Closes or opens a database's gate at PgBouncer."""
+        self._say({"do": "pooler", "conninfo": conninfo, "database": database, "closes": closes, "gate": gate,
+                   "access": "journal"})
+        return self.end_turn()
+
     def close(self):
         self.process.stdin.close()
         self.process.stdout.close()

@@ -1,0 +1,314 @@
+#include "cli/gate_keeper.hpp"
+
+#include <algorithm>
+
+#include <fmt/format.h>
+
+#include "base/words.hpp"
+
+namespace pgcurfew {
+
+namespace {
+
+bool is_of(const JournalEntry& entry, const std::string& server, const std::string& database, GateKind kind) {
+  return entry.server == server && entry.database == database && entry.kind == name_of(kind);
+}
+
+std::optional<GateKind> kind_of(const JournalEntry& entry) {
+  for (const auto kind : {GateKind::kConnectionLimit, GateKind::kPgbouncer}) {
+    if (entry.kind == name_of(kind)) return kind;
+  }
+  return std::nullopt;
+}
+
+PoolerGate pooler_gate_of(const JournalEntry& entry) {
+  return entry.pooler_gate == name_of(PoolerGate::kDisable) ? PoolerGate::kDisable : PoolerGate::kPause;
+}
+
+Gate* find_gate(Gates& gates, const std::string& database) {
+  for (auto& gate : gates.gates) {
+    if (gate.database == database && gate.kind == GateKind::kConnectionLimit) return &gate;
+  }
+  return nullptr;
+}
+
+}  // namespace
+
+GateKeeper::GateKeeper(Loop& loop, std::string server, std::function<void()> on_progress)
+    : loop_(loop), server_(std::move(server)), on_progress_(std::move(on_progress)) {}
+
+std::vector<Happening> GateKeeper::take_happenings() {
+  return std::exchange(happened_, {});
+}
+std::vector<Event> GateKeeper::take_events() {
+  return std::exchange(events_, {});
+}
+
+void GateKeeper::refuse(const GateOrder& order, GateOutcome outcome, Error error) {
+  GateReply reply;
+  reply.id = order.id;
+  reply.outcome = outcome;
+  reply.error = std::move(error);
+  happened_.emplace_back(happening::GateTurned{std::move(reply)});
+}
+
+/// Once each: the gates are read again and again.
+void GateKeeper::complain(const Error& error) {
+  if (!complaints_.insert(error.message).second) return;
+  Event event{Level::kError,
+              "journal_failed",
+              fmt::format("the journal of gates of {}: {}", server_, printable(error.message)),
+              {{"error", error.message}}};
+  if (!error.detail.empty()) event.fields.emplace_back("detail", error.detail);
+  if (!error.hint.empty()) event.fields.emplace_back("hint", error.hint);
+  events_.push_back(std::move(event));
+}
+
+void GateKeeper::try_to(const Result<void>& done) {
+  if (!done) complain(done.error());
+}
+
+Result<Journal> GateKeeper::open_journal() {
+  auto directory = find_state_directory();
+  if (!directory) return tl::make_unexpected(directory.error());
+  return Journal(std::move(*directory));
+}
+
+std::vector<JournalEntry> GateKeeper::read_entries(const Journal& journal) {
+  auto contents = journal.read();
+  if (!contents) {
+    complain(contents.error());
+    return {};
+  }
+  for (const auto& error : contents->damaged) complain(error);
+  return std::move(contents->entries);
+}
+
+std::optional<GateOrder> GateKeeper::turn(const GateOrder& order) {
+  const bool is_poolers = order.kind == GateKind::kPgbouncer;
+  const bool uses_journal =
+      is_poolers || (order.closes ? order.access == GateAccess::kJournal : order.in_journal);
+  if (!uses_journal) return order;
+  const auto journal = open_journal();
+  if (!journal) {
+    refuse(order, GateOutcome::kFailed, journal.error());
+    return std::nullopt;
+  }
+  std::optional<JournalEntry> entry;
+  for (auto& known : read_entries(*journal)) {
+    if (is_of(known, server_, order.database, order.kind)) entry = std::move(known);
+  }
+  return order.closes ? close(*journal, order, entry) : open(*journal, order, entry);
+}
+
+std::optional<GateOrder> GateKeeper::close(const Journal& journal, GateOrder order,
+                                           const std::optional<JournalEntry>& entry) {
+  const auto standing = entry ? parse_gate_mark(entry->mark) : failure("there is none");
+  const auto now = order.mark.since;
+  const bool is_over = standing && standing->until && *standing->until <= now;
+  const auto known = known_.find(order.database);
+  if (standing && !is_over && standing->drain != order.mark.drain) {
+    GateReply reply;
+    reply.id = order.id;
+    reply.outcome = GateOutcome::kHeld;
+    reply.mark = *standing;
+    reply.mark_text = entry->mark;
+    reply.in_journal = true;
+    happened_.emplace_back(happening::GateTurned{std::move(reply)});
+    return std::nullopt;
+  }
+  if (order.kind == GateKind::kConnectionLimit) {
+    if (known == known_.end()) {
+      refuse(order, GateOutcome::kFailed,
+             {"the connection limit of the database is not known yet", {}, {}, {}});
+      return std::nullopt;
+    }
+    order.mark.limit = known->second.limit;
+    if (known->second.limit == 0 && known->second.mark) order.mark.limit = known->second.mark->limit;
+    if (known->second.limit == 0 && standing) order.mark.limit = standing->limit;
+  }
+  if (standing && !is_over) order.mark.since = standing->since;
+  JournalEntry made{server_, order.database,        std::string(name_of(order.kind)), to_text(order.mark), {},
+                    {},      JournalState::kClosing};
+  if (order.kind == GateKind::kPgbouncer) {
+    made.pooler_conninfo = order.pooler_conninfo;
+    made.pooler_gate = name_of(order.pooler_gate);
+  }
+  if (const auto written = journal.write(made); !written) {
+    refuse(order, GateOutcome::kFailed, written.error());
+    return std::nullopt;
+  }
+  return start(order, {order, std::move(made), entry});
+}
+
+std::optional<GateOrder> GateKeeper::open(const Journal& journal, GateOrder order,
+                                          const std::optional<JournalEntry>& entry) {
+  if (!entry || entry->mark != order.mark_text) {
+    refuse(order, GateOutcome::kGone, {});
+    return std::nullopt;
+  }
+  auto made = *entry;
+  made.state = JournalState::kOpening;
+  try_to(journal.write(made));
+  if (order.kind == GateKind::kPgbouncer) {
+    order.pooler_conninfo = made.pooler_conninfo;
+    order.pooler_gate = pooler_gate_of(made);
+  }
+  return start(order, {order, std::move(made), entry});
+}
+
+std::optional<GateOrder> GateKeeper::start(GateOrder order, Flight flight) {
+  flights_.insert_or_assign({order.database, order.kind}, std::move(flight));
+  if (order.kind != GateKind::kPgbouncer) return order;
+  const auto database = order.database;
+  auto pooler = std::make_unique<Pooler>(PoolerTurn(std::move(order), Loop::now()));
+  pooler->timer = std::make_unique<Timer>(loop_, [this, database] { pump_pooler(database); });
+  // it may fail at once, and its reply must not come before the order has been given
+  pooler->timer->arm(Loop::now());
+  poolers_.insert_or_assign(database, std::move(pooler));
+  return std::nullopt;
+}
+
+void GateKeeper::pump_pooler(const std::string& database) {
+  finished_.clear();
+  const auto found = poolers_.find(database);
+  if (found == poolers_.end()) return;
+  auto& pooler = *found->second;
+  const auto ready = std::exchange(pooler.ready, {});
+  if (auto reply = pooler.turn.proceed(Loop::now(), ready)) {
+    const auto flight = flights_.extract({database, GateKind::kPgbouncer});
+    if (flight) settle(std::move(flight.mapped()), *reply, pooler.turn.has_acted());
+    happened_.emplace_back(happening::GateTurned{std::move(*reply)});
+    // one of its timers and descriptors calls just now: they fall silent, and go later
+    pooler.timer->disarm();
+    for (const auto& readiness : pooler.readiness) readiness->watch(-1, false, false);
+    finished_.push_back(std::move(found->second));
+    poolers_.erase(found);
+    on_progress_();
+    return;
+  }
+  const auto interests = pooler.turn.interests();
+  for (std::size_t i = 0; i < interests.size(); ++i) {
+    if (i == pooler.readiness.size()) {
+      pooler.readiness.push_back(std::make_unique<Readiness>(loop_, [this, database, i] {
+        const auto called = poolers_.find(database);
+        if (called == poolers_.end()) return;
+        called->second->ready.resize(std::max(called->second->ready.size(), i + 1));
+        called->second->ready[i] = true;
+        pump_pooler(database);
+      }));
+    }
+    pooler.readiness[i]->watch(interests[i].fd, interests[i].write, interests[i].may_have_moved);
+  }
+  pooler.timer->arm(pooler.turn.wake_at());
+}
+
+void GateKeeper::forget_orders() {
+  for (auto flight = flights_.begin(); flight != flights_.end();) {
+    flight = flight->first.second == GateKind::kPgbouncer ? std::next(flight) : flights_.erase(flight);
+  }
+}
+
+/// Writes down what became of a turn.
+void GateKeeper::settle(Flight flight, GateReply& reply, bool may_have_acted) {
+  const auto journal = open_journal();
+  if (!journal) return complain(journal.error());
+  auto& entry = flight.entry;
+  switch (reply.outcome) {
+    case GateOutcome::kClosed:
+      entry.state = JournalState::kClosed;
+      try_to(journal->write(entry));
+      reply.in_journal = true;
+      reply.mark_text = entry.mark;
+      if (auto mark = parse_gate_mark(entry.mark)) reply.mark = std::move(*mark);
+      return;
+    case GateOutcome::kOpened:
+    case GateOutcome::kForeign:
+    case GateOutcome::kGone:
+      return try_to(journal->remove(entry));
+    default:
+      break;
+  }
+  if (!flight.order.closes) {
+    entry.state = JournalState::kClosed;
+    try_to(journal->write(entry));
+  } else if (flight.before) {
+    try_to(journal->write(*flight.before));
+  } else if (!may_have_acted) {
+    try_to(journal->remove(entry));
+  }
+  if (reply.error.message.empty() || flight.order.kind == GateKind::kPgbouncer) return;
+  if (reply.limit >= -1 && reply.outcome == GateOutcome::kFailed && reply.error.sqlstate.empty()) {
+    known_[flight.order.database].limit = reply.limit;
+  }
+}
+
+void GateKeeper::complete(Happening& what) {
+  if (auto* read = std::get_if<happening::GatesRead>(&what)) return merge(read->gates);
+  if (std::holds_alternative<happening::ConnectionLost>(what)) return forget_orders();
+  auto* turned = std::get_if<happening::GateTurned>(&what);
+  if (turned == nullptr) return;
+  const auto found = std::find_if(flights_.begin(), flights_.end(), [&](const auto& flight) {
+    return flight.second.order.id == turned->reply.id && flight.first.second == GateKind::kConnectionLimit;
+  });
+  if (found == flights_.end()) return;
+  auto flight = std::move(found->second);
+  flights_.erase(found);
+  settle(std::move(flight), turned->reply, false);
+}
+
+void GateKeeper::merge(Gates& gates) {
+  known_.clear();
+  for (const auto& gate : gates.gates) known_[gate.database] = {gate.limit, gate.mark};
+  const auto journal = open_journal();
+  if (!journal) return;  // it is told when something has to be written
+  for (auto& entry : read_entries(*journal)) {
+    if (entry.server == server_) merge_entry(*journal, std::move(entry), gates);
+  }
+}
+
+void GateKeeper::merge_entry(const Journal& journal, JournalEntry entry, Gates& gates) {
+  const auto kind = kind_of(entry);
+  auto mark = parse_gate_mark(entry.mark);
+  if (!kind || !mark) {
+    return complain(
+        {fmt::format("the entry of database {} is not understood", printable(entry.database)), {}, {}, {}});
+  }
+  if (flights_.contains({entry.database, *kind})) return;
+  const bool was_closing = entry.state == JournalState::kClosing;
+  const bool was_opening = entry.state == JournalState::kOpening;
+  auto* gate = find_gate(gates, entry.database);
+  if (*kind == GateKind::kPgbouncer) {
+    // whether PgBouncer was told, nobody knows: such a gate is opened, and closed again if it is still time
+    if (was_closing) mark->until = mark->since;
+    gate = &gates.gates.emplace_back();
+    gate->database = entry.database;
+    gate->kind = *kind;
+    gate->pooler_conninfo = entry.pooler_conninfo;
+    gate->pooler_gate = pooler_gate_of(entry);
+    gate->limit = 0;
+    gate->access = GateAccess::kJournal;
+  } else if (gate == nullptr) {
+    complain({fmt::format("database {} is gone", printable(entry.database)),
+              fmt::format("Its connection limit was {} before it was drained.", mark->limit),
+              {},
+              {}});
+    return try_to(journal.remove(entry));
+  } else if ((was_closing && gate->limit != 0) ||
+             (was_opening && gate->limit == mark->limit && gate->limit != 0)) {
+    // it was not closed yet, or is open already
+    return try_to(journal.remove(entry));
+  } else if (!gate->mark_text.empty()) {
+    return;  // another's mark stands in the server, and comes first
+  }
+  if (was_closing || was_opening) {
+    entry.state = JournalState::kClosed;
+    entry.mark = to_text(*mark);
+    try_to(journal.write(entry));
+  }
+  gate->mark = *mark;
+  gate->mark_text = entry.mark;
+  gate->in_journal = true;
+}
+
+}  // namespace pgcurfew

@@ -1,0 +1,91 @@
+#pragma once
+
+#include <functional>
+#include <map>
+#include <memory>
+#include <optional>
+#include <set>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "engine/gate.hpp"
+#include "engine/watch.hpp"
+#include "postgres/pooler.hpp"
+#include "system/journal.hpp"
+#include "system/loop.hpp"
+
+namespace pgcurfew {
+
+/// Stands between a watch and a link where a gate's mark goes to the journal, and turns PgBouncer's gates.
+///
+/// The journal is written before a gate closes, and forgets it after it is open. What an end in the middle
+/// has left open is settled when the gates are read next: a database whose limit is not 0 was never closed.
+class GateKeeper {
+ public:
+  /// `on_progress`: proceed() has something to tell.
+  GateKeeper(Loop& loop, std::string server, std::function<void()> on_progress);
+
+  /// The order that the link has to carry out, or nothing: proceed() will tell the reply.
+  std::optional<GateOrder> turn(const GateOrder& order);
+
+  /// Completes what the link has told of gates.
+  void complete(Happening& what);
+
+  /// The link has lost its connection: what it was asked to turn will not be answered.
+  void forget_orders();
+
+  /// Replies of our own, and what is wrong with the journal.
+  std::vector<Happening> take_happenings();
+  std::vector<Event> take_events();
+
+  /// Whether a gate of PgBouncer's is being turned.
+  [[nodiscard]] bool is_busy() const { return !poolers_.empty(); }
+
+ private:
+  using Key = std::pair<std::string, GateKind>;
+  struct Flight {
+    GateOrder order;
+    JournalEntry entry;
+    std::optional<JournalEntry> before;
+  };
+  struct Pooler {
+    explicit Pooler(PoolerTurn made) : turn(std::move(made)) {}
+    PoolerTurn turn;
+    std::vector<std::unique_ptr<Readiness>> readiness;
+    std::vector<bool> ready;
+    std::unique_ptr<Timer> timer;
+  };
+  struct Known {
+    int limit = -1;
+    std::optional<GateMark> mark;  ///< in the server
+  };
+
+  Result<Journal> open_journal();
+  std::vector<JournalEntry> read_entries(const Journal& journal);
+  std::optional<GateOrder> close(const Journal& journal, GateOrder order,
+                                 const std::optional<JournalEntry>& entry);
+  std::optional<GateOrder> open(const Journal& journal, GateOrder order,
+                                const std::optional<JournalEntry>& entry);
+  std::optional<GateOrder> start(GateOrder order, Flight flight);
+  void pump_pooler(const std::string& database);
+  void settle(Flight flight, GateReply& reply, bool may_have_acted);
+  void merge(Gates& gates);
+  void merge_entry(const Journal& journal, JournalEntry entry, Gates& gates);
+  void refuse(const GateOrder& order, GateOutcome outcome, Error error);
+  void complain(const Error& error);
+  void try_to(const Result<void>& done);
+
+  Loop& loop_;
+  std::string server_;
+  std::function<void()> on_progress_;
+  std::map<Key, Flight> flights_;
+  std::map<std::string, std::unique_ptr<Pooler>> poolers_;  ///< by database
+  std::vector<std::unique_ptr<Pooler>> finished_;           ///< until nobody calls from them any more
+  std::map<std::string, Known> known_;                      ///< as it was read last, by database
+  std::set<std::string> complaints_;                        ///< that were told
+  std::vector<Happening> happened_;
+  std::vector<Event> events_;
+};
+
+}  // namespace pgcurfew

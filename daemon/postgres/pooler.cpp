@@ -1,0 +1,301 @@
+#include "postgres/pooler.hpp"
+
+#include <algorithm>
+#include <string_view>
+#include <utility>
+
+#include <fmt/format.h>
+#include <libpq-fe.h>
+
+#include "base/duration.hpp"
+#include "base/words.hpp"
+#include "postgres/rows.hpp"
+
+namespace pgcurfew {
+
+namespace {
+
+constexpr const char* kShow = "SHOW DATABASES";
+
+std::string quoted(std::string_view name) {
+  std::string text = "\"";
+  for (const char c : name) {
+    text += c;
+    if (c == '"') text += c;
+  }
+  return text + '"';
+}
+
+std::string_view verb(const GateOrder& order) {
+  const bool pauses = order.pooler_gate == PoolerGate::kPause;
+  if (order.closes) return pauses ? "PAUSE" : "DISABLE";
+  return pauses ? "RESUME" : "ENABLE";
+}
+
+}  // namespace
+
+void PoolerSession::ConnDeleter::operator()(PGconn* conn) const {
+  PQfinish(conn);
+}
+void PoolerSession::ResultDeleter::operator()(PGresult* result) const {
+  PQclear(result);
+}
+
+PoolerSession::PoolerSession(const std::string& conninfo, std::string question)
+    : question_(std::move(question)) {
+  auto parsed = Conninfo::parse(conninfo);
+  if (!parsed) {
+    wrong_ = parsed.error();
+    return;
+  }
+  conninfo_ = std::move(*parsed);
+  std::vector<std::string> names;
+  for (const auto& host : conninfo_.hosts()) {
+    if (host.needs_look_up()) names.push_back(host.name);
+  }
+  if (!names.empty()) resolver_.emplace(std::move(names));
+}
+
+void PoolerSession::ask(std::string question) {
+  question_ = std::move(question);
+}
+
+PoolerSession::Interest PoolerSession::interest() const {
+  switch (phase_) {
+    case Phase::kResolving:
+      return {resolver_ ? resolver_->fd() : -1, false, true};
+    case Phase::kFailed:
+      return {};
+    default:
+      return {PQsocket(conn_.get()), wants_write_, phase_ == Phase::kConnecting};
+  }
+}
+
+PoolerSession::Answer PoolerSession::fail(Error error) {
+  phase_ = Phase::kFailed;
+  conn_.reset();
+  return tl::make_unexpected(std::move(error));
+}
+
+PoolerSession::Answer PoolerSession::fail_with_libpq_message() {
+  Error error;
+  for (const char c : std::string_view(PQerrorMessage(conn_.get()))) error.message += c == '\n' ? ' ' : c;
+  while (error.message.ends_with(' ')) error.message.pop_back();
+  if (error.message.empty()) error.message = "PgBouncer closed the connection";
+  return fail(std::move(error));
+}
+
+std::optional<PoolerSession::Answer> PoolerSession::proceed(bool ready) {
+  switch (phase_) {
+    case Phase::kResolving: {
+      if (wrong_) return fail(*wrong_);
+      if (!resolver_) return start_connect({});
+      const auto addresses = resolver_->result();
+      if (!addresses) return std::nullopt;
+      resolver_.reset();
+      return start_connect(*addresses);
+    }
+    case Phase::kConnecting:
+      if (!ready) return std::nullopt;
+      return poll_connect();
+    case Phase::kReady:
+      if (!question_.empty()) return send();
+      if (is_asking_) return receive(ready);
+      return std::nullopt;
+    case Phase::kFailed:
+      break;
+  }
+  return std::nullopt;
+}
+
+std::optional<PoolerSession::Answer> PoolerSession::start_connect(const Resolver::Addresses& addresses) {
+  const auto parameters = conninfo_.parameters(addresses);
+  if (!parameters) return fail(parameters.error());
+  std::vector<const char*> keywords;
+  std::vector<const char*> values;
+  for (const auto& [keyword, value] : *parameters) {
+    if (keyword == "dbname") continue;
+    keywords.push_back(keyword.c_str());
+    values.push_back(value.c_str());
+  }
+  keywords.push_back("dbname");
+  values.push_back("pgbouncer");  // the admin console's name
+  keywords.push_back(nullptr);
+  values.push_back(nullptr);
+  conn_.reset(PQconnectStartParams(keywords.data(), values.data(), 0));
+  if (!conn_ || PQstatus(conn_.get()) == CONNECTION_BAD) return fail_with_libpq_message();
+  phase_ = Phase::kConnecting;
+  wants_write_ = true;
+  return std::nullopt;
+}
+
+std::optional<PoolerSession::Answer> PoolerSession::poll_connect() {
+  switch (PQconnectPoll(conn_.get())) {
+    case PGRES_POLLING_READING:
+      wants_write_ = false;
+      return std::nullopt;
+    case PGRES_POLLING_WRITING:
+      wants_write_ = true;
+      return std::nullopt;
+    case PGRES_POLLING_OK:
+      PQsetNoticeProcessor(
+          conn_.get(), [](void*, const char*) {}, nullptr);
+      phase_ = Phase::kReady;
+      if (PQsetnonblocking(conn_.get(), 1) != 0) return fail_with_libpq_message();
+      return send();
+    default:
+      return fail_with_libpq_message();
+  }
+}
+
+std::optional<PoolerSession::Answer> PoolerSession::send() {
+  result_.reset();
+  // PgBouncer's console speaks the simple protocol only
+  if (PQsendQuery(conn_.get(), std::exchange(question_, {}).c_str()) != 1) return fail_with_libpq_message();
+  is_asking_ = true;
+  const int flushed = PQflush(conn_.get());
+  if (flushed < 0) return fail_with_libpq_message();
+  wants_write_ = flushed == 1;
+  return std::nullopt;
+}
+
+std::optional<PoolerSession::Answer> PoolerSession::receive(bool ready) {
+  if (!ready) return std::nullopt;
+  if (PQconsumeInput(conn_.get()) != 1) return fail_with_libpq_message();
+  const int flushed = PQflush(conn_.get());
+  if (flushed < 0) return fail_with_libpq_message();
+  wants_write_ = flushed == 1;
+  while (PQisBusy(conn_.get()) == 0) {
+    std::unique_ptr<PGresult, ResultDeleter> result(PQgetResult(conn_.get()));
+    if (result) {
+      if (!result_ || is_good(result_.get())) result_ = std::move(result);
+      continue;
+    }
+    is_asking_ = false;
+    if (!result_ || PQstatus(conn_.get()) == CONNECTION_BAD) return fail_with_libpq_message();
+    if (!is_good(result_.get())) return Answer(tl::make_unexpected(error_of(result_.get())));
+    return Answer(std::move(result_));
+  }
+  return std::nullopt;
+}
+
+PoolerTurn::PoolerTurn(GateOrder order, MonotonicTime now)
+    : order_(std::move(order)), began_(now), console_(order_.pooler_conninfo, kShow) {}
+
+std::vector<PoolerSession::Interest> PoolerTurn::interests() const {
+  std::vector<PoolerSession::Interest> all{console_.interest()};
+  for (const auto& session : pausing_) all.push_back(session->interest());
+  return all;
+}
+
+MonotonicTime PoolerTurn::wake_at() const {
+  return std::min(began_ + kDeadline, look_at_.value_or(MonotonicTime::max()));
+}
+
+std::optional<GateReply> PoolerTurn::proceed(MonotonicTime now, const std::vector<bool>& ready) {
+  const auto is_ready = [&](std::size_t number) { return number < ready.size() && ready[number]; };
+  if (now - began_ >= kDeadline) {
+    return fail(complaint_.value_or(
+        Error{fmt::format("PgBouncer did not do it within {}", to_text(kDeadline)), {}, {}, {}}));
+  }
+  for (std::size_t i = 0; i < pausing_.size(); ++i) {
+    // that it has been paused is seen by the console; an answer matters only if it says why it was not
+    const auto answer = pausing_[i]->proceed(is_ready(i + 1));
+    if (answer && !*answer) complaint_ = answer->error();
+  }
+  if (look_at_ && now >= *look_at_) {
+    look_at_.reset();
+    is_looking_ = true;
+    console_.ask(kShow);
+  }
+  // what was asked just now has to be sent without a descriptor being ready
+  for (auto answer = console_.proceed(is_ready(0)); answer; answer = console_.proceed(false)) {
+    if (auto reply = take(std::move(*answer), now)) return reply;
+  }
+  return std::nullopt;
+}
+
+std::optional<GateReply> PoolerTurn::take(PoolerSession::Answer answer, MonotonicTime now) {
+  if (is_looking_) {
+    if (!answer) return fail(answer.error());
+    return take_databases(answer->get(), now);
+  }
+  if (!answer) complaint_ = answer.error();
+  if (!questions_.empty()) {
+    console_.ask(std::move(questions_.front()));
+    questions_.pop_front();
+  } else {
+    is_looking_ = true;
+    console_.ask(kShow);
+  }
+  return std::nullopt;
+}
+
+std::optional<GateReply> PoolerTurn::take_databases(const PGresult* result, MonotonicTime now) {
+  const int name = PQfnumber(result, "name");
+  const int database = PQfnumber(result, "database");
+  const int state = PQfnumber(result, order_.pooler_gate == PoolerGate::kPause ? "paused" : "disabled");
+  if (name < 0 || database < 0 || state < 0) {
+    return fail({"this is not PgBouncer's admin console",
+                 {},
+                 "Let the drain's pgbouncer conninfo name PgBouncer, and a user of its admin_users.",
+                 {}});
+  }
+  std::vector<std::string> left;
+  int found = 0;
+  for (int row = 0; row < PQntuples(result); ++row) {
+    if (PQgetvalue(result, row, database) != order_.database) continue;
+    ++found;
+    const bool is_closed = std::string_view(PQgetvalue(result, row, state)) == "1";
+    if (is_closed != order_.closes) left.emplace_back(PQgetvalue(result, row, name));
+  }
+  if (found == 0 && order_.closes) {
+    return fail({fmt::format("no database of PgBouncer's leads to {}", printable(order_.database)),
+                 {},
+                 "SHOW DATABASES on its admin console lists them.",
+                 {}});
+  }
+  if (left.empty()) return done();
+  if (complaint_) return fail(*complaint_);
+  if (has_acted_) {
+    look_at_ = now + kLookAgain;
+  } else {
+    act(left, now);
+  }
+  return std::nullopt;
+}
+
+void PoolerTurn::act(const std::vector<std::string>& names, MonotonicTime now) {
+  has_acted_ = true;
+  is_looking_ = false;
+  if (order_.closes && order_.pooler_gate == PoolerGate::kPause) {
+    for (const auto& name : names) {
+      pausing_.push_back(std::make_unique<PoolerSession>(order_.pooler_conninfo,
+                                                         fmt::format("{} {}", verb(order_), quoted(name))));
+      static_cast<void>(pausing_.back()->proceed(false));
+    }
+    look_at_ = now + kLookAgain;
+    return;
+  }
+  for (const auto& name : names) questions_.push_back(fmt::format("{} {}", verb(order_), quoted(name)));
+  console_.ask(std::move(questions_.front()));
+  questions_.pop_front();
+}
+
+GateReply PoolerTurn::done() {
+  GateReply reply;
+  reply.id = order_.id;
+  reply.outcome = order_.closes ? GateOutcome::kClosed : GateOutcome::kOpened;
+  reply.limit = order_.closes ? 0 : -1;
+  return reply;
+}
+
+GateReply PoolerTurn::fail(Error error) const {
+  GateReply reply;
+  reply.id = order_.id;
+  reply.outcome = GateOutcome::kFailed;
+  reply.error = std::move(error);
+  return reply;
+}
+
+}  // namespace pgcurfew

@@ -1,0 +1,113 @@
+#pragma once
+
+#include <deque>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "base/result.hpp"
+#include "base/time.hpp"
+#include "engine/gate.hpp"
+#include "postgres/conninfo.hpp"
+#include "postgres/resolver.hpp"
+
+struct pg_conn;
+using PGconn = pg_conn;
+struct pg_result;
+using PGresult = pg_result;
+
+namespace pgcurfew {
+
+/// One connection to PgBouncer's admin console: one question at a time, and never waits for anything.
+class PoolerSession {
+ public:
+  /// What a caller has to wait for on fd().
+  struct Interest {
+    int fd = -1;  ///< -1: nothing to wait for
+    bool write = false;
+    bool may_have_moved = false;  ///< the same number may be another socket than before
+  };
+  struct ResultDeleter {
+    void operator()(PGresult* result) const;
+  };
+  using Answer = Result<std::unique_ptr<PGresult, ResultDeleter>>;
+
+  /// Connects as `conninfo` says, to the database `pgbouncer`, and asks.
+  PoolerSession(const std::string& conninfo, std::string question);
+
+  /// Only after an answer.
+  void ask(std::string question);
+
+  /// To be called when the descriptor is ready, and once after each of the calls above. The answer, once.
+  std::optional<Answer> proceed(bool ready);
+
+  [[nodiscard]] Interest interest() const;
+
+ private:
+  enum class Phase { kResolving, kConnecting, kReady, kFailed };
+  struct ConnDeleter {
+    void operator()(PGconn* conn) const;
+  };
+
+  std::optional<Answer> start_connect(const Resolver::Addresses& addresses);
+  std::optional<Answer> poll_connect();
+  std::optional<Answer> send();
+  std::optional<Answer> receive(bool ready);
+  Answer fail(Error error);
+  Answer fail_with_libpq_message();
+
+  Phase phase_ = Phase::kResolving;
+  Conninfo conninfo_;
+  std::optional<Error> wrong_;  ///< with the conninfo
+  std::optional<Resolver> resolver_;
+  std::unique_ptr<PGconn, ConnDeleter> conn_;
+  bool wants_write_ = false;
+  std::string question_;  ///< not yet sent
+  bool is_asking_ = false;
+  std::unique_ptr<PGresult, ResultDeleter> result_;
+};
+
+/// A database's gate at PgBouncer, closed or opened: PAUSE and RESUME, or DISABLE and ENABLE, for each of
+/// PgBouncer's databases that leads to it.
+///
+/// PAUSE answers only when the last client has left its transaction. It is not waited for: the gate is closed
+/// when PgBouncer shows it as paused.
+/// *Source*: PgBouncer's manual, "Admin console"; tried in tests/integration/pooler_gate_test.py.
+class PoolerTurn {
+ public:
+  PoolerTurn(GateOrder order, MonotonicTime now);
+
+  /// To be called when a descriptor is ready (`ready` in the order of interests(), empty for none), at
+  /// wake_at(), and once at the beginning. The reply, once; the turn is over then.
+  std::optional<GateReply> proceed(MonotonicTime now, const std::vector<bool>& ready);
+
+  [[nodiscard]] std::vector<PoolerSession::Interest> interests() const;
+  [[nodiscard]] MonotonicTime wake_at() const;
+  [[nodiscard]] const GateOrder& order() const { return order_; }
+
+  /// Whether anything has been sent that changes PgBouncer.
+  [[nodiscard]] bool has_acted() const { return has_acted_; }
+
+  static constexpr Duration kDeadline = std::chrono::seconds(5);
+  static constexpr Duration kLookAgain = std::chrono::milliseconds(50);
+
+ private:
+  std::optional<GateReply> take(PoolerSession::Answer answer, MonotonicTime now);
+  std::optional<GateReply> take_databases(const PGresult* result, MonotonicTime now);
+  void act(const std::vector<std::string>& names, MonotonicTime now);
+  GateReply done();
+  GateReply fail(Error error) const;
+
+  GateOrder order_;
+  MonotonicTime began_;
+  PoolerSession console_;
+  std::vector<std::unique_ptr<PoolerSession>> pausing_;  ///< each waits for the answer to its PAUSE
+  std::deque<std::string> questions_;                    ///< left for the console
+  bool is_looking_ = true;                               ///< the question under way is SHOW DATABASES
+  bool has_acted_ = false;
+  std::optional<MonotonicTime> look_at_;
+  std::optional<Error> complaint_;  ///< of a command
+};
+
+}  // namespace pgcurfew

@@ -1,0 +1,214 @@
+"""Gates whose mark stands in the journal: what it is needed for, through every end in the middle."""
+
+import subprocess
+import time
+from datetime import datetime, timedelta, timezone
+
+import pytest
+
+from support.pgbouncer import PgBouncer
+from support.session import OK, Session, wait_until
+
+DATABASE = "kept"
+
+
+def policy(server, role, drain="", at=None, name="nightly"):
+    at = at or datetime.now(timezone.utc) - timedelta(minutes=5)
+    return f"""
+mode: enforce
+servers:
+  - name: main
+    conninfo: "{server.conninfo(user=role)}"
+drains:
+  - name: {name}
+    databases: [{DATABASE}]
+    at: {at.strftime("%Y-%m-%d %H:%M")}
+    timezone: UTC
+    duration: 1h
+    escalate: [ wait: {{ for: 100ms }}, terminate: {{ after: 100ms }} ]
+    {drain}
+rules:
+  - name: watchful
+    match: {{ application_name: nobody-at-all, query_age: 100ms, state: active }}
+    escalate: [alert]
+"""
+
+
+class Kept:
+    """A database of a role that may signal its sessions, but set no mark."""
+
+    role = "keeper"
+
+    def __init__(self, server):
+        self.server = server
+        server.execute("create role keeper login in role pg_read_all_stats, pg_signal_backend")
+        server.execute(f"create database {DATABASE} template template0 owner keeper connection limit 9")
+
+    @property
+    def limit(self):
+        return self.server.execute("select datconnlimit from pg_database where datname = %s", [DATABASE])[0][0]
+
+    def set_limit(self, limit):
+        self.server.execute(f"alter database {DATABASE} connection limit {limit}")
+
+    @property
+    def sessions(self):
+        return self.server.execute("select count(*) from pg_stat_activity where datname = %s", [DATABASE])[0][0]
+
+    def drop(self):
+        self.server.execute("select pg_terminate_backend(pid) from pg_stat_activity where datname = %s", [DATABASE])
+        wait_until(lambda: not self.sessions)
+        self.server.execute(f"drop database {DATABASE}")
+        self.server.execute("drop role keeper")
+
+
+@pytest.fixture
+def kept(server):
+    made = Kept(server)
+    yield made
+    made.drop()
+
+
+@pytest.fixture
+def state(tmp_path):
+    made = tmp_path / "state"
+    made.mkdir()
+    return made
+
+
+@pytest.fixture
+def run(server, daemon, kept, state):
+    def start(drain="", text=None, **kwargs):
+        return daemon(text or policy(server, kept.role, drain, **kwargs), environment={"STATE_DIRECTORY": str(state)})
+
+    return start
+
+
+def gates(state):
+    return sorted(state.glob("*.gate"))
+
+
+def test_the_journal_holds_what_was_before_as_long_as_the_gate_is_closed(kept, run, state):
+    daemon = run()
+    wait_until(lambda: kept.limit == 0)
+    (file,) = wait_until(lambda: gates(state))
+    assert "mark=limit=9 " in file.read_text() and oct(file.stat().st_mode & 0o777) == "0o600"
+    wait_until(lambda: "state=closed" in file.read_text())
+    daemon.stop()
+    assert kept.limit == 9 and gates(state) == []
+
+
+def test_after_a_crash_the_next_start_goes_on_with_the_drain_and_gives_back_what_was_before(kept, run, state):
+    run().kill_when(lambda: kept.limit == 0)
+    assert len(gates(state)) == 1
+    daemon = run()
+    daemon.wait_for("gate_adopted")
+    daemon.stop()
+    assert kept.limit == 9 and gates(state) == []
+
+
+@pytest.mark.parametrize("delay", [0, 0.002, 0.004, 0.006, 0.008, 0.01, 0.015, 0.02, 0.03, 0.05])
+def test_a_crash_at_any_instant_of_the_closing_or_the_opening_loses_nothing(kept, run, state, delay):
+    daemon = run()
+    daemon.wait_for("server_up")
+    time.sleep(delay)
+    daemon.kill()
+    daemon = run()
+    wait_until(lambda: kept.limit == 0)
+    daemon.process.terminate()
+    time.sleep(delay)
+    daemon.kill()
+    daemon = run()
+    wait_until(lambda: daemon.all("gate_adopted") or daemon.all("gate_closed"))
+    assert kept.limit == 0
+    daemon.stop()
+    assert kept.limit == 9 and gates(state) == []
+
+
+def test_a_limit_that_somebody_else_has_set_is_left_alone_and_forgotten(kept, run, state):
+    run().kill_when(lambda: kept.limit == 0)
+    kept.set_limit(33)
+    daemon = run()
+    wait_until(lambda: not gates(state))
+    daemon.stop()
+    assert kept.limit == 33
+
+
+def test_without_a_directory_for_the_journal_the_gate_stays_open(kept, run, state):
+    state.rmdir()
+    daemon = run()
+    failed = daemon.wait_for("gate_failed")
+    assert "journal" in failed["error"], failed
+    assert kept.limit == 9
+
+
+def test_a_damaged_file_is_told_and_keeps_nothing_else_from_its_work(kept, run, state):
+    (state / "main.00.connection-limit.gate").write_text("pgcurfew gate 1\nserver=ma")
+    daemon = run()
+    told = daemon.wait_for("journal_failed")
+    assert "main.00.connection-limit.gate is damaged" in told["message"] and told["hint"]
+    wait_until(lambda: kept.limit == 0)
+    daemon.stop()
+    assert kept.limit == 9 and len(daemon.all("journal_failed")) == 1
+
+
+# -- PgBouncer ------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def pooler(server, kept):
+    made = PgBouncer(server, "kept", "transaction", f"{DATABASE} = ADDRESS")
+    yield made
+    made.stop()
+
+
+def through(pooler, by):
+    return f"gate: pgbouncer\n    pgbouncer: {{ conninfo: \"{pooler.conninfo('pgbouncer', 'pgcurfew')}\", by: {by} }}"
+
+
+def test_clients_run_through_a_drain_behind_a_pause_without_an_error(server, kept, run, state, pooler):
+    pgbench = server.bindir / "pgbench"
+    address = ["-h", str(pooler.folder), "-p", "6432", "-U", "app"]
+    script = state.parent / "script.sql"
+    script.write_text("select 1;\n")
+    bench = subprocess.Popen([pgbench, "-n", "-c", "8", "-T", "4", "-f", script, *address, DATABASE],
+                             stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    wait_until(lambda: kept.sessions > 0)
+    daemon = run(through(pooler, "pause"))
+    daemon.wait_for("drain_empty")
+    assert pooler.shown(DATABASE) == (True, False) and kept.sessions == 0
+    (file,) = gates(state)
+    assert "pooler_gate=pause" in file.read_text() and oct(file.stat().st_mode & 0o777) == "0o600"
+    assert kept.limit == 9 and bench.poll() is None
+    daemon.stop()
+    assert pooler.shown(DATABASE) == (False, False) and gates(state) == []
+    output, _ = bench.communicate(timeout=60)
+    assert bench.returncode == 0, output
+    assert "number of failed transactions: 0 " in output and "aborted" not in output, output
+
+
+def test_a_crash_leaves_a_pause_that_the_next_start_takes_back(kept, run, state, pooler):
+    run(through(pooler, "pause")).kill_when(lambda: pooler.shown(DATABASE)[0])
+    daemon = run(through(pooler, "pause"))
+    wait_until(lambda: any(daemon.all(kind) for kind in ("gate_adopted", "gate_closed")))
+    daemon.stop()
+    assert pooler.shown(DATABASE) == (False, False) and gates(state) == []
+
+
+def test_a_disabled_database_refuses_clients_until_it_is_enabled(kept, run, state, pooler):
+    client = Session(pooler.conninfo(DATABASE))
+    assert client.run("select 1") == OK
+    daemon = run(through(pooler, "disable"))
+    wait_until(lambda: pooler.shown(DATABASE)[1])
+    with pytest.raises(ConnectionError, match="disabled"):
+        Session(pooler.conninfo(DATABASE))
+    daemon.stop()
+    assert pooler.shown(DATABASE) == (False, False) and gates(state) == []
+    client.close()
+
+
+def test_a_pgbouncer_that_is_away_is_told_and_the_server_is_watched_all_the_same(kept, run, pooler):
+    pooler.stop()
+    daemon = run(through(pooler, "pause"))
+    assert daemon.wait_for("gate_failed")["error"]
+    assert daemon.all("server_up")

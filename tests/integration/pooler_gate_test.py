@@ -1,0 +1,151 @@
+"""PgBouncer as the gate: PAUSE and RESUME, or DISABLE and ENABLE, on its admin console."""
+
+import time
+
+import psycopg
+import pytest
+from psycopg import sql
+
+from support.pgbouncer import PgBouncer
+from support.session import OK, Session, wait_until
+
+DATABASES = """
+pooled = ADDRESS dbname=pooled
+Pooled-too.2 = ADDRESS dbname=pooled
+other = ADDRESS dbname=postgres
+* = ADDRESS
+"""
+ODD = 'an "odd", name; with \'signs\''
+
+
+@pytest.fixture(scope="module")
+def pooled(server):
+    server.execute("create database pooled template template0")
+    yield "pooled"
+    server.execute("drop database pooled with (force)" if server.version >= 13 else "drop database pooled")
+
+
+@pytest.fixture
+def pooler(request, server, pooled):
+    made = PgBouncer(server, request.node.name[:40], "transaction", DATABASES)
+    yield made
+    made.stop()
+
+
+@pytest.fixture
+def turn(pooler, probe):
+    link = probe()
+
+    def run(closes, gate="pause", database="pooled", conninfo=None):
+        return link.turn_pooler(conninfo or pooler.conninfo("ignored", "pgcurfew"), database, closes, gate)
+
+    return run
+
+
+def test_pause_and_resume_reach_all_names_of_the_database_and_no_other(pooler, turn):
+    closed = turn(True)
+    assert (closed["outcome"], closed["error"]["message"]) == ("closed", "")
+    assert pooler.shown("pooled") == pooler.shown("Pooled-too.2") == (True, False)
+    assert pooler.shown("other") == (False, False)
+    opened = turn(False)
+    assert (opened["outcome"], opened["error"]["message"]) == ("opened", "")
+    assert pooler.shown("pooled") == pooler.shown("Pooled-too.2") == (False, False)
+
+
+def test_any_name_can_be_paused(server, pooler, turn):
+    server.execute(sql.SQL("create database {} template template0").format(sql.Identifier(ODD)))
+    try:
+        with psycopg.connect(host=str(pooler.folder), port=6432, dbname=ODD, user="app") as client:
+            client.execute("select 1")
+        assert turn(True, database=ODD)["outcome"] == "closed"
+        assert pooler.shown(ODD) == (True, False) and pooler.shown("pooled") == (False, False)
+        assert turn(False, database=ODD)["outcome"] == "opened"
+    finally:
+        pooler.stop()
+        wait_until(lambda: not server.execute("select 1 from pg_stat_activity where datname = %s", [ODD]))
+        server.execute(sql.SQL("drop database {}").format(sql.Identifier(ODD)))
+
+
+def test_disable_and_enable_reach_all_names_of_the_database_and_no_other(pooler, turn):
+    assert turn(True, "disable")["outcome"] == "closed"
+    assert pooler.shown("pooled") == pooler.shown("Pooled-too.2") == (False, True)
+    assert pooler.shown("other") == (False, False)
+    with pytest.raises(psycopg.OperationalError, match="disabled"):
+        psycopg.connect(pooler.conninfo("pooled"))
+    assert turn(False, "disable")["outcome"] == "opened"
+    psycopg.connect(pooler.conninfo("pooled")).close()
+
+
+def waits(session):
+    """Whether no answer comes to its statement for a while."""
+    with pytest.raises(TimeoutError):
+        session.outcome(timeout=0.1)
+    return True
+
+
+def test_a_client_waits_behind_a_pause_and_goes_on_after_it(pooler, turn):
+    client = Session(pooler.conninfo("pooled"))
+    client.run("select 1")
+    turn(True)
+    assert waits(client.start("select 1"))
+    turn(False)
+    assert client.outcome() == OK
+    client.close()
+
+
+def test_a_pause_is_not_held_up_by_an_open_transaction(pooler, turn):
+    """PgBouncer would answer only when it has ended; the drain has yet to end it."""
+    waiting = Session(pooler.conninfo("pooled"))
+    waiting.run("select 1")
+    with psycopg.connect(pooler.conninfo("pooled"), autocommit=False) as client:
+        client.execute("select 1")
+        began = time.monotonic()
+        assert turn(True)["outcome"] == "closed"
+        assert time.monotonic() - began < 2
+        # and it is still in force after whoever paused has gone
+        assert pooler.shown("pooled") == (True, False)
+        client.execute("select 1")
+        client.commit()
+        assert waits(waiting.start("select 1"))
+        assert turn(False)["outcome"] == "opened"
+        assert waiting.outcome() == OK
+        waiting.close()
+
+
+def test_what_is_closed_can_be_closed_again_and_what_is_open_opened(pooler, turn):
+    assert turn(False)["outcome"] == "opened"
+    assert turn(True)["outcome"] == turn(True)["outcome"] == "closed"
+    assert turn(False)["outcome"] == turn(False)["outcome"] == "opened"
+
+
+def test_a_database_that_pgbouncer_does_not_lead_to_cannot_be_closed_but_is_open(turn):
+    failed = turn(True, database="elsewhere")
+    assert failed["outcome"] == "failed"
+    assert failed["error"]["message"] == "no database of PgBouncer's leads to elsewhere"
+    assert turn(False, database="elsewhere")["outcome"] == "opened"
+
+
+def test_whoever_is_no_admin_is_told_so(pooler, turn):
+    failed = turn(True, conninfo=pooler.conninfo("pgbouncer", "app"))
+    assert failed["outcome"] == "failed" and "not allowed" in failed["error"]["message"]
+    assert pooler.shown("pooled") == (False, False)
+
+
+def test_a_server_that_is_no_pgbouncer_is_told_so(server, turn):
+    failed = turn(True, conninfo=server.conninfo(user="pgcurfew"))
+    assert failed["outcome"] == "failed" and "pgbouncer" in failed["error"]["message"]
+
+
+def test_a_pgbouncer_that_is_away_fails_at_once(pooler, turn):
+    pooler.stop()
+    began = time.monotonic()
+    assert turn(True)["outcome"] == "failed"
+    assert time.monotonic() - began < 2
+
+
+def test_a_pgbouncer_that_says_nothing_fails_in_time(pooler, turn):
+    pooler.freeze()
+    began = time.monotonic()
+    failed = turn(True)
+    assert failed["error"]["message"] == "PgBouncer did not do it within 5s"
+    assert time.monotonic() - began < 7
