@@ -145,7 +145,7 @@ def await_the_end(daemon, cast, mode):
         if mode == account.ENFORCE:
             awaited.append((part.name, "verified", {"step": expected.steps[-1], "effect": expected.effect}))
         else:
-            awaited.append((part.name, "outcome", {"step": expected.steps[-1], "outcome": "signalled"}))
+            awaited.append((part.name, "outcome", {"step": expected.steps[-1], "outcome": account.ACTED[mode]}))
     deadline = time.monotonic() + LONGEST_ACT
     for name, kind, fields in awaited:
         try:

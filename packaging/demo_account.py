@@ -7,6 +7,7 @@ import textwrap
 from dataclasses import dataclass, field
 
 DRY_RUN, ENFORCE = "dry-run", "enforce"
+ACTED = {DRY_RUN: "would_signal", ENFORCE: "signalled"}
 # Far more than pgcurfew needs, so that a busy machine spoils nothing: this shows what happens, not how fast.
 LATEST = 2.0
 
@@ -34,10 +35,13 @@ class Decision:
     age: float = 0.0
     limit: float = 0.0
 
+    def has_acted(self):
+        return self.outcome == ACTED[self.mode]
+
     def in_words(self):
         would = "would " if self.mode == DRY_RUN else ""
         at = f"{self.clock} {self.age:.3f}s of limit {self.limit:g}s"
-        if self.outcome == "signalled":
+        if self.has_acted():
             effects = {"query_ended": "; then saw that the query ended", "ended": "; then saw that it was gone"}
             return f"{self.rule}: {would}{self.step}, {at}{effects.get(self.effect, '')}"
         if self.outcome in ("moved_on", "gone"):
@@ -104,7 +108,7 @@ def complaints_about(part, mode, fate):
     complaints = []
     if fate.client != expected.client:
         complaints.append(f"the client should have seen: {expected.client}")
-    sent = tuple(decision.step for decision in fate.decisions if decision.outcome == "signalled")
+    sent = tuple(decision.step for decision in fate.decisions if decision.has_acted())
     if sent != expected.steps:
         complaints.append(f"steps should have been: {', '.join(expected.steps) or 'none'}")
     for decision in fate.decisions:
@@ -119,7 +123,7 @@ def complaints_about(part, mode, fate):
 def _complaints_about_decision(decision, mode, expected):
     if decision.mode != mode:
         yield f"a decision in mode {decision.mode}"
-    if decision.outcome == "signalled":
+    if decision.has_acted():
         if decision.age < decision.limit:
             yield f"{decision.step} before the limit"
         # the second step waits for its grace

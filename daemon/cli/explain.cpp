@@ -52,8 +52,9 @@ std::string step_text(const Policy& policy, const RuleFinding& finding, const Se
   const auto kind = finding.next->kind;
   const bool is_denied = session.is_beyond_us && kind != StepKind::kAlert;
   return fmt::format(
-      "{}{} {}{}", rule.mode == Mode::kDryRun ? "would " : "", name_of(kind),
+      "{}{} {}{}{}", rule.mode == Mode::kDryRun ? "would " : "", name_of(kind),
       when_text(finding.next->due - now),
+      finding.next->skipped_cancel ? ", as a cancel cannot affect it while it is idle" : "",
       is_denied ? ", but the server will deny it: a superuser's session, or no right to signal" : "");
 }
 
@@ -71,7 +72,7 @@ std::string verdict_text(const Policy& policy, const RuleFinding& finding, const
   }
   if (!finding.held_by.empty()) return fmt::format("matches, but its \"{}\" holds it back", finding.held_by);
   return finding.next ? step_text(policy, finding, session, now)
-                      : "matches, but no step of it can affect the session now";
+                      : "matches, but a cancel cannot affect it while it is idle, and nothing follows that";
 }
 
 std::string immunity_text(const SessionFinding& finding) {
@@ -142,6 +143,7 @@ Json rule_json(const Policy& policy, const RuleFinding& finding, ServerTime now)
   if (finding.next) {
     json["step"] = name_of(finding.next->kind);
     json["due_in_s"] = static_cast<double>((finding.next->due - now).count()) / 1e6;
+    if (finding.next->skipped_cancel) json["skipped"] = name_of(StepKind::kCancel);
   }
   json["conditions"] = Json::array();
   for (const auto& condition : finding.conditions) {

@@ -74,10 +74,19 @@ class Decider {
   void due_by(ServerTime time) { decision_.next_due = std::min(decision_.next_due.value_or(time), time); }
 
   void collect_due_steps() {
-    const auto chosen = chosen_cases(policy_, snapshot_, docket_, ledger_, now_.server);
+    chosen_ = chosen_cases(policy_, snapshot_, docket_, ledger_, now_.server);
+    std::map<EpisodeKey, ServerTime> told_skips;
     for (std::size_t i = 0; i < docket_.cases.size(); ++i) {
       const auto& a_case = docket_.cases[i];
-      if (!chosen[i] || a_case.is_held) continue;
+      const EpisodeKey key{session_of(a_case).key, a_case.rule};
+      const auto told = ledger_.told_skips.find(key);
+      const bool is_told = told != ledger_.told_skips.end() && told->second == a_case.judgement.anchor;
+      if (is_told) told_skips.insert(*told);
+      if (!chosen_.is_chosen[i] || a_case.is_held) continue;
+      if (!is_told && is_cancel_skipped(a_case)) {
+        told_skips[key] = a_case.judgement.anchor;
+        tell(skipped_event(policy_.rules[a_case.rule], policy_.version, session_of(a_case)));
+      }
       const auto due = due_step_of(a_case);
       if (!due) continue;
       if (due->next.kind == StepKind::kAlert) {
@@ -86,6 +95,19 @@ class Decider {
         signals_.push_back(*due);
       }
     }
+    ledger_.told_skips = std::move(told_skips);
+  }
+
+  /// Whether the rule would have cancelled by now, had that any effect on the session.
+  bool is_cancel_skipped(const Case& a_case) {
+    const auto& session = session_of(a_case);
+    const auto found = ledger_.episodes.find({session.key, a_case.rule});
+    const auto* episode = found == ledger_.episodes.end() ? nullptr : &found->second;
+    if (episode != nullptr && (episode->in_flight || episode->is_closed)) return false;
+    if (episode != nullptr && episode->anchor != a_case.judgement.anchor) episode = nullptr;
+    const auto& rule = policy_.rules[a_case.rule];
+    const auto at = skipped_cancel_of(rule, session, a_case.judgement, episode, docket_.steps);
+    return at && *at <= now_.server && is_open(a_case.rule);
   }
 
   /// Keeps of each rule that bounds itself only those that it may go for now, the longest due first.
@@ -283,6 +305,7 @@ class Decider {
     order.step_number = due.next.number;
     order.step_count = rule.escalate.size();
     order.clock = judgement.clock;
+    order.is_waiters_age = judgement.is_waiters_age;
     order.clock_start = judgement.clock_start;
     order.limit = judgement.limit;
     order.age = now_.server - judgement.clock_start;
@@ -291,19 +314,17 @@ class Decider {
     order.user = session.user;
     order.application_name = session.application_name;
     order.state = session.state;
-    const auto blocking = blocking_of(rule.match);
-    if (blocking.is_asked) {
-      const auto waiters = fitting_waiters(blocking, session);
-      order.blocks = waiters.size();
-      if (!waiters.empty()) order.longest_waiter = waiters.front()->key;
-    }
-    const auto& conditions = rule.match.conditions;
-    if (std::any_of(conditions.begin(), conditions.end(),
-                    [](const Condition& condition) { return condition.field == Field::kXminAge; })) {
-      order.xmin_age = session.xmin_age;
-    }
     order.repeat_key = repeat_key_of(rule, session);
     order.repeat = rule.repeat;
+    const auto index = static_cast<std::size_t>(due.due_case - docket_.cases.data());
+    auto& grounds = order.grounds;
+    grounds = grounds_of(rule, session, snapshot_, docket_, chosen_.group_size[index]);
+    const auto open = open_.find(due.due_case->rule);
+    if (open != open_.end() && open->second) grounds.open_until = open->second->end;
+    if (order.repeat_key) {
+      grounds.repeated = ledger_.repeats.times(*order.repeat_key, *rule.repeat, now_.monotonic);
+    }
+    grounds.has_skipped_cancel = due.next.skipped_cancel;
     return order;
   }
 
@@ -344,6 +365,7 @@ class Decider {
   const Docket& docket_;
   Ledger& ledger_;
   const Now now_;
+  Chosen chosen_;
   std::vector<DueStep> signals_;                         ///< in the order of the docket
   std::map<std::size_t, std::optional<Interval>> open_;  ///< of rules with hours: when they are open next
   std::vector<Choice> enforced_;
@@ -356,26 +378,6 @@ class Decider {
 
 bool needs_fresh_look(const Rule& rule) {
   return rule.selection.keep || rule.when.connections_used || needs_waits(rule);
-}
-
-std::optional<NextStep> next_step_of(const Rule& rule, const Session& session, const Judgement& judgement,
-                                     const Episode* episode, const ClockSteps& steps) {
-  const bool begun = episode != nullptr && episode->stepped_at.has_value();
-  NextStep next;
-  next.number = episode != nullptr ? episode->next_step : 0;
-  next.due = begun ? steps.end_of(*episode->stepped_at, Duration(0)) : judgement.due;
-  for (; next.number < rule.escalate.size(); ++next.number) {
-    const auto& step = rule.escalate[next.number];
-    next.due += step.after;
-    if (step.kind != StepKind::kCancel || can_be_cancelled(session)) {
-      // the limit can have moved since the step before: an exception fits now, a coarser clock began anew
-      next.due = std::max(next.due, judgement.due);
-      next.kind = step.kind;
-      return next;
-    }
-    next.skipped_cancel = true;
-  }
-  return std::nullopt;
 }
 
 Decision decide(const Policy& policy, const Snapshot& snapshot, const Docket& docket, Ledger& ledger,

@@ -5,6 +5,7 @@
 
 #include "engine/docket.hpp"
 #include "engine/event.hpp"
+#include "engine/ladder.hpp"
 #include "engine/ledger.hpp"
 #include "engine/order.hpp"
 #include "policy/policy.hpp"
@@ -37,17 +38,5 @@ inline constexpr Duration kFreshLook = std::chrono::seconds(1);
 /// Requires: `docket` was made from `snapshot` by `policy`.
 Decision decide(const Policy& policy, const Snapshot& snapshot, const Docket& docket, Ledger& ledger,
                 Now now);
-
-/// The step of a case that comes next, and when.
-struct NextStep {
-  std::size_t number = 0;
-  ServerTime due{};
-  StepKind kind = StepKind::kAlert;
-  bool skipped_cancel = false;  ///< a cancel before it cannot affect the session as it is
-};
-
-/// Nothing if the ladder is at its end. `episode` may be null: nothing was ordered yet.
-std::optional<NextStep> next_step_of(const Rule& rule, const Session& session, const Judgement& judgement,
-                                     const Episode* episode, const ClockSteps& steps = {});
 
 }  // namespace pgcurfew

@@ -133,6 +133,7 @@ bool find_due(const Rule& rule, const Session& session, const ClockSteps& steps,
       judgement.clock = clock;
       judgement.clock_start = start;
       judgement.limit = limit;
+      judgement.is_waiters_age = false;
     }
     has_any = true;
   };
@@ -145,7 +146,9 @@ bool find_due(const Rule& rule, const Session& session, const ClockSteps& steps,
   if (blocking.waiter_blocked_for) {
     const auto since = waiting_since(blocking, session);
     if (!since) return false;
+    const bool is_last = !has_any || steps.end_of(*since, *blocking.waiter_blocked_for) > judgement.due;
     wait_for(Clock::kBlocksFor, *since, *blocking.waiter_blocked_for);
+    judgement.is_waiters_age = is_last;
   }
   if (!has_any) wait_for(anchor->clock, anchor->time, Duration(0));
   return true;

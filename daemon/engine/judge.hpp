@@ -58,7 +58,8 @@ struct Judgement {
   Verdict verdict = Verdict::kNoMatch;
   ServerTime due{};                ///< when the last age of the rule reaches its limit
   Clock clock = Clock::kStateAge;  ///< whose age that is
-  Duration limit{};                ///< its limit, or a later one of an exception
+  bool is_waiters_age = false;     ///< not the session's, but of whom it blocks: blocks.blocked_for
+  Duration limit{};                ///< its limit, or a later one of an exception; 0: the rule has no age
   ServerTime clock_start{};        ///< the timestamp that this age counts from
   ServerTime anchor{};  ///< the timestamp of the rule's finest age: when it moves, the episode is over
   /// When it could fall due, if what stands in the way now (a condition, an exception on a wait event) goes

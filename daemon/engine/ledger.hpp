@@ -69,6 +69,8 @@ struct Ledger {
   std::map<std::size_t, Pace>
       paces;  ///< by the rule's index in the policy in force; of rules that bound themselves
   Repeats repeats;
+  /// Of which cases it was said that their cancel is skipped, with the episode's anchor.
+  std::map<EpisodeKey, ServerTime> told_skips;
   Breaker breaker;
   Breaker rehearsed_breaker;  ///< what it would have done for the rules in dry-run
 };

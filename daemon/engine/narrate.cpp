@@ -1,5 +1,10 @@
 #include "engine/narrate.hpp"
 
+#include <cmath>
+#include <string>
+#include <utility>
+#include <vector>
+
 #include <fmt/format.h>
 
 #include "base/duration.hpp"
@@ -42,26 +47,71 @@ void add_decision(Event& event, std::string_view rule, const SessionKey& session
   event.fields.emplace_back("step", std::string(name_of(episode.ordered_kind)));
 }
 
+/// `query_age`; `blocks.blocked_for` where the age is that of the wait which a rule's `blocks` asks for.
+std::string_view clock_text(const Order& order) {
+  return order.is_waiters_age ? "blocks.blocked_for" : name_of(order.clock);
+}
+
 /// What the rule rests on besides an age.
 void add_grounds(Event& event, const Order& order) {
-  if (order.blocks) event.fields.emplace_back("blocks", static_cast<std::int64_t>(*order.blocks));
-  if (order.longest_waiter) {
-    event.fields.emplace_back("longest_waiter", static_cast<std::int64_t>(order.longest_waiter->pid));
+  const auto& grounds = order.grounds;
+  const auto add = [&](std::string name, const auto& number) {
+    if (number) event.fields.emplace_back(std::move(name), static_cast<std::int64_t>(*number));
+  };
+  add("blocks", grounds.blocks);
+  if (grounds.longest_waiter) {
+    event.fields.emplace_back("longest_waiter", static_cast<std::int64_t>(grounds.longest_waiter->pid));
   }
-  if (order.xmin_age) event.fields.emplace_back("xmin_age", *order.xmin_age);
+  add("xmin_age", grounds.xmin_age);
+  add_text(event, "group", grounds.group);
+  add("group_size", grounds.group_size);
+  add("keep", grounds.keep);
+  if (grounds.connections_used) {
+    // in thousandths, so that it reads well
+    event.fields.emplace_back("connections_used", std::round(*grounds.connections_used * 1000) / 1000);
+  }
+  if (grounds.server_role)
+    event.fields.emplace_back("server_role", std::string(name_of(*grounds.server_role)));
+  if (grounds.open_until) event.fields.emplace_back("open_until", *grounds.open_until);
+  add("repeated", grounds.repeated);
+  if (grounds.has_skipped_cancel) event.fields.emplace_back("skipped", std::string("cancel"));
+}
+
+std::string age_text(const Order& order) {
+  return fmt::format("{} {} of limit {}", clock_text(order), to_rough_text(order.age), to_text(order.limit));
 }
 
 std::string grounds_text(const Order& order) {
-  std::string text;
-  if (order.blocks)
-    text += fmt::format("blocks {} session{}, ", *order.blocks, *order.blocks == 1 ? "" : "s");
-  if (order.xmin_age) text += fmt::format("xmin_age {}, ", *order.xmin_age);
-  return text;
+  const auto& grounds = order.grounds;
+  std::vector<std::string> parts;
+  if (grounds.blocks)
+    parts.push_back(fmt::format("blocks {} session{}", *grounds.blocks, *grounds.blocks == 1 ? "" : "s"));
+  if (grounds.xmin_age) parts.push_back(fmt::format("xmin_age {}", *grounds.xmin_age));
+  if (grounds.keep) {
+    parts.push_back(fmt::format("one of {}{}{} that are due, keep is {}", *grounds.group_size,
+                                grounds.group ? " of " : "", printable(grounds.group.value_or(""), 160),
+                                *grounds.keep));
+  }
+  if (grounds.connections_used) {
+    parts.push_back(fmt::format("connections_used {:.1f}%", *grounds.connections_used * 100));
+  }
+  if (grounds.server_role) parts.push_back(fmt::format("on a {}", name_of(*grounds.server_role)));
+  if (grounds.open_until) parts.emplace_back("within its hours");
+  if (grounds.repeated && *grounds.repeated > 0) {
+    parts.push_back(fmt::format("has acted {} time{} within {} on {} {}", *grounds.repeated,
+                                *grounds.repeated == 1 ? "" : "s", to_text(order.repeat->within),
+                                entry_of(order.repeat->per).name, printable(order.repeat_key->value, 80)));
+  }
+  if (grounds.has_skipped_cancel) parts.emplace_back("a cancel could not affect it");
+  if (order.limit > Duration(0)) parts.push_back(age_text(order));
+  return parts.empty() ? "it matches" : fmt::format("{}", fmt::join(parts, ", "));
 }
 
-void add_age(Event& event, const Order& order) {
-  event.fields.emplace_back("clock", std::string(name_of(order.clock)));
-  event.fields.emplace_back("age_s", order.age);
+/// Of a rule without an age there is nothing to say.
+void add_age(Event& event, const Order& order, Duration age) {
+  if (order.limit == Duration(0)) return;
+  event.fields.emplace_back("clock", std::string(clock_text(order)));
+  event.fields.emplace_back("age_s", age);
   event.fields.emplace_back("limit_s", order.limit);
 }
 
@@ -141,12 +191,10 @@ Event intent_event(const Order& order) {
   Event event;
   event.level = Level::kInfo;
   event.kind = "intent";
-  event.message =
-      fmt::format("{} {} pid {}: {}{} {} of limit {}", order.mode == Mode::kDryRun ? "would now" : "about to",
-                  verb(order.step), order.guard.session.pid, grounds_text(order), name_of(order.clock),
-                  to_rough_text(order.age), to_text(order.limit));
+  event.message = fmt::format("{} {} pid {}: {}", order.mode == Mode::kDryRun ? "would now" : "about to",
+                              verb(order.step), order.guard.session.pid, grounds_text(order));
   add_decision(event, order);
-  if (order.drain.empty()) add_age(event, order);
+  if (order.drain.empty()) add_age(event, order, order.age);
   add_grounds(event, order);
   add_text(event, "database", order.database);
   add_text(event, "user", order.user);
@@ -161,13 +209,9 @@ Event outcome_event(const Order& order, const Reply& reply) {
   event.kind = "outcome";
   event.message = outcome_message(order, reply);
   add_decision(event, order);
-  event.fields.emplace_back("outcome", std::string(name_of(reply.kind)));
-  if (order.drain.empty()) {
-    event.fields.emplace_back("clock", std::string(name_of(order.clock)));
-    const auto age = reply.server_time ? *reply.server_time - order.clock_start : order.age;
-    event.fields.emplace_back("age_s", age);
-    event.fields.emplace_back("limit_s", order.limit);
-  }
+  event.fields.emplace_back("outcome", std::string(outcome_of(order, reply.kind)));
+  if (order.drain.empty())
+    add_age(event, order, reply.server_time ? *reply.server_time - order.clock_start : order.age);
   add_text(event, "database", order.database);
   add_text(event, "user", order.user);
   add_text(event, "application_name", order.application_name);
@@ -178,6 +222,27 @@ Event outcome_event(const Order& order, const Reply& reply) {
   if (!reply.error.message.empty()) event.fields.emplace_back("error", reply.error.message);
   if (!reply.error.detail.empty()) event.fields.emplace_back("detail", reply.error.detail);
   if (!reply.error.sqlstate.empty()) event.fields.emplace_back("sqlstate", reply.error.sqlstate);
+  return event;
+}
+
+std::string_view outcome_of(const Order& order, ReplyKind kind) {
+  if (kind != ReplyKind::kSignalled || order.is_signal()) return name_of(kind);
+  return order.step == StepKind::kAlert ? "alerted" : "would_signal";
+}
+
+Event skipped_event(const Rule& rule, const std::string& policy, const Session& session) {
+  const auto state = session.state ? name_of(*session.state) : "unknown";
+  Event event;
+  event.kind = "skipped";
+  event.message =
+      fmt::format("cancel of rule {} is skipped for pid {}: it cannot affect a session in state {}",
+                  rule.name, session.key.pid, state);
+  event.fields.emplace_back("rule", rule.name);
+  event.fields.emplace_back("policy", policy);
+  add_session(event, session.key);
+  event.fields.emplace_back("mode", std::string(name_of(rule.mode)));
+  event.fields.emplace_back("step", std::string(name_of(StepKind::kCancel)));
+  event.fields.emplace_back("state", std::string(state));
   return event;
 }
 
@@ -225,10 +290,11 @@ Event unkillable_event(std::string_view rule, const Session& session, const Epis
 Event repeat_event(const Order& order, std::size_t times) {
   const auto& repeat = *order.repeat;
   const auto per = entry_of(repeat.per).name;
-  const std::string_view consequence = repeat.then == RepeatAction::kTerminate
-                                           ? "its sessions are terminated at once"
-                                       : repeat.then == RepeatAction::kPause ? "the rule pauses for it"
-                                                                             : "it comes again and again";
+  const auto consequence = repeat.then == RepeatAction::kTerminate
+                               ? std::string("the next such session is terminated at once")
+                           : repeat.then == RepeatAction::kPause
+                               ? fmt::format("it leaves these sessions alone for {}", to_text(repeat.within))
+                               : fmt::format("look at what this {} keeps sending", per);
   Event event;
   event.level = Level::kWarning;
   event.kind = "repeat";

@@ -17,6 +17,13 @@ namespace pgcurfew {
 Event intent_event(const Order& order);
 Event outcome_event(const Order& order, const Reply& reply);
 
+/// What an outcome is called: the server's answer, but for one that no signal was asked for: `alerted`,
+/// `would_signal`.
+std::string_view outcome_of(const Order& order, ReplyKind kind);
+
+/// A rule's cancel is due that has no effect on the session as it is.
+Event skipped_event(const Rule& rule, const std::string& policy, const Session& session);
+
 /// A rule's due step that another rule's order does for it.
 Event superseded_event(const Order& order, std::string_view superseded_rule, StepKind superseded_step);
 

@@ -6,6 +6,7 @@
 
 #include "base/result.hpp"
 #include "base/time.hpp"
+#include "engine/grounds.hpp"
 #include "engine/repeats.hpp"
 #include "engine/session.hpp"
 #include "policy/policy.hpp"
@@ -73,8 +74,9 @@ struct Order {
   std::size_t step_number = 0;  ///< from 0
   std::size_t step_count = 0;
   Clock clock = Clock::kStateAge;
+  bool is_waiters_age = false;  ///< Judgement::is_waiters_age
   ServerTime clock_start{};
-  Duration limit{};
+  Duration limit{};  ///< 0: the rule has no age
   Duration age{};    ///< as we reckoned it when the order was made
   Duration grace{};  ///< the step's `after`
   std::optional<std::string> database;
@@ -82,10 +84,8 @@ struct Order {
   std::optional<std::string> application_name;
   std::optional<State> state;
 
-  std::optional<std::size_t> blocks;         ///< of a blocking rule: how many wait for the session
-  std::optional<SessionKey> longest_waiter;  ///< and who of them has waited longest
-  std::optional<std::int64_t> xmin_age;      ///< of a rule on it
-  std::optional<RepeatKey> repeat_key;       ///< of a rule with `repeat`
+  Grounds grounds;
+  std::optional<RepeatKey> repeat_key;  ///< of a rule with `repeat`
   std::optional<Repeat> repeat;
   bool is_beyond_us = false;  ///< the server would deny the signal
 

@@ -28,13 +28,16 @@ std::optional<std::size_t> Repeats::note(const RepeatKey& key, const Repeat& rep
   return repeat.times;
 }
 
-bool Repeats::is_reached(const RepeatKey& key, const Repeat& repeat, MonotonicTime now) const {
+std::size_t Repeats::times(const RepeatKey& key, const Repeat& repeat, MonotonicTime now) const {
   const auto found = counts_.find(key);
-  if (found == counts_.end()) return false;
+  if (found == counts_.end()) return 0;
   const auto& acted = found->second.acted;
-  return static_cast<std::size_t>(std::count_if(acted.begin(), acted.end(), [&](MonotonicTime time) {
-           return time + repeat.within > now;
-         })) >= repeat.times;
+  return static_cast<std::size_t>(std::count_if(
+      acted.begin(), acted.end(), [&](MonotonicTime time) { return time + repeat.within > now; }));
+}
+
+bool Repeats::is_reached(const RepeatKey& key, const Repeat& repeat, MonotonicTime now) const {
+  return times(key, repeat, now) >= repeat.times;
 }
 
 std::optional<MonotonicTime> Repeats::paused_until(const RepeatKey& key, MonotonicTime now) const {

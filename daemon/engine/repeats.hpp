@@ -34,6 +34,9 @@ class Repeats {
   /// that the rule asks for and it was not said in this time before.
   std::optional<std::size_t> note(const RepeatKey& key, const Repeat& repeat, MonotonicTime now);
 
+  /// How often it was within the time.
+  [[nodiscard]] std::size_t times(const RepeatKey& key, const Repeat& repeat, MonotonicTime now) const;
+
   /// Whether the number is reached.
   [[nodiscard]] bool is_reached(const RepeatKey& key, const Repeat& repeat, MonotonicTime now) const;
 

@@ -37,21 +37,23 @@ std::vector<std::size_t> victims_of(const Policy& policy, const Snapshot& snapsh
   return cases;
 }
 
-std::vector<bool> chosen_cases(const Policy& policy, const Snapshot& snapshot, const Docket& docket,
-                               const Ledger& ledger, ServerTime now) {
-  std::vector<bool> chosen(docket.cases.size(), true);
+Chosen chosen_cases(const Policy& policy, const Snapshot& snapshot, const Docket& docket,
+                    const Ledger& ledger, ServerTime now) {
+  Chosen chosen{std::vector<bool>(docket.cases.size(), true),
+                std::vector<std::size_t>(docket.cases.size(), 0)};
   std::map<std::pair<std::size_t, std::string>, std::vector<std::size_t>> groups;
   for (std::size_t i = 0; i < docket.cases.size(); ++i) {
     const auto& a_case = docket.cases[i];
     const auto& selection = policy.rules[a_case.rule].selection;
     // who is not due yet is asked again when he falls due
     if (!selection.keep || a_case.judgement.due > now) continue;
-    chosen[i] = false;
+    chosen.is_chosen[i] = false;
     groups[{a_case.rule, group_of(selection, snapshot.sessions[a_case.session])}].push_back(i);
   }
   for (auto& entry : groups) {
+    for (const auto i : entry.second) chosen.group_size[i] = entry.second.size();
     for (const auto i : victims_of(policy, snapshot, docket, ledger, std::move(entry.second)))
-      chosen[i] = true;
+      chosen.is_chosen[i] = true;
   }
   return chosen;
 }

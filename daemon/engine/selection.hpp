@@ -25,8 +25,13 @@ std::vector<std::size_t> victims_of(const Policy& policy, const Snapshot& snapsh
 ///
 /// Those whom the server would not let us signal count, but are not chosen. All others are chosen by age
 /// alone, so that the choice stays the same while their ladders are under way. *Shapes*: one entry a case of
-/// the docket; true as well for cases of rules without `keep`.
-std::vector<bool> chosen_cases(const Policy& policy, const Snapshot& snapshot, const Docket& docket,
-                               const Ledger& ledger, ServerTime now);
+/// the docket; true as well for cases of rules without `keep`. `group_size`: how many of its group are due; 0
+/// without `keep`, and for those that are not due.
+struct Chosen {
+  std::vector<bool> is_chosen;
+  std::vector<std::size_t> group_size;
+};
+Chosen chosen_cases(const Policy& policy, const Snapshot& snapshot, const Docket& docket,
+                    const Ledger& ledger, ServerTime now);
 
 }  // namespace pgcurfew

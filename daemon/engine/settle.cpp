@@ -217,6 +217,7 @@ Ledger carry_over(const Ledger& ledger, const Policy& before, const Policy& afte
   }
   Ledger next = ledger;
   next.episodes.clear();
+  next.told_skips.clear();
   next.denied.clear();
   next.paces.clear();
   for (const auto& [rule, pace] : ledger.paces) {

@@ -34,7 +34,7 @@ PARTS = {part.name: part for part in account.CAST}
 
 
 def signalled(step, mode=ENFORCE, effect=None, age=2.001):
-    return Decision("query-timeout", step, mode, "signalled", effect, "query_age", age, 2.0)
+    return Decision("query-timeout", step, mode, account.ACTED[mode], effect, "query_age", age, 2.0)
 
 
 def spared(mode=ENFORCE):

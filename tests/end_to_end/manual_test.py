@@ -11,6 +11,7 @@ from support.throwaway import REPOSITORY
 
 PAGES = REPOSITORY / "packaging" / "man"
 FILES = (PAGES / "pgcurfew.yaml.5.scd").read_text(encoding="utf-8")
+LOG = (PAGES / "pgcurfew-log.5.scd").read_text(encoding="utf-8")
 COMMANDS = (PAGES / "pgcurfew.8.scd").read_text(encoding="utf-8")
 
 # Headings of the manual, and the mapping whose keys stand below.
@@ -103,13 +104,48 @@ def test_the_commands_and_their_options_are_all_there(command):
         assert known <= options
 
 
+def sources_of(*folders):
+    return "".join(path.read_text(encoding="utf-8") for folder in folders
+                   for path in sorted((REPOSITORY / "daemon" / folder).glob("*.cpp")))
+
+
+def test_the_events_of_the_log_are_those_of_the_program():
+    made = set(re.findall(r'(?:\.kind = |(?:Level::k\w+|level),\s*)"([a-z_]+)"',
+                          sources_of("engine", "report", "cli", "postgres", "system")))
+    made |= set(re.findall(r'is_error \? "([a-z_]+)" : "([a-z_]+)"', sources_of("cli"))[0])
+    assert len(made) >= 25
+    told = [name for heading in ("EVENTS OF DECISIONS", "EVENTS OF A SERVER", "EVENTS OF DRAINS",
+                                     "EVENTS OF PGCURFEW")
+            for name in entries(section(LOG, heading))]
+    assert sorted(told) == sorted(made)
+
+
+def test_the_outcomes_are_those_of_the_program():
+    order = (REPOSITORY / "daemon" / "engine" / "order.cpp").read_text(encoding="utf-8")
+    made = set(re.findall(r'return "([a-z_]+)";', re.search(r"name_of\(ReplyKind.*?\n}", order, re.DOTALL)[0]))
+    outcome = re.search(r"^\*outcome\*$.*?(?=^\*)", section(LOG, "EVENTS OF DECISIONS"), re.MULTILINE | re.DOTALL)[0]
+    told = set(re.findall(r"_((?:[a-z]|\\_)+)_(?:, | \()", outcome))
+    assert {name.replace("\\_", "_") for name in told} == made | {"alerted", "would_signal"}
+
+
+def test_the_fields_of_the_log_are_those_of_the_program():
+    folder = REPOSITORY / "daemon"
+    code = "".join(path.read_text(encoding="utf-8") for path in
+                   [*sorted((folder / "engine").glob("narrate*.cpp")), folder / "report" / "log.cpp",
+                    folder / "report" / "render.cpp", folder / "cli" / "service.cpp"])
+    made = set(re.findall(r'(?:emplace(?:_back)?\(\s*|add\(|add_text\(event, |\{\{?)"([a-z_]+)",\s', code))
+    assert len(made) >= 55
+    told = set(re.findall(r"\*([a-z_]+)\*", LOG))
+    assert made - told == set()
+
+
 def test_the_exit_statuses_are_those_of_the_program():
     header = (REPOSITORY / "daemon" / "cli" / "exit_code.hpp").read_text(encoding="utf-8")
     statuses = re.findall(r"kExit\w+ = (\d+)", header)
     assert statuses == list(entries(section(COMMANDS, "EXIT STATUS")))
 
 
-@pytest.mark.parametrize("page", ["pgcurfew.8", "pgcurfew.yaml.5"])
+@pytest.mark.parametrize("page", ["pgcurfew.8", "pgcurfew.yaml.5", "pgcurfew-log.5"])
 def test_the_pages_are_formatted_without_a_warning(tmp_path, page):
     if not shutil.which("scdoc") or not shutil.which("man"):
         pytest.skip("no scdoc or man here")

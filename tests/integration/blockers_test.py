@@ -94,6 +94,7 @@ def test_a_rule_for_those_that_wait_and_block_meets_the_one_in_the_middle(stage,
     assert migration.outcome() == QUERY_CANCELED
     assert [reader.outcome() for reader in readers] == [OK, OK]
     assert succeeds(root)
+    daemon.wait_for("verified", pid=migration.pid)
     assert {event["pid"] for event in daemon.all("intent")} == {migration.pid}
 
 

@@ -52,7 +52,7 @@ def test_a_dry_run_says_what_it_would_do_and_touches_nobody(stage, loud_role, ar
     steps = ["cancel", "cancel", "terminate"]
     for session, step in zip(sessions, steps):
         outcome = outcome_of(daemon, session, step=step)
-        assert (outcome["outcome"], outcome["mode"]) == ("signalled", "dry-run")
+        assert (outcome["outcome"], outcome["mode"]) == ("would_signal", "dry-run")
         assert "would" in outcome["message"]
         assert "would" in daemon.wait_for("intent", pid=session.pid, step=step)["message"]
     assert all(map(stage.is_as_before, sessions, before))
@@ -96,7 +96,7 @@ def test_a_dry_run_does_not_guess_beyond_the_first_effect(stage):
     outcome_of(daemon, other)
     wait_until(lambda: stage.superuser.execute("select clock_timestamp() > %s + interval '1s'",
                                                [stage.row(session)["query_start"]]).fetchone()[0])
-    assert outcomes(daemon, session) == [("cancel", "signalled")]
+    assert outcomes(daemon, session) == [("cancel", "would_signal")]
     assert daemon.all("verified") == daemon.all("unkillable") == []
 
 

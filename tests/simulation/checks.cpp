@@ -227,7 +227,7 @@ void Checks::on_told(int instance, const Event& event) {
   if (issued.is_told) throw Violation("untold", decision + " has two outcomes");
   issued.is_told = true;
   const auto told = field_of<std::string>(event, "outcome").value_or("");
-  auto is = name_of(issued.replied.value_or(ReplyKind::kUnknown));
+  auto is = outcome_of(issued.order, issued.replied.value_or(ReplyKind::kUnknown));
   // a rehearsal of what the server would deny is told as that
   const bool is_beyond_us = issued.order.is_beyond_us && !issued.order.is_signal();
   if (is_beyond_us && issued.replied == ReplyKind::kSignalled && told == "denied") is = told;

@@ -62,7 +62,7 @@ TEST(ExplainBlockers, ShowsForHowLongTheyHaveWaited) {
   EXPECT_EQ(line_of(finding, "blocks.blocked_for"), "no  blocks.blocked_for: 30s (is 9.0s)");
 }
 
-Desk idle_sessions(const std::string& keys, std::vector<Duration> since) {
+Desk idle_sessions(const std::string& keys, const std::vector<Duration>& since) {
   Desk desk("rules: [ { name: r, match: { state: idle, state_age: 60s }, " + keys +
             ", escalate: [ terminate ] } ]");
   std::vector<Session> sessions;

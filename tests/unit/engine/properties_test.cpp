@@ -29,6 +29,9 @@ Ledger shifted(const Ledger& ledger, Duration by) {
     shift(episode.stepped_at, by);
     other.episodes.emplace(EpisodeKey{moved(key.session), key.rule}, episode);
   }
+  other.told_skips.clear();
+  for (const auto& [key, anchor] : ledger.told_skips)
+    other.told_skips.emplace(EpisodeKey{moved(key.session), key.rule}, anchor + by);
   for (const auto& [key, look] : ledger.touched) other.touched.emplace(moved(key), look);
   for (const auto& key : ledger.denied) other.denied.insert(moved(key));
   return other;

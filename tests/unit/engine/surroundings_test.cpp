@@ -121,7 +121,8 @@ TEST(RepeatOfARule, SaysOnceThatItHasComeToThat) {
   desk.look({active(1, 2min)}, 2min + 10s);
   const auto events = desk.reply(desk.decide_at(2min + 10s).orders.at(0), ReplyKind::kSignalled, 2min + 10s);
   ASSERT_THAT(kinds_of(events), ElementsAre("outcome", "repeat"));
-  EXPECT_EQ(events[1].message, "rule r has acted 2 times within 10min on user app: it comes again and again");
+  EXPECT_EQ(events[1].message,
+            "rule r has acted 2 times within 10min on user app: look at what this user keeps sending");
   desk.look({active(1, 3min)}, 3min + 10s);
   EXPECT_THAT(
       kinds_of(desk.reply(desk.decide_at(3min + 10s).orders.at(0), ReplyKind::kSignalled, 3min + 10s)),

@@ -1,0 +1,40 @@
+#include "engine/ladder.hpp"
+
+#include <algorithm>
+
+namespace pgcurfew {
+
+std::optional<NextStep> next_step_of(const Rule& rule, const Session& session, const Judgement& judgement,
+                                     const Episode* episode, const ClockSteps& steps) {
+  const bool begun = episode != nullptr && episode->stepped_at.has_value();
+  NextStep next;
+  next.number = episode != nullptr ? episode->next_step : 0;
+  next.due = begun ? steps.end_of(*episode->stepped_at, Duration(0)) : judgement.due;
+  for (; next.number < rule.escalate.size(); ++next.number) {
+    const auto& step = rule.escalate[next.number];
+    next.due += step.after;
+    if (step.kind != StepKind::kCancel || can_be_cancelled(session)) {
+      // the limit can have moved since the step before: an exception fits now, a coarser clock began anew
+      next.due = std::max(next.due, judgement.due);
+      next.kind = step.kind;
+      return next;
+    }
+    next.skipped_cancel = true;
+  }
+  return std::nullopt;
+}
+
+std::optional<ServerTime> skipped_cancel_of(const Rule& rule, const Session& session,
+                                            const Judgement& judgement, const Episode* episode,
+                                            const ClockSteps& steps) {
+  const auto number = episode != nullptr ? episode->next_step : 0;
+  if (number >= rule.escalate.size() || rule.escalate[number].kind != StepKind::kCancel ||
+      can_be_cancelled(session)) {
+    return std::nullopt;
+  }
+  const bool begun = episode != nullptr && episode->stepped_at.has_value();
+  const auto from = begun ? steps.end_of(*episode->stepped_at, Duration(0)) : judgement.due;
+  return std::max(from + rule.escalate[number].after, judgement.due);
+}
+
+}  // namespace pgcurfew

@@ -1,0 +1,169 @@
+// The log says why: each fact that a decision rests on, for people and for machines.
+
+#include "engine/narrate.hpp"
+
+#include <fmt/format.h>
+#include <gmock/gmock.h>
+
+#include "engine/engine_fixture.hpp"
+
+namespace pgcurfew::testing {
+namespace {
+
+using ::testing::ElementsAre;
+using ::testing::EndsWith;
+using ::testing::IsEmpty;
+
+std::string rule_with(const std::string& match, const std::string& keys,
+                      const std::string& escalate = "[ cancel ]") {
+  return "safety: { share: 100%, signals: 1000 per 1s }\n"
+         "rules: [ { name: r, match: { " +
+         match + " }, " + keys + (keys.empty() ? "" : ", ") + "escalate: " + escalate + " } ]";
+}
+
+/// A field's value, as the log's text has it; "" if there is none.
+std::string field(const Event& event, const std::string& name) {
+  for (const auto& [key, value] : event.fields) {
+    if (key != name) continue;
+    if (const auto* text = std::get_if<std::string>(&value)) return *text;
+    if (const auto* number = std::get_if<std::int64_t>(&value)) return std::to_string(*number);
+    if (const auto* part = std::get_if<double>(&value)) return fmt::format("{}", *part);
+    if (const auto* time = std::get_if<ServerTime>(&value)) return to_text(*time);
+    return "?";
+  }
+  return {};
+}
+
+Event first_intent(Desk& desk, Duration now) {
+  for (auto& event : desk.decide_at(now).events) {
+    if (event.kind == "intent") return event;
+  }
+  ADD_FAILURE() << "no intent";
+  return {};
+}
+
+TEST(Intent, SaysOfKeepHowManyThereAreAndWhatTheyHaveInCommon) {
+  Desk desk(rule_with("state: active, query_age: 10s", "keep: 2, per: [ user, application_name ]"));
+  desk.look({active(1, 0s), active(2, 1s), active(3, 2s), active(4, 3s, "etl")}, 20s);
+  const auto intent = first_intent(desk, 20s);
+  EXPECT_EQ(intent.message,
+            "about to cancel pid 1: one of 3 of user app, application_name psql that are due, keep is 2, "
+            "query_age 20.0s of limit 10s");
+  EXPECT_EQ(field(intent, "group"), "user app, application_name psql");
+  EXPECT_EQ(field(intent, "group_size"), "3");
+  EXPECT_EQ(field(intent, "keep"), "2");
+}
+
+TEST(Intent, SaysOfWhenWhatTheServerIs) {
+  Desk desk(rule_with("state: active, query_age: 10s", "when: { connections_used: 50%, role: primary }"));
+  desk.snapshot.connection_slots = 3;
+  desk.look({active(1, 0s), active(2, 1s)}, 10s);
+  const auto intent = first_intent(desk, 10s);
+  EXPECT_EQ(intent.message,
+            "about to cancel pid 1: connections_used 66.7%, on a primary, query_age 10.0s of limit 10s");
+  EXPECT_EQ(field(intent, "connections_used"), "0.667");
+  EXPECT_EQ(field(intent, "server_role"), "primary");
+}
+
+TEST(Intent, SaysOfHoursUntilWhenTheyAre) {
+  Desk desk(rule_with("state: active, query_age: 10s", "during: { to: \"18:00\", timezone: UTC }"));
+  desk.look({active(1, 0s)}, 10s);
+  const auto intent = first_intent(desk, 10s);
+  EXPECT_THAT(intent.message, ::testing::HasSubstr(": within its hours, query_age"));
+  EXPECT_EQ(field(intent, "open_until"), to_text(at(18h)));
+}
+
+TEST(Intent, SaysOfRepeatHowOftenItHasActed) {
+  Desk desk(
+      rule_with("state: active, query_age: 10s", "repeat: { times: 2, within: 10min, then: terminate }"));
+  desk.look({active(1, 0s)}, 10s);
+  const auto first = desk.decide_at(10s);
+  EXPECT_EQ(field(first.events.at(0), "repeated"), "0");
+  EXPECT_THAT(first.events.at(0).message, EndsWith("pid 1: query_age 10.0s of limit 10s"));
+  desk.reply(first.orders.at(0), ReplyKind::kSignalled, 10s);
+  desk.look({active(1, 20s)}, 30s);
+  const auto second = first_intent(desk, 30s);
+  EXPECT_EQ(field(second, "repeated"), "1");
+  EXPECT_EQ(second.message,
+            "about to cancel pid 1: has acted 1 time within 10min on user app, query_age 10.0s of limit 10s");
+}
+
+TEST(Intent, OfARuleWithoutAnAgeNamesNoClock) {
+  Desk desk(rule_with("user: app", ""));
+  desk.look({active(1, 0s)}, 10s);
+  const auto decision = desk.decide_at(10s);
+  const auto outcome = desk.reply(decision.orders.at(0), ReplyKind::kSignalled, 10s).at(0);
+  EXPECT_EQ(decision.events.at(0).message, "about to cancel pid 1: it matches");
+  for (const auto* name : {"clock", "age_s", "limit_s"}) {
+    EXPECT_EQ(field(decision.events.at(0), name), "");
+    EXPECT_EQ(field(outcome, name), "");
+  }
+}
+
+TEST(Intent, NamesTheWaitersAgeAfterItsPlaceInTheRule) {
+  Desk desk(rule_with("blocks: { user: migrator, blocked_for: 5s }", "", "[ terminate ]"));
+  const auto waiter = waiting(2, 1s, "migrator");
+  desk.look({idle_in_transaction(1, 0s), waiter}, 10s, {wait_of(waiter, {1}, 1s)});
+  const auto intent = first_intent(desk, 10s);
+  EXPECT_EQ(intent.message,
+            "about to terminate pid 1: blocks 1 session, blocks.blocked_for 9.0s of limit 5s");
+  EXPECT_EQ(field(intent, "clock"), "blocks.blocked_for");
+}
+
+TEST(Intent, NamesTheRulesOwnAgeWhereThatIsReachedLast) {
+  Desk desk(rule_with("blocks: { blocked_for: 5s }, blocks_for: 8s", "", "[ terminate ]"));
+  const auto waiter = waiting(2, 1s);
+  desk.look({idle_in_transaction(1, 0s), waiter}, 10s, {wait_of(waiter, {1}, 1s)});
+  EXPECT_EQ(field(first_intent(desk, 10s), "clock"), "blocks_for");
+}
+
+TEST(Outcome, IsCalledWhatItIsWhereNoSignalWasAskedFor) {
+  Desk desk(rule_with("state: active, query_age: 10s", "", "[ alert, cancel ]"));
+  desk.look({active(1, 0s)}, 10s);
+  const auto alert = desk.decide_at(10s).orders.at(0);
+  EXPECT_EQ(field(desk.reply(alert, ReplyKind::kSignalled, 10s).at(0), "outcome"), "alerted");
+  desk.look({active(1, 0s)}, 50s);
+  const auto cancel = desk.decide_at(50s).orders.at(0);
+  EXPECT_EQ(outcome_of(cancel, ReplyKind::kSignalled), "signalled");
+  EXPECT_EQ(outcome_of(cancel, ReplyKind::kMovedOn), "moved_on");
+  auto dry = cancel;
+  dry.action = Action::kNothing;
+  dry.mode = Mode::kDryRun;
+  EXPECT_EQ(outcome_of(dry, ReplyKind::kSignalled), "would_signal");
+}
+
+TEST(SkippedCancel, IsToldOnceAndTheNextStepSaysSo) {
+  Desk desk(rule_with("transaction_age: 10s", "", "[ cancel, terminate: { after: 30s } ]"));
+  desk.look({idle_in_transaction(1, 2s)}, 5s);
+  EXPECT_THAT(desk.decide_at(5s).events, IsEmpty()) << "not due yet";
+  desk.look({idle_in_transaction(1, 2s)}, 15s);
+  const auto told = desk.decide_at(15s).events;
+  ASSERT_THAT(kinds_of(told), ElementsAre("skipped"));
+  EXPECT_EQ(told[0].message,
+            "cancel of rule r is skipped for pid 1: it cannot affect a session in state idle in transaction");
+  EXPECT_THAT(desk.decide_at(16s).events, IsEmpty());
+  desk.look({idle_in_transaction(1, 2s)}, 20s);
+  EXPECT_THAT(desk.decide_at(20s).events, IsEmpty()) << "another look is no news";
+  desk.look({idle_in_transaction(1, 2s)}, 45s);
+  const auto intent = first_intent(desk, 45s);
+  EXPECT_EQ(field(intent, "skipped"), "cancel");
+  EXPECT_EQ(intent.message,
+            "about to terminate pid 1: a cancel could not affect it, transaction_age 45.0s of limit 10s");
+}
+
+TEST(SkippedCancel, IsToldWhereNothingFollowsToo) {
+  Desk desk(rule_with("transaction_age: 10s", ""));
+  desk.look({idle_in_transaction(1, 2s)}, 15s);
+  const auto decision = desk.decide_at(15s);
+  EXPECT_THAT(decision.orders, IsEmpty());
+  EXPECT_THAT(kinds_of(decision.events), ElementsAre("skipped"));
+}
+
+TEST(SkippedCancel, IsNotToldOfOneThatIsActive) {
+  Desk desk(rule_with("transaction_age: 10s", ""));
+  desk.look({active(1, 2s)}, 15s);
+  EXPECT_THAT(kinds_of(desk.decide_at(15s).events), ElementsAre("intent"));
+}
+
+}  // namespace
+}  // namespace pgcurfew::testing
