@@ -25,6 +25,7 @@ struct Tally {
   std::size_t too_young = 0;
   std::size_t exempt = 0;
   std::size_t protection = 0;               ///< they fit, but nothing may touch them
+  std::size_t denied = 0;                   ///< of those that are due: the server would deny the signal
   std::size_t unaffected = 0;               ///< they fit, but no step can affect them as they are
   std::map<std::string, std::size_t> held;  ///< by what holds the rule back from them
 };
@@ -36,8 +37,8 @@ bool is_of_its_type(const Rule& rule, const Session& session) {
                      });
 }
 
-void count(const SessionFinding& finding, const RuleFinding& rule, bool is_open, ServerTime now,
-           Tally& tally) {
+void count(const Session& session, const SessionFinding& finding, const RuleFinding& rule, bool is_open,
+           ServerTime now, Tally& tally) {
   if (rule.verdict == Verdict::kExempt) ++tally.exempt;
   if (rule.verdict != Verdict::kDue) return;
   if (finding.immunity != Immunity::kNone) {
@@ -52,6 +53,7 @@ void count(const SessionFinding& finding, const RuleFinding& rule, bool is_open,
     ++tally.held[rule.held_by];
   } else {
     ++tally.due;
+    if (session.is_beyond_us && rule.next->kind != StepKind::kAlert) ++tally.denied;
   }
 }
 
@@ -64,6 +66,11 @@ std::string text_of(const Tally& tally) {
   auto text =
       fmt::format("{} of {} session{} {} due now", tally.due, tally.candidates,
                   tally.candidates == 1 ? "" : "s", tally.due == 1 || tally.candidates == 1 ? "is" : "are");
+  if (tally.denied > 0) {
+    text += fmt::format(
+        " ({} of them the server will deny: superusers' sessions, or pg_signal_backend is missing)",
+        tally.denied);
+  }
   if (tally.too_young > 0) {
     text += tally.too_young == 1 ? ", 1 more fits and is not old enough yet"
                                  : fmt::format(", {} more fit and are not old enough yet", tally.too_young);
@@ -108,7 +115,7 @@ void print_server(const Policy& all, const Server& server, const OneLook& look) 
     for (std::size_t r = 0; r < tallies.size(); ++r) {
       if (!is_of_its_type(policy.rules[r], snapshot.sessions[i])) continue;
       ++tallies[r].candidates;
-      count(finding, finding.rules[r], open[r], snapshot.taken_at, tallies[r]);
+      count(snapshot.sessions[i], finding, finding.rules[r], open[r], snapshot.taken_at, tallies[r]);
     }
   }
   for (std::size_t r = 0; r < tallies.size(); ++r) {

@@ -141,3 +141,11 @@ def test_a_file_of_rules_alone_has_no_server_to_look_at(command, tmp_path):
 def test_a_bad_file_is_refused_before_any_look(check_server):
     done, lines = check_server("- { name: a, match: {}, escalate: [alert] }", code=78)
     assert lines == [] and "error" in done.stderr
+
+
+def test_it_says_of_those_that_are_due_whom_the_server_would_deny(stage, check_server):
+    stage.running()
+    stage.running(user="postgres")
+    _, lines = check_server()
+    assert re.match(r"2 of \d+ sessions are due now \(1 of them the server will deny: superusers' sessions, or "
+                    r"pg_signal_backend is missing\)$", of_rule(lines, "busy"))
