@@ -81,7 +81,16 @@ void check_conninfos(LoadResult& loaded) {
   bool good = true;
   for (const auto& server : loaded.policy->servers) {
     const auto conninfo = Conninfo::parse(server.conninfo);
-    if (conninfo) continue;
+    if (conninfo) {
+      if (!conninfo->has_password()) continue;
+      loaded.diagnostics.push_back(
+          {Severity::kWarning,
+           server.conninfo_place,
+           "a password stands in conninfo",
+           "Whoever may read the file knows it: put it into a pgpass file (PGPASSFILE).",
+           {}});
+      continue;
+    }
     good = false;
     // without the line itself: it may hold a password
     loaded.diagnostics.push_back(

@@ -49,7 +49,7 @@ enum class ValueKind {
 
 struct FieldEntry {
   Field field;
-  std::string_view name;    ///< in the YAML, the log, the metrics and the manual
+  std::string_view name;    ///< in the YAML, the log and the manual
   std::string_view column;  ///< of pg_stat_activity
   ValueKind kind;
   std::string_view meaning;  ///< one line for the manual

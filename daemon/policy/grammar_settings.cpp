@@ -17,6 +17,7 @@ constexpr std::array<std::string_view, 3> kQueryTexts{"redacted", "full", "none"
 constexpr KeyEntry kTimezone{.name = "timezone",
                              .takes = Takes::kTimeZone,
                              .meaning = "time zone of all hours and drains that do not name their own",
+                             .fallback = "none",
                              .example = "Europe/Vienna"};
 
 constexpr KeyEntry kProtect{.name = "protect",
@@ -30,6 +31,7 @@ constexpr KeyEntry kRules{
     .name = "rules",
     .takes = Takes::kMappings,
     .meaning = "the rules",
+    .fallback = "none",
     .example = "[ { name: r, match: { state: idle, state_age: 1h }, escalate: [terminate] } ]",
     .mapping = Mapping::kRule};
 
@@ -59,6 +61,7 @@ constexpr std::array<KeyEntry, 9> kMainFile{{
     {.name = "unprotect",
      .takes = Takes::kChoices,
      .meaning = "built-in protections that are switched off",
+     .fallback = "none",
      .example = "[listeners]"},
     kRules,
     kDrains,
@@ -86,7 +89,7 @@ constexpr std::array<KeyEntry, 3> kServer{{
     {.name = "name",
      .takes = Takes::kIdentifier,
      .is_required = true,
-     .meaning = "its name in rules, in the log and in the metrics; each once",
+     .meaning = "its name in rules and in the log; each once",
      .example = "orders"},
     {.name = "conninfo",
      .takes = Takes::kText,
@@ -96,6 +99,7 @@ constexpr std::array<KeyEntry, 3> kServer{{
     {.name = "labels",
      .takes = Takes::kMapping,
      .meaning = "names and values by which rules can choose servers",
+     .fallback = "none",
      .example = "{ env: prod }",
      .mapping = Mapping::kLabels},
 }};

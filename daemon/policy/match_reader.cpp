@@ -115,7 +115,8 @@ std::string_view reason_against(Mapping mapping, const FieldEntry& field) {
 
 std::optional<BlocksTest> read_blocks(const YamlNode& node, Complaints& complaints) {
   if (node.kind != YamlNode::Kind::kMap) {
-    const auto count = read_count(node, key_of(Mapping::kMatch, "blocks"), complaints);
+    const auto count = read_count(node, key_of(Mapping::kMatch, "blocks"), complaints,
+                                  ", or says whom it blocks: { user: migrator, blocked_for: 5s }");
     return count ? std::optional(BlocksTest{*count, nullptr}) : std::nullopt;
   }
   auto waiter = read_match(node, MatchOwner::kWaiter, complaints);
@@ -152,10 +153,8 @@ const FieldEntry* field_for(const YamlNode& key, Mapping mapping, Complaints& co
                      std::string(reason_against(mapping, entry_of(*field))));
     return nullptr;
   }
-  auto hint = did_you_mean(key.text, names, kFieldSynonyms);
-  if (hint.empty()) hint = fmt::format("Known here: {}.", fmt::join(names, ", "));
   complaints.error(key.mark, fmt::format("unknown key \"{}\" in {}", printable(key.text, 80), owner),
-                   std::move(hint));
+                   hint_for_key(key.text, names, kFieldSynonyms));
   return nullptr;
 }
 

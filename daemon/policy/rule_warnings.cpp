@@ -196,6 +196,18 @@ void warn_of_steps(const YamlNode& escalate, const ReadMatch& match, const Rule&
   }
 }
 
+void warn_of_victims(const YamlNode& node, const Rule& rule, Complaints& complaints) {
+  const auto& selection = rule.selection;
+  if (!selection.keep || selection.victims != Victims::kAll) return;
+  for (const auto* key : {"at_most", "pause"}) {
+    const auto* bound = node.find(key);
+    if (bound == nullptr) continue;
+    complaints.warn(bound->mark,
+                    fmt::format("with {} not all of a group end: what is left is no larger than keep", key),
+                    fmt::format("Leave out {}, or let victims be oldest or newest.", key));
+  }
+}
+
 void warn_of_repeat(const YamlNode& node, const Rule& rule, Complaints& complaints) {
   const auto is_alert = [](const Step& step) { return step.kind == StepKind::kAlert; };
   if (!rule.repeat || !std::all_of(rule.escalate.begin(), rule.escalate.end(), is_alert)) return;
@@ -242,6 +254,7 @@ void warn_of_rule(const YamlNode& node, const Rule& rule, const ReadMatch& match
   warn_of_wildcards(match, complaints);
   warn_of_short_limits(match, complaints);
   warn_of_steps(*node.find("escalate"), match, rule, complaints);
+  warn_of_victims(node, rule, complaints);
   warn_of_repeat(node, rule, complaints);
   if (const auto* list = node.find("except")) warn_of_exceptions(*list, match, except, complaints);
 }

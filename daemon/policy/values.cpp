@@ -99,6 +99,17 @@ std::string did_you_mean(std::string_view written, std::span<const std::string_v
   return nearest ? fmt::format("Did you mean \"{}\"?", *nearest) : std::string();
 }
 
+std::string hint_for_key(std::string_view written, std::span<const std::string_view> known,
+                         std::span<const Synonym> synonyms) {
+  const auto colon = written.find(':');
+  if (colon != std::string_view::npos &&
+      std::find(known.begin(), known.end(), written.substr(0, colon)) != known.end()) {
+    return "A blank follows the colon: \"key: value\".";
+  }
+  auto hint = did_you_mean(written, known, synonyms);
+  return hint.empty() ? fmt::format("Known here: {}.", fmt::join(known, ", ")) : hint;
+}
+
 bool expect_map(const YamlNode& node, std::string_view name, std::string_view example,
                 Complaints& complaints) {
   return expect_kind(node, YamlNode::Kind::kMap, name, example, complaints);
@@ -113,10 +124,8 @@ void check_keys(const YamlNode& map, std::string_view owner, std::span<const std
                 std::span<const Synonym> synonyms, Complaints& complaints) {
   for (const auto& key : map.keys) {
     if (std::find(known.begin(), known.end(), key.text) != known.end()) continue;
-    auto hint = did_you_mean(key.text, known, synonyms);
-    if (hint.empty()) hint = fmt::format("Known here: {}.", fmt::join(known, ", "));
     complaints.error(key.mark, fmt::format("unknown key \"{}\" in {}", printable(key.text, 80), owner),
-                     std::move(hint));
+                     hint_for_key(key.text, known, synonyms));
   }
 }
 
@@ -194,10 +203,11 @@ std::optional<Duration> read_duration(const YamlNode& node, const KeyEntry& key,
   return std::nullopt;
 }
 
-std::optional<std::size_t> read_count(const YamlNode& node, const KeyEntry& key, Complaints& complaints) {
+std::optional<std::size_t> read_count(const YamlNode& node, const KeyEntry& key, Complaints& complaints,
+                                      std::string_view or_else) {
   const auto text = read_plain(node, key.name, complaints);
   if (!text) return std::nullopt;
-  const auto hint = fmt::format("It takes {}.", range_text_of(key));
+  const auto hint = fmt::format("It takes {}{}.", range_text_of(key), or_else);
   const auto number = parse_count(*text);
   if (!number) {
     complaints.error(node.mark, fmt::format("\"{}\" is not a whole number", printable(*text, 80)), hint);

@@ -25,6 +25,10 @@ struct Synonym {
 std::string did_you_mean(std::string_view written, std::span<const std::string_view> known,
                          std::span<const Synonym> synonyms);
 
+/// The hint for an unknown key: what was probably meant, or what is known.
+std::string hint_for_key(std::string_view written, std::span<const std::string_view> known,
+                         std::span<const Synonym> synonyms);
+
 /// Whether a node is a map with something in it. `example` is a whole sentence.
 bool expect_map(const YamlNode& node, std::string_view name, std::string_view example,
                 Complaints& complaints);
@@ -54,7 +58,9 @@ std::optional<Duration> read_duration(const YamlNode& node, std::string_view nam
 std::optional<Duration> read_duration(const YamlNode& node, const KeyEntry& key, Complaints& complaints);
 
 /// A whole number within the key's bounds.
-std::optional<std::size_t> read_count(const YamlNode& node, const KeyEntry& key, Complaints& complaints);
+/// `or_else`: what it takes besides a number, for the hint.
+std::optional<std::size_t> read_count(const YamlNode& node, const KeyEntry& key, Complaints& complaints,
+                                      std::string_view or_else = {});
 
 /// A percentage within the key's bounds, as a part of one. `hint` is a whole sentence.
 std::optional<double> read_percentage(const YamlNode& node, const KeyEntry& key, std::string_view hint,
@@ -72,7 +78,7 @@ std::optional<std::size_t> read_choice(const YamlNode& node, const KeyEntry& key
 /// The values of a list, or the one value that stands in its place; none if it cannot be either.
 std::vector<const YamlNode*> one_or_many(const YamlNode& node, std::string_view name, Complaints& complaints);
 
-/// A name that metrics, logs and commands can carry: letters, digits, `_`, `-` and `.`, at most 63 of them.
+/// A name that logs and commands can carry: letters, digits, `_`, `-` and `.`, at most 63 of them.
 std::optional<std::string> read_identifier(const YamlNode& node, std::string_view name,
                                            Complaints& complaints);
 

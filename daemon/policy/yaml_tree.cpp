@@ -199,13 +199,44 @@ class TreeBuilder : public YAML::EventHandler {
   int documents_ = 0;
 };
 
-/// What most likely led to one of yaml-cpp's syntax errors.
-std::string hint_for(std::string_view message) {
+/// The line that holds this byte, without its end.
+std::string_view line_around(std::string_view text, std::size_t at) {
+  at = std::min(at, text.size());
+  const auto end = std::min(text.find('\n', at), text.size());
+  const auto before = at == 0 ? std::string_view::npos : text.rfind('\n', at - 1);
+  const auto begin = before == std::string_view::npos ? 0 : before + 1;
+  return text.substr(begin, end - begin);
+}
+
+bool is_indented_by_tab(std::string_view line) {
+  return line.substr(0, line.find_first_not_of(" \t")).find('\t') != std::string_view::npos;
+}
+
+/// `user:app`: a letter right behind the first colon, and no other that YAML would take for one.
+bool lacks_blank_after_colon(std::string_view line) {
+  const auto colon = line.find(':');
+  return colon != std::string_view::npos && colon + 1 < line.size() && line[colon + 1] != ' ' &&
+         line.find(": ") == std::string_view::npos;
+}
+
+/// What most likely led to one of yaml-cpp's syntax errors, which was noticed in `line`.
+std::string hint_for(std::string_view message, std::string_view line, std::string_view line_before) {
+  if (is_indented_by_tab(line) || is_indented_by_tab(line_before) || message.starts_with("illegal tab")) {
+    return "Indent with spaces, never with tabs.";
+  }
+  const bool may_lack_blank = message == "illegal map value" || message.starts_with("end of ");
+  for (const auto& suspect : {line_before, line}) {
+    if (may_lack_blank && lacks_blank_after_colon(suspect))
+      return "A blank follows the colon: \"key: value\".";
+  }
   struct Known {
     std::string_view message;
     std::string_view hint;
   };
-  constexpr std::array<Known, 6> kKnown{{
+  constexpr std::array<Known, 8> kKnown{{
+      {"alias not found after *", "A text that begins with * or & is written in quotes: \"*\"."},
+      {"the referenced anchor is not defined",
+       "A text that begins with * or & is written in quotes: \"*_app\"."},
       {"illegal map value", "A text that holds a colon and a blank is written in quotes."},
       {"unknown token", "A text that begins with @, `, % or a tab is written in quotes."},
       {"end of map not found", "Look for a wrong indentation, or for text after a closing quote."},
@@ -217,6 +248,15 @@ std::string hint_for(std::string_view message) {
     if (message == known.message) return std::string(known.hint);
   }
   return {};
+}
+
+std::string hint_at(const Complaints& complaints, const YAML::Exception& error) {
+  const auto rest = complaints.text_from(mark_of(error.mark));
+  const auto text = complaints.text();
+  const auto at = text.size() - rest.size();
+  const auto line = line_around(text, at);
+  const auto begin = static_cast<std::size_t>(line.data() - text.data());
+  return hint_for(error.msg, line, begin == 0 ? std::string_view() : line_around(text, begin - 1));
 }
 
 }  // namespace
@@ -240,7 +280,7 @@ std::optional<YamlNode> parse_yaml(Complaints& complaints) {
     return std::nullopt;
   } catch (const YAML::Exception& error) {
     complaints.error(mark_of(error.mark), fmt::format("not valid YAML: {}", printable(error.msg)),
-                     hint_for(error.msg));
+                     hint_at(complaints, error));
     return std::nullopt;
   } catch (const std::exception& error) {
     complaints.error({}, fmt::format("could not be read: {}", printable(error.what())));

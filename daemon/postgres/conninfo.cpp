@@ -1,8 +1,11 @@
 #include "postgres/conninfo.hpp"
 
 #include <algorithm>
+#include <charconv>
 #include <cstdlib>
+#include <initializer_list>
 #include <memory>
+#include <string_view>
 
 #include <libpq-fe.h>
 
@@ -35,6 +38,13 @@ std::string from_environment(const char* variable) {
   return value == nullptr ? std::string() : std::string(value);
 }
 
+bool is_port(const std::string& text) {
+  int number = 0;
+  const auto* end = text.data() + text.size();
+  const auto parsed = std::from_chars(text.data(), end, number);
+  return parsed.ec == std::errc() && parsed.ptr == end && number >= 1 && number <= 65535;
+}
+
 struct OptionsDeleter {
   void operator()(PQconninfoOption* options) const { PQconninfoFree(options); }
 };
@@ -61,7 +71,41 @@ Result<Conninfo> Conninfo::parse(const std::string& text) {
                    "libpq would look up the hosts that it names by itself, and block all servers meanwhile.",
                    "Write the service's settings into conninfo, and unset PGSERVICE.");
   }
+  if (const auto checked = conninfo.check(); !checked) return tl::unexpected(checked.error());
   return conninfo;
+}
+
+Result<void> Conninfo::check() const {
+  const auto ports = split(value("port"));
+  for (const auto& port : ports) {
+    // empty: the default
+    if (port.empty() || is_port(port)) continue;
+    return failure("a port in conninfo is not a number", "",
+                   "It is a whole number from 1 to 65535, or a list of them.");
+  }
+  const auto hosts = std::max(split(value("host")).size(), split(value("hostaddr")).size());
+  if (ports.size() > 1 && ports.size() != hosts) {
+    return failure("conninfo has another number of ports than of hosts", "",
+                   "Give one port for all hosts, or one for each.");
+  }
+  const auto is_one_of = [&](const char* keyword, std::initializer_list<std::string_view> words) {
+    const auto written = value(keyword);
+    return written.empty() || std::find(words.begin(), words.end(), written) != words.end();
+  };
+  if (!is_one_of("sslmode", {"disable", "allow", "prefer", "require", "verify-ca", "verify-full"})) {
+    return failure("unknown sslmode in conninfo", "",
+                   "It is disable, allow, prefer, require, verify-ca or verify-full.");
+  }
+  if (!is_one_of("target_session_attrs",
+                 {"any", "read-write", "read-only", "primary", "standby", "prefer-standby"})) {
+    return failure("unknown target_session_attrs in conninfo", "",
+                   "It is any, read-write, read-only, primary, standby or prefer-standby.");
+  }
+  return {};
+}
+
+bool Conninfo::has_password() const {
+  return !value("password").empty() || !value("sslpassword").empty();
 }
 
 std::string Conninfo::value(const std::string& keyword) const {

@@ -12,8 +12,13 @@ namespace pgcurfew {
 /// libpq's connection string, taken apart.
 class Conninfo {
  public:
-  /// *Errors*: a string that libpq cannot parse (without quoting it: it may hold a password), a service file.
+  /// *Errors*: a string that libpq cannot parse (without quoting it: it may hold a password), a service file;
+  /// a port, an sslmode or a target_session_attrs that libpq would refuse only when it connects.
+  /// *Source*: libpq's connectOptions2().
   static Result<Conninfo> parse(const std::string& text);
+
+  /// Whether a secret stands in the string itself.
+  [[nodiscard]] bool has_password() const;
 
   /// One of the hosts, with the port that stands beside it.
   struct Host {
@@ -40,6 +45,8 @@ class Conninfo {
   [[nodiscard]] std::string describe() const;
 
  private:
+  /// *Errors*: what libpq would not connect with.
+  [[nodiscard]] Result<void> check() const;
   [[nodiscard]] std::string value(const std::string& keyword) const;
   std::map<std::string, std::string> values_;
 };

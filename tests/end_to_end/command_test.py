@@ -140,7 +140,7 @@ FILE: 8 errors
 GOOD = """\
 mode: enforce
 servers:
-  - { name: orders, conninfo: "host=/nowhere dbname=postgres user=pgcurfew password=hunter2" }
+  - { name: orders, conninfo: "host=/nowhere dbname=postgres user=pgcurfew" }
 protect:
   - { user: backup, application_name: "pg_dump*" }
 rules:
@@ -181,6 +181,15 @@ def test_check_says_all_that_is_wrong_at_once_each_with_its_place_and_a_hint(com
     done = command("check", path)
     assert done.stderr.replace(str(path), "FILE") == BAD_SAID
     assert (done.returncode, done.stdout) == (78, "")
+
+
+def test_check_warns_of_a_password_in_the_file_and_does_not_show_it(command, tmp_path):
+    path = tmp_path / "secret.yaml"
+    path.write_text(GOOD.replace("user=pgcurfew", "user=pgcurfew password=hunter2"))
+    done = command("check", path)
+    assert (done.returncode, done.stdout) == (0, GOOD_SAID)
+    assert f"{path}:3:31: warning: a password stands in conninfo\n" in done.stderr
+    assert "PGPASSFILE" in done.stderr and "hunter2" not in done.stderr
 
 
 @pytest.mark.parametrize("arguments", [["run", "--config"], ["explain", "--config"]], ids=["run", "explain"])

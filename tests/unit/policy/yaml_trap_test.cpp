@@ -23,7 +23,30 @@ TEST(YamlTrap, RefusesAliasesAndAnchors) {
 }
 
 TEST(YamlTrap, RefusesAliasesOfNothing) {
-  expect_error(load("protect: *x\n"), 1, 10, "not valid YAML: the referenced anchor is not defined");
+  expect_error(load("protect: *x\n"), 1, 10, "not valid YAML: the referenced anchor is not defined",
+               "A text that begins with * or & is written in quotes: \"*_app\".");
+}
+
+/// The hint of the first thing that is said.
+std::string hint_of(const LoadResult& result) {
+  return result.diagnostics.empty() ? "nothing" : result.diagnostics.front().hint;
+}
+
+TEST(YamlTrap, SaysOfCommonSlipsWhatWasMeant) {
+  constexpr auto kQuotes = "A text that begins with * or & is written in quotes: ";
+  EXPECT_EQ(hint_of(load("protect:\n- { user: * }\n")), std::string(kQuotes) + "\"*\".");
+  EXPECT_EQ(hint_of(load("protect:\n- user: *app\n")), std::string(kQuotes) + "\"*_app\".");
+  constexpr auto kTabs = "Indent with spaces, never with tabs.";
+  EXPECT_EQ(hint_of(load("protect:\n\t- user: app\n")), kTabs);
+  EXPECT_EQ(hint_of(load("rules:\n- name: r\n  match:\n\t  user: a\n")), kTabs);
+  constexpr auto kMarks = "A text that begins with @, `, % or a tab is written in quotes.";
+  EXPECT_EQ(hint_of(load("protect:\n- user: %app\n")), kMarks);
+  EXPECT_EQ(hint_of(load("protect:\n- user: @app\n")), kMarks);
+  constexpr auto kBlank = "A blank follows the colon: \"key: value\".";
+  EXPECT_EQ(hint_of(load("protect:\n- user:app\n  database: b\n")), kBlank);
+  EXPECT_EQ(hint_of(load("protect:\n- { user:app }\n")), kBlank);
+  EXPECT_EQ(hint_of(load("protect:\n- user: a\n  application_name: b: c\n")),
+            "A text that holds a colon and a blank is written in quotes.");
 }
 
 TEST(YamlTrap, SurvivesCyclicAnchors) {
