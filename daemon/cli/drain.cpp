@@ -38,6 +38,12 @@ int complain(const Error& error, int code) {
   return code;
 }
 
+/// Warnings are about what the files' own rules and drains do, and none of them runs here.
+void complain_of_errors(const LoadResult& loaded) {
+  if (!loaded.has_errors()) return;
+  for (const auto& diagnostic : loaded.diagnostics) fmt::print(stderr, "{}", render(diagnostic));
+}
+
 LogOptions log_options(const Policy& policy) {
   LogOptions options;
   options.format = LogFormat::kText;
@@ -248,7 +254,7 @@ int drain_now(const DrainOptions& options) {
   auto plan = plan_from(options);
   if (!plan) return complain(plan.error(), kExitUsage);
   const auto loaded = read_configuration(options.configuration);
-  for (const auto& diagnostic : loaded.diagnostics) fmt::print(stderr, "{}", render(diagnostic));
+  complain_of_errors(loaded);
   if (loaded.has_errors()) return kExitConfiguration;
   const auto servers = choose_servers(*loaded.policy, options.server, true);
   if (!servers) return complain(servers.error(), kExitUsage);
@@ -281,7 +287,7 @@ int drain_now(const DrainOptions& options) {
 
 int reopen_now(const ReopenOptions& options) {
   const auto loaded = read_configuration(options.configuration);
-  for (const auto& diagnostic : loaded.diagnostics) fmt::print(stderr, "{}", render(diagnostic));
+  complain_of_errors(loaded);
   if (loaded.has_errors()) return kExitConfiguration;
   const auto servers = choose_servers(*loaded.policy, options.server, false);
   if (!servers) return complain(servers.error(), kExitUsage);

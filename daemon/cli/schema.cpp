@@ -28,7 +28,7 @@ constexpr std::string_view kDays = "^(mon|tue|wed|thu|fri|sat|sun)(-(mon|tue|wed
 
 constexpr std::string_view kSchedule = R"(^[ \t]*[0-9A-Za-z*/,-]+([ \t]+[0-9A-Za-z*/,-]+){4}[ \t]*$)";
 constexpr std::string_view kMoment =
-    "^2[0-9]{3}-(0[1-9]|1[0-2])-(0[1-9]|[12][0-9]|3[01]) ([01][0-9]|2[0-3]):[0-5][0-9]$";
+    "^2[0-9]{3}-(0[1-9]|1[0-2])-(0[1-9]|[12][0-9]|3[01]) ([01][0-9]|2[0-3]):[0-5][0-9](:[0-5][0-9])?$";
 /// Not between slashes.
 constexpr std::string_view kName = R"(^(?!/.*/$)[^\u0000-\u001f\u007f]+$)";
 

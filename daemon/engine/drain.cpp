@@ -145,7 +145,7 @@ void DrainDesk::take_look(const Snapshot& snapshot, Now now) {
 
 void DrainDesk::stop() {
   is_stopping_ = true;
-  for (auto& entry : runs_) entry.second->end("pgcurfew stops");
+  for (auto& entry : runs_) entry.second->end("it was told to stop");
 }
 
 void DrainDesk::reopen(std::vector<std::string> databases) {

@@ -121,9 +121,10 @@ Event drain_no_database_event(const Drain& plan, std::string_view pattern) {
 }
 
 Event drain_phase_event(const Drain& plan, const DrainProgress& progress) {
-  auto event = event_of(plan, Level::kInfo, "drain_phase",
-                        fmt::format("drain {}: {}, {} left", plan.name, name_of(progress.phase),
-                                    remaining_text(progress.remaining)));
+  auto event =
+      event_of(plan, Level::kInfo, "drain_phase",
+               fmt::format("drain {}: {}{}", plan.name, name_of(progress.phase),
+                           progress.has_looked ? ", left: " + remaining_text(progress.remaining) : ""));
   event.fields.emplace_back("phase", std::string(name_of(progress.phase)));
   event.fields.emplace_back("remaining", static_cast<std::int64_t>(progress.remaining.size()));
   return event;

@@ -50,6 +50,7 @@ struct DrainProgress {
   ServerTime began{};
   std::optional<ServerTime> ends;       ///< nothing: until somebody says `reopen`
   std::optional<ServerTime> next_step;  ///< when the ladder's next step begins
+  bool has_looked = false;              ///< since the gates closed
   std::vector<Remaining> remaining;     ///< as of the last look
   bool was_emptied = false;             ///< at some time since it began
   bool gave_up = false;

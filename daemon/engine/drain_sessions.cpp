@@ -62,6 +62,7 @@ std::string DrainRun::why_left_alone(const Session& session) const {
 
 void DrainRun::note_remaining() {
   progress_.remaining.clear();
+  progress_.has_looked = true;
   for (const auto& session : look_->sessions) {
     if (judge(proxy_, session).verdict == Verdict::kExempt) continue;
     progress_.remaining.push_back({session.key, session.database.value_or(""), session.user,

@@ -13,6 +13,7 @@ namespace pgcurfew {
 namespace {
 
 constexpr std::string_view kForm = "2026-12-01 02:00";
+constexpr std::string_view kLongForm = "2026-12-01 02:00:00";
 constexpr Duration kMinute = std::chrono::minutes(1);
 
 /// The number that stands in so many digits.
@@ -22,13 +23,13 @@ int digits(std::string_view text, std::size_t at, std::size_t count) {
   return number;
 }
 
-/// Digits where `kForm` has some, and the same signs between them.
+/// Digits where the form has some, and the same signs between them; seconds may be left out.
 bool has_form(std::string_view text) {
-  if (text.size() != kForm.size()) return false;
-  for (std::size_t i = 0; i < kForm.size(); ++i) {
+  if (text.size() != kForm.size() && text.size() != kLongForm.size()) return false;
+  for (std::size_t i = 0; i < text.size(); ++i) {
     const bool is_digit = text[i] >= '0' && text[i] <= '9';
-    const bool wants_digit = kForm[i] >= '0' && kForm[i] <= '9';
-    if (wants_digit ? !is_digit : text[i] != kForm[i]) return false;
+    const bool wants_digit = kLongForm[i] >= '0' && kLongForm[i] <= '9';
+    if (wants_digit ? !is_digit : text[i] != kLongForm[i]) return false;
   }
   return true;
 }
@@ -39,10 +40,11 @@ std::optional<CivilTime> parse_civil(std::string_view text) {
   CivilTime civil{digits(text, 0, 4), digits(text, 5, 2), digits(text, 8, 2)};
   const int hour = digits(text, 11, 2);
   const int minute = digits(text, 14, 2);
-  if (civil.month < 1 || civil.month > 12 || civil.day < 1 || civil.day > 31 || hour > 23 || minute > 59) {
-    return std::nullopt;
-  }
-  civil.since_midnight = std::chrono::hours(hour) + std::chrono::minutes(minute);
+  const int second = text.size() > kForm.size() ? digits(text, 17, 2) : 0;
+  const bool is_day = civil.month >= 1 && civil.month <= 12 && civil.day >= 1 && civil.day <= 31;
+  if (!is_day || hour > 23 || minute > 59 || second > 59) return std::nullopt;
+  civil.since_midnight =
+      std::chrono::hours(hour) + std::chrono::minutes(minute) + std::chrono::seconds(second);
   return civil;
 }
 

@@ -61,7 +61,7 @@ constexpr std::array<KeyEntry, 17> kDrain{{
      .is_required = true,
      .meaning = "how long it lasts",
      .example = "45min",
-     .least = 60 * kSecond,
+     .least = kSecond,
      .most = 7 * kDay},
     {.name = "announce",
      .takes = Takes::kDurations,

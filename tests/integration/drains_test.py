@@ -1,0 +1,378 @@
+"""Drains on a real server: emptied, kept empty, given back, whatever happens to pgcurfew meanwhile."""
+
+import os
+import random
+import signal
+import subprocess
+import threading
+import time
+from datetime import datetime, timedelta, timezone
+
+import pytest
+
+from support.session import ADMIN_SHUTDOWN, LOST, OK, QUERY_CANCELED, Session, wait_until
+from support.stage import SLEEP, SWALLOWER
+
+MARKS = "select setconfig from pg_db_role_setting where setrole = 0 and setconfig::text like '%%pgcurfew.drain%%'"
+
+
+@pytest.fixture(scope="module")
+def database(server):
+    """A database that the watchdog's role owns; SET on the mark where the server knows such a right."""
+    server.execute("create database orders owner pgcurfew")
+    if server.version >= 150000:
+        server.execute('grant set on parameter "pgcurfew.drain" to pgcurfew')
+    return "orders"
+
+
+@pytest.fixture
+def orders(server, database):
+    """The database as it is found and left by each test."""
+    made = Orders(server, database)
+    made.give_back()
+    yield made
+    made.close()
+    made.give_back()
+
+
+class Orders:
+    def __init__(self, server, database):
+        self.server = server
+        self.name = database
+        self._sessions = []
+        self._watcher = server.connect()
+
+    def open(self, *statements, **who):
+        made = Session(self.server.conninfo(**{"user": "app", "dbname": self.name, **who}))
+        self._sessions.append(made)
+        for statement in statements:
+            made.run(statement)
+        return made
+
+    def opens(self, **who):
+        try:
+            self.open(**who).close()
+            return True
+        except ConnectionError:
+            return False
+
+    @property
+    def limit(self):
+        return self._watcher.execute("select datconnlimit from pg_database where datname = %s", [self.name]).fetchone()[0]
+
+    @property
+    def marks(self):
+        return self._watcher.execute(MARKS).fetchall()
+
+    def is_as_before(self, limit=-1):
+        return self.limit == limit and self.marks == []
+
+    def clients(self, *but):
+        """The pids of the client sessions that are there."""
+        rows = self._watcher.execute("select pid from pg_stat_activity where datname = %s and backend_type = %s",
+                                     [self.name, "client backend"]).fetchall()
+        return {row[0] for row in rows} - set(but)
+
+    def give_back(self):
+        self.server.execute(f"alter database {self.name} reset pgcurfew.drain")
+        self.server.execute(f"alter database {self.name} connection limit -1")
+
+    def close(self):
+        pids = list(self.clients())
+        self.server.execute("select pg_terminate_backend(pid) from unnest(array%s::int[]) pid" % pids)
+        for session in self._sessions:
+            session.close()
+        self._watcher.close()
+
+
+def config_of(server, rest, mode="enforce", user="pgcurfew"):
+    return f'mode: {mode}\nservers: [ {{ name: s, conninfo: "{server.conninfo(user=user)}" }} ]\n{rest}\n'
+
+
+def drain_text(database, begins, seconds, more=""):
+    """A drain that begins at a second and lasts some."""
+    return f"""
+drains:
+- name: weekly
+  databases: [{database}]
+  at: {begins:%Y-%m-%d %H:%M:%S}
+  timezone: UTC
+  duration: {seconds}s
+  escalate: [ wait: {{ for: 500ms }}, cancel, terminate: {{ after: 500ms }} ]
+{more}"""
+
+
+def next_second():
+    return (datetime.now(timezone.utc) + timedelta(seconds=1.5)).replace(microsecond=0)
+
+
+# -- the daemon -----------------------------------------------------------------------------------------------------
+
+
+def test_a_drain_empties_its_database_keeps_it_empty_and_gives_it_back(server, orders, daemon):
+    idle, busy, swallower = orders.open("begin", "select 1"), orders.open().start(SLEEP), orders.open()
+    swallower.start(SWALLOWER)
+    elsewhere = Session(server.conninfo(user="app"))
+    started = daemon(config_of(server, drain_text(orders.name, next_second(), 4)))
+    assert started.wait_for("gate_closed")["mark"] == ("server" if server.version >= 150000 else "journal")
+    assert orders.limit == 0 and not orders.opens()
+    empty = started.wait_for("drain_empty")
+    assert (empty["cancelled"], empty["terminated"]) == (2, 3)
+    assert orders.clients() == set()
+    assert busy.outcome() == QUERY_CANCELED
+    assert swallower.outcome() in (ADMIN_SHUTDOWN, LOST) and idle.run("select 1") in (ADMIN_SHUTDOWN, LOST)
+    done = started.wait_for("drain_done")
+    assert done["emptied"] and orders.is_as_before() and orders.opens()
+    assert elsewhere.run("select 1") == OK
+    first_signal = started.events.index(started.all("intent")[0])
+    assert started.events.index(started.all("gate_closed")[0]) < first_signal, "the gate is closed first"
+
+
+def test_what_was_there_before_is_what_comes_back(server, orders, daemon):
+    server.execute(f"alter database {orders.name} connection limit 17")
+    started = daemon(config_of(server, drain_text(orders.name, next_second(), 2)))
+    assert started.wait_for("gate_closed")["limit_before"] == 17
+    started.wait_for("drain_done")
+    assert orders.is_as_before(17)
+
+
+def test_a_limit_that_somebody_else_sets_meanwhile_is_theirs(server, orders, daemon):
+    stays = orders.open("begin", "select 1")
+    started = daemon(config_of(server, drain_text(orders.name, next_second(), 30).replace("for: 500ms", "for: 20s")))
+    started.wait_for("gate_closed")
+    server.execute(f"alter database {orders.name} connection limit 5")
+    started.wait_for("gate_overridden")
+    assert started.wait_for("gate_opened")["outcome"] == "foreign"
+    assert not started.wait_for("drain_done")["emptied"]
+    assert orders.is_as_before(5) and stays.run("select 1") == OK
+
+
+def test_stopping_gives_the_database_back(server, orders, daemon):
+    started = daemon(config_of(server, drain_text(orders.name, next_second(), 60)))
+    started.wait_for("gate_closed")
+    assert started.stop() < 2
+    assert orders.is_as_before()
+
+
+def test_a_rehearsal_touches_nothing(server, orders, daemon):
+    stays = orders.open("begin", "select 1")
+    started = daemon(config_of(server, drain_text(orders.name, next_second(), 3), mode="dry-run"))
+    started.wait_for("gate_rehearsed")
+    assert started.wait_for("intent", step="terminate")["pid"] == stays.pid
+    assert orders.is_as_before()
+    started.wait_for("drain_done")
+    assert stays.run("select 1") == OK and orders.is_as_before()
+
+
+def test_a_role_that_may_not_close_the_gate_signals_nobody(server, orders, daemon):
+    server.execute("create role pgcurfew_poor login in role pg_read_all_stats, pg_signal_backend")
+    stays = orders.open("begin", "select 1")
+    started = daemon(config_of(server, drain_text(orders.name, next_second(), 3), user="pgcurfew_poor"))
+    failed = started.wait_for("gate_failed")
+    assert "setup-sql" in failed["hint"]
+    assert not started.wait_for("drain_done")["emptied"]
+    assert started.all("intent") == [] and stays.run("select 1") == OK
+
+
+def test_protected_and_excepted_sessions_stay_and_only_the_protected_keep_it_from_being_empty(server, orders, daemon):
+    server.make_role("maintenance")
+    vacuum = orders.open("begin", "select 1", user="maintenance")
+    dump = orders.open("begin", "select 1", application_name="pg_dump")
+    more = "  except: [ { user: maintenance } ]\n  give_up: { after: 2s, then: alert }\n"
+    started = daemon(config_of(server, drain_text(orders.name, next_second(), 20, more)))
+    gave_up = started.wait_for("drain_gave_up")
+    assert f"pid {dump.pid} app@orders (protected: dumps)" in gave_up["message"] and gave_up["remaining"] == 1
+    assert dump.run("commit") == OK
+    dump.close()
+    started.wait_for("drain_empty")
+    assert started.all("intent") == []
+    assert vacuum.run("commit") == OK
+
+
+# -- the storm ------------------------------------------------------------------------------------------------------
+
+
+class Storm:
+    """Clients that come back at once, some in transactions, some that swallow cancels."""
+
+    def __init__(self, orders, count):
+        self.orders = orders
+        self.ends = False
+        self.refused = 0
+        self._threads = [threading.Thread(target=self._go, args=(number,), daemon=True) for number in range(count)]
+        for thread in self._threads:
+            thread.start()
+
+    def _go(self, number):
+        conninfo = self.orders.server.conninfo(user="app", dbname=self.orders.name)
+        while not self.ends:
+            try:
+                session = Session(conninfo)
+            except ConnectionError:
+                self.refused += 1
+                time.sleep(0.02)
+                continue
+            try:
+                if number % 5 == 0:
+                    session.start(SWALLOWER)
+                elif number % 5 == 1:
+                    session.run("begin")
+                    session.start("select 1")
+                else:
+                    session.start("select pg_sleep(0.05)")
+                while not self.ends and session.outcome(0.2) == OK and number % 5 > 1:
+                    session.start("select pg_sleep(0.05)")
+                while not self.ends and number % 5 == 1 and session.run("select 1") == OK:
+                    time.sleep(0.05)
+            except TimeoutError:
+                try:
+                    while not self.ends and session.outcome(0.5):
+                        break
+                except TimeoutError:
+                    pass
+                while not self.ends and self._is_there(session):
+                    time.sleep(0.05)
+            finally:
+                session.close()
+
+    def _is_there(self, session):
+        try:
+            return session.outcome(0.05) == OK
+        except TimeoutError:
+            return True
+
+    def end(self):
+        self.ends = True
+        for thread in self._threads:
+            thread.join(10)
+
+
+def run_through(daemon, config, moment, is_back_at_once, end):
+    """Starts pgcurfew, kills it at a moment, and starts it again: at once or after the window. Gives the last one."""
+    first = daemon(config)
+    time.sleep(max(0, (moment - datetime.now(timezone.utc)).total_seconds()))
+    os.kill(first.pid, signal.SIGKILL)
+    first.wait()
+    if not is_back_at_once:
+        time.sleep(max(0, (end - datetime.now(timezone.utc)).total_seconds()))
+    return daemon(config)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("number", range(10))
+def test_the_database_is_emptied_and_given_back_whenever_pgcurfew_is_killed(server, orders, daemon, number):
+    chance = random.Random(number)
+    seconds, settled = 5, 2.5  # wait, cancel, terminate; a second after the grace, and half for starting again
+    storm = Storm(orders, 50)
+    try:
+        wait_until(lambda: len(orders.clients()) >= 40)
+        begin = next_second()
+        end = begin + timedelta(seconds=seconds)
+        killed = begin + timedelta(seconds=chance.uniform(0, seconds))
+        is_back_at_once = number % 3 != 2
+        seen = []
+
+        def watch():
+            with server.connect() as connection:
+                while datetime.now(timezone.utc) < end - timedelta(seconds=0.1):
+                    count = connection.execute("select count(*) from pg_stat_activity where datname = %s and "
+                                               "backend_type = 'client backend'", [orders.name]).fetchone()[0]
+                    seen.append((datetime.now(timezone.utc), count))
+                    time.sleep(0.03)
+
+        watcher = threading.Thread(target=watch)
+        watcher.start()
+        last = run_through(daemon, config_of(server, drain_text(orders.name, begin, seconds)), killed,
+                           is_back_at_once, end)
+        watcher.join()
+        if is_back_at_once:
+            from_here = max(begin + timedelta(seconds=settled),
+                            killed + timedelta(seconds=1.5) if killed < begin + timedelta(seconds=settled) else begin)
+            late = [count for moment, count in seen if moment > from_here]
+            assert late and set(late) == {0}, (killed - begin, seen)
+        wait_until(lambda: orders.is_as_before(), timeout=10)
+        assert storm.refused > 0
+        wait_until(lambda: len(orders.clients()) >= 40)  # and everybody is back
+        assert last.stop() < 2
+    finally:
+        storm.end()
+
+
+# -- by hand --------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def by_hand(pgcurfew, server, orders, tmp_path):
+    config = tmp_path / "pgcurfew.yaml"
+    config.write_text(config_of(server, ""))
+
+    def start(*arguments):
+        return subprocess.Popen([str(pgcurfew), *arguments[:1], "--config", str(config), *arguments[1:]],
+                                stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+                                env={**os.environ, "STATE_DIRECTORY": str(tmp_path)})
+
+    return start
+
+
+QUICK = ["--wait", "0s", "--grace", "200ms"]
+
+
+def outcome_of(process, timeout=60):
+    output = process.communicate(timeout=timeout)[0]
+    return process.returncode, output
+
+
+def test_by_hand_the_exit_status_tells_whether_it_was_empty_to_the_end(by_hand, orders):
+    orders.open("begin", "select 1")
+    status, output = outcome_of(by_hand("drain", orders.name, "--for", "3s", *QUICK))
+    assert (status, orders.is_as_before()) == (0, True), output
+    orders.open("begin", "select 1", application_name="pg_dump")
+    status, output = outcome_of(by_hand("drain", orders.name, "--for", "30s", "--give-up", "2s", *QUICK))
+    assert (status, orders.is_as_before()) == (75, True), output
+    assert "protected: dumps" in output
+
+
+def test_by_hand_a_command_runs_in_the_empty_database_and_its_status_is_ours(server, by_hand, orders):
+    orders.open("begin", "select 1")
+    alone = "select case when count(*) = 1 then 3 else 4 end from pg_stat_activity " \
+            "where datname = current_database() and backend_type = 'client backend'"
+    script = f"exit $(psql -XAtc \"{alone}\" '{server.conninfo(user='postgres', dbname=orders.name)}')"
+    status, output = outcome_of(by_hand("drain", orders.name, "--for", "60s", *QUICK, "--", "sh", "-c", script))
+    assert (status, orders.is_as_before()) == (3, True), output
+    status, output = outcome_of(by_hand("drain", orders.name, "--for", "60s", *QUICK, "--", "/no/such/command"))
+    assert (status, orders.is_as_before()) == (127, True), output
+
+
+def test_by_hand_ctrl_c_gives_the_database_back(by_hand, orders):
+    started = by_hand("drain", orders.name, "--for", "60s", *QUICK)
+    wait_until(lambda: orders.limit == 0)
+    started.send_signal(signal.SIGINT)
+    status, output = outcome_of(started)
+    assert (status, orders.is_as_before()) == (130, True), output
+
+
+def test_by_hand_it_can_be_left_closed_and_reopened(by_hand, orders):
+    status, output = outcome_of(by_hand("drain", orders.name, "--for", "60s", "--exit-when-empty", *QUICK))
+    assert (status, orders.limit) == (0, 0), output
+    status, output = outcome_of(by_hand("reopen", orders.name))
+    assert (status, orders.is_as_before()) == (0, True), output
+    status, output = outcome_of(by_hand("reopen", orders.name))
+    assert status == 66 and "bears no mark" in output
+
+
+def test_by_hand_what_was_killed_is_given_back_by_reopen_and_by_a_daemon_that_knows_nothing_of_it(
+        server, by_hand, orders, daemon):
+    for is_by_daemon in (False, True):
+        started = by_hand("drain", orders.name, "--for", "4s", *QUICK)
+        wait_until(lambda: orders.limit == 0)
+        started.kill()
+        started.wait()
+        if is_by_daemon:
+            config = config_of(server, "rules: [ { name: r, match: { user: nobody, state: idle, state_age: 1h }, "
+                                       "escalate: [terminate] } ]")
+            found = daemon(config).wait_for("gate_found")
+            assert found["database"] == orders.name
+            wait_until(orders.is_as_before, timeout=20)
+        else:
+            assert outcome_of(by_hand("reopen"))[0] == 0
+            assert orders.is_as_before()
