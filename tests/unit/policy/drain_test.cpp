@@ -234,10 +234,10 @@ TEST(DrainBeginnings, NeedATimeZone) {
 }
 
 TEST(DrainDuration, HasBounds) {
-  expect_error(load(begun_by("schedule: 0 2 * * *", "59s")), 6, 13, "\"duration\" of 59s is out of range",
-               "It takes 1min to 7d.");
+  expect_error(load(begun_by("schedule: 0 2 * * *", "500ms")), 6, 13, "\"duration\" of 500ms is out of range",
+               "It takes 1s to 7d.");
   expect_error(load(begun_by("schedule: 0 2 * * *", "7d 1s")), 6, 13, "\"duration\" of 7d 1s is out of range",
-               "It takes 1min to 7d.");
+               "It takes 1s to 7d.");
 }
 
 TEST(DrainDuration, IsOverBeforeTheDrainComesAgain) {
