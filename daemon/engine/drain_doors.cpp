@@ -108,6 +108,7 @@ void DrainRun::match_door(const std::string& database, Door& door, const Gates& 
     door.prepared = here->prepared;
     door.slots = here->slots;
     door.access = here->access;
+    door.limit = here->limit;
   }
   if (!has_gate()) return;
   if (here == nullptr) {
@@ -132,6 +133,11 @@ void DrainRun::match_door(const std::string& database, Door& door, const Gates& 
 void DrainRun::match_open_door(const std::string& database, Door& door, const Gate& gate, const Gates& gates,
                                Now now) {
   const bool is_in_force = gate.mark && (!gate.mark->until || *gate.mark->until > now.server);
+  door.is_stale = gate.mark && !is_in_force;
+  if (door.is_stale) {
+    door.mark_text = gate.mark_text;
+    door.in_journal = gate.in_journal;
+  }
   if (is_in_force && gate.mark->drain == plan_.name) {
     door.mark = gate.mark;
     door.mark_text = gate.mark_text;
@@ -198,7 +204,7 @@ void DrainRun::close_gates(Ledger& ledger, Now now) {
       door.state = DoorState::kClosed;
       door.mark = GateMark{plan_.name, by_, -1, now.server, window_.end};
     } else if (may_turn(door, now)) {
-      turn(database, door, true, ledger, now);
+      turn(database, door, !door.is_stale, ledger, now);
     }
   }
   mark_as_closed(ledger, now);
@@ -233,7 +239,8 @@ void DrainRun::turn(const std::string& database, Door& door, bool closes, Ledger
   order.access = door.access;
   order.pooler_gate = plan_.pooler_gate;
   order.pooler_conninfo = plan_.pooler_conninfo;
-  order.mark = {plan_.name, by_, -1, now.server, plan_.reopens ? std::optional(window_.end) : std::nullopt};
+  order.mark = {plan_.name, by_, door.limit, now.server,
+                plan_.reopens ? std::optional(window_.end) : std::nullopt};
   order.mark_text = door.mark_text;
   order.in_journal = door.in_journal;
   door.order = order.id;
@@ -253,7 +260,7 @@ void DrainRun::expire_orders(Now now) {
     }
     const bool closes = door.state == DoorState::kClosing;
     door.order.clear();
-    door.state = closes ? DoorState::kOpen : DoorState::kClosed;
+    door.state = closes || door.is_stale ? DoorState::kOpen : DoorState::kClosed;
     fail(database, door, {fmt::format("no reply within {}", to_text(kTurnDeadline)), {}, {}, {}}, closes,
          now);
   }
@@ -300,13 +307,14 @@ void DrainRun::take_opening(const std::string& database, Door& door, const GateR
     case GateOutcome::kForeign:
     case GateOutcome::kGone:
       door.state = DoorState::kOpen;
+      if (std::exchange(door.is_stale, false)) door.is_known = false;
       door.failures = 0;
       door.trouble.clear();
       progress_.trouble.clear();
       tell(gate_opened_event(plan_.name, database, reply));
       return;
     default:
-      door.state = DoorState::kClosed;
+      door.state = door.is_stale ? DoorState::kOpen : DoorState::kClosed;
       return fail(database, door, reply.error, false, now);
   }
 }

@@ -69,7 +69,7 @@ void DrainRun::connection_lost() {
     door.is_known = false;
     // what became of it, the gates themselves will tell
     if (door.state == DoorState::kClosing) door.state = DoorState::kOpen;
-    if (door.state == DoorState::kOpening) door.state = DoorState::kClosed;
+    if (door.state == DoorState::kOpening) door.state = door.is_stale ? DoorState::kOpen : DoorState::kClosed;
     door.order.clear();
   }
   look_.reset();

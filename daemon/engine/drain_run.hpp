@@ -121,10 +121,12 @@ class DrainRun {
   struct Door {
     DoorState state = DoorState::kOpen;
     GateAccess access = GateAccess::kNone;
+    int limit = -1;  ///< datconnlimit as it was read
     std::optional<GateMark> mark;
     std::string mark_text;
     bool in_journal = false;
-    std::string order;  ///< in flight
+    bool is_stale = false;  ///< it bears a mark whose time is over: it is given back before it is closed
+    std::string order;      ///< in flight
     MonotonicTime sent{};
     std::optional<MonotonicTime> not_before;  ///< after a failure
     bool is_known = false;                    ///< what holds there was read since

@@ -76,7 +76,7 @@ struct GateOrder {
   GateAccess access = GateAccess::kNone;  ///< as it was found
   PoolerGate pooler_gate = PoolerGate::kPause;
   std::string pooler_conninfo;  ///< never printed
-  GateMark mark;                ///< closing: to be written, but for `limit`, which the server fills in
+  GateMark mark;                ///< closing: to be written; `limit` as it was read, which the journal goes by
   std::string mark_text;        ///< opening: what must be found there
   bool in_journal = false;      ///< opening: the mark stands there, not in the server
 };
