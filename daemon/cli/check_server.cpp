@@ -9,6 +9,7 @@
 
 #include "base/duration.hpp"
 #include "base/words.hpp"
+#include "cli/check_drains.hpp"
 #include "cli/configuration.hpp"
 #include "cli/exit_code.hpp"
 #include "cli/one_look.hpp"
@@ -137,11 +138,14 @@ int check_servers(const std::vector<std::string>& paths) {
                  printable(path));
       return kExitUsage;
     }
-    const auto looks = look_once(*loaded.policy);
+    const auto& policy = *loaded.policy;
+    const auto looks = look_once(policy, policy.drains.empty() ? LookAt::kSessions : LookAt::kGatesToo);
     for (std::size_t i = 0; i < looks.size(); ++i) {
-      complain_of(loaded.policy->servers[i], looks[i]);
-      print_server(*loaded.policy, loaded.policy->servers[i], looks[i]);
+      const auto& server = policy.servers[i];
+      complain_of(server, looks[i]);
+      print_server(policy, server, looks[i]);
       code = worse(code, exit_code_of(looks[i]));
+      code = worse(code, check_drains(policy_for(policy, server.name), server, looks[i]));
     }
   }
   return code;

@@ -20,8 +20,9 @@ namespace {
 /// One server's connection for as long as a single look takes.
 class Looker {
  public:
-  Looker(Loop& loop, const Server& server, std::function<void()> on_done)
-      : link_(Conninfo::parse(server.conninfo).value_or(Conninfo{})),
+  Looker(Loop& loop, const Server& server, LookAt what, std::function<void()> on_done)
+      : what_(what),
+        link_(Conninfo::parse(server.conninfo).value_or(Conninfo{})),
         readiness_(loop, [this] { pump(true); }),
         on_done_(std::move(on_done)) {}
 
@@ -56,6 +57,17 @@ class Looker {
       outcome.snapshot->connection_slots = outcome.facts->connection_slots;
       // a look on its own remembers no other
       WaitMemory().link(*outcome.snapshot);
+      if (what_ == LookAt::kSessions) {
+        is_done = true;
+      } else {
+        link_.read_gates();
+      }
+    } else if (const auto* read = std::get_if<happening::GatesRead>(&what)) {
+      outcome.gates = read->gates;
+      outcome.gates->is_superuser = outcome.facts->is_superuser;
+      is_done = true;
+    } else if (const auto* not_read = std::get_if<happening::GatesFailed>(&what)) {
+      outcome.gates_error = not_read->error;
       is_done = true;
     } else if (const auto* lost = std::get_if<happening::ConnectionLost>(&what)) {
       outcome.error = lost->error;
@@ -66,6 +78,7 @@ class Looker {
     }
   }
 
+  LookAt what_;
   Link link_;
   Readiness readiness_;
   std::function<void()> on_done_;
@@ -73,7 +86,7 @@ class Looker {
 
 }  // namespace
 
-std::vector<OneLook> look_once(const Policy& policy) {
+std::vector<OneLook> look_once(const Policy& policy, LookAt what) {
   std::vector<OneLook> looks(policy.servers.size());
   auto loop = Loop::create();
   if (!loop) {
@@ -89,7 +102,7 @@ std::vector<OneLook> look_once(const Policy& policy) {
   Timer deadline(*loop, [&] { loop->exit(0); });
   deadline.arm(Loop::now() + Watch::kConnectDeadline);
   for (const auto& server : policy.servers) {
-    lookers.push_back(std::make_unique<Looker>(*loop, server, exit_if_done));
+    lookers.push_back(std::make_unique<Looker>(*loop, server, what, exit_if_done));
   }
   for (const auto& looker : lookers) looker->start();
   loop->run();

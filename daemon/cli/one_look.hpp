@@ -4,6 +4,7 @@
 #include <vector>
 
 #include "base/result.hpp"
+#include "engine/gate.hpp"
 #include "engine/session.hpp"
 #include "engine/watch.hpp"
 #include "policy/policy.hpp"
@@ -15,11 +16,16 @@ struct OneLook {
   std::optional<ServerFacts> facts;
   std::optional<Snapshot> snapshot;  ///< with the texts of the queries
   Error error;                       ///< if there is no snapshot
+  std::optional<Gates> gates;        ///< if they were asked for; without what the journal knows
+  Error gates_error;                 ///< if they could not be read
 };
+
+/// Whether drains want to know of the gates of databases too.
+enum class LookAt { kSessions, kGatesToo };
 
 /// Looks once at every server of the policy, at all of them at the same time.
 /// *Shapes*: in the order of Policy::servers. *Units*: gives up on a server after ten seconds.
-std::vector<OneLook> look_once(const Policy& policy);
+std::vector<OneLook> look_once(const Policy& policy, LookAt what = LookAt::kSessions);
 
 /// Says on standard error why there is no look at a server, or which privilege is missing there.
 void complain_of(const Server& server, const OneLook& look);

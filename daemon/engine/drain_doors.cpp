@@ -3,6 +3,7 @@
 #include "base/duration.hpp"
 #include "base/words.hpp"
 #include "engine/drain_events.hpp"
+#include "engine/drain_reach.hpp"
 #include "engine/drain_run.hpp"
 #include "policy/condition.hpp"
 
@@ -17,38 +18,11 @@ constexpr Duration kFirstRetry = seconds(1);
 constexpr Duration kLastRetry = seconds(30);
 constexpr Duration kTurnDeadline = seconds(10);
 
-/// What a wildcard leaves out unless the name stands beside it.
-bool is_left_out(const Gate& gate, const Gates& gates) {
-  return gate.is_template || gate.database == "postgres" || gate.database == gates.own_database;
-}
-
 const Gate* find_gate(const Gates& gates, std::string_view database, bool is_pooler) {
   for (const auto& gate : gates.gates) {
     if (gate.database == database && (gate.kind == GateKind::kPgbouncer) == is_pooler) return &gate;
   }
   return nullptr;
-}
-
-/// Why a gate cannot be closed; nothing if it can.
-std::optional<Error> obstacle(const Drain& plan, const Gate& gate, const Gates& gates) {
-  if (gate.limit == -2) return Error{"the server calls the database invalid", {}, "DROP DATABASE it.", {}};
-  if (plan.gate != GateKind::kConnectionLimit) return std::nullopt;
-  if (gates.in_recovery) {
-    return Error{"the server is a standby", "Only the primary can close the gate.", {}, "25006"};
-  }
-  if (gate.database == gates.own_database && !gates.is_superuser) {
-    return Error{"our own connection is in it",
-                 "Its gate would keep us out ourselves.",
-                 "Let conninfo name another database, for instance postgres.",
-                 {}};
-  }
-  if (gate.access == GateAccess::kNone) {
-    return Error{"our role may not close its gate",
-                 {},
-                 "Make it the owner of the database, or run what pgcurfew setup-sql prints.",
-                 "42501"};
-  }
-  return std::nullopt;
 }
 
 }  // namespace
@@ -68,14 +42,9 @@ void DrainRun::find_doors(const Gates& gates, Now now) {
   if (has_found_doors_) return;
   has_found_doors_ = true;
   for (const auto& pattern : plan_.databases) {
-    bool is_found = false;
-    for (const auto& gate : gates.gates) {
-      if (gate.kind == GateKind::kPgbouncer || !pattern.matches(gate.database)) continue;
-      if (!pattern.is_exact() && is_left_out(gate, gates)) continue;
-      is_found = true;
-      doors_.try_emplace(gate.database);
-    }
-    if (!is_found) tell(drain_no_database_event(plan_, pattern.written()));
+    const auto found = databases_of(pattern, gates);
+    for (const auto* gate : found) doors_.try_emplace(gate->database);
+    if (found.empty()) tell(drain_no_database_event(plan_, pattern.written()));
   }
   progress_.databases.clear();
   TextTest names;
@@ -159,7 +128,7 @@ void DrainRun::match_open_door(const std::string& database, Door& door, const Ga
                  {}},
                 true, now);
   }
-  if (const auto error = obstacle(plan_, gate, gates)) return fail(database, door, *error, true, now);
+  if (const auto error = obstacle_to(plan_, gate, gates)) return fail(database, door, *error, true, now);
 }
 
 /// The gate that we closed: if it is not as we left it, somebody else has been there, and it is theirs.

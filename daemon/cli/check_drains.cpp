@@ -1,0 +1,135 @@
+#include "cli/check_drains.hpp"
+
+#include <algorithm>
+#include <cstdio>
+#include <map>
+#include <string>
+#include <vector>
+
+#include <fmt/format.h>
+
+#include "base/words.hpp"
+#include "cli/exit_code.hpp"
+#include "engine/drain_reach.hpp"
+
+namespace pgcurfew {
+
+namespace {
+
+constexpr int kHasParameterPrivileges = 150000;
+constexpr std::string_view kMissingRight = "42501";
+constexpr std::string_view kStandby = "25006";
+
+std::string quoted_list(const std::vector<std::string>& names) {
+  std::string text;
+  for (const auto& name : names) text += (text.empty() ? "" : ", ") + printable(name, 80);
+  return text;
+}
+
+std::string sessions_text(const Snapshot& snapshot, const std::string& database) {
+  const auto count =
+      std::count_if(snapshot.sessions.begin(), snapshot.sessions.end(), [&](const Session& session) {
+        return !session.is_own && session.backend_type == "client backend" && session.database == database;
+      });
+  return fmt::format("{} session{} now", count, count == 1 ? "" : "s");
+}
+
+/// Whether what a drain does to the gate goes to the journal of this machine.
+bool needs_journal(const Drain& plan, const Gate& gate) {
+  return plan.gate == GateKind::kPgbouncer ||
+         (plan.gate == GateKind::kConnectionLimit && gate.access == GateAccess::kJournal);
+}
+
+std::string gate_text(const Drain& plan, const Gate& gate, const std::optional<Error>& obstacle) {
+  if (obstacle) return fmt::format("its gate could not be closed: {}", obstacle->message);
+  if (plan.gate == GateKind::kNone) return "no gate";
+  const auto* const mark =
+      needs_journal(plan, gate) ? "mark in the journal of this machine" : "mark in the server";
+  if (plan.gate == GateKind::kPgbouncer) {
+    return fmt::format("gate: {} of a PgBouncer, which was not asked, {}",
+                       plan.pooler_gate == PoolerGate::kPause ? "PAUSE" : "DISABLE", mark);
+  }
+  return fmt::format("gate: CONNECTION LIMIT 0{}, {}",
+                     gate.access == GateAccess::kFunction ? " by the functions of setup-sql" : "", mark);
+}
+
+/// What is there besides sessions.
+std::string findings_text(const Drain& plan, const Gate& gate) {
+  std::string text;
+  if (gate.mark) {
+    text += fmt::format("; closed now, by {} for drain {}{}", printable(gate.mark->by, 80),
+                        printable(gate.mark->drain, 80),
+                        gate.mark->until ? " until " + plan.zone.to_text(*gate.mark->until) : "");
+  } else if (gate.limit == 0) {
+    text += "; CONNECTION LIMIT 0 already, without a mark of pgcurfew";
+  }
+  if (!gate.prepared.empty()) text += fmt::format("; prepared transactions: {}", quoted_list(gate.prepared));
+  if (!gate.slots.empty()) text += fmt::format("; logical slots: {}", quoted_list(gate.slots));
+  return text;
+}
+
+void complain_of_drain(const Server& server, const Drain& plan, std::string_view what, const Error& error) {
+  fmt::print(stderr, "pgcurfew: server {}: drain {}: {}{}\n", printable(server.name), plan.name, what,
+             printable(error.message));
+  if (!error.hint.empty()) fmt::print(stderr, "pgcurfew: hint: {}\n", error.hint);
+}
+
+/// What one drain finds on a server.
+struct Check {
+  int code = kExitOk;
+  bool uses_journal = false;  ///< though the server could hold the mark
+};
+
+void check_database(const Drain& plan, const Server& server, const OneLook& look, const Gate& gate,
+                    Check& check) {
+  const auto obstacle = obstacle_to(plan, gate, *look.gates);
+  fmt::print("  drain {}: {}: {}; {}{}\n", plan.name, printable(gate.database, 80),
+             sessions_text(*look.snapshot, gate.database), gate_text(plan, gate, obstacle),
+             findings_text(plan, gate));
+  if (!obstacle) {
+    const bool is_avoidable = plan.gate == GateKind::kConnectionLimit;
+    check.uses_journal = check.uses_journal || (is_avoidable && needs_journal(plan, gate));
+  } else if (obstacle->sqlstate != kStandby) {
+    // a standby may be the primary by then
+    complain_of_drain(server, plan, fmt::format("database {}: ", printable(gate.database, 80)), *obstacle);
+    const bool is_ours = gate.database == look.gates->own_database;
+    if (obstacle->sqlstate == kMissingRight || is_ours) check.code = kExitNoPermission;
+  }
+}
+
+void check_drain(const Drain& plan, const Server& server, const OneLook& look, Check& check) {
+  std::map<std::string, const Gate*> found;
+  for (const auto& pattern : plan.databases) {
+    const auto databases = databases_of(pattern, *look.gates);
+    for (const auto* gate : databases) found[gate->database] = gate;
+    if (databases.empty()) {
+      complain_of_drain(server, plan, "", {"there is no database " + pattern.written(), {}, {}, {}});
+    }
+  }
+  if (found.empty()) fmt::print("  drain {}: there is nothing to empty\n", plan.name);
+  for (const auto& entry : found) check_database(plan, server, look, *entry.second, check);
+}
+
+}  // namespace
+
+int check_drains(const Policy& policy, const Server& server, const OneLook& look) {
+  if (policy.drains.empty() || !look.snapshot) return kExitOk;
+  if (!look.gates) {
+    const auto& error = look.gates_error.message.empty() ? look.error : look.gates_error;
+    fmt::print(stderr, "pgcurfew: server {}: could not read the gates of databases: {}\n",
+               printable(server.name), error.message.empty() ? "no reply" : printable(error.message));
+    return kExitUnavailable;
+  }
+  Check check;
+  for (const auto& plan : policy.drains) check_drain(plan, server, look, check);
+  if (check.uses_journal) {
+    const auto way =
+        look.facts->version_num >= kHasParameterPrivileges
+            ? fmt::format("GRANT SET ON PARAMETER pgcurfew.drain TO {};", printable(look.facts->role))
+            : std::string("what pgcurfew setup-sql prints");
+    fmt::print("  with {} marks stand in the server, where every pgcurfew finds them\n", way);
+  }
+  return check.code;
+}
+
+}  // namespace pgcurfew
