@@ -58,6 +58,27 @@ def test_there_are_examples():
     assert len(examples(FILES)) >= 9
 
 
+def test_the_examples_of_the_readme_are_taken(command, tmp_path):
+    made = re.findall(r"^```yaml\n(.*?)^```$", (REPOSITORY / "README.md").read_text(encoding="utf-8"),
+                      re.MULTILINE | re.DOTALL)
+    assert len(made) >= 2
+    for number, text in enumerate(made):
+        path = tmp_path / f"{number}.yaml"
+        path.write_text(text, encoding="utf-8")
+        done = command("check", path)
+        assert (done.returncode, done.stderr) == (0, ""), text
+
+
+def test_the_commands_of_the_readme_are_known(command):
+    text = (REPOSITORY / "README.md").read_text(encoding="utf-8")
+    made = set(re.findall(r"^\$ pgcurfew ([a-z-]+)", text, re.MULTILINE))
+    assert {"check", "drain", "reopen"} <= made
+    for name in made:
+        options = set(re.findall(r"--[a-z-]+", command(name, "--help").stdout))
+        for line in re.findall(rf"^\$ pgcurfew {name}( [^#\n]*)", text, re.MULTILINE):
+            assert set(re.findall(r"--[a-z-]+", line.split(" -- ")[0])) <= options, line
+
+
 @pytest.mark.parametrize("heading", SECTIONS)
 def test_the_keys_are_those_of_the_language(schema, heading):
     mapping = SECTIONS[heading]
