@@ -103,4 +103,16 @@ std::string printable(std::string_view text, std::size_t limit) {
   return shown;
 }
 
+std::string quoted_identifier(std::string_view name) {
+  const auto is_plain = [](char c) { return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '_'; };
+  const bool starts_plain = !name.empty() && !(name.front() >= '0' && name.front() <= '9');
+  if (starts_plain && std::all_of(name.begin(), name.end(), is_plain)) return std::string(name);
+  std::string quoted = "\"";
+  for (const char c : name) {
+    if (c == '"') quoted += c;
+    quoted += c;
+  }
+  return quoted + '"';
+}
+
 }  // namespace pgcurfew

@@ -122,11 +122,11 @@ void complain_of(const Server& server, const OneLook& look) {
   }
   const auto missing = [&](bool has, std::string_view privilege) {
     if (has) return;
-    const auto role = printable(look.facts->role);
+    const auto role = printable(quoted_identifier(look.facts->role));
     fmt::print(stderr,
                "pgcurfew: server {}: role {} lacks {}\n"
                "pgcurfew: hint: GRANT {} TO {}; and if it is a member already, ALTER ROLE {} INHERIT;\n",
-               name, role, privilege, privilege, role, role);
+               name, printable(look.facts->role), privilege, privilege, role, role);
   };
   missing(look.facts->can_read_all_stats, "pg_read_all_stats");
   missing(look.facts->can_signal, "pg_signal_backend");

@@ -34,9 +34,10 @@ Event missing_privilege_event(const ServerFacts& facts, std::string_view privile
                           fmt::format("role {} lacks {}: {}", printable(facts.role), privilege, effect));
   event.fields.emplace_back("privilege", std::string(privilege));
   event.fields.emplace_back("role", facts.role);
+  const auto role = printable(quoted_identifier(facts.role));
   event.fields.emplace_back(
       "hint", fmt::format("GRANT {} TO {}; and if it is a member already, ALTER ROLE {} INHERIT;", privilege,
-                          printable(facts.role), printable(facts.role)));
+                          role, role));
   return event;
 }
 

@@ -55,5 +55,14 @@ TEST(Printable, CutsAtACharacter) {
   EXPECT_EQ(printable("ab\xC3\xA9", 3), "ab...");
 }
 
+TEST(QuotedIdentifier, LeavesOnlyPlainNamesBare) {
+  for (const std::string name : {"pgcurfew", "_watch_2", "a"}) EXPECT_EQ(quoted_identifier(name), name);
+  EXPECT_EQ(quoted_identifier("Ops"), "\"Ops\"");
+  EXPECT_EQ(quoted_identifier("ops-team"), "\"ops-team\"");
+  EXPECT_EQ(quoted_identifier("2nd"), "\"2nd\"");
+  EXPECT_EQ(quoted_identifier("a\"; DROP"), "\"a\"\"; DROP\"");
+  EXPECT_EQ(quoted_identifier("caf\xC3\xA9"), "\"caf\xC3\xA9\"");
+}
+
 }  // namespace
 }  // namespace pgcurfew
