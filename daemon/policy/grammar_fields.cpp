@@ -3,6 +3,7 @@
 
 #include "policy/field.hpp"
 #include "policy/grammar_tables.hpp"
+#include "policy/policy.hpp"
 
 namespace pgcurfew::grammar {
 
@@ -20,7 +21,7 @@ constexpr KeyEntry kWaiters{.name = "sessions",
                             .fallback = "1",
                             .example = "3",
                             .least = 1,
-                            .most = kMostSessions};
+                            .most = kMostWaiters};
 
 Takes takes_of(ValueKind kind) {
   switch (kind) {
@@ -96,7 +97,7 @@ KeyEntry key_of_field(const FieldEntry& field) {
   if (key.takes == Takes::kCountOrMapping) key.mapping = Mapping::kBlocks;
   if (field.kind == ValueKind::kAge) key.most = kLongest;
   if (key.takes == Takes::kTransactions) key.most = kMostTransactions;
-  if (key.takes == Takes::kCountOrMapping) key.most = kMostSessions;
+  if (key.takes == Takes::kCountOrMapping) key.most = kMostWaiters;
   if (key.most > 0) key.least = 1;
   return key;
 }

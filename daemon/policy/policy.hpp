@@ -48,7 +48,11 @@ struct QueryIdTest {
   std::vector<std::int64_t> any_of;
 };
 
-/// blocks: at least so many sessions wait for it, directly or through others, that fit `waiter`.
+/// So many of those who wait for a lock a look shows, the longest waiting first.
+inline constexpr int kMostWaiters = 500;
+
+/// blocks: at least so many sessions wait for it, directly or through others, that fit `waiter`. At most
+/// kMostWaiters.
 struct BlocksTest {
   std::size_t at_least = 1;
   std::shared_ptr<const Match> waiter;  ///< null: any; its only age can be blocked_for

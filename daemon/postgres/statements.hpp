@@ -38,7 +38,6 @@ std::string look(int server_version);
 /// it is told by the lock on its own transaction id. *Source*: PostgreSQL's lockfuncs.c, lock.c
 /// (GetBlockerStatusData), twophase.c (MarkAsPreparingGuts).
 std::string waits(int server_version);
-inline constexpr int kMostWaiters = 500;
 
 /// The server's time, in binary.
 std::string pulse();

@@ -94,15 +94,17 @@ TEST(Blocks, TakesTheRefusedBackendsAsWaiters) {
 TEST(Blocks, RefusesWhatIsNoNumber) {
   for (const std::string text : {"many", "-1", "2.5", "03"}) {
     expect_error(load(rule_with("{ blocks: " + text + " }")), 3, 20, "\"" + text + "\" is not a whole number",
-                 "It takes 1 to 262143, or says whom it blocks: { user: migrator, blocked_for: 5s }.");
+                 "It takes 1 to 500, or says whom it blocks: { user: migrator, blocked_for: 5s }.");
   }
-  for (const std::string text : {"0", "262144"}) {
+  for (const std::string text : {"0", "501"}) {
     expect_error(load(rule_with("{ blocks: " + text + " }")), 3, 20,
                  "\"blocks\" of " + text + " is out of range",
-                 "It takes 1 to 262143, or says whom it blocks: { user: migrator, blocked_for: 5s }.");
+                 "It takes 1 to 500, or says whom it blocks: { user: migrator, blocked_for: 5s }.");
   }
   expect_error(load(rule_with("{ blocks: { sessions: 0 } }")), 3, 32, "\"sessions\" of 0 is out of range",
-               "It takes 1 to 262143.");
+               "It takes 1 to 500.");
+  expect_error(load(rule_with("{ blocks: { sessions: 501 } }")), 3, 32, "\"sessions\" of 501 is out of range",
+               "It takes 1 to 500.");
   expect_error(load(rule_with("{ blocks: [ 3 ] }")), 3, 20,
                "\"blocks\" has to be a single value here, not a list");
   expect_error(load(rule_with("{ blocks: {} }")), 3, 20, "\"blocks\" is empty",
@@ -128,7 +130,7 @@ TEST(Blocks, SaysAllThatIsWrongWithItsParts) {
   expect_said(result, Severity::kError, 3, 29, "unknown state \"running\"", "Did you mean \"active\"?");
   expect_said(result, Severity::kError, 3, 51, "duration \"5\" lacks a unit",
               "The units are us, ms, s, min, h and d, as in 10min or 1h 30min.");
-  expect_said(result, Severity::kError, 3, 64, "\"x\" is not a whole number", "It takes 1 to 262143.");
+  expect_said(result, Severity::kError, 3, 64, "\"x\" is not a whole number", "It takes 1 to 500.");
   EXPECT_EQ(result.diagnostics.size(), 3U) << all_of(result);
 }
 
