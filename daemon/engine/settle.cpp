@@ -123,7 +123,9 @@ class LookSettler {
   bool is_under_way(const Session& session, const Episode& episode) const {
     if (!episode.awaits_verification || !episode.stepped_at) return false;
     if (episode.ordered_kind == StepKind::kCancel && !can_be_cancelled(session)) return false;
-    return snapshot_.taken_at - docket_.steps.end_of(*episode.stepped_at, Duration(0)) < seconds(1);
+    const Duration since = snapshot_.taken_at - docket_.steps.end_of(*episode.stepped_at, Duration(0));
+    // by a clock that was set back since the signal lies ahead
+    return std::chrono::abs(since) < seconds(1);
   }
 
   /// The session is still what it was when the signal left.
@@ -206,7 +208,7 @@ std::vector<Event> settle_look(const Policy& policy, const Snapshot& snapshot, c
   return LookSettler(policy, snapshot, docket, ledger).run();
 }
 
-Ledger carry_over(const Ledger& ledger, const Policy& before, const Policy& after) {
+CarriedOver carry_over(const Ledger& ledger, const Policy& before, const Policy& after) {
   std::map<std::size_t, std::size_t> kept;
   for (std::size_t i = 0; i < before.rules.size(); ++i) {
     for (std::size_t j = 0; j < after.rules.size(); ++j) {
@@ -215,7 +217,8 @@ Ledger carry_over(const Ledger& ledger, const Policy& before, const Policy& afte
       if (a.name == b.name && a.fingerprint == b.fingerprint && a.mode == b.mode) kept[i] = j;
     }
   }
-  Ledger next = ledger;
+  CarriedOver carried{ledger, {}};
+  auto& next = carried.ledger;
   next.episodes.clear();
   next.told_skips.clear();
   next.denied.clear();
@@ -227,12 +230,15 @@ Ledger carry_over(const Ledger& ledger, const Policy& before, const Policy& afte
     return std::any_of(kept.begin(), kept.end(),
                        [&](const auto& entry) { return before.rules[entry.first].name == name; });
   });
-  for (const auto& entry : ledger.episodes) {
-    const auto rule = kept.find(entry.first.rule);
-    if (rule != kept.end())
-      next.episodes.emplace(EpisodeKey{entry.first.session, rule->second}, entry.second);
+  for (const auto& [key, episode] : ledger.episodes) {
+    const auto rule = kept.find(key.rule);
+    if (rule != kept.end()) {
+      next.episodes.emplace(EpisodeKey{key.session, rule->second}, episode);
+    } else if (episode.awaits_verification && !episode.is_carried) {
+      carried.events.push_back(verified_event(before.rules[key.rule].name, key.session, episode, "unseen"));
+    }
   }
-  return next;
+  return carried;
 }
 
 }  // namespace pgcurfew

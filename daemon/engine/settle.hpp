@@ -21,8 +21,13 @@ std::vector<Event> settle_reply(const Order& order, const Reply& reply, Ledger& 
 std::vector<Event> settle_look(const Policy& policy, const Snapshot& snapshot, const Docket& docket,
                                Ledger& ledger);
 
+struct CarriedOver {
+  Ledger ledger;
+  std::vector<Event> events;  ///< of signals whose effect nobody will look for any more
+};
+
 /// Carries the ledger over to a new policy: episodes of rules that kept their meaning go on, others end.
-Ledger carry_over(const Ledger& ledger, const Policy& before, const Policy& after);
+CarriedOver carry_over(const Ledger& ledger, const Policy& before, const Policy& after);
 
 /// How long a session may outlive its last step before it is called unkillable.
 inline constexpr Duration kPatience = std::chrono::seconds(5);

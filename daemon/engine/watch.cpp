@@ -219,7 +219,9 @@ void Watch::handle(const happening::Replied& what, MonotonicTime now) {
 }
 
 void Watch::handle(const happening::PolicyReplaced& what, MonotonicTime now) {
-  ledger_ = carry_over(ledger_, *policy_, *what.policy);
+  auto carried = carry_over(ledger_, *policy_, *what.policy);
+  ledger_ = std::move(carried.ledger);
+  tell(std::move(carried.events));
   policy_ = what.policy;
   drains_.take_policy(policy_);
   snapshot_.reset();

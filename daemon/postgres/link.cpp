@@ -70,6 +70,7 @@ void Link::disconnect() {
   current_.reset();
   waiting_look_.reset();
   must_refresh_names_ = false;
+  waits_failed_ = 0;
   wants_write_ = false;
   last_server_error_.clear();
   last_sqlstate_.clear();

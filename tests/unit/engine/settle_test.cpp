@@ -46,6 +46,23 @@ TEST(Settle, AMissingSessionIsNotCalledEndedWhileSessionsAreHidden) {
   EXPECT_EQ(effect(desk.look({}, 11s)), "unseen");
 }
 
+TEST(Settle, ALookThatCouldNotTellWhoWaitsForWhomShowsTheEffectOfOtherRules) {
+  auto desk = cancelled();
+  desk.snapshot.waits_failed = true;
+  auto idle = active(1, 0s);
+  idle.state = State::kIdle;
+  EXPECT_EQ(effect(desk.look({idle}, 11s)), "query_ended");
+}
+
+TEST(Settle, ASignalThatLiesAheadByAClockThatWasSetBackIsNotUnderWay) {
+  Desk desk(
+      "rules: [ { name: r, match: { state: idle in transaction, state_age: 10s }, escalate: [ terminate ] } "
+      "]");
+  desk.look({idle_in_transaction(1, 0s)}, 5s);
+  desk.reply(desk.decide_at(10s).orders.at(0), ReplyKind::kSignalled, 10s);
+  EXPECT_EQ(effect(desk.look({active(1, 2s)}, 3s)), "moved_on");
+}
+
 TEST(Settle, ALookThatCouldNotTellWhoWaitsForWhomShowsNoEffectOnABlocker) {
   Desk desk(
       "rules: [ { name: r, match: { blocks: 1, blocks_for: 5s }, "
@@ -53,6 +70,7 @@ TEST(Settle, ALookThatCouldNotTellWhoWaitsForWhomShowsNoEffectOnABlocker) {
   const auto blocker = active(1, -1s);
   const std::vector<Session> sessions{blocker, waiting(2, 0s)};
   const std::vector<LockWait> waits{wait_of(sessions[1], {1}, 0s)};
+  desk.look(sessions, 0s, waits);
   desk.look(sessions, 5s, waits);
   desk.reply(desk.decide_at(5s).orders.at(0), ReplyKind::kSignalled, 5s);
   desk.snapshot.waits_failed = true;
@@ -182,7 +200,7 @@ TEST(CarryOver, EpisodesOfUnchangedRulesGoOnWhateverTheirNewPlace) {
       "rules: [ { name: new, match: { user: eve, query_age: 1s }, escalate: [ cancel ] },"
       "{ name: r, match: { state: active, query_age: 10s }, escalate: [ cancel, terminate: { after: 30s } ] "
       "} ]");
-  desk.ledger = carry_over(desk.ledger, desk.policy, after);
+  desk.ledger = carry_over(desk.ledger, desk.policy, after).ledger;
   desk.policy = after;
   desk.look({active(1, 0s)}, 12s);
   EXPECT_EQ(desk.decide_at(40s).orders.at(0).action, Action::kTerminate);
@@ -193,10 +211,19 @@ TEST(CarryOver, EpisodesOfChangedRulesBeginAnew) {
   const auto after = policy_of(
       "rules: [ { name: r, match: { state: active, query_age: 11s }, "
       "escalate: [ cancel, terminate: { after: 30s } ] } ]");
-  desk.ledger = carry_over(desk.ledger, desk.policy, after);
+  desk.ledger = carry_over(desk.ledger, desk.policy, after).ledger;
   desk.policy = after;
   desk.look({active(1, 0s)}, 12s);
   EXPECT_EQ(desk.decide_at(40s).orders.at(0).action, Action::kCancel);
+}
+
+TEST(CarryOver, SaysOfSignalsOfChangedRulesThatNobodyHasSeenTheirEffect) {
+  const auto desk = cancelled();
+  const auto after = policy_of("rules: [ { name: s, match: { query_age: 11s }, escalate: [ cancel ] } ]");
+  const auto carried = carry_over(desk.ledger, desk.policy, after);
+  EXPECT_EQ(effect(carried.events), "unseen");
+  EXPECT_THAT(carried.ledger.episodes, IsEmpty());
+  EXPECT_THAT(carry_over(desk.ledger, desk.policy, desk.policy).events, IsEmpty()) << "it will be seen";
 }
 
 }  // namespace
