@@ -75,6 +75,22 @@ void link_blocks(Snapshot& snapshot, const Waiters& waiters, const IndexByPid& b
   }
 }
 
+void mark_leaders(Snapshot& snapshot, const IndexByPid& by_pid) {
+  for (const auto& worker : snapshot.sessions) {
+    if (!worker.leader_pid || !waits_for_lock(worker)) continue;
+    const auto leader = by_pid.find(*worker.leader_pid);
+    if (leader != by_pid.end()) snapshot.sessions[leader->second].has_waiting_worker = true;
+  }
+}
+
+/// Since when a session can have waited for nothing; nothing if that is not to be told. An idle one waits for
+/// no lock.
+std::optional<ServerTime> surely_free_since(const Session& session) {
+  const bool is_idle = session.state == State::kIdle || session.state == State::kIdleInTransaction ||
+                       session.state == State::kIdleInTransactionAborted;
+  return is_idle ? session.state_change : std::nullopt;
+}
+
 /// The edges of one way from a waiter up to `session`; nothing if there is none.
 std::vector<BlockEdge> way_up(const Session& waiter, const Session& session,
                               const std::unordered_map<std::int32_t, const Session*>& by_pid) {
@@ -155,6 +171,10 @@ bool waits_for_lock(const Session& session) {
   return session.blocked_since.has_value() || session.wait_event_type == "Lock";
 }
 
+bool is_held_up(const Session& session) {
+  return session.has_waiting_worker || waits_for_lock(session);
+}
+
 std::vector<const Session*> fitting_waiters(const Blocking& blocking, const Session& session) {
   std::vector<const Session*> fitting;
   for (const auto& waiter : session.blocks) {
@@ -179,7 +199,10 @@ std::optional<ServerTime> blocking_since(const Blocking& blocking, const Session
   std::vector<ServerTime> since;
   for (const auto* waiter : waiters) {
     const auto found = held_up.find(waiter->key.pid);
-    if (found != held_up.end()) since.push_back(found->second);
+    if (found == held_up.end()) continue;
+    // what it held up while it waited itself is another's doing
+    const auto free = session.free_since.find(waiter->key.pid);
+    since.push_back(free == session.free_since.end() ? found->second : std::max(found->second, free->second));
   }
   if (since.size() < blocking.at_least) return std::nullopt;
   std::sort(since.begin(), since.end());
@@ -226,7 +249,6 @@ void WaitMemory::link(Snapshot& snapshot) {
   for (const auto& session : snapshot.sessions) {
     if (session.xact_start && *session.xact_start > last_look_) begun_anew.push_back(session.key.pid);
   }
-  last_look_ = snapshot.taken_at;
   Waiters waiters;
   for (const auto& wait : snapshot.waits) {
     const auto found = by_key.find(wait.waiter);
@@ -241,30 +263,62 @@ void WaitMemory::link(Snapshot& snapshot) {
     waiters.sessions.push_back(found->second);
     waiters.waits.push_back(&wait);
   }
+  remember_waits(snapshot);
+  if (!waiters.sessions.empty()) link_blocks(snapshot, waiters, by_pid);
+  mark_leaders(snapshot, by_pid);
+  link_free_since(snapshot, std::exchange(last_look_, snapshot.taken_at));
+}
+
+void WaitMemory::remember_waits(const Snapshot& snapshot) {
   std::unordered_map<SessionKey, Wait> waits;
-  std::unordered_map<SessionKey, ServerTime> free_since;
-  for (auto& session : snapshot.sessions) {
+  for (const auto& session : snapshot.sessions) {
+    if (!waits_for_lock(session)) continue;
     const auto known = waits_.find(session.key);
-    if (waits_for_lock(session)) {
-      // where the waits could not be read, what was known of one goes on
-      const auto since =
-          session.blocked_since.value_or(known != waits_.end() ? known->second.since : snapshot.taken_at);
-      auto blockers = session.blockers;
-      if (!session.blocked_since && known != waits_.end()) blockers = known->second.blockers;
-      waits[session.key] = {session.query_start, since, std::move(blockers)};
-      continue;
-    }
-    const auto freed = free_since_.find(session.key);
-    if (known != waits_.end()) {
-      session.free_since = snapshot.taken_at;
-    } else if (freed != free_since_.end()) {
-      session.free_since = freed->second;
-    }
-    if (session.free_since) free_since[session.key] = *session.free_since;
+    // where the waits could not be read, what was known of one goes on
+    const auto since =
+        session.blocked_since.value_or(known != waits_.end() ? known->second.since : snapshot.taken_at);
+    auto blockers = session.blockers;
+    if (!session.blocked_since && known != waits_.end()) blockers = known->second.blockers;
+    waits[session.key] = {session.query_start, since, std::move(blockers)};
   }
   waits_ = std::move(waits);
+}
+
+/// A session can have waited between two looks, and have held others up while it did: who begins to wait for
+/// it counts from the first look that shows it free.
+void WaitMemory::link_free_since(Snapshot& snapshot, ServerTime last_look) {
+  std::unordered_map<SessionKey, bool> is_unknown;  // by who waits: whether the look shows for whom
+  for (const auto& session : snapshot.sessions) {
+    if (waits_for_lock(session)) is_unknown[session.key] = !session.blocked_since;
+  }
+  std::unordered_map<SessionKey, FreeSince> free_since;
+  for (auto& session : snapshot.sessions) {
+    if (is_held_up(session)) continue;
+    const auto before = free_since_.find(session.key);
+    const auto* known = before == free_since_.end() ? nullptr : &before->second;
+    FreeSince now;
+    for (const auto& waiter : session.blocks) {
+      if (!waiter->blocked_since) continue;
+      auto since = surely_free_since(session).value_or(snapshot.taken_at);
+      // another wait than the one that the look before showed is as good as another's
+      if (known != nullptr && known->contains(waiter->key) && *waiter->blocked_since <= last_look) {
+        since = std::min(since, known->at(waiter->key));
+      }
+      now[waiter->key] = session.free_since[waiter->key.pid] = since;
+    }
+    if (known != nullptr) {
+      for (const auto& [waiter, since] : *known) {
+        const auto found = is_unknown.find(waiter);
+        if (found != is_unknown.end() && found->second) now.emplace(waiter, since);
+      }
+    }
+    if (!now.empty()) free_since[session.key] = std::move(now);
+  }
   free_since_ = std::move(free_since);
-  if (!waiters.sessions.empty()) link_blocks(snapshot, waiters, by_pid);
+}
+
+void WaitMemory::lose_sight() {
+  free_since_.clear();
 }
 
 void WaitMemory::forget() {

@@ -30,27 +30,34 @@ bool gives_waits_time(const Match& match);
 /// Whether a session waits for a heavyweight lock.
 bool waits_for_lock(const Session& session);
 
+/// Whether it does, or one of its parallel workers: such a session is no root of a chain of waits.
+bool is_held_up(const Session& session);
+
 /// Those who wait for a session and fit, the longest waiting first.
 std::vector<const Session*> fitting_waiters(const Blocking& blocking, const Session& session);
 
 /// Since when at least so many as asked for wait, whomever for; nothing if fewer wait for the session now.
 std::optional<ServerTime> waiting_since(const Blocking& blocking, const Session& session);
 
-/// Since when at least so many as asked for wait for this very session: a chain of waits is as old as the
-/// newest of them, for before that it led to somebody else. Nothing if fewer do.
+/// Since when at least so many as asked for wait for this very session while it does not wait itself: a chain
+/// of waits is as old as the newest of them, for before that it led to somebody else. Nothing if fewer do.
 std::optional<ServerTime> blocking_since(const Blocking& blocking, const Session& session);
 
 /// The chain of waits from each of those who were asked for up to the session, as the guard has to find it.
 std::vector<BlockEdge> edges_of(const Blocking& blocking, const Session& session);
 
 /// Remembers from look to look who waited for a lock: what the server itself does not tell. Before PostgreSQL
-/// 14 that is since when somebody waits; in all versions, since when a session that holds others up does not
-/// wait itself any more. *Shapes*: bounded by the sessions of the last look.
+/// 14 that is since when somebody waits; in all versions, since when a session that holds others up has not
+/// waited itself: of an idle one since its state changed, of any other since the first look that showed it
+/// so. *Shapes*: bounded by the sessions of the last look, and who of them waits for whom.
 class WaitMemory {
  public:
-  /// Fills in what the sessions of a look have to do with each other: blocked_since, free_since, blocks,
-  /// blockers.
+  /// Fills in what the sessions of a look have to do with each other: blocked_since, has_waiting_worker,
+  /// blocks, blockers, free_since.
   void link(Snapshot& snapshot);
+
+  /// No looks for a while: who has waited in the meantime nobody has seen.
+  void lose_sight();
 
   void forget();
 
@@ -63,8 +70,13 @@ class WaitMemory {
   /// `begun_anew`: who is in a transaction that is younger than the look before.
   static bool is_same_wait(const Wait& known, const Session& session, const LockWait& wait,
                            const std::vector<std::int32_t>& begun_anew);
+  void remember_waits(const Snapshot& snapshot);
+  /// `last_look`: when the one before was taken.
+  void link_free_since(Snapshot& snapshot, ServerTime last_look);
+
+  using FreeSince = std::unordered_map<SessionKey, ServerTime>;  ///< by who waits
   std::unordered_map<SessionKey, Wait> waits_;
-  std::unordered_map<SessionKey, ServerTime> free_since_;
+  std::unordered_map<SessionKey, FreeSince> free_since_;  ///< by whom they wait for
   ServerTime last_look_{};
 };
 

@@ -13,6 +13,7 @@ using std::chrono::milliseconds;
 using std::chrono::seconds;
 
 constexpr Duration kShortestInterval = milliseconds(50);
+constexpr Duration kShortestForBlockers = milliseconds(250);
 constexpr Duration kIntervalWithoutAge = seconds(1);
 constexpr Duration kLongestInterval = std::chrono::hours(1);
 
@@ -45,6 +46,12 @@ std::optional<Duration> time_for_waits(const Rule& rule) {
     shortest = std::min(shortest.value_or(age.limit), age.limit);
   }
   return shortest;
+}
+
+/// A session that holds others up can have waited itself unless a look showed that it does not, and it counts
+/// from that look on.
+Duration interval_for_blockers(Duration limit) {
+  return std::min(interval_for(limit), std::max<Duration>(limit / 10, kShortestForBlockers));
 }
 
 bool can_be_for(const Match& match, State state) {
@@ -90,6 +97,9 @@ Duration look_interval(const Policy& policy) {
     auto needed = rule.match.ages.empty() ? kIntervalWithoutAge : interval_for(rule.match.ages.front().limit);
     // the wait is what began last, whatever other ages there are
     if (const auto time = time_for_waits(rule)) needed = interval_for(*time);
+    for (const auto& age : rule.match.ages) {
+      if (age.clock == Clock::kBlocksFor) needed = std::min(needed, interval_for_blockers(age.limit));
+    }
     interval = std::min(interval, needed);
   }
   return std::max(interval, kShortestInterval);

@@ -34,7 +34,8 @@ Docket make_docket(const Policy& policy, const Snapshot& snapshot, const ClockSt
 
 /// How long after one look the next must come, so that a session that goes past any limit was seen before.
 /// Long limits do not need it more often than that; rules without an age are looked at once a second, and
-/// such as give lock waits a time within that time.
+/// such as give lock waits a time within that time. Those with blocks_for are looked at ten times within it,
+/// but no more often than four times a second where it allows that.
 Duration look_interval(const Policy& policy);
 
 /// How long the most impatient rule on blockers lets anybody wait; nothing if there is no such rule.

@@ -96,7 +96,7 @@ class RuleFinder {
                                              waiting_since(blocking, session_), snapshot_.taken_at));
     }
     if (!blocking.is_asked || blocking.may_wait) return;
-    const bool waits = waits_for_lock(session_);
+    const bool waits = is_held_up(session_);
     finding_.conditions.push_back(
         finding_of("waits", "for no lock itself", waits ? "waiting for one" : "not waiting", !waits));
   }

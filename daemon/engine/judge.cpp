@@ -247,9 +247,7 @@ std::optional<Anchor> anchor_of(const Rule& rule, const Session& session) {
 
 std::optional<ServerTime> start_of(const Rule& rule, const Session& session, Clock clock) {
   if (clock != Clock::kBlocksFor) return anchor_of(session, clock);
-  const auto since = blocking_since(blocking_of(rule.match), session);
-  // what it held up while it waited itself is another's doing
-  return since && session.free_since ? std::max(*since, *session.free_since) : since;
+  return blocking_since(blocking_of(rule.match), session);
 }
 
 std::optional<double> connections_used(const Snapshot& snapshot, std::size_t client_backends) {
@@ -291,7 +289,7 @@ Judgement judge(const Rule& rule, const Session& session, const ClockSteps& step
     fails_for_now = true;
   }
   const auto blocking = blocking_of(rule.match);
-  if (blocking.is_asked && !blocking.may_wait && waits_for_lock(session)) {
+  if (blocking.is_asked && !blocking.may_wait && is_held_up(session)) {
     // a waiter is never the victim of a blocking rule; it can become a root blocker at any moment
     if (gives_waits_time(rule.match)) return judgement;
     fails_for_now = true;

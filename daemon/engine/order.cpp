@@ -1,5 +1,6 @@
 #include "engine/order.hpp"
 
+#include <algorithm>
 #include <bitset>
 
 #include "engine/blockers.hpp"
@@ -74,6 +75,11 @@ void hold_surroundings(Guard& guard, const Policy& policy, const Rule& rule, con
   if (blocking.may_wait) {
     guard.query_start = session.query_start;
     guard.wait_event_type = std::string("Lock");
+    // a statement can have had its lock and wait for another's
+    if (!session.blockers.empty()) {
+      guard.edges.insert(guard.edges.begin(), {session.key, session.query_start, session.blockers.front()});
+      guard.edges.resize(std::min(guard.edges.size(), Guard::kMostEdges));
+    }
   }
   for (const auto& condition : rule.match.conditions) {
     if (const auto* test = std::get_if<XminAgeTest>(&condition.test)) guard.xmin_age = test->at_least;

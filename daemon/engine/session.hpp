@@ -6,6 +6,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <unordered_map>
 #include <vector>
 
 #include "base/address.hpp"
@@ -42,11 +43,13 @@ struct Session {
   std::optional<std::int64_t> xmin_age;  ///< of the older of backend_xid and backend_xmin, in transactions
   /// Since when it waits for a heavyweight lock, as well as we know: not before that.
   std::optional<ServerTime> blocked_since;
-  /// Since when it does not wait for a lock, as well as we know: not before that; empty: it never did that we
-  /// saw.
-  std::optional<ServerTime> free_since;
+  /// One of its parallel workers waits for a heavyweight lock, and so it does.
+  bool has_waiting_worker = false;
   /// Who waits for it, directly or through others; the longest waiting first.
   std::vector<std::shared_ptr<const Session>> blocks;
+  /// Of those, by pid: since when it has not waited itself while they waited for it, as far as looks show. Of
+  /// a session that waits nothing.
+  std::unordered_map<std::int32_t, ServerTime> free_since;
   /// Of those whom it waits for, the pids; 0: a prepared transaction.
   std::vector<std::int32_t> blockers;
   /// It has a database (or a role) whose name we do not know: no `match` fits it by name, and every

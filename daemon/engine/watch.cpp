@@ -98,6 +98,7 @@ void Watch::go_down(const Error& error, MonotonicTime now) {
   settle_as_unknown("the connection was lost before the reply", now);
   drains_.connection_lost();
   ledger_.denied.clear();
+  wait_memory_.lose_sight();
 }
 
 void Watch::settle_as_unknown(std::string_view why, MonotonicTime now) {

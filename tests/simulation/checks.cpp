@@ -63,6 +63,7 @@ void Checks::on_connected(int instance, ServerTime postmaster_start) {
 void Checks::on_disconnected(int instance) {
   auto& book = books_[instance];
   book.connected_since = 0;
+  book.shown_free.clear();
   book.look.reset();
   book.reasons.push_back(site_.agenda.now());
 }

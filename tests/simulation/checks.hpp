@@ -109,6 +109,9 @@ class Checks {
     std::map<std::uint64_t, std::vector<Effect>> effects;  ///< by birth
     /// The last look that showed a session waiting for a lock, by birth: when it was taken, steady.
     std::map<std::uint64_t, Duration> seen_waiting;
+    /// The first look of this connection that showed who waits for a session while that did not wait itself,
+    /// by birth, and by the waiter's: when it was taken, steady.
+    std::map<std::uint64_t, std::map<std::uint64_t, Duration>> shown_free;
     /// Once the world is whole, by birth: the last change of a session that a look has shown, and when it was
     /// first shown, true times.
     std::map<std::uint64_t, std::pair<Duration, Duration>> shown;
@@ -130,6 +133,8 @@ class Checks {
   // checks_rules.cpp: what the rule asks of the server, of others, and of itself
   void check_blocking(const Book& book, const Issued& issued, const Rule& rule, const Backend& backend,
                       std::size_t node) const;
+  void check_unseen_wait(const Book& book, const Issued& issued, const Rule& rule, const Backend& backend,
+                         std::size_t node) const;
   void check_circumstances(const Issued& issued, const Rule& rule, const Backend& backend,
                            std::size_t node) const;
   void check_keep(const Issued& issued, const Rule& rule, const Backend& backend, std::size_t node) const;
@@ -139,6 +144,7 @@ class Checks {
   void check_repeat_pause(const Book& book, const Issued& issued, const Rule& rule) const;
   void count_parts(const Rule& rule, bool is_hastened);
   void note_waits(Book& book, const LookCopy& copy) const;
+  static void note_free(Book& book, const LookCopy& copy);
   void forget_rules(Book& book, const Policy& after) const;
   void enter_effect(Book& book, const Issued& issued, const Backend& backend, std::size_t node);
   void check_one_order(Book& book, const Order& order);
@@ -151,6 +157,8 @@ class Checks {
                                   Duration ready) const;
   /// When a look first showed a session as it is; nothing if none has.
   std::optional<Duration> shown_at(const Book& book, const Backend& backend) const;
+  /// Since when all who wait for it were shown to while it did not wait itself, at the latest, steady.
+  static std::optional<Duration> shown_blocking_since(const Book& book, const Backend& backend);
   Duration room_for(const Book& book, const Rule& rule, const Backend& backend) const;
   bool was_cancelled(const Book& book, const Rule& rule, const Backend& backend) const;
   [[nodiscard]] const Rule& rule_of(const Issued& issued) const;

@@ -25,6 +25,8 @@ Duration longest_between_looks(const Rule& rule) {
   if (blocking.patience) longest = *blocking.patience;
   for (const auto& age : rule.match.ages) {
     if (age.clock <= Clock::kBlocksFor) longest = std::min(longest, age.limit);
+    // ten looks show whether a blocker waits itself
+    if (age.clock == Clock::kBlocksFor) longest = std::min(longest, age.limit / 10);
   }
   return longest;
 }
@@ -110,6 +112,16 @@ std::optional<Duration> Checks::shown_at(const Book& book, const Backend& backen
   return found->second.second;
 }
 
+std::optional<Duration> Checks::shown_blocking_since(const Book& book, const Backend& backend) {
+  const auto found = book.shown_free.find(backend.birth);
+  if (found == book.shown_free.end()) return std::nullopt;
+  std::vector<Duration> since;
+  for (const auto& [waiter, first] : found->second) since.push_back(first);
+  // of those who fit it is one of these, or earlier
+  std::sort(since.begin(), since.end());
+  return since.empty() ? std::nullopt : std::optional(since.back());
+}
+
 /// For each step a reply and a look at what became of it; and before that one look that had to see the
 /// session as it is now, if none has yet.
 Duration Checks::room_for(const Book& book, const Rule& rule, const Backend& backend) const {
@@ -155,6 +167,8 @@ std::optional<Duration> Checks::overdue(const Book& book, const Rule& rule, cons
   if (blocks_for && backend.waited_until) {
     late = std::min(late, server.steady_now() - *backend.waited_until - *blocks_for);
   }
+  const auto shown = shown_blocking_since(book, backend);
+  if (blocks_for && shown) late = std::min(late, server.steady_now() - *shown - *blocks_for);
   if (oracle::blocking_of(rule).is_asked) {
     // there is one: the rule applies
     late = std::min(late, server.steady_now() - oracle::blocking_since(rule, backend, scene)->steady);

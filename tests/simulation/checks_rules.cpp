@@ -71,6 +71,23 @@ void Checks::note_waits(Book& book, const LookCopy& copy) const {
     }
     if (row.wait_event_type == "Lock") book.seen_waiting[row.birth] = copy.steady;
   }
+  note_free(book, copy);
+}
+
+void Checks::note_free(Book& book, const LookCopy& copy) {
+  std::map<std::uint64_t, std::map<std::uint64_t, Duration>> shown;
+  for (const auto& [key, row] : copy.rows) {
+    const auto later = copy.at_waits.find(key.pid);
+    if (row.wait_event_type == "Lock" || later == copy.at_waits.end() || later->second.birth != row.birth)
+      continue;
+    const auto& before = book.shown_free[row.birth];
+    for (const auto& [waiter, since] : later->second.holds_up) {
+      const auto known = before.find(waiter);
+      const bool is_same = known != before.end() && since.steady <= known->second;
+      shown[row.birth][waiter] = is_same ? known->second : copy.steady;
+    }
+  }
+  book.shown_free = std::move(shown);
 }
 
 /// What was counted for rules that do not go on in the same meaning.
@@ -88,12 +105,35 @@ void Checks::forget_rules(Book& book, const Policy& after) const {
   }
 }
 
+/// A wait of the blocker's own that no look showed, but for one that passed between two looks that both
+/// showed the same session wait for it.
+void Checks::check_unseen_wait(const Book& book, const Issued& issued, const Rule& rule,
+                               const Backend& backend, std::size_t node) const {
+  const auto blocking = oracle::blocking_of(rule);
+  if (!backend.waited_until || blocking.is_for_waiters) return;
+  const auto& server = *site_.nodes[node].server;
+  const auto slack = unknowable_steps(book, server, *backend.waited_until) + kRounding;
+  if (server.steady_now() + slack >= *backend.waited_until + *blocking.blocks_for) return;
+  const auto shown = book.shown_free.find(backend.birth);
+  std::size_t passed_between = 0;
+  if (shown != book.shown_free.end()) {
+    for (const auto& [waiter, since] : shown->second) {
+      if (since < *backend.waited_until) ++passed_between;
+    }
+  }
+  if (passed_between >= std::max<std::size_t>(blocking.at_least, 1)) return;
+  throw Violation("early", fmt::format("pid {} waited itself until {} ago, and {} asks for {}: {}",
+                                       backend.pid, to_text(server.steady_now() - *backend.waited_until),
+                                       rule.name, to_text(*blocking.blocks_for), issued.order.decision));
+}
+
 /// The rest of what a rule on blockers asks: that they themselves have held others up for so long, as far as
 /// looks have shown it.
 void Checks::check_blocking(const Book& book, const Issued& issued, const Rule& rule, const Backend& backend,
                             std::size_t node) const {
   const auto blocking = oracle::blocking_of(rule);
   if (!blocking.blocks_for) return;
+  check_unseen_wait(book, issued, rule, backend, node);
   const auto seen = book.seen_waiting.find(backend.birth);
   if (seen == book.seen_waiting.end()) return;
   const auto& server = *site_.nodes[node].server;

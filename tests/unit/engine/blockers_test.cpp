@@ -86,6 +86,76 @@ TEST(Blockers, WhoeverComesNextIsCountedFromWhenItWasSeenFree) {
   EXPECT_THAT(pids_of(desk.decide_at(12s).orders), ElementsAre(2));
 }
 
+const char* const kPatient = "rules: [ { name: r, match: { blocks_for: 10s }, escalate: [ terminate ] } ]";
+
+TEST(Blockers, WhoeverWaitedUnseenBetweenTwoLooksIsCountedFromTheLookThatShowedItFree) {
+  Desk desk(kPatient);
+  const auto reader = waiting(3, 1200ms);
+  desk.look({idle_in_transaction(1, 0s), active(2, -1s)}, 500ms);
+  // from 1 s to 8.3 s pid 2 waited for pid 1, and the reader behind it
+  const std::vector<Session> sessions{active(2, -1s), reader};
+  const std::vector<LockWait> waits{wait_of(reader, {2}, 1200ms)};
+  for (const auto look : {9s, 12s, 18s}) desk.look(sessions, look, waits);
+  EXPECT_THAT(desk.decide_at(18s).orders, IsEmpty());
+  EXPECT_EQ(desk.decide_at(18s).next_due, at(19s));
+  desk.look(sessions, 19s, waits);
+  EXPECT_THAT(pids_of(desk.decide_at(19s).orders), ElementsAre(2));
+}
+
+TEST(Blockers, AnIdleOneHasNotWaitedSinceItsStateChanged) {
+  Desk desk(kPatient);
+  const auto reader = waiting(3, 1s);
+  desk.look({idle_in_transaction(2, 0s), reader}, 9s, {wait_of(reader, {2}, 1s)});
+  EXPECT_EQ(desk.decide_at(9s).next_due, at(11s)) << "it has done nothing since the reader began to wait";
+  Desk other(kPatient);
+  other.look({idle_in_transaction(2, 5s), reader}, 9s, {wait_of(reader, {2}, 1s)});
+  EXPECT_EQ(other.decide_at(9s).next_due, at(15s)) << "before that it can have waited itself";
+}
+
+TEST(Blockers, EachWhoWaitsCountsFromTheFirstLookThatShowedIt) {
+  Desk desk("rules: [ { name: r, match: { blocks: 2, blocks_for: 10s }, escalate: [ cancel ] } ]");
+  const auto first = waiting(3, 0s);
+  const auto second = waiting(4, 2s);
+  const auto wait = wait_of(first, {2}, 0s);
+  desk.look({active(2, -1s), first}, 1s, {wait});
+  desk.look({active(2, -1s), first, second}, 3s, {wait, wait_of(second, {2}, 2s)});
+  EXPECT_EQ(desk.decide_at(3s).next_due, at(13s))
+      << "between the looks it can have waited, and held it up so";
+  // another wait of the second
+  desk.look({active(2, -1s), first, second}, 5s, {wait, wait_of(second, {2}, 4s)});
+  EXPECT_EQ(desk.decide_at(5s).next_due, at(15s));
+}
+
+TEST(Blockers, ALookThatDoesNotShowForWhomSomebodyWaitsLeavesWhatIsKnown) {
+  Desk desk(kPatient);
+  const auto reader = waiting(3, 0s);
+  desk.look({active(2, -1s), reader}, 1s, {wait_of(reader, {2}, 0s)});
+  desk.look({active(2, -1s), reader}, 4s);
+  desk.look({active(2, -1s), reader}, 5s, {wait_of(reader, {2}, 0s)});
+  EXPECT_EQ(desk.decide_at(5s).next_due, at(11s));
+  desk.memory.lose_sight();
+  desk.look({active(2, -1s), reader}, 7s, {wait_of(reader, {2}, 0s)});
+  EXPECT_EQ(desk.decide_at(7s).next_due, at(17s)) << "nobody has seen what was in between";
+}
+
+TEST(Blockers, WhoseParallelWorkerWaitsIsNoRoot) {
+  Desk desk("rules: [ { name: r, match: { blocks: 1 }, escalate: [ terminate ] } ]");
+  Pile pile;
+  auto worker = waiting(5, 0s);
+  worker.leader_pid = 1;
+  worker.backend_type = "parallel worker";
+  auto sessions = pile.sessions();
+  sessions[1] = active(1, -60s);
+  sessions.push_back(worker);
+  auto waits = pile.waits();
+  waits.push_back(wait_of(worker, {77}, 0s));
+  desk.look(sessions, 30s, waits);
+  EXPECT_THAT(desk.decide_at(30s).orders, IsEmpty());
+  sessions.pop_back();
+  desk.look(sessions, 31s, pile.waits());
+  EXPECT_THAT(pids_of(desk.decide_at(31s).orders), ElementsAre(1)) << "it waits no more";
+}
+
 TEST(Blockers, WhoeverAChainHasJustComeToWaitForIsCountedFromThen) {
   // the reader has waited for another for a minute; since a moment ago that one waits for the session
   Desk desk("rules: [ { name: r, match: { blocks_for: 5s }, escalate: [ terminate ] } ]");
@@ -239,6 +309,8 @@ TEST(Blockers, TheGuardOfOneWhoMayWaitHasItWaitStill) {
   EXPECT_FALSE(guard.may_not_wait_for_lock);
   EXPECT_EQ(guard.wait_event_type, Unchanged<std::string>("Lock"));
   EXPECT_TRUE(guard.query_start.has_value());
+  EXPECT_THAT(guard.edges, ElementsAre(BlockEdge{pile.alter.key, pile.alter.query_start, 1}))
+      << "a statement can wait once more, for another";
 }
 
 TEST(Blockers, TheGuardOfOneWhoMayWaitHoldsItsStatementWhateverTheAnchor) {

@@ -361,5 +361,20 @@ TEST(NeededLooks, ComeNoMoreOftenThanTheSmallestLimitDemands) {
             Duration(1s));
 }
 
+TEST(NeededLooks, ShowOfABlockerWithinATenthOfTheLimitWhetherItWaitsItself) {
+  const auto interval = [](const std::string& limit) {
+    return look_interval(
+        policy_of("rules: [ { name: r, match: { blocks_for: " + limit + " }, escalate: [cancel] } ]"));
+  };
+  EXPECT_EQ(interval("10min"), Duration(1min));
+  EXPECT_EQ(interval("10s"), Duration(1s));
+  EXPECT_EQ(interval("1s"), Duration(250ms));
+  EXPECT_EQ(interval("200ms"), Duration(100ms));
+  EXPECT_EQ(look_interval(policy_of("rules: [ { name: r, match: { blocks: { blocked_for: 10s } }, "
+                                    "escalate: [cancel] } ]")),
+            Duration(9s))
+      << "the waits of others are all that it is about";
+}
+
 }  // namespace
 }  // namespace pgcurfew::testing
