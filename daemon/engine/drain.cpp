@@ -37,11 +37,11 @@ void DrainDesk::take_policy(std::shared_ptr<const Policy> policy) {
     const auto plan = std::find_if(policy_->drains.begin(), policy_->drains.end(),
                                    [&, &drain = name](const Drain& entry) { return entry.name == drain; });
     if (plan == policy_->drains.end()) {
-      run->end("it is no longer in the policy");
+      run.end("it is no longer in the policy");
     } else {
-      run->replace_plan(*plan);
+      run.replace_plan(*plan);
     }
-    run->take_policy(*policy_);
+    run.take_policy(*policy_);
   }
   std::erase_if(calendars_, [&](const auto& entry) {
     return std::none_of(policy_->drains.begin(), policy_->drains.end(),
@@ -61,7 +61,7 @@ void DrainDesk::connection_lost() {
   is_reading_ = false;
   gates_.reset();
   for (auto& entry : strays_) entry.second.order.clear();
-  for (auto& entry : runs_) entry.second->connection_lost();
+  for (auto& entry : runs_) entry.second.connection_lost();
 }
 
 void DrainDesk::gates_failed(Now now) {
@@ -84,7 +84,7 @@ void DrainDesk::take(const Gates& gates, Now now) {
   }
   must_read_ = false;
   gates_ = gates;
-  for (auto& entry : runs_) entry.second->take(gates, now);
+  for (auto& entry : runs_) entry.second.take(gates, now);
   // strays are those marks that are there
   std::map<std::string, Stray> found;
   for (const auto& gate : gates.gates) {
@@ -105,7 +105,7 @@ void DrainDesk::take(const Gates& gates, Now now) {
 void DrainDesk::take(const GateReply& reply, Now now) {
   is_outdated_ = is_outdated_ || is_reading_;
   for (auto& entry : runs_) {
-    if (entry.second->take(reply, now)) return;
+    if (entry.second.take(reply, now)) return;
   }
   const auto found = std::find_if(strays_.begin(), strays_.end(),
                                   [&](const auto& entry) { return entry.second.order == reply.id; });
@@ -136,16 +136,16 @@ void DrainDesk::take(const GateReply& reply, Now now) {
 
 void DrainDesk::take(const Order& order, const Reply& reply, Now now) {
   const auto run = runs_.find(order.drain);
-  if (run != runs_.end()) run->second->take(order, reply, now);
+  if (run != runs_.end()) run->second.take(order, reply, now);
 }
 
 void DrainDesk::take_look(const Snapshot& snapshot, Now now) {
-  for (auto& entry : runs_) entry.second->take_look(snapshot, now);
+  for (auto& entry : runs_) entry.second.take_look(snapshot, now);
 }
 
 void DrainDesk::stop() {
   is_stopping_ = true;
-  for (auto& entry : runs_) entry.second->end("it was told to stop");
+  for (auto& entry : runs_) entry.second.end("it was told to stop");
 }
 
 void DrainDesk::reopen(std::vector<std::string> databases) {
@@ -204,9 +204,9 @@ void DrainDesk::announce(const Drain& plan, Calendar& calendar, Now now) {
 
 void DrainDesk::begin(const Drain& plan, const Interval& window, Now now) {
   const bool is_joined = now.server - window.start > seconds(5);
-  auto run = std::make_unique<DrainRun>(plan, window, by_, is_joined);
-  run->take_policy(*policy_);
-  runs_[plan.name] = std::move(run);
+  DrainRun run(plan, window, by_, is_joined);
+  run.take_policy(*policy_);
+  runs_.insert_or_assign(plan.name, std::move(run));
   ended_.erase(plan.name);
   must_read_ = true;
 }
@@ -278,7 +278,7 @@ DrainActions DrainDesk::advance(Ledger& ledger, bool can_act, Now now) {
   }
   if (can_act) {
     for (auto entry = runs_.begin(); entry != runs_.end();) {
-      auto& run = *entry->second;
+      auto& run = entry->second;
       auto wanted = run.advance(ledger, policy_->version, now);
       std::move(wanted.gates.begin(), wanted.gates.end(), std::back_inserter(actions.gates));
       std::move(wanted.orders.begin(), wanted.orders.end(), std::back_inserter(actions.orders));
@@ -300,7 +300,7 @@ DrainActions DrainDesk::advance(Ledger& ledger, bool can_act, Now now) {
 
 bool DrainDesk::has_gated_run() const {
   return std::any_of(runs_.begin(), runs_.end(), [](const auto& entry) {
-    const auto& plan = entry.second->plan();
+    const auto& plan = entry.second.plan();
     return plan.gate != GateKind::kNone && plan.mode == Mode::kEnforce;
   });
 }
@@ -323,7 +323,7 @@ bool DrainDesk::asks_for_gates(Now now) {
 std::optional<Duration> DrainDesk::look_interval() const {
   std::optional<Duration> interval;
   for (const auto& entry : runs_) {
-    if (const auto wanted = entry.second->look_interval())
+    if (const auto wanted = entry.second.look_interval())
       interval = std::min(interval.value_or(*wanted), *wanted);
   }
   return interval;
@@ -331,7 +331,7 @@ std::optional<Duration> DrainDesk::look_interval() const {
 
 std::vector<DrainProgress> DrainDesk::progress() const {
   std::vector<DrainProgress> all;
-  for (const auto& entry : runs_) all.push_back(entry.second->progress());
+  for (const auto& entry : runs_) all.push_back(entry.second.progress());
   for (const auto& entry : ended_) all.push_back(entry.second);
   return all;
 }

@@ -93,8 +93,8 @@ class DrainDesk {
 
   std::string by_;
   std::shared_ptr<const Policy> policy_;
-  std::map<std::string, std::unique_ptr<DrainRun>> runs_;  ///< by the drain's name
-  std::map<std::string, DrainProgress> ended_;             ///< the last of each drain that is in no run
+  std::map<std::string, DrainRun> runs_;        ///< by the drain's name
+  std::map<std::string, DrainProgress> ended_;  ///< the last of each drain that is in no run
   std::map<std::string, Calendar> calendars_;
   std::optional<ServerTime> watched_until_;  ///< up to then no beginning of a window was missed
 
