@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "engine/narrate.hpp"
+
 namespace pgcurfew::simulation {
 
 namespace {
