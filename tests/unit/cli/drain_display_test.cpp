@@ -1,0 +1,92 @@
+#include "cli/drain_display.hpp"
+
+#include <algorithm>
+
+#include <gtest/gtest.h>
+
+namespace pgcurfew {
+namespace {
+
+using std::chrono::milliseconds;
+using std::chrono::minutes;
+using std::chrono::seconds;
+
+const ServerTime kNow{std::chrono::hours(1000)};
+
+Remaining somebody(std::int32_t pid, std::optional<State> state, std::string reason = {}) {
+  return {{pid, kNow}, "orders", "app", "psql", state, {}, std::move(reason)};
+}
+
+DrainProgress under_way(DrainPhase phase) {
+  DrainProgress progress;
+  progress.drain = "weekly";
+  progress.mode = Mode::kEnforce;
+  progress.phase = phase;
+  progress.databases = {"orders", "crm"};
+  progress.has_looked = true;
+  return progress;
+}
+
+TEST(ProgressText, SaysThePhaseWhoIsLeftByStateWhatComesNextAndWhenItEnds) {
+  auto progress = under_way(DrainPhase::kWaiting);
+  progress.next_step = kNow + seconds(12);
+  progress.ends = kNow + minutes(61) + seconds(1);
+  progress.remaining = {somebody(4711, State::kActive), somebody(4712, State::kActive),
+                        somebody(4713, State::kIdleInTransaction, "protected: dumps")};
+  EXPECT_EQ(progress_text(progress, kNow, 8),
+            "orders, crm: waiting, 3 left (2 active, 1 idle in transaction), the first signal in 0:12, "
+            "reopens in 1:01:01\n"
+            "  pid 4711     app              psql                 active\n"
+            "  pid 4712     app              psql                 active\n"
+            "  pid 4713     app              psql                 idle in transaction  (protected: dumps)");
+  progress.phase = DrainPhase::kCancelling;
+  EXPECT_NE(progress_text(progress, kNow, 8).find(", the next step in 0:12,"), std::string::npos);
+}
+
+TEST(ProgressText, NamesNoMoreSessionsThanItMayAndCountsTheOthers) {
+  auto progress = under_way(DrainPhase::kTerminating);
+  for (std::int32_t pid = 1; pid <= 5; ++pid) progress.remaining.push_back(somebody(pid, State::kIdle));
+  const auto text = progress_text(progress, kNow, 2);
+  EXPECT_EQ(std::count(text.begin(), text.end(), '\n'), 3);
+  EXPECT_NE(text.find("5 left (5 idle)"), std::string::npos);
+  EXPECT_EQ(text.substr(text.rfind('\n')), "\n  and 3 more");
+}
+
+TEST(ProgressText, RoundsTimesUpAndShowsNoneThatIsPast) {
+  auto progress = under_way(DrainPhase::kEmpty);
+  progress.ends = kNow + milliseconds(1);
+  EXPECT_EQ(progress_text(progress, kNow, 8), "orders, crm: empty, reopens in 0:01");
+  EXPECT_EQ(progress_text(progress, kNow + seconds(5), 8), "orders, crm: empty, reopens in 0:00");
+}
+
+TEST(ProgressText, OfAnEmptyDatabaseNamesNoNextStepAndOfAHeldOneNoEnd) {
+  auto progress = under_way(DrainPhase::kEmpty);
+  progress.next_step = kNow + seconds(12);
+  EXPECT_EQ(progress_text(progress, kNow, 8), "orders, crm: empty");
+}
+
+TEST(ProgressText, SaysWhatKeepsAGateFromTurningAndThatItIsARehearsal) {
+  auto progress = under_way(DrainPhase::kGating);
+  progress.mode = Mode::kDryRun;
+  progress.databases.clear();
+  progress.trouble = "orders: our role may not close its gate";
+  EXPECT_EQ(progress_text(progress, kNow, 8),
+            "DRY-RUN weekly: gating\n  orders: our role may not close its gate");
+}
+
+TEST(ProgressText, LetsNoNameSpeakToTheTerminal) {
+  auto progress = under_way(DrainPhase::kWaiting);
+  progress.databases = {"or\x1b[2Jders"};
+  progress.trouble = "a\nb";
+  auto entry = somebody(7, std::nullopt);
+  entry.user = "a\x07";
+  entry.application_name = "b\rc";
+  progress.remaining = {entry};
+  const auto text = progress_text(progress, kNow, 8);
+  for (const char c : text) EXPECT_TRUE(c == '\n' || (c >= ' ' && c != 0x7F)) << text;
+  EXPECT_EQ(std::count(text.begin(), text.end(), '\n'), 2);
+  EXPECT_NE(text.find("1 left (1 no state)"), std::string::npos);
+}
+
+}  // namespace
+}  // namespace pgcurfew

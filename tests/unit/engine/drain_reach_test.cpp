@@ -1,0 +1,91 @@
+#include "engine/drain_reach.hpp"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+namespace pgcurfew {
+namespace {
+
+Gate gate(std::string database, GateAccess access = GateAccess::kMark) {
+  Gate made;
+  made.database = std::move(database);
+  made.access = access;
+  return made;
+}
+
+Gates found() {
+  Gates gates;
+  gates.own_database = "watch";
+  gates.gates = {gate("app"), gate("app_two"), gate("postgres"), gate("template1"), gate("watch")};
+  gates.gates[3].is_template = true;
+  return gates;
+}
+
+std::vector<std::string> names(std::string_view pattern, const Gates& gates) {
+  std::vector<std::string> all;
+  for (const auto* entry : databases_of(*TextPattern::parse(pattern), gates)) all.push_back(entry->database);
+  return all;
+}
+
+TEST(DrainReach, AWildcardLeavesOutWhatOnlyItsNameTakesIn) {
+  const auto gates = found();
+  EXPECT_THAT(names("*", gates), testing::ElementsAre("app", "app_two"));
+  for (const auto* name : {"postgres", "template1", "watch"}) {
+    EXPECT_THAT(names(name, gates), testing::ElementsAre(name));
+  }
+  EXPECT_THAT(names("nobody", gates), testing::IsEmpty());
+}
+
+TEST(DrainReach, AGateOfAPgbouncerIsNoDatabase) {
+  auto gates = found();
+  gates.gates.push_back(gate("app"));
+  gates.gates.back().kind = GateKind::kPgbouncer;
+  EXPECT_THAT(names("app", gates), testing::ElementsAre("app"));
+}
+
+TEST(DrainReach, WhateverRightWeHaveIsEnoughAndNoneIsNot) {
+  const auto gates = found();
+  const Drain plan;
+  for (const auto access : {GateAccess::kJournal, GateAccess::kMark, GateAccess::kFunction}) {
+    EXPECT_FALSE(obstacle_to(plan, gate("app", access), gates));
+  }
+  const auto denied = obstacle_to(plan, gate("app", GateAccess::kNone), gates);
+  ASSERT_TRUE(denied);
+  EXPECT_EQ(denied->sqlstate, "42501");
+}
+
+TEST(DrainReach, OurOwnDatabaseStandsInTheWayUnlessWeGetPastItsGate) {
+  auto gates = found();
+  const Drain plan;
+  const auto own = obstacle_to(plan, gate("watch"), gates);
+  ASSERT_TRUE(own);
+  EXPECT_EQ(own->message, "our own connection is in it");
+  gates.is_superuser = true;
+  EXPECT_FALSE(obstacle_to(plan, gate("watch"), gates));
+}
+
+TEST(DrainReach, AStandbyClosesNoGateOfTheServersButThatOfAPgbouncer) {
+  auto gates = found();
+  gates.in_recovery = true;
+  Drain plan;
+  const auto standby = obstacle_to(plan, gate("app", GateAccess::kNone), gates);
+  ASSERT_TRUE(standby);
+  EXPECT_EQ(standby->sqlstate, "25006");
+  for (const auto kind : {GateKind::kPgbouncer, GateKind::kNone}) {
+    plan.gate = kind;
+    EXPECT_FALSE(obstacle_to(plan, gate("app", GateAccess::kNone), gates));
+  }
+}
+
+TEST(DrainReach, AnInvalidDatabaseCannotBeDrainedBehindAnyGate) {
+  auto broken = gate("app");
+  broken.limit = -2;
+  Drain plan;
+  for (const auto kind : {GateKind::kConnectionLimit, GateKind::kPgbouncer, GateKind::kNone}) {
+    plan.gate = kind;
+    EXPECT_TRUE(obstacle_to(plan, broken, found()));
+  }
+}
+
+}  // namespace
+}  // namespace pgcurfew
