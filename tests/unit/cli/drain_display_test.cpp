@@ -11,7 +11,7 @@ using std::chrono::milliseconds;
 using std::chrono::minutes;
 using std::chrono::seconds;
 
-const ServerTime kNow{std::chrono::hours(1000)};
+constexpr ServerTime kNow{std::chrono::hours(1000)};
 
 Remaining somebody(std::int32_t pid, std::optional<State> state, std::string reason = {}) {
   return {{pid, kNow}, "orders", "app", "psql", state, {}, std::move(reason)};
