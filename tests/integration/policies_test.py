@@ -11,7 +11,7 @@ import pytest
 from psycopg import sql
 
 from support import shipped_policies
-from support.policy_cases import CASES
+from support.policy_cases import CASES, SLEEP, running
 from support.session import OK, QUERY_CANCELED, Session, wait_until
 
 DATABASES = ["app", "app_eu"]
