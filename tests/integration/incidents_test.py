@@ -162,6 +162,13 @@ def test_another_application_has_a_count_of_its_own(stage):
     assert orders(daemon, other) == ["cancel"] * 2
 
 
+HOLDERS = """select 'session', pid::text, backend_xmin::text, backend_xid::text, datname::text, state, query
+             from pg_stat_activity where backend_xmin is not null or backend_xid is not null
+             union all select 'prepared', gid, transaction::text, null, database::text, null, null from pg_prepared_xacts
+             union all select 'slot', slot_name::text, xmin::text, catalog_xmin::text, database::text, null, null
+             from pg_replication_slots"""
+
+
 # -- bloat ----------------------------------------------------------------------------------------------------------
 
 
@@ -192,7 +199,10 @@ def test_a_forgotten_transaction_that_holds_back_vacuum_is_ended_for_the_transac
     assert succeeds(young)
     assert {event["pid"] for event in daemon.all("intent")} == {forgotten.pid}
     young.close()
-    wait_until(lambda: not is_held_back(), every=0.05)
+    try:
+        wait_until(lambda: not is_held_back(), every=0.05)
+    except TimeoutError:
+        raise AssertionError(stage.superuser.execute(HOLDERS).fetchall()) from None
 
 
 # -- which server it is ---------------------------------------------------------------------------------------------
