@@ -110,8 +110,6 @@ MUTANTS = [
              "return waiting_since(blocking_of(rule.match), session);"),), options=LOCKS),
     Mutant("counts from the first waiter, not the last asked for", {"early", "ladder"}, "blockers.cpp",
            (("return since[blocking.at_least - 1];", "return since[0];"),), options=LOCKS),
-    Mutant("takes all waits of a statement for one", {"early", "ladder"}, "blockers.cpp",
-           (("(known.blockers.empty() ||", "(true ||"),), options=LOCKS),
     Mutant("keeps one less", {"keep"}, "selection.cpp",
            ((": cases.size() - *selection.keep;", ": cases.size() - *selection.keep + 1;"),), options=("--part", "selection")),
     Mutant("takes the oldest for the newest", {"keep"}, "selection.cpp",
