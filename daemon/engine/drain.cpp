@@ -24,9 +24,22 @@ constexpr Duration kReadingRetry = seconds(5);
 /// The instance that closed a gate is the first to open it.
 constexpr Duration kStrayGrace = seconds(3);
 constexpr Duration kStrayDeadline = seconds(10);
+/// A clock that was set back by more shows times anew that calendars were past.
+constexpr Duration kSetBack = seconds(1);
 
 std::string key_of(const Gate& gate) {
   return fmt::format("{} {}", name_of(gate.kind), gate.database);
+}
+
+/// Whether the doors of a run under `before` would be none under `after`.
+bool rests_on_other_doors(const Drain& before, const Drain& after) {
+  const auto same = [](const TextPattern& one, const TextPattern& other) {
+    return one.written() == other.written();
+  };
+  return before.gate != after.gate || before.mode != after.mode ||
+         before.pooler_conninfo != after.pooler_conninfo || before.pooler_gate != after.pooler_gate ||
+         !std::equal(before.databases.begin(), before.databases.end(), after.databases.begin(),
+                     after.databases.end(), same);
 }
 
 }  // namespace
@@ -38,6 +51,9 @@ void DrainDesk::take_policy(std::shared_ptr<const Policy> policy) {
                                    [&, &drain = name](const Drain& entry) { return entry.name == drain; });
     if (plan == policy_->drains.end()) {
       run.end("it is no longer in the policy");
+    } else if (rests_on_other_doors(run.plan(), *plan)) {
+      run.end("its databases, its gate or its mode have changed");
+      calendars_[name].finished.reset();
     } else {
       run.replace_plan(*plan);
     }
@@ -222,8 +238,10 @@ void DrainDesk::keep_calendar(const Drain& plan, Now now) {
     } else if (!runs_.contains(plan.name)) {
       find_missed(plan, calendar, now);
     }
-    calendar.next = window_after(plan, now.server);
-    calendar.announced.clear();
+    const auto next = window_after(plan, now.server);
+    const bool is_same = next && calendar.next && next->start == calendar.next->start;
+    if (!is_same) calendar.announced.clear();
+    calendar.next = next;
     calendar.is_reckoned = true;
   }
   if (!calendar.next) return;
@@ -273,6 +291,12 @@ DrainActions DrainDesk::advance(Ledger& ledger, bool can_act, Now now) {
   next_due_.reset();
   DrainActions actions;
   if (!is_stopping_) {
+    if (watched_until_ && now.server < *watched_until_ - kSetBack) {
+      for (auto& entry : calendars_) {
+        entry.second.is_reckoned = false;
+        if (entry.second.finished > now.server) entry.second.finished.reset();
+      }
+    }
     for (const auto& plan : policy_->drains) keep_calendar(plan, now);
     watched_until_ = now.server;
   }
@@ -287,6 +311,9 @@ DrainActions DrainDesk::advance(Ledger& ledger, bool can_act, Now now) {
       if (run.next_due()) due_by(*run.next_due());
       if (run.is_done()) {
         ended_[entry->first] = run.progress();
+        // of one that has changed on the way the rest of the window is left
+        const auto calendar = calendars_.find(entry->first);
+        if (calendar != calendars_.end() && !calendar->second.finished) calendar->second.is_reckoned = false;
         entry = runs_.erase(entry);
       } else {
         ++entry;

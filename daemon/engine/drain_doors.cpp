@@ -33,6 +33,11 @@ bool DrainRun::all_closed() const {
   });
 }
 
+/// Whether all gates were read since the connection was made, or a turn failed.
+bool DrainRun::all_known() const {
+  return std::all_of(doors_.begin(), doors_.end(), [](const auto& entry) { return entry.second.is_known; });
+}
+
 bool DrainRun::any_closed() const {
   return std::any_of(doors_.begin(), doors_.end(),
                      [](const auto& entry) { return entry.second.state == DoorState::kClosed; });
@@ -93,7 +98,7 @@ void DrainRun::match_door(const std::string& database, Door& door, const Gates& 
     gate.limit = 0;
   }
   if (door.state == DoorState::kClosed) {
-    match_closed_door(database, door, gate);
+    match_closed_door(database, door, gate, now);
   } else if (door.state == DoorState::kOpen && !is_ending_) {
     match_open_door(database, door, gate, gates, now);
   }
@@ -132,8 +137,16 @@ void DrainRun::match_open_door(const std::string& database, Door& door, const Ga
 }
 
 /// The gate that we closed: if it is not as we left it, somebody else has been there, and it is theirs.
-void DrainRun::match_closed_door(const std::string& database, Door& door, const Gate& gate) {
-  const bool is_ours = gate.mark && gate.mark_text == door.mark_text;
+void DrainRun::match_closed_door(const std::string& database, Door& door, const Gate& gate, Now now) {
+  // another instance may have closed it for the same drain after us: the mark is its own then
+  const bool is_ours = gate.mark && gate.mark->drain == plan_.name;
+  if (is_ours) {
+    door.mark = gate.mark;
+    door.mark_text = gate.mark_text;
+    door.in_journal = gate.in_journal;
+    // it was open in between, and whoever came then has the whole time too
+    if (since_) since_ = std::max(*since_, std::min(gate.mark->since, now.server));
+  }
   if (is_ours && gate.limit == 0) return;
   if (is_ending_ && !is_ours) {
     door.state = DoorState::kOpen;  // an opening whose reply was lost

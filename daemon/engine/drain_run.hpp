@@ -142,6 +142,7 @@ class DrainRun {
     bool is_denied = false;
     std::optional<MonotonicTime> not_before;  ///< after an order that came to nothing
     bool told_unkillable = false;
+    std::uint64_t gone_in = 0;  ///< the look that showed it last, if it was gone when the order arrived
   };
   struct DueStep {
     std::optional<std::size_t> number;  ///< index in escalate of the strongest that is due
@@ -154,7 +155,7 @@ class DrainRun {
   void match_door(const std::string& database, Door& door, const Gates& gates, Now now);
   void match_open_door(const std::string& database, Door& door, const Gate& gate, const Gates& gates,
                        Now now);
-  void match_closed_door(const std::string& database, Door& door, const Gate& gate);
+  void match_closed_door(const std::string& database, Door& door, const Gate& gate, Now now);
   void take_closing(const std::string& database, Door& door, const GateReply& reply, Now now);
   void take_opening(const std::string& database, Door& door, const GateReply& reply, Now now);
   void close_gates(Ledger& ledger, Now now);
@@ -167,6 +168,7 @@ class DrainRun {
   void mark_as_closed(Ledger& ledger, Now now);
   [[nodiscard]] bool all_closed() const;
   [[nodiscard]] bool any_closed() const;
+  [[nodiscard]] bool all_known() const;
 
   // drain_sessions.cpp
   void signal(Ledger& ledger, std::string_view policy_version, Now now);

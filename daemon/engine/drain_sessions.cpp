@@ -110,6 +110,8 @@ DrainRun::DueStep DrainRun::due_step(Now now) const {
 
 void DrainRun::signal(Ledger& ledger, std::string_view policy_version, Now now) {
   if (!since_ || !look_ || holds_still_) return;
+  // in another server, or meanwhile, the gates may be open
+  if (has_gate() && !all_known()) return;
   auto due = due_step(now);
   if (due.next) due_by(*due.next);
   // whoever comes back after it was empty has had all the time that there was
@@ -133,7 +135,7 @@ void DrainRun::signal_one(const Session& session, const DueStep& due, Ledger& le
   if (!has_step) return;
   if (step == StepKind::kCancel && !can_be_cancelled(session)) return;
   auto& sent = sent_[session.key];
-  if (sent.in_flight) return;
+  if (sent.in_flight || sent.gone_in == look_->number) return;
   if (sent.step && !is_stronger(step, *sent.step)) {
     const bool outlives = sent.step == StepKind::kTerminate && now.server - sent.at >= kPatience;
     if (outlives && !rehearses() && !std::exchange(sent.told_unkillable, true)) {
@@ -192,6 +194,7 @@ void DrainRun::take(const Order& order, const Reply& reply, Now now) {
       sent.is_denied = true;
       return;
     case ReplyKind::kGone:
+      sent.gone_in = order.look;
       return;
     case ReplyKind::kFailed:
     case ReplyKind::kUnknown:

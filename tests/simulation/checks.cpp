@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "engine/narrate.hpp"
+#include "simulation/drain_checks.hpp"
 
 namespace pgcurfew::simulation {
 
@@ -38,6 +39,7 @@ void Checks::on_started(int instance, std::shared_ptr<const Policy> policy) {
   book.life = life;
   book.policy = std::move(policy);
   book.policy_since = ++moment_;
+  if (drains_ != nullptr) drains_->on_policy(instance, book.policy);
 }
 
 void Checks::on_gone(int instance) {
@@ -49,6 +51,7 @@ void Checks::on_policy(int instance, std::shared_ptr<const Policy> policy) {
   forget_rules(book, *policy);
   book.policy = std::move(policy);
   book.policy_since = ++moment_;
+  if (drains_ != nullptr) drains_->on_policy(instance, book.policy);
 }
 
 void Checks::on_connected(int instance, ServerTime postmaster_start) {
@@ -130,6 +133,11 @@ void Checks::on_turn(int instance, bool is_tick) {
 
 void Checks::on_orders(int instance, const std::vector<Order>& orders) {
   auto& book = books_[instance];
+  if (drains_ != nullptr && !orders.empty() && !orders.front().drain.empty()) {
+    tally_.orders += orders.size();
+    book.reasons.insert(book.reasons.end(), orders.size(), site_.agenda.now());
+    return drains_->on_orders(instance, orders, book.look);
+  }
   ++moment_;
   check_bounds(book, orders);
   for (const auto& order : orders) {
@@ -152,6 +160,15 @@ void Checks::on_orders(int instance, const std::vector<Order>& orders) {
   }
   std::erase_if(book.issued,
                 [&](const auto& entry) { return entry.second.at < site_.agenda.now() - minutes(10); });
+}
+
+void Checks::on_turn_asked(int instance, const GateOrder& order) {
+  books_[instance].reasons.push_back(site_.agenda.now());
+  if (drains_ != nullptr) drains_->on_turn_asked(instance, order);
+}
+
+void Checks::on_gate_turned(int instance, std::size_t node, const GateOrder& order, const GateReply& reply) {
+  if (drains_ != nullptr) drains_->on_turned(instance, node, order, reply);
 }
 
 void Checks::check_one_order(Book& book, const Order& order) {
@@ -213,6 +230,7 @@ void Checks::check_bounds(Book& book, const std::vector<Order>& orders) {
 
 void Checks::on_told(int instance, const Event& event) {
   auto& book = books_[instance];
+  if (drains_ != nullptr && drains_->takes(event)) return drains_->on_told(event);
   if (event.level == Level::kError) check_error(book, event);
   const auto decision = field_of<std::string>(event, "decision").value_or("");
   if (event.kind == "intent") book.intents.insert(decision);

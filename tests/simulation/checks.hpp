@@ -25,11 +25,16 @@ struct Tally {
   std::map<std::string, std::uint64_t> parts;
 };
 
+class DrainChecks;
+
 /// The laws, checked in the world and not in the engine's books. Each breach throws a Violation that names
 /// the checker.
 class Checks {
  public:
   explicit Checks(Site& site) : site_(site) {}
+
+  /// What drains do is checked there.
+  void delegate(DrainChecks& drains) { drains_ = &drains; }
 
   // what happens to an instance
   void on_started(int instance, std::shared_ptr<const Policy> policy);
@@ -49,6 +54,10 @@ class Checks {
   /// A guarded statement at the moment of its effect. `backend`: under that pid, as it is before the signal.
   void on_executed(int instance, std::size_t node, const Order& order, const GuardVerdict& verdict,
                    const Backend* backend);
+
+  /// A gate, when the order leaves and when it was carried out.
+  void on_turn_asked(int instance, const GateOrder& order);
+  void on_gate_turned(int instance, std::size_t node, const GateOrder& order, const GateReply& reply);
 
   /// To be called now and then while the world is whole. `ready`: since when it has been, true time.
   void expect_order(Duration ready);
@@ -164,6 +173,7 @@ class Checks {
   [[nodiscard]] const Rule& rule_of(const Issued& issued) const;
 
   Site& site_;
+  DrainChecks* drains_ = nullptr;
   std::uint64_t moment_ = 0;
   std::map<int, Book> books_;
   Tally tally_;

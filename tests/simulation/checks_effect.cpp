@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "simulation/checks.hpp"
+#include "simulation/drain_checks.hpp"
 #include "simulation/oracle.hpp"
 
 namespace pgcurfew::simulation {
@@ -53,6 +54,12 @@ const Rule& Checks::rule_of(const Issued& issued) const {
 
 void Checks::on_executed(int instance, std::size_t node, const Order& order, const GuardVerdict& verdict,
                          const Backend* backend) {
+  if (drains_ != nullptr && !order.drain.empty()) {
+    if (verdict.acted && order.is_signal()) ++tally_.signals;
+    if (!verdict.acted) ++tally_.spared;
+    if (verdict.acted) drains_->on_effect(node, order, *backend);
+    return;
+  }
   auto& book = books_[instance];
   if (verdict.kind == ReplyKind::kDenied && !first_effect_) first_effect_ = site_.agenda.now();
   if (!verdict.acted) {

@@ -46,7 +46,8 @@ Instance::Instance(Site& site, Checks& checks, int number, Random random)
 void Instance::start(std::shared_ptr<const Policy> policy) {
   ++life_;
   const auto seed = static_cast<std::uint32_t>(random_.next());
-  watch_ = std::make_unique<Watch>(policy, Watch::Options{"s", fmt::format("{}.{}", number_, life_), seed});
+  watch_ = std::make_unique<Watch>(policy, Watch::Options{"s", fmt::format("{}.{}", number_, life_), seed,
+                                                          fmt::format("pgcurfew-{}", number_)});
   checks_.on_started(number_, policy);
   site_.trace.note("begin", number_, [&] { return fmt::format("instance {} starts", number_); });
   happen(happening::Tick{}, nullptr, life_);
@@ -71,7 +72,8 @@ void Instance::ask_to_stop() {
     // a process that stands still is killed in the end
     if (site_.agenda.now() < stalled_until_) return crash();
     if (!watch_->is_stopped()) happen(happening::GivenUp{}, nullptr, life);
-    if (watch_ && !watch_->is_stopped())
+    const bool may_have_drains = !site_.gates.empty();
+    if (watch_ && !watch_->is_stopped() && !may_have_drains)
       throw Violation("stop", "an instance that was given up has not stopped");
     crash();
   });
@@ -130,6 +132,11 @@ void Instance::carry_out(const std::vector<Command>& commands) {
     } else if (const auto* send = std::get_if<command::Send>(&command)) {
       checks_.on_orders(number_, send->orders);
       wire_.send(send->orders);
+    } else if (std::holds_alternative<command::ReadGates>(command)) {
+      if (!site_.gates.empty()) wire_.read_gates();
+    } else if (const auto* turn = std::get_if<command::TurnGate>(&command)) {
+      checks_.on_turn_asked(number_, turn->order);
+      wire_.turn_gate(turn->order);
     } else if (const auto* tell = std::get_if<command::Tell>(&command)) {
       site_.trace.note("tell", number_, [&] {
         return fmt::format("instance {} {}: {}", number_, tell->event.kind, tell->event.message);

@@ -25,6 +25,7 @@ class Instance {
   [[nodiscard]] bool is_running() const { return watch_ != nullptr; }
   [[nodiscard]] const Watch* watch() const { return watch_.get(); }
   Wire& wire() { return wire_; }
+  [[nodiscard]] const Wire& wire() const { return wire_; }
 
   /// Called when it has stopped or crashed.
   std::function<void()> on_gone;

@@ -12,6 +12,7 @@
 #include <CLI/CLI.hpp>
 #include <fmt/format.h>
 
+#include "simulation/drain_world.hpp"
 #include "simulation/world.hpp"
 
 namespace pgcurfew::simulation {
@@ -21,8 +22,24 @@ struct Totals {
   std::uint64_t worlds = 0;
   Duration virtual_time{};
   Tally tally;
+  std::uint64_t drain_worlds = 0;
+  DrainTally drains;
 
-  void add(const World& world) {
+  void add(const DrainWorld& world) {
+    ++drain_worlds;
+    const auto& more = world.tally();
+    drains.closings += more.closings;
+    drains.openings += more.openings;
+    drains.foreign += more.foreign;
+    drains.signals += more.signals;
+    drains.emptied += more.emptied;
+    add_common(world);
+  }
+  void add(const World& world) { add_common(world); }
+
+ private:
+  template <class AnyWorld>
+  void add_common(const AnyWorld& world) {
     ++worlds;
     virtual_time += world.site().agenda.now();
     const auto& more = world.checks().tally();
@@ -40,17 +57,20 @@ struct Settings {
   std::string part;
   bool is_late = false;
   bool is_quiet = false;
+  bool drains_only = false;
 };
 
-void report(const World& world, const WorldOptions& options, const Violation& violation) {
+template <class AnyWorld>
+void report(const AnyWorld& world, const WorldOptions& options, const Violation& violation) {
   fmt::print("seed {}: checker {}: at {:.6f} s: {}\n", options.seed, violation.checker,
              static_cast<double>(world.site().agenda.now().count()) / 1e6, violation.what());
 }
 
 /// Runs the same world again with its text kept, and prints the end of it.
+template <class AnyWorld>
 void print_last_lines(WorldOptions options) {
   options.text = Trace::Text::kLast;
-  World world(options);
+  AnyWorld world(options);
   try {
     world.run();
   } catch (const Violation&) {
@@ -61,14 +81,15 @@ void print_last_lines(WorldOptions options) {
 }
 
 /// False if a law was broken.
+template <class AnyWorld>
 bool run_world(const WorldOptions& options, const Settings& settings, Totals& totals,
                std::optional<std::uint64_t>* hash = nullptr) {
-  World world(options);
+  AnyWorld world(options);
   try {
     world.run();
   } catch (const Violation& violation) {
     report(world, options, violation);
-    if (options.text == Trace::Text::kNone && !settings.is_quiet) print_last_lines(options);
+    if (options.text == Trace::Text::kNone && !settings.is_quiet) print_last_lines<AnyWorld>(options);
     return false;
   }
   totals.add(world);
@@ -77,11 +98,14 @@ bool run_world(const WorldOptions& options, const Settings& settings, Totals& to
 }
 
 /// The same seed gives the same trace.
+template <class AnyWorld>
 bool run_twice(const WorldOptions& options, const Settings& settings, Totals& totals) {
   std::optional<std::uint64_t> first;
   std::optional<std::uint64_t> second;
-  if (!run_world(options, settings, totals, &first) || !run_world(options, settings, totals, &second))
+  if (!run_world<AnyWorld>(options, settings, totals, &first) ||
+      !run_world<AnyWorld>(options, settings, totals, &second)) {
     return false;
+  }
   if (first == second) return true;
   fmt::print("seed {}: checker same-trace: two runs differ\n", options.seed);
   return false;
@@ -126,9 +150,14 @@ WorldOptions options_for(std::uint64_t seed, const Settings& settings) {
 
 bool run_seed(std::uint64_t seed, const Settings& settings, Totals& totals) {
   const auto options = options_for(seed, settings);
-  if (seed % 16 == 3) return run_twice(options, settings, totals);
+  if (settings.drains_only || seed % 4 == 2) {
+    if (seed % 32 == 2 && !run_twice<DrainWorld>(options, settings, totals)) return false;
+    if (!run_world<DrainWorld>(options, settings, totals)) return false;
+    if (settings.drains_only) return true;
+  }
+  if (seed % 16 == 3) return run_twice<World>(options, settings, totals);
   if (seed % 16 == 5 && !run_dry_twin(options, totals)) return false;
-  return run_world(options, settings, totals);
+  return run_world<World>(options, settings, totals);
 }
 
 std::vector<std::uint64_t> read_seeds(const std::string& path) {
@@ -152,6 +181,10 @@ void print_summary(const Totals& totals, std::uint64_t failed) {
   std::string parts;
   for (const auto& [part, count] : tally.parts) parts += fmt::format(" {} {}", part, count);
   fmt::print("steps of rules with:{}\n", parts);
+  const auto& drains = totals.drains;
+  fmt::print(
+      "{} worlds with drains: {} gates closed, {} opened, {} left to others, {} signals, {} times empty\n",
+      totals.drain_worlds, drains.closings, drains.openings, drains.foreign, drains.signals, drains.emptied);
 }
 
 int run(int argc, char** argv) {
@@ -180,6 +213,7 @@ int run(int argc, char** argv) {
   app.add_option("--part", settings.part, "a part of the language that each world shall use")
       ->check(CLI::IsMember(part_names()));
   app.add_flag("--late", settings.is_late, "half of all requests wait on their way to the server");
+  app.add_flag("--drains", settings.drains_only, "only the worlds in which databases are drained");
   app.add_option("--hole", holes, "a hole in the model's own guard, which a checker must notice")
       ->check(CLI::IsMember({"backend_start", "anchors", "not_before", "not_after", "edges", "lock_wait",
                              "xmin", "in_recovery"}));
@@ -210,7 +244,8 @@ int run(int argc, char** argv) {
     options.no_faults = options.force_enforce = no_faults;
     options.force_dry = dry;
     if (trace) options.text = Trace::Text::kPrint;
-    if (trace ? !run_world(options, settings, totals) : !run_seed(*seed, settings, totals)) ++failed;
+    const auto run_one = settings.drains_only ? run_world<DrainWorld> : run_world<World>;
+    if (trace ? !run_one(options, settings, totals, nullptr) : !run_seed(*seed, settings, totals)) ++failed;
   } else if (!range.empty()) {
     const auto dots = range.find("..");
     if (dots == std::string::npos) throw CLI::ValidationError("--seeds", "it is written as in 1..100");

@@ -38,6 +38,7 @@ class Mutant:
 
 
 LOCKS = ("--part", "locks")
+DRAINS = ("--drains",)
 
 MUTANTS = [
     Mutant("the guard forgets backend_start", {"identity"}, hole="backend_start"),
@@ -134,6 +135,23 @@ MUTANTS = [
     Mutant("does not pause for those who repeat", {"repeat"}, "decide.cpp",
            (("if (const auto until = ledger_.repeats.paused_until(*key, now_.monotonic)) {",
              "if (const auto until = ledger_.repeats.paused_until(*key, now_.monotonic); until && false) {"),)),
+    Mutant("drain: signals before all gates are closed", {"no-gate"}, "drain_doors.cpp",
+           (("if (since_ || !all_closed()) return;", "if (since_ || !any_closed()) return;"),
+            ("entry.second.mark->since);", "entry.second.mark.value_or(GateMark{}).since);")), options=DRAINS),
+    Mutant("drain: signals before the gates were read again", {"no-gate", "drain-ladder"}, "drain_sessions.cpp",
+           (("if (has_gate() && !all_known()) return;", ""),), options=DRAINS),
+    Mutant("drain: forgets what others left closed", {"not-given-back"}, "drain.cpp",
+           (("if (!gates_ || is_stopping_) return;", "if (!gates_ || gates_) return;"),), options=DRAINS),
+    Mutant("drain: does not see that somebody opened the gate", {"no-gate"}, "drain_doors.cpp",
+           (("  yield(database, door, is_ours);", "  (void)now;"),), options=DRAINS),
+    Mutant("drain: takes another instance for a stranger", {"no-gate", "opened-early"}, "drain_doors.cpp",
+           (("const bool is_ours = gate.mark && gate.mark->drain == plan_.name;",
+             "const bool is_ours = gate.mark && gate.mark_text == door.mark_text;"),), options=DRAINS),
+    Mutant("drain: counts the wait from the window", {"drain-ladder"}, "drain_doors.cpp",
+           (("since_ = std::min(*since_, now.server);", "since_ = window_.start;"),), options=DRAINS),
+    Mutant("drain: ends the excepted", {"drain-spares"}, "drain_run.cpp", (("proxy_.except = plan.except;", ""),), options=DRAINS),
+    Mutant("drain: tries the gone again and again", {"busy-loop"}, "drain_sessions.cpp",
+           (("      sent.gone_in = order.look;\n", ""),), options=DRAINS),
     Mutant("skips the built-in protections", {"protected-by-default"}, "judge.cpp",
            (("if (match.protection != protection::kSyncRep && may_fit(match, session)) return &match;",
              "if (match.protection.empty() && may_fit(match, session)) return &match;"),)),

@@ -12,6 +12,7 @@
 #include "simulation/agenda.hpp"
 #include "simulation/clients.hpp"
 #include "simulation/faults.hpp"
+#include "simulation/gates.hpp"
 #include "simulation/server.hpp"
 #include "simulation/trace.hpp"
 
@@ -32,7 +33,8 @@ struct Site {
   std::uint64_t serials = 0;
   Faults faults;
   std::vector<Node> nodes;
-  std::size_t active = 0;  ///< the node that new connections get to
+  std::vector<Databases> gates;  ///< of the nodes; empty: a world without drains, where nobody reads gates
+  std::size_t active = 0;        ///< the node that new connections get to
   /// Since when the world is whole again and everybody has had the time to notice.
   std::optional<Duration> ready_since;
   /// How often each fault was injected, by name; an error that is told needs one that can be its cause.

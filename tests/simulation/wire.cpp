@@ -78,7 +78,7 @@ void Wire::open(const ConnectionPtr& connection) {
   connection->pid = backend.pid;
   connection->birth = backend.birth;
   connection->is_up = true;
-  connection->known_roles = site_.nodes[connection->node].clients->roles_made();
+  connection->known_roles = roles_made(connection->node);
   ServerFacts facts;
   facts.version_num = 150020;
   facts.version = "15.20";
@@ -92,7 +92,13 @@ void Wire::open(const ConnectionPtr& connection) {
   deliver_(happening::Connected{facts}, nullptr);
 }
 
+int Wire::roles_made(std::size_t node) const {
+  const auto& clients = site_.nodes[node].clients;
+  return clients ? clients->roles_made() : 0;
+}
+
 void Wire::disconnect() {
+  keeper_.forget_orders();
   if (!current_) return;
   const auto connection = std::exchange(current_, nullptr);
   connection->is_heard = false;
@@ -117,6 +123,7 @@ void Wire::cut(const ConnectionPtr& connection, std::string_view why) {
   site_.agenda.in(travel(), [this, connection, text = std::string(why)] {
     if (!connection->is_heard) return;
     connection->is_heard = false;
+    keeper_.forget_orders();
     deliver_(happening::ConnectionLost{{text, {}, {}, {}}}, nullptr);
   });
 }
@@ -163,7 +170,10 @@ void Wire::answer(const ConnectionPtr& connection, Fate fate, Happening what,
   if (fate == Fate::kCutAfter || fate == Fate::kMute || connection->is_mute) return;
   connection->last_reply = std::max(site_.agenda.now() + travel() + later, connection->last_reply);
   site_.agenda.at(connection->last_reply, [this, connection, what = std::move(what), copy = std::move(copy)] {
-    if (connection->is_heard) deliver_(what, copy);
+    if (!connection->is_heard) return;
+    auto completed = what;
+    keeper_.complete(completed);
+    deliver_(completed, copy);
   });
 }
 
@@ -185,8 +195,51 @@ void Wire::send(const std::vector<Order>& orders) {
   }
 }
 
+void Wire::read_gates() {
+  request([this](const ConnectionPtr& connection, Fate fate) {
+    if (fate == Fate::kTruncated) {
+      return answer(connection, fate, happening::GatesFailed{{"unexpected shape", {}, {}, {}}});
+    }
+    auto& server = server_of(*connection);
+    answer(connection, fate,
+           happening::GatesRead{site_.gates[connection->node].read(server.shown_now(), server.in_recovery)});
+  });
+}
+
+void Wire::turn_gate(const GateOrder& order) {
+  auto wanted = keeper_.turn(order);
+  if (const auto* reply = std::get_if<GateReply>(&wanted)) {
+    site_.agenda.in(travel(), [this, reply = *reply, connection = current_] {
+      if (connection && connection->is_heard) deliver_(happening::GateTurned{reply}, nullptr);
+    });
+    return;
+  }
+  request([this, sent = std::get<GateOrder>(std::move(wanted))](const ConnectionPtr& connection, Fate fate) {
+    execute_turn(connection, fate, sent);
+  });
+}
+
+void Wire::execute_turn(const ConnectionPtr& connection, Fate fate, const GateOrder& order) {
+  auto& server = server_of(*connection);
+  GateReply reply;
+  if (fate == Fate::kTruncated || server.catalog_is_locked) {
+    reply.id = order.id;
+    reply.outcome = GateOutcome::kFailed;
+    reply.error = {"canceling statement due to lock timeout", {}, {}, "55P03"};
+  } else {
+    auto& gates = site_.gates[connection->node];
+    reply = gates.turn(order, server.in_recovery, server.shown_now(), site_.agenda.now());
+  }
+  site_.trace.note("turn", order.closes ? 1 : 0, [&] {
+    return fmt::format("instance {} {} {} {}: {} ({})", instance_, order.id, order.closes ? "close" : "open",
+                       order.database, name_of(reply.outcome), reply.mark_text);
+  });
+  checks_.on_gate_turned(instance_, connection->node, order, reply);
+  answer(connection, fate, happening::GateTurned{std::move(reply)});
+}
+
 Duration Wire::name_delay(const ConnectionPtr& connection, const LookCopy& copy) {
-  const auto newest = site_.nodes[connection->node].clients->roles_made();
+  const auto newest = roles_made(connection->node);
   const bool unknown = std::any_of(copy.rows.begin(), copy.rows.end(), [&](const auto& row) {
     return number_of_role(row.second.user) > connection->known_roles;
   });

@@ -4,6 +4,7 @@
 #include <memory>
 
 #include "engine/watch.hpp"
+#include "simulation/gates.hpp"
 #include "simulation/site.hpp"
 
 namespace pgcurfew::simulation {
@@ -23,6 +24,11 @@ class Wire {
   void take_look(const command::TakeLook& look);
   void take_pulse();
   void send(const std::vector<Order>& orders);
+  void read_gates();
+  void turn_gate(const GateOrder& order);
+
+  /// What the instance's machine has written down.
+  [[nodiscard]] const SimulatedKeeper& keeper() const { return keeper_; }
 
   /// The server that we are connected to is gone, or has thrown us out.
   void lose_server(std::size_t node, std::string_view why);
@@ -57,6 +63,8 @@ class Wire {
   void execute_waits(const ConnectionPtr& connection, Fate fate, Snapshot snapshot,
                      const std::shared_ptr<LookCopy>& copy);
   void execute_order(const ConnectionPtr& connection, Fate fate, const Order& order);
+  void execute_turn(const ConnectionPtr& connection, Fate fate, const GateOrder& order);
+  [[nodiscard]] int roles_made(std::size_t node) const;
   Duration name_delay(const ConnectionPtr& connection, const LookCopy& copy);
   Snapshot snapshot_of(const Connection& connection, const LookCopy& copy, QueryTexts texts);
   void answer(const ConnectionPtr& connection, Fate fate, Happening what,
@@ -72,6 +80,7 @@ class Wire {
   Random random_;
   std::function<void(const Happening&, std::shared_ptr<const LookCopy>)> deliver_;
   ConnectionPtr current_;
+  SimulatedKeeper keeper_;
   std::uint64_t epoch_ = 1;
 };
 

@@ -461,6 +461,85 @@ TEST(Drain, EndsWhenItIsTakenFromThePolicyAndGoesOnWhenItChanges) {
   EXPECT_EQ(world.gates["app"].limit, -1);
 }
 
+TEST(Drain, ChangesToOtherDatabasesByGivingBackTheFirst) {
+  World world;
+  world.go(0s, {});
+  world.policy.drains[0].databases = {TextPattern::parse("crm").value()};
+  world.desk.take_policy(std::make_shared<const Policy>(world.policy));
+  world.go(1s, {});
+  EXPECT_EQ(world.gates["app"].limit, -1);
+  world.go(2s, {});
+  EXPECT_EQ(world.gates["crm"].limit, 0);
+}
+
+TEST(Drain, AGateThatAnotherInstanceClosedForTheSameDrainIsNoStrangers) {
+  World world;
+  world.go(0s, {active(1, -1s)});
+  auto& gate = world.gates["app"];
+  gate.mark->by = "another";
+  gate.mark_text = to_text(*gate.mark);
+  world.go(5s, {active(1, -1s)});
+  EXPECT_THAT(world.told(), Not(Contains("gate_overridden")));
+  world.go(10s, {active(1, -1s)});
+  EXPECT_THAT(world.orders, SizeIs(1));
+  world.go(10min, {});
+  EXPECT_EQ(gate.limit, -1) << "by the mark that stands there now";
+}
+
+TEST(Drain, WhoCameWhileTheGateWasOpenHasTheWholeWait) {
+  World world;
+  world.go(0s, {active(1, -1s)});
+  auto& gate = world.gates["app"];
+  gate.mark->by = "another";
+  gate.mark->since = at(5s);
+  gate.mark_text = to_text(*gate.mark);
+  for (const auto moment : {8s, 10s, 14s}) world.go(moment, {active(1, 4s)});
+  EXPECT_THAT(world.orders, IsEmpty());
+  world.go(15s, {active(1, 4s)});
+  EXPECT_THAT(world.orders, SizeIs(1));
+}
+
+TEST(Drain, NobodyIsSignalledBeforeTheGatesOfANewConnectionWereRead) {
+  World world;
+  world.go(0s, {active(1, -1s)});
+  world.desk.connection_lost();
+  world.desk.connected();
+  world.time = 10s;
+  Snapshot snapshot;
+  snapshot.number = ++world.ledger.looks_sent;
+  snapshot.taken_at = at(10s);
+  snapshot.sessions = {active(1, -1s)};
+  world.desk.take_look(snapshot, world.now());
+  EXPECT_THAT(world.desk.advance(world.ledger, true, world.now()).orders, IsEmpty());
+  world.read_gates();
+  EXPECT_THAT(world.desk.advance(world.ledger, true, world.now()).orders, SizeIs(1));
+}
+
+TEST(Drain, WhoIsGoneIsNotTriedAgainBeforeALookShowsIt) {
+  World world;
+  world.go(0s, {active(1, -1s)});
+  world.time = 10s;
+  world.look({active(1, -1s)});
+  ASSERT_THAT(world.orders, SizeIs(1));
+  world.reply(std::exchange(world.orders, {})[0], ReplyKind::kGone);
+  world.time = 11s;
+  world.step();
+  EXPECT_THAT(world.orders, IsEmpty());
+  world.look({active(1, -1s)});
+  EXPECT_THAT(world.orders, SizeIs(1));
+}
+
+TEST(Drain, BeginsWhenAClockThatWasAheadIsSetRight) {
+  auto plan = plan_of();
+  plan.begins = at(1h);
+  World world(plan);
+  world.go(2h, {});
+  EXPECT_THAT(world.told(), Contains("drain_missed"));
+  world.go(30min, {});
+  world.go(1h, {});
+  EXPECT_EQ(world.gates["app"].limit, 0);
+}
+
 TEST(Drain, HeldForGoodStaysClosedAfterItsTime) {
   auto plan = plan_of();
   plan.reopens = false;

@@ -1,0 +1,335 @@
+#include "simulation/drain_checks.hpp"
+
+#include <algorithm>
+
+#include "simulation/oracle.hpp"
+
+namespace pgcurfew::simulation {
+
+namespace {
+
+using std::chrono::milliseconds;
+using std::chrono::minutes;
+using std::chrono::seconds;
+
+/// Between a gate that somebody else has opened and the reading that shows it; the reply to the reading; and
+/// a guard that was under way.
+constexpr Duration kToNotice = seconds(20);
+/// A minute between two readings, three seconds for whoever closed it, a minute of pauses after failures.
+constexpr Duration kToGiveBack = minutes(1) + seconds(3) + minutes(1) + seconds(10);
+/// From the beginning of a window to a closed gate; and from the grace to the end of a session: a look, an
+/// order, another look.
+constexpr Duration kToClose = seconds(10);
+constexpr Duration kToEnd = seconds(4);
+/// The longest silence, and a reply.
+constexpr Duration kToAskClock = seconds(40);
+
+std::string name_of_session(const Backend& backend) {
+  return fmt::format("pid {} ({} user={} app={} db={})", backend.pid, backend.backend_type, backend.user,
+                     backend.application_name, backend.database);
+}
+
+bool has_gate(const Drain& drain) {
+  return drain.gate != GateKind::kNone && drain.mode == Mode::kEnforce;
+}
+
+}  // namespace
+
+void DrainChecks::on_policy(int instance, std::shared_ptr<const Policy> policy) {
+  policies_[instance] = std::move(policy);
+}
+
+const Drain* DrainChecks::plan_of(int instance, const std::string& name) const {
+  for (const auto& drain : policies_.at(instance)->drains) {
+    if (drain.name == name) return &drain;
+  }
+  return nullptr;
+}
+
+/// How far an instance's idea of the server's clock may be off.
+Duration DrainChecks::slack() const {
+  if (site_.was_injected("stall")) return seconds(70);
+  const bool is_uncertain = site_.was_injected("slow") || site_.was_injected("small clock step") ||
+                            site_.was_injected("clock step") || site_.was_injected("failover");
+  return is_uncertain ? Duration(seconds(12)) : Duration(milliseconds(300));
+}
+
+void DrainChecks::on_orders(int instance, const std::vector<Order>& orders,
+                            const std::shared_ptr<const LookCopy>& look) {
+  for (const auto& order : orders) {
+    const auto where = fmt::format("{} ({} of drain {} for pid {})", order.decision, name_of(order.step),
+                                   order.drain, order.guard.session.pid);
+    const auto* plan = plan_of(instance, order.drain);
+    if (plan == nullptr) throw Violation("drain-replaced", where + " is of no drain in force");
+    if (!look) throw Violation("stale-look", where + " without a look of this connection");
+    if (!look->rows.contains(order.guard.session)) {
+      throw Violation("stale-look", where + " for a session that its look does not show");
+    }
+    if (order.is_signal() && plan->mode == Mode::kDryRun) {
+      throw Violation("drain-dry-run", where + " is a signal of a drain in dry-run");
+    }
+    check_pace(order);
+    issued_[order.decision] = {order, *plan, policies_.at(instance), look, site_.agenda.now()};
+    site_.trace.note("send", order.guard.session.pid,
+                     [&] { return fmt::format("instance {} {}", instance, where); });
+  }
+  std::erase_if(issued_,
+                [&](const auto& entry) { return entry.second.at < site_.agenda.now() - minutes(5); });
+}
+
+/// Nobody is tried again and again without a pause.
+void DrainChecks::check_pace(const Order& order) {
+  constexpr Duration kWindow = seconds(10);
+  constexpr std::size_t kMost = 60;
+  const auto now = site_.agenda.now();
+  auto& tries = tries_[order.guard.session];
+  tries.push_back(now);
+  while (tries.front() < now - kWindow) tries.pop_front();
+  if (tries.size() > kMost) {
+    throw Violation("busy-loop", fmt::format("pid {} was to be ended {} times within {}",
+                                             order.guard.session.pid, tries.size(), to_text(kWindow)));
+  }
+  std::erase_if(tries_, [&](const auto& entry) { return entry.second.back() < now - kWindow; });
+}
+
+void DrainChecks::on_turn_asked(int instance, const GateOrder& order) {
+  if (!order.closes) return;
+  const auto where = fmt::format("{} (closing {} for {})", order.id, order.database, order.mark.drain);
+  const auto* plan = plan_of(instance, order.mark.drain);
+  if (plan == nullptr) throw Violation("drain-replaced", where + " is of no drain in force");
+  if (!has_gate(*plan)) throw Violation("drain-dry-run", where + " though its drain turns no gates");
+  if (!oracle::takes_in(*plan, order.database)) throw Violation("other-database", where);
+  const auto now = site_.server().shown_now();
+  bool is_open = oracle::window(*plan, now).has_value();
+  for (auto off = slack(); !is_open && off >= milliseconds(1); off /= 2) {
+    is_open = oracle::window(*plan, now - off) || oracle::window(*plan, now + off);
+  }
+  // a clock that was set is noticed when it is asked next
+  const auto& server = site_.server();
+  const bool was_set = server.steady_now() - kToAskClock < server.last_step();
+  if (!is_open && !was_set) {
+    throw Violation("no-window", where + " outside of its windows");
+  }
+}
+
+void DrainChecks::on_turned(int /*instance*/, std::size_t node, const GateOrder& order,
+                            const GateReply& reply) {
+  if (reply.outcome == GateOutcome::kClosed) ++tally_.closings;
+  if (reply.outcome == GateOutcome::kOpened) ++tally_.openings;
+  if (reply.outcome == GateOutcome::kForeign) ++tally_.foreign;
+  check_written_down(node);
+  if (reply.outcome != GateOutcome::kOpened || !site_.ready_since || !order.mark.until) return;
+  const auto now = site_.server().shown_now();
+  const bool may_give_up = std::any_of(policies_.begin(), policies_.end(), [&](const auto& entry) {
+    const auto& drains = entry.second->drains;
+    return std::any_of(drains.begin(), drains.end(),
+                       [](const Drain& drain) { return drain.give_up.has_value(); });
+  });
+  if (now + slack() < *order.mark.until && !may_give_up) {
+    throw Violation("opened-early", fmt::format("{} was opened {} before the end of its window",
+                                                order.database, to_text(*order.mark.until - now)));
+  }
+}
+
+/// A limit is what people want it to be, or it is written down what they want.
+void DrainChecks::check_written_down(std::size_t node) const {
+  for (const auto& [name, database] : site_.gates[node].all) {
+    if (database.limit == database.intended) continue;
+    auto marks = journals(name);
+    marks.push_back(database.mark);
+    const auto intended = database.intended;
+    const bool is_written = std::any_of(marks.begin(), marks.end(), [&](const std::string& text) {
+      const auto mark = parse_gate_mark(text);
+      return mark && mark->limit == intended;
+    });
+    if (database.limit == 0 && is_written) continue;
+    throw Violation("limit-lost",
+                    fmt::format("the connection limit of {} is {}, people want {}, and nowhere is it written",
+                                name, database.limit, database.intended));
+  }
+}
+
+void DrainChecks::on_effect(std::size_t node, const Order& order, const Backend& backend) {
+  const auto found = issued_.find(order.decision);
+  if (found == issued_.end()) throw Violation("stale-look", order.decision + " takes effect long after");
+  const auto& issued = found->second;
+  const auto who = fmt::format("{} by drain {}", name_of_session(backend), order.drain);
+  const auto& seen = issued.look->rows.at(order.guard.session);
+  if (issued.look->node != node || seen.birth != backend.birth) {
+    throw Violation("identity", who + " is not the session that was decided upon");
+  }
+  if (!oracle::takes_in(issued.plan, backend.database)) throw Violation("other-database", who);
+  const auto reason = oracle::spared(*issued.policy, issued.plan, backend);
+  if (!reason.empty()) throw Violation("drain-spares", fmt::format("{}: {}", who, reason));
+  check_ladder(issued, node, backend);
+  if (!order.is_signal()) return;
+  ++tally_.signals;
+  check_gate(issued, node, backend);
+}
+
+/// The gate is closed before the first signal, or it never converges.
+void DrainChecks::check_gate(const Issued& issued, std::size_t node, const Backend& backend) const {
+  if (!has_gate(issued.plan)) return;
+  for (const auto& [name, database] : site_.gates[node].all) {
+    if (!oracle::takes_in(issued.plan, name) || database.closed_for == issued.plan.name) continue;
+    const auto who =
+        fmt::format("{} by drain {}: the gate of {}", name_of_session(backend), issued.plan.name, name);
+    const auto opened = database.opened.find(issued.plan.name);
+    if (opened == database.opened.end()) throw Violation("no-gate", who + " was never closed");
+    const auto ago = site_.agenda.now() - opened->second;
+    if (ago > kToNotice) throw Violation("no-gate", fmt::format("{} is open since {}", who, to_text(ago)));
+  }
+}
+
+void DrainChecks::check_ladder(const Issued& issued, std::size_t node, const Backend& backend) const {
+  const auto& plan = issued.plan;
+  const auto now = site_.nodes[node].server->shown_now();
+  const auto who =
+      fmt::format("{} {} by drain {}", name_of_session(backend), name_of(issued.order.step), plan.name);
+  std::optional<ServerTime> since;
+  if (has_gate(plan)) {
+    for (const auto& [name, database] : site_.gates[node].all) {
+      if (!oracle::takes_in(plan, name) || !database.since.contains(plan.name)) continue;
+      auto closed = database.since.at(plan.name);
+      // a journal that another instance has meanwhile closed the gate of says when it was about to
+      for (const auto& text : journals(name)) {
+        const auto mark = parse_gate_mark(text);
+        if (mark && mark->drain == plan.name) closed = std::min(closed, mark->since);
+      }
+      since = std::max(since.value_or(ServerTime::min()), closed);
+    }
+  } else if (const auto window = oracle::window(plan, now)) {
+    since = window->start;
+  }
+  if (!since) return;
+  // who came in after that comes back when there was nobody: it has had all the time that there was
+  if (backend.start.shown > *since) {
+    if (plan.terminates_latecomers || !has_gate(plan)) return;
+    throw Violation("latecomer", who + " came after the gate closed, and may stay");
+  }
+  const auto wait = oracle::time_to(plan, issued.order.step);
+  if (!wait) throw Violation("drain-ladder", who + ": it has no such step");
+  const auto rounding = site_.was_injected("slow") ? Duration(seconds(5)) : Duration(milliseconds(5));
+  if (now + rounding < *since + *wait) {
+    throw Violation("drain-ladder",
+                    fmt::format("{}: {} before the step is due", who, to_text(*since + *wait - now)));
+  }
+}
+
+bool DrainChecks::takes(const Event& event) const {
+  if (event.kind == "gates_failed" || event.kind.starts_with("drain_") || event.kind.starts_with("gate_")) {
+    return true;
+  }
+  return event.kind == "unkillable";
+}
+
+/// An error needs a fault, or a session that does not go.
+void DrainChecks::on_told(const Event& event) const {
+  if (event.level != Level::kError) return;
+  static const std::vector<std::string> kStubborn{"drain_gave_up", "drain_done", "unkillable"};
+  const bool is_of_sessions = std::find(kStubborn.begin(), kStubborn.end(), event.kind) != kStubborn.end();
+  if (is_of_sessions) return;
+  // a mark of a time that the clock has not come to yet
+  const bool is_held = event.message.find(" holds its gate") != std::string::npos;
+  if (is_held && site_.was_injected("clock step")) return;
+  if (site_.injected.empty()) throw Violation("error-event", "an error without a fault: " + event.message);
+  if (site_.ready_since) {
+    throw Violation("error-event", "an error in a world that is whole: " + event.message);
+  }
+}
+
+void DrainChecks::expect_order() {
+  check_written_down(site_.active);
+  expect_given_back();
+  // all of them have the same
+  const auto& policy = *policies_.begin()->second;
+  for (const auto& drain : policy.drains) expect_window(policy, drain);
+}
+
+void DrainChecks::expect_given_back() const {
+  const auto now = site_.server().shown_now();
+  for (const auto& [name, database] : site_.gates[site_.active].all) {
+    auto marks = journals(name);
+    marks.push_back(database.mark);
+    for (const auto& text : marks) {
+      const auto mark = parse_gate_mark(text);
+      if (!mark || !mark->until || now <= *mark->until + kToGiveBack) continue;
+      throw Violation("not-given-back", fmt::format("{} bears a mark that is over since {}: {}", name,
+                                                    to_text(now - *mark->until), text));
+    }
+    const bool is_marked =
+        std::any_of(marks.begin(), marks.end(), [](const auto& text) { return !text.empty(); });
+    if (!database.mark.empty() && database.limit != 0 &&
+        site_.agenda.now() - database.meddled > kToGiveBack) {
+      throw Violation("not-given-back", fmt::format("{} is open and bears a mark", name));
+    }
+    if (database.limit == 0 && database.intended != 0 && !is_marked) {
+      throw Violation("not-given-back", fmt::format("{} is closed without a mark", name));
+    }
+  }
+}
+
+/// Whether another drain's mark stands there, and is not over: the clock was set back since.
+bool DrainChecks::is_held(const std::string& database, const Drain& drain) const {
+  auto marks = journals(database);
+  marks.push_back(site_.gates[site_.active].all.at(database).mark);
+  return std::any_of(marks.begin(), marks.end(), [&](const std::string& text) {
+    const auto mark = parse_gate_mark(text);
+    return mark && mark->drain != drain.name && mark->until && *mark->until > site_.server().shown_now();
+  });
+}
+
+/// In a window that began when the world was whole, the gates are closed and nobody stays.
+void DrainChecks::expect_window(const Policy& policy, const Drain& drain) {
+  const auto now = site_.server().shown_now();
+  const auto window = oracle::window(drain, now);
+  if (!window || now < window->start + kToClose || now > window->end - seconds(2)) return;
+  if (now - window->start > site_.agenda.now() - *site_.ready_since) return;
+  // what the server's clock showed already begins no second time
+  if (window->start <= site_.server().highest_at_step()) return;
+  // after a gap of the clocks the next one begins before the one that the gap has delayed is over
+  if (oracle::window(drain, window->start - milliseconds(1))) return;
+  if (drain.give_up && now > window->start + drain.give_up->after) return;
+  std::optional<ServerTime> since;
+  for (const auto& [name, database] : site_.gates[site_.active].all) {
+    if (!oracle::takes_in(drain, name)) continue;
+    if (!has_gate(drain)) {
+      if (database.closed_for == drain.name) throw Violation("drain-dry-run", name + " is closed");
+      since = window->start;
+      continue;
+    }
+    if (database.access == GateAccess::kNone || database.intended == 0 || is_held(name, drain)) return;
+    if (database.closed_for != drain.name || database.limit != 0) {
+      throw Violation("no-gate", fmt::format("{} is open in the window of {}", name, drain.name));
+    }
+    since = std::max(since.value_or(ServerTime::min()), database.closed_since);
+  }
+  if (!since || drain.mode == Mode::kDryRun) return;
+  for (const auto& [name, database] : site_.gates[site_.active].all) {
+    if (oracle::takes_in(drain, name)) expect_empty(policy, drain, name, *since);
+  }
+}
+
+void DrainChecks::expect_empty(const Policy& policy, const Drain& drain, const std::string& database,
+                               ServerTime since) {
+  const auto wait = oracle::time_to(drain, StepKind::kTerminate);
+  const auto& server = site_.server();
+  const auto now = server.shown_now();
+  if (!wait) return;
+  const auto due = since + *wait;
+  bool is_empty = true;
+  for (const auto& [pid, backend] : server.backends()) {
+    if (backend.database != database || !oracle::spared(policy, drain, backend).empty()) continue;
+    is_empty = false;
+    const bool is_late = backend.start.shown > since;
+    if (backend.is_superuser || (is_late && !drain.terminates_latecomers)) continue;
+    const auto from = std::max(due, backend.start.shown);
+    if (now > from + kToEnd + backend.latency) {
+      throw Violation("not-empty", fmt::format("{} is still there {} after it was to be ended by {}",
+                                               name_of_session(backend), to_text(now - from), drain.name));
+    }
+  }
+  if (is_empty && now > due) ++tally_.emptied;
+}
+
+}  // namespace pgcurfew::simulation

@@ -1,0 +1,62 @@
+#pragma once
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "simulation/checks.hpp"
+#include "simulation/drain_checks.hpp"
+#include "simulation/instance.hpp"
+#include "simulation/people.hpp"
+#include "simulation/site.hpp"
+#include "simulation/world.hpp"
+
+namespace pgcurfew::simulation {
+
+/// One world of one seed in which databases are drained: people who want in, somebody else who changes
+/// limits, servers that are replaced by replicas which lag behind, and the pgcurfews that hold the gates.
+class DrainWorld {
+ public:
+  explicit DrainWorld(const WorldOptions& options);
+
+  /// A phase with faults, then one without in which everything must come to rest. Throws Violation.
+  void run();
+
+  [[nodiscard]] const Site& site() const { return site_; }
+  [[nodiscard]] const Checks& checks() const { return checks_; }
+  [[nodiscard]] const DrainTally& tally() const { return drain_checks_.tally(); }
+  [[nodiscard]] const std::string& policy_text() const { return policy_text_; }
+
+ private:
+  void build_nodes();
+  void plan(double count, void (DrainWorld::*fault)());
+  void plan_faults();
+  void replace_policy();
+  void restart_server();
+  void fail_over();
+  void step_clock();
+  void step_clock_a_little();
+  void lock_catalog();
+  void meddle();
+  void reload();
+  void stop_and_start();
+  void crash_and_start();
+  void stall();
+  void heal();
+  Instance& some_instance();
+
+  Site site_;
+  Random random_;
+  Checks checks_;
+  DrainChecks drain_checks_;
+  Duration offset_{};
+  bool has_change_ = false;  ///< of the clocks of Vienna
+  GateAccess access_ = GateAccess::kMark;
+  std::string policy_text_;
+  std::shared_ptr<const Policy> policy_;
+  std::vector<std::unique_ptr<People>> people_;
+  std::vector<std::unique_ptr<Instance>> instances_;
+  bool is_healed_ = false;
+};
+
+}  // namespace pgcurfew::simulation

@@ -1,0 +1,271 @@
+#include "simulation/gates.hpp"
+
+#include <algorithm>
+
+#include <fmt/format.h>
+
+namespace pgcurfew::simulation {
+
+namespace {
+
+constexpr std::size_t kKept = 200;
+
+std::optional<GateMark> mark_of(const std::string& text) {
+  auto mark = parse_gate_mark(text);
+  return mark ? std::optional(std::move(*mark)) : std::nullopt;
+}
+
+GateReply failed(const GateOrder& order, std::string message, std::string sqlstate) {
+  GateReply reply;
+  reply.id = order.id;
+  reply.outcome = sqlstate == "42501" ? GateOutcome::kDenied : GateOutcome::kFailed;
+  reply.error = {std::move(message), {}, {}, std::move(sqlstate)};
+  return reply;
+}
+
+}  // namespace
+
+Gates Databases::read(ServerTime now, bool in_recovery) const {
+  Gates gates;
+  gates.taken_at = now;
+  gates.own_database = kOwn;
+  gates.in_recovery = in_recovery;
+  for (const auto& [name, database] : all) {
+    Gate gate;
+    gate.database = name;
+    gate.limit = database.limit;
+    gate.mark_text = database.mark;
+    gate.mark = mark_of(database.mark);
+    gate.access = database.access;
+    gates.gates.push_back(std::move(gate));
+  }
+  return gates;
+}
+
+GateReply Databases::turn(const GateOrder& order, bool in_recovery, ServerTime now, Duration at) {
+  const auto found = all.find(order.database);
+  if (in_recovery) return failed(order, "cannot execute ALTER DATABASE in a read-only transaction", "25006");
+  if (found == all.end()) return failed(order, "the database does not exist", "3D000");
+  auto& database = found->second;
+  if (database.access == GateAccess::kNone) return failed(order, "must be owner of database", "42501");
+  remember(at);
+  return order.closes ? close(database, order, now) : open(database, order, at);
+}
+
+GateReply Databases::close(Database& database, const GateOrder& order, ServerTime now) {
+  const bool is_journals = order.access == GateAccess::kJournal;
+  GateReply reply;
+  reply.id = order.id;
+  reply.outcome = GateOutcome::kClosed;
+  auto mark = order.mark;
+  int previous = database.limit;
+  if (const auto standing = mark_of(database.mark)) {
+    const bool is_over = standing->until && *standing->until <= now;
+    if (standing->drain != mark.drain && !is_over) {
+      reply.outcome = GateOutcome::kHeld;
+      reply.mark = standing;
+      reply.mark_text = database.mark;
+      reply.limit = database.limit;
+      return reply;
+    }
+    if (database.limit == 0) previous = standing->limit;
+    if (standing->drain == mark.drain && !is_over) mark.since = standing->since;
+  }
+  if (is_journals && order.mark.limit != previous && (database.limit != 0 || !database.mark.empty())) {
+    reply = failed(order, fmt::format("the connection limit of the database is {} now", previous), "");
+    reply.limit = previous;
+    return reply;
+  }
+  if (!is_journals) mark.limit = previous;
+  database.limit = reply.limit = 0;
+  reply.mark = mark;
+  reply.mark_text = to_text(mark);
+  reply.in_journal = is_journals;
+  if (!is_journals) database.mark = reply.mark_text;
+  // a clock that was set back: it cannot have been later than now
+  mark.since = std::min(mark.since, now);
+  // two journals know nothing of each other: what counts is when it was closed first
+  const bool was_closed = database.closed_for == mark.drain && is_journals;
+  if (was_closed) mark.since = std::min(mark.since, database.closed_since);
+  database.closed_for = mark.drain;
+  database.since[mark.drain] = database.closed_since = mark.since;
+  return reply;
+}
+
+GateReply Databases::open(Database& database, const GateOrder& order, Duration at) const {
+  GateReply reply;
+  reply.id = order.id;
+  reply.in_journal = order.in_journal;
+  reply.limit = database.limit;
+  if (!order.in_journal && database.mark != order.mark_text) {
+    reply.outcome = GateOutcome::kGone;
+    reply.mark_text = database.mark;
+    reply.mark = mark_of(database.mark);
+    return reply;
+  }
+  if (database.limit != 0) {
+    reply.outcome = GateOutcome::kForeign;
+  } else if (order.in_journal && !database.mark.empty()) {
+    return failed(order, "the database is held by another drain", "55006");
+  } else {
+    reply.outcome = GateOutcome::kOpened;
+    reply.limit = database.limit = mark_of(order.mark_text)->limit;
+    if (!database.closed_for.empty()) database.opened[database.closed_for] = at;
+    database.closed_for.clear();
+  }
+  if (!order.in_journal) database.mark.clear();
+  return reply;
+}
+
+void Databases::meddle(const std::string& name, int limit, Duration at) {
+  remember(at);
+  auto& database = all.at(name);
+  database.limit = database.intended = limit;
+  database.meddled = at;
+  if (!database.closed_for.empty()) database.opened[database.closed_for] = at;
+  database.closed_for.clear();
+}
+
+/// What it was up to now.
+void Databases::remember(Duration at) {
+  history_.emplace_back(at, all);
+  if (history_.size() > kKept) history_.pop_front();
+}
+
+const std::map<std::string, Database>& Databases::as_of(Duration at) const {
+  const auto later =
+      std::find_if(history_.begin(), history_.end(), [&](const auto& entry) { return entry.first > at; });
+  return later == history_.end() ? all : later->second;
+}
+
+void Databases::become(std::map<std::string, Database> databases, Duration at) {
+  remember(at);
+  for (auto& [name, database] : databases) {
+    // whom it had closed out before, and has not any more
+    for (const auto& [drain, since] : all[name].since) {
+      database.since.try_emplace(drain, since);
+      if (database.closed_for != drain) database.opened[drain] = at;
+    }
+  }
+  all = std::move(databases);
+}
+
+std::variant<GateOrder, GateReply> SimulatedKeeper::turn(GateOrder order) {
+  const bool uses_journal = order.closes ? order.access == GateAccess::kJournal : order.in_journal;
+  if (!uses_journal) return order;
+  return order.closes ? close(std::move(order)) : open(std::move(order));
+}
+
+std::variant<GateOrder, GateReply> SimulatedKeeper::close(GateOrder order) {
+  std::optional<Entry> before;
+  std::optional<GateMark> standing;
+  if (const auto entry = entries_.find(order.database); entry != entries_.end()) {
+    before = entry->second;
+    standing = mark_of(before->mark);
+  }
+  const bool is_over = standing && standing->until && *standing->until <= order.mark.since;
+  if (standing && !is_over && standing->drain != order.mark.drain) {
+    GateReply reply;
+    reply.id = order.id;
+    reply.outcome = GateOutcome::kHeld;
+    reply.mark = standing;
+    reply.mark_text = before->mark;
+    reply.in_journal = true;
+    return reply;
+  }
+  const auto known = known_.find(order.database);
+  if (known == known_.end()) return failed(order, "the connection limit is not known yet", "");
+  order.mark.limit = known->second.limit;
+  if (known->second.limit == 0 && known->second.mark) order.mark.limit = known->second.mark->limit;
+  if (known->second.limit == 0 && standing) order.mark.limit = standing->limit;
+  if (standing && !is_over) order.mark.since = standing->since;
+  const Entry made{to_text(order.mark), Entry::State::kClosing};
+  entries_[order.database] = made;
+  flights_.insert_or_assign(order.database, Flight{order, made, before});
+  return order;
+}
+
+std::variant<GateOrder, GateReply> SimulatedKeeper::open(GateOrder order) {
+  const auto entry = entries_.find(order.database);
+  if (entry == entries_.end() || entry->second.mark != order.mark_text) {
+    GateReply reply;
+    reply.id = order.id;
+    reply.outcome = GateOutcome::kGone;
+    return reply;
+  }
+  const auto before = entry->second;
+  entry->second.state = Entry::State::kOpening;
+  flights_.insert_or_assign(order.database, Flight{order, entry->second, before});
+  return order;
+}
+
+void SimulatedKeeper::complete(Happening& what) {
+  if (auto* read = std::get_if<happening::GatesRead>(&what)) return merge(read->gates);
+  if (std::holds_alternative<happening::ConnectionLost>(what)) return forget_orders();
+  auto* turned = std::get_if<happening::GateTurned>(&what);
+  if (turned == nullptr) return;
+  const auto found = std::find_if(flights_.begin(), flights_.end(), [&](const auto& flight) {
+    return flight.second.order.id == turned->reply.id;
+  });
+  if (found == flights_.end()) return;
+  const auto flight = std::move(found->second);
+  flights_.erase(found);
+  settle(flight, turned->reply);
+}
+
+/// What became of a turn.
+void SimulatedKeeper::settle(const Flight& flight, GateReply& reply) {
+  const auto& database = flight.order.database;
+  auto entry = flight.entry;
+  switch (reply.outcome) {
+    case GateOutcome::kClosed:
+      entry.state = Entry::State::kClosed;
+      reply.in_journal = true;
+      reply.mark_text = entry.mark;
+      reply.mark = mark_of(entry.mark);
+      entries_[database] = std::move(entry);
+      return;
+    case GateOutcome::kOpened:
+    case GateOutcome::kForeign:
+    case GateOutcome::kGone:
+      entries_.erase(database);
+      return;
+    default:
+      break;
+  }
+  if (!flight.order.closes) {
+    entry.state = Entry::State::kClosed;
+    entries_[database] = std::move(entry);
+  } else if (flight.before) {
+    entries_[database] = *flight.before;
+  } else {
+    entries_.erase(database);
+  }
+  if (reply.limit >= -1 && reply.outcome == GateOutcome::kFailed && reply.error.sqlstate.empty()) {
+    known_[database].limit = reply.limit;
+  }
+}
+
+void SimulatedKeeper::merge(Gates& gates) {
+  known_.clear();
+  for (const auto& gate : gates.gates) known_[gate.database] = gate;
+  for (auto& gate : gates.gates) {
+    const auto found = entries_.find(gate.database);
+    if (found == entries_.end() || flights_.contains(gate.database)) continue;
+    auto& entry = found->second;
+    const auto mark = mark_of(entry.mark);
+    const bool was_closing = entry.state == Entry::State::kClosing;
+    const bool was_opening = entry.state == Entry::State::kOpening;
+    if ((was_closing && gate.limit != 0) || (was_opening && gate.limit == mark->limit && gate.limit != 0)) {
+      entries_.erase(found);
+      continue;
+    }
+    if (!gate.mark_text.empty()) continue;
+    entry.state = Entry::State::kClosed;
+    gate.mark = mark;
+    gate.mark_text = entry.mark;
+    gate.in_journal = true;
+  }
+}
+
+}  // namespace pgcurfew::simulation

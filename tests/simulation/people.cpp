@@ -1,0 +1,130 @@
+#include "simulation/people.hpp"
+
+#include <algorithm>
+
+namespace pgcurfew::simulation {
+
+namespace {
+
+using std::chrono::milliseconds;
+using std::chrono::minutes;
+using std::chrono::seconds;
+
+using Texts = std::vector<std::string>;
+
+}  // namespace
+
+People::People(Server& server, const Databases& databases, Agenda& agenda, Random random,
+               const Faults& faults, int count)
+    : server_(server), databases_(databases), agenda_(agenda), random_(random) {
+  for (int i = 0; i < count; ++i) {
+    Person person;
+    person.database = random_.pick(Texts{"app", "app", "app_1", "shop", "postgres"});
+    person.user = random_.pick(Texts{"app", "app", "web", "etl", "backup"});
+    person.application_name = random_.pick(Texts{"psql", "jdbc", "jdbc", "pg_dump", "nightly-7"});
+    person.is_superuser = random_.chance(faults.superusers * 0.5);
+    person.is_patient = random_.chance(0.3);
+    if (random_.chance(faults.swallowers)) person.temper = Temper::kSwallowsCancel;
+    person.latency = random_.chance(faults.slow_to_die) ? random_.log_span(milliseconds(20), seconds(8))
+                                                        : random_.log_span(Duration(100), milliseconds(20));
+    people_.push_back(std::move(person));
+  }
+  server_.on_ended = [this](const Backend& backend) { leave(backend); };
+  server_.on_cancelled = [this](Backend& backend) {
+    for (std::size_t i = 0; i < people_.size(); ++i) {
+      if (people_[i].birth == backend.birth)
+        plan(i, backend.pid, random_.log_span(milliseconds(1), seconds(5)));
+    }
+  };
+}
+
+void People::come() {
+  for (std::size_t i = 0; i < people_.size(); ++i) {
+    people_[i].birth = 0;
+    try_later(i, random_.log_span(milliseconds(1), seconds(5)));
+  }
+}
+
+void People::try_later(std::size_t number, Duration wait) {
+  agenda_.in(wait, [this, number, script = ++people_[number].script] {
+    if (people_[number].script == script) knock(number);
+  });
+}
+
+/// What CONNECTION LIMIT does.
+bool People::lets_in(const Person& person) const {
+  if (server_.is_starting || server_.is_exhausted) return false;
+  const auto limit = databases_.all.at(person.database).limit;
+  if (limit < 0 || person.is_superuser) return true;
+  const auto& backends = server_.backends();
+  return limit > std::count_if(backends.begin(), backends.end(), [&](const auto& entry) {
+           return entry.second.database == person.database && entry.second.backend_type == "client backend";
+         });
+}
+
+void People::knock(std::size_t number) {
+  const auto& person = people_[number];
+  if (!lets_in(person)) {
+    return try_later(number, person.is_patient ? random_.log_span(seconds(1), seconds(20))
+                                               : random_.log_span(milliseconds(20), seconds(1)));
+  }
+  const auto start = server_.stamp();
+  if (!random_.chance(0.1)) return enter(number, start);
+  // let in by the limit that was there before: nobody sees the session yet
+  agenda_.in(random_.log_span(milliseconds(1), milliseconds(300)),
+             [this, number, start, script = ++people_[number].script] {
+               if (people_[number].script == script && !server_.is_starting) enter(number, start);
+             });
+}
+
+void People::enter(std::size_t number, const Stamp& start) {
+  auto& person = people_[number];
+  Backend backend;
+  backend.backend_type = "client backend";
+  backend.user = person.user;
+  backend.database = person.database;
+  backend.application_name = person.application_name;
+  backend.is_local = true;
+  backend.is_superuser = person.is_superuser;
+  backend.temper = person.temper;
+  backend.latency = person.latency;
+  auto& started = server_.start_backend(std::move(backend), std::nullopt, random_);
+  started.start = start;
+  started.state = State::kIdle;
+  started.state_change = server_.stamp();
+  person.birth = started.birth;
+  plan(number, started.pid, random_.log_span(milliseconds(1), seconds(2)));
+}
+
+void People::plan(std::size_t number, std::int32_t pid, Duration wait) {
+  agenda_.in(wait, [this, number, pid, script = ++people_[number].script] {
+    auto* backend = server_.find(pid, people_[number].birth);
+    if (backend != nullptr && people_[number].script == script) act(number, *backend);
+  });
+}
+
+void People::act(std::size_t number, Backend& backend) {
+  if (backend.state == State::kActive) {
+    backend.in_block = !backend.in_block && random_.chance(0.3);
+    server_.end_statement(backend);
+  } else if (random_.chance(0.05)) {
+    return server_.end_backend(backend.pid, "client left");
+  } else {
+    server_.begin_statement(backend,
+                            random_.pick(Texts{"select 1", "update t set x = 1", "copy t to stdout"}));
+    if (random_.chance(0.5)) backend.in_block = false;
+  }
+  plan(number, backend.pid, random_.log_span(milliseconds(20), minutes(2)));
+}
+
+void People::leave(const Backend& backend) {
+  for (std::size_t i = 0; i < people_.size(); ++i) {
+    auto& person = people_[i];
+    if (person.birth != backend.birth) continue;
+    person.birth = 0;
+    try_later(i, person.is_patient ? random_.log_span(seconds(1), minutes(1))
+                                   : random_.log_span(Duration(500), milliseconds(500)));
+  }
+}
+
+}  // namespace pgcurfew::simulation

@@ -1,0 +1,51 @@
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "simulation/faults.hpp"
+#include "simulation/gates.hpp"
+#include "simulation/server.hpp"
+
+namespace pgcurfew::simulation {
+
+/// Clients that want one database and no other: whoever loses the session comes back at once, again and
+/// again.
+class People {
+ public:
+  People(Server& server, const Databases& databases, Agenda& agenda, Random random, const Faults& faults,
+         int count);
+
+  /// All come, as after a start of the server.
+  void come();
+
+ private:
+  struct Person {
+    std::string database;
+    std::string user;
+    std::string application_name;
+    bool is_superuser = false;
+    bool is_patient = false;  ///< does not hurry to come back
+    Temper temper = Temper::kProper;
+    Duration latency{};
+    std::uint64_t birth = 0;   ///< of the session; 0: none
+    std::uint64_t script = 0;  ///< invalidates what was meant to be done
+  };
+
+  void try_later(std::size_t number, Duration wait);
+  void knock(std::size_t number);
+  void enter(std::size_t number, const Stamp& start);
+  void plan(std::size_t number, std::int32_t pid, Duration wait);
+  void act(std::size_t number, Backend& backend);
+  void leave(const Backend& backend);
+  [[nodiscard]] bool lets_in(const Person& person) const;
+
+  Server& server_;
+  const Databases& databases_;
+  Agenda& agenda_;
+  Random random_;
+  std::vector<Person> people_;
+};
+
+}  // namespace pgcurfew::simulation
