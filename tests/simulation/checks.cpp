@@ -56,6 +56,7 @@ void Checks::on_policy(int instance, std::shared_ptr<const Policy> policy) {
 
 void Checks::on_connected(int instance, ServerTime postmaster_start) {
   auto& book = books_[instance];
+  if (drains_ != nullptr) drains_->on_connected(instance);
   if (book.postmaster_start != postmaster_start) {
     book.knows_clock = false;
     book.seen_waiting.clear();
@@ -160,6 +161,10 @@ void Checks::on_orders(int instance, const std::vector<Order>& orders) {
   }
   std::erase_if(book.issued,
                 [&](const auto& entry) { return entry.second.at < site_.agenda.now() - minutes(10); });
+}
+
+void Checks::on_gates_read(int instance) {
+  if (drains_ != nullptr) drains_->on_gates_read(instance);
 }
 
 void Checks::on_turn_asked(int instance, const GateOrder& order) {

@@ -56,6 +56,7 @@ class Checks {
                    const Backend* backend);
 
   /// A gate, when the order leaves and when it was carried out.
+  void on_gates_read(int instance);
   void on_turn_asked(int instance, const GateOrder& order);
   void on_gate_turned(int instance, std::size_t node, const GateOrder& order, const GateReply& reply);
 

@@ -45,6 +45,8 @@ class DrainChecks {
   explicit DrainChecks(Site& site) : site_(site) {}
 
   void on_policy(int instance, std::shared_ptr<const Policy> policy);
+  void on_connected(int instance) { has_read_.erase(instance); }
+  void on_gates_read(int instance) { has_read_.insert(instance); }
   void on_orders(int instance, const std::vector<Order>& orders, const std::shared_ptr<const LookCopy>& look);
   void on_turn_asked(int instance, const GateOrder& order);
   void on_turned(int instance, std::size_t node, const GateOrder& order, const GateReply& reply);
@@ -86,6 +88,7 @@ class DrainChecks {
 
   Site& site_;
   std::map<int, std::shared_ptr<const Policy>> policies_;
+  std::set<int> has_read_;  ///< instances that know the gates of the server that they are connected to
   std::map<std::string, Issued> issued_;
   std::map<SessionKey, std::deque<Duration>> tries_;  ///< when a session was last ordered to be ended
   DrainTally tally_;

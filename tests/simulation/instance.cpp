@@ -104,6 +104,7 @@ void Instance::happen(const Happening& what, const std::shared_ptr<const LookCop
   if (const auto* connected = std::get_if<happening::Connected>(&what)) {
     checks_.on_connected(number_, connected->facts.postmaster_start);
   }
+  if (std::holds_alternative<happening::GatesRead>(what)) checks_.on_gates_read(number_);
   if (std::holds_alternative<happening::ConnectionLost>(what)) checks_.on_disconnected(number_);
   if (const auto* replied = std::get_if<happening::Replied>(&what)) {
     checks_.on_reply(number_, replied->decision, replied->reply.kind);
