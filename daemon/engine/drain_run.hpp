@@ -82,7 +82,7 @@ inline constexpr std::size_t kMostDrainSignals = 64;
 class DrainRun {
  public:
   /// `by`: this instance, as its marks name it. `is_joined`: we came in the middle of the window.
-  DrainRun(Drain plan, Interval window, std::string by, bool is_joined);
+  DrainRun(const Drain& plan, Interval window, std::string by, bool is_joined);
 
   /// Goes on under a plan that has changed; databases and gates stay as they were.
   void replace_plan(const Drain& plan);
