@@ -58,17 +58,17 @@ def probe(server):
 
 @pytest.fixture
 def session(server):
-    """Opens sessions of the role `app` (or as told) that are closed with the test."""
-    opened = []
+    """Opens sessions of the role `app` (or as told) that end with the test."""
+    opened = {}
 
     def open_session(on=server, **parameters):
         made = Session(on.conninfo(**{"user": APPLICATION, **parameters}))
-        opened.append(made)
+        opened.setdefault(on, []).append(made)
         return made
 
     yield open_session
-    for made in opened:
-        made.close()
+    for on, sessions in opened.items():
+        on.end(sessions)
 
 
 @pytest.fixture(scope="session")

@@ -166,17 +166,20 @@ def test_another_application_has_a_count_of_its_own(stage):
 
 
 def test_a_forgotten_transaction_that_holds_back_vacuum_is_ended_for_the_transactions_since(stage):
-    forgotten = stage.open("begin isolation level repeatable read", "select 1")
-    harmless = stage.forgotten()  # holds no snapshot between its statements
+    # A database of its own: a statement that another test left running in theirs holds back vacuum as well.
+    stage.server.execute("drop database if exists bloat")
+    stage.server.execute("create database bloat")
+    forgotten = stage.open("begin isolation level repeatable read", "select 1", dbname="bloat")
+    harmless = stage.forgotten(dbname="bloat")  # holds no snapshot between its statements
     before = stage.row(harmless)
-    stage.server.execute("drop table if exists bloated; create table bloated as select generate_series(1, 50)")
-    stage.server.execute("delete from bloated")
+    stage.server.execute("create table bloated as select generate_series(1, 50)", dbname="bloat")
+    stage.server.execute("delete from bloated", dbname="bloat")
 
     def is_held_back():
         # What vacuum has freed, the next row takes; that it also gives the page back is not certain.
-        stage.server.execute("vacuum bloated")
-        taken = stage.superuser.execute("insert into bloated values (0) returning ctid::text").fetchone()[0]
-        return taken != "(0,1)"
+        stage.server.execute("vacuum bloated", dbname="bloat")
+        taken = stage.server.execute("insert into bloated values (0) returning ctid::text", dbname="bloat")
+        return taken != [("(0,1)",)]
 
     # Untreated: what was deleted since then stays, however often it is vacuumed.
     assert is_held_back() and is_held_back()
@@ -186,7 +189,7 @@ def test_a_forgotten_transaction_that_holds_back_vacuum_is_ended_for_the_transac
     assert orders(daemon, forgotten) == []
     for _ in range(40):
         stage.superuser.execute("select txid_current()")
-    young = stage.open("begin isolation level repeatable read", "select 1")
+    young = stage.open("begin isolation level repeatable read", "select 1", dbname="bloat")
     assert stage.is_gone(forgotten)
     assert orders(daemon, forgotten) == ["alert", "terminate"]
     assert daemon.all("intent", pid=forgotten.pid)[0]["xmin_age"] >= 30

@@ -138,13 +138,7 @@ class Stage:
     # -- after it -----------------------------------------------------------------------------------------------
 
     def close(self):
-        # A statement that sleeps does not notice that its client has gone.
-        pids = [session.pid for session in self._opened]
-        with self.server.connect() as connection:
-            gone = "select pg_terminate_backend(pid) from pg_stat_get_activity(null) where pid = any(%s)"
-            wait_until(lambda: not connection.execute(gone, [pids]).fetchall(), every=0.02)
-        for session in self._opened:
-            session.close()
+        self.server.end(self._opened)
         if self._connection is not None:
             self._connection.close()
 

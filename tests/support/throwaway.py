@@ -22,6 +22,8 @@ from pathlib import Path
 import psycopg
 from psycopg.conninfo import make_conninfo
 
+from support.session import wait_until
+
 REPOSITORY = Path(__file__).resolve().parents[2]
 GRANTS = REPOSITORY / "packaging" / "grants.sql"
 SUPERUSER = "postgres"
@@ -164,6 +166,15 @@ class Throwaway:
         with self.connect(**parameters) as connection:
             cursor = connection.execute(sql, values)
             return cursor.fetchall() if cursor.description else []
+
+    def end(self, sessions):
+        """Ends these sessions of the server for good: a statement that sleeps does not notice that its client left."""
+        pids = [session.pid for session in sessions]
+        gone = "select pg_terminate_backend(pid) from pg_stat_get_activity(null) where pid = any(%s)"
+        with self.connect() as connection:
+            wait_until(lambda: not connection.execute(gone, [pids]).fetchall(), every=0.02)
+        for session in sessions:
+            session.close()
 
     def make_watchdog_role(self) -> str:
         """Makes the least-privileged role of packaging/grants.sql, if it is not there, and gives back its name."""
