@@ -239,6 +239,7 @@ void Watch::handle(const happening::StopAsked&, MonotonicTime) {
 
 void Watch::handle(const happening::GivenUp&, MonotonicTime now) {
   is_stopping_ = true;
+  is_given_up_ = true;
   settle_as_unknown("stopped before the reply", now);
 }
 
@@ -289,6 +290,7 @@ void Watch::schedule_next_look(MonotonicTime now) {
 }
 
 void Watch::advance(MonotonicTime now, bool may_decide) {
+  if (is_given_up_) return;
   if (is_stopping_) {
     check_deadlines(now);
     advance_drains(now);
@@ -372,6 +374,7 @@ void Watch::give_orders(MonotonicTime now) {
 
 void Watch::reckon_wake_at(MonotonicTime now) {
   wake_at_.reset();
+  if (is_given_up_) return;
   if (link_ == Link::kDown) {
     if (!is_stopping_) wake_at_ = retry_at_;
     return;
@@ -386,35 +389,6 @@ void Watch::reckon_wake_at(MonotonicTime now) {
     if (next_due_) earlier(wake_at_, clock_.when(*next_due_));
     if (decide_at_) earlier(wake_at_, *decide_at_);
   }
-}
-
-WatchStatus Watch::status() const {
-  WatchStatus status;
-  status.is_up = link_ == Link::kUp;
-  status.client_backends = snapshot_ ? docket_.client_backends : 0;
-  if (next_due_ && clock_.is_known()) status.next_due = clock_.when(*next_due_);
-  status.signals_sent = signals_sent_;
-  status.drains = drains_text();
-  if (!status.is_up) {
-    status.trouble = "out of reach";
-  } else if (facts_ && !facts_->can_read_all_stats) {
-    status.trouble = "lacks pg_read_all_stats";
-  } else if (facts_ && !facts_->can_signal) {
-    status.trouble = "lacks pg_signal_backend";
-  } else if (failed_looks_ > 0) {
-    status.trouble = "cannot look";
-  } else if (hidden_ > 0) {
-    status.trouble = fmt::format("{} sessions hidden", hidden_);
-  } else if (nameless_ > 0) {
-    status.trouble = fmt::format("{} sessions without a name", nameless_);
-  } else if (snapshot_ && snapshot_->waits_failed) {
-    status.trouble = "cannot see who waits for whom";
-  } else if (clock_.is_known() && !clock_.is_trusted()) {
-    status.trouble = "clock jumped";
-  } else if (ledger_.breaker.is_open()) {
-    status.trouble = "breaker open";
-  }
-  return status;
 }
 
 }  // namespace pgcurfew

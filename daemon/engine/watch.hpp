@@ -77,7 +77,7 @@ struct ReopenAsked {
   std::vector<std::string> databases;
 };
 struct StopAsked {};
-/// The watch ends here and now: no reply will be waited for.
+/// The watch ends here and now: no reply is waited for, and no gate opened that is closed still.
 struct GivenUp {};
 }  // namespace happening
 
@@ -150,8 +150,9 @@ class Watch {
   /// When to call again at the latest, with Tick.
   [[nodiscard]] std::optional<MonotonicTime> wake_at() const { return wake_at_; }
 
-  /// After StopAsked: whether nothing is in flight any more.
+  /// After StopAsked: whether nothing is in flight any more, and no gate is left to be opened that can be.
   [[nodiscard]] bool is_stopped() const {
+    if (is_given_up_) return true;
     return is_stopping_ && in_flight_.empty() && (link_ != Link::kUp || drains_.is_idle());
   }
 
@@ -240,6 +241,7 @@ class Watch {
   Duration verify_interval_{};  ///< grows while a signal awaits its effect
   int failed_looks_ = 0;
   std::optional<MonotonicTime> names_failed_at_;
+  std::optional<MonotonicTime> gates_failed_told_;  ///< since they could be read last
 
   std::map<std::string, InFlight> in_flight_;
   std::optional<ServerTime> next_due_;
@@ -249,6 +251,7 @@ class Watch {
   std::size_t hidden_ = 0;
   std::size_t nameless_ = 0;
   bool is_stopping_ = false;
+  bool is_given_up_ = false;
 
   std::optional<MonotonicTime> wake_at_;
   std::vector<Command> commands_;

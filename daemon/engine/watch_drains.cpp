@@ -8,7 +8,9 @@ namespace pgcurfew {
 
 namespace {
 constexpr Duration kNoSooner = std::chrono::milliseconds(1);
-}
+/// What is tried every few seconds, and fails each time, is not said each time.
+constexpr Duration kSayAgain = std::chrono::minutes(1);
+}  // namespace
 
 Now Watch::now_at(MonotonicTime now) const {
   return {clock_.is_known() ? clock_.at(now) : ServerTime{}, now};
@@ -16,6 +18,7 @@ Now Watch::now_at(MonotonicTime now) const {
 
 void Watch::handle(const happening::GatesRead& what, MonotonicTime now) {
   if (link_ != Link::kUp) return;
+  gates_failed_told_.reset();
   auto gates = what.gates;
   gates.is_superuser = facts_->is_superuser;
   drains_.take(gates, now_at(now));
@@ -24,6 +27,8 @@ void Watch::handle(const happening::GatesRead& what, MonotonicTime now) {
 void Watch::handle(const happening::GatesFailed& what, MonotonicTime now) {
   if (link_ != Link::kUp) return;
   drains_.gates_failed(now_at(now));
+  if (gates_failed_told_ && now - *gates_failed_told_ < kSayAgain) return;
+  gates_failed_told_ = now;
   Event event{
       Level::kWarning,
       "gates_failed",

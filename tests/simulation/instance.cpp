@@ -72,8 +72,7 @@ void Instance::ask_to_stop() {
     // a process that stands still is killed in the end
     if (site_.agenda.now() < stalled_until_) return crash();
     if (!watch_->is_stopped()) happen(happening::GivenUp{}, nullptr, life);
-    const bool may_have_drains = !site_.gates.empty();
-    if (watch_ && !watch_->is_stopped() && !may_have_drains)
+    if (watch_ && !watch_->is_stopped())
       throw Violation("stop", "an instance that was given up has not stopped");
     crash();
   });

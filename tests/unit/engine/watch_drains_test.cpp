@@ -1,0 +1,64 @@
+#include <gmock/gmock.h>
+
+#include "engine/watch_harness.hpp"
+
+namespace pgcurfew::testing {
+namespace {
+
+using ::testing::ElementsAre;
+
+Policy policy_with_a_drain() {
+  auto policy = policy_of("");
+  Drain plan;
+  plan.name = "d";
+  plan.databases = {TextPattern::parse("app").value()};
+  plan.begins = at(0s);
+  plan.duration = 10min;
+  plan.mode = Mode::kEnforce;
+  policy.drains = {plan};
+  return policy;
+}
+
+Gates gates_of(ServerTime taken_at) {
+  Gates gates;
+  gates.taken_at = taken_at;
+  gates.own_database = "postgres";
+  Gate app;
+  app.database = "app";
+  app.access = GateAccess::kMark;
+  gates.gates = {app};
+  return gates;
+}
+
+TEST(WatchDrains, OneThatIsGivenUpHasStoppedThoughAGateIsClosedStill) {
+  Harness h(policy_with_a_drain());
+  h.connect();
+  h.now = 1s;
+  h.look({});
+  EXPECT_TRUE(wants<command::TurnGate>(h.happen(happening::GatesRead{gates_of(h.server_now())})));
+  h.happen(happening::StopAsked{});
+  EXPECT_FALSE(h.watch.is_stopped()) << "the gate is on its way to be closed";
+  EXPECT_FALSE(wants<command::TurnGate>(h.happen(happening::GivenUp{})));
+  EXPECT_TRUE(h.watch.is_stopped());
+  EXPECT_EQ(h.watch.wake_at(), std::nullopt);
+  EXPECT_THAT(h.tick(10s), ElementsAre());
+}
+
+TEST(WatchDrains, SaysOnceAMinuteThatGatesCannotBeRead) {
+  Harness h;
+  h.connect();
+  const auto fail = [&](Duration time) {
+    h.now = time;
+    h.look({});  // or the connection is given up for want of one
+    h.happen(happening::GatesFailed{{"permission denied for table pg_db_role_setting", {}, {}, "42501"}});
+    return std::ranges::count(h.told_kinds(), "gates_failed");
+  };
+  EXPECT_EQ(fail(1s), 1);
+  EXPECT_EQ(fail(6s), 1);
+  EXPECT_EQ(fail(61s), 2);
+  h.happen(happening::GatesRead{gates_of(h.server_now())});
+  EXPECT_EQ(fail(62s), 3) << "it is news again";
+}
+
+}  // namespace
+}  // namespace pgcurfew::testing
