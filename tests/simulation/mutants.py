@@ -191,8 +191,8 @@ def mutate(mutant, compiles, directory):
     command[command.index("-o") + 1] = target
     for option in ("-MF", "-MT"):
         command[command.index(option) + 1] = target + ".d"
-    # faults may leave a parameter unused
-    return command + ["-Wno-error"], target
+    # faults may leave a parameter unused; nobody debugs them
+    return command + ["-Wno-error", "-g0"], target
 
 
 def run_mutant(mutant, build, compiles, link):
@@ -213,6 +213,7 @@ def run_mutant(mutant, build, compiles, link):
         linking[linking.index("-o") + 1] = str(executable)
         # in front of the library, whose own version of the file is then not taken
         linking.insert(linking.index("-o"), target)
+        linking.append("-Wl,--strip-debug")
         done = subprocess.run(linking, cwd=build, text=True, capture_output=True, check=False)
         if done.returncode != 0:
             return False, "does not link: " + done.stderr[-500:], 0
