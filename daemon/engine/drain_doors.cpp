@@ -196,17 +196,25 @@ void DrainRun::mark_as_closed(Ledger& ledger, Now now) {
   if (since_ || !all_closed()) return;
   since_ = ServerTime::min();
   for (const auto& entry : doors_) since_ = std::max(*since_, entry.second.mark->since);
-  since_ = std::min(*since_, now.server);
+  // a gate that was held since the last time was not closed for this one
+  since_ = std::min(std::max(*since_, window_.start), now.server);
   looks_before_ = ledger.looks_sent;
+  look_.reset();
   progress_.trouble.clear();
+}
+
+/// Whether the end of the drain opens its gate, or takes away the mark that is left of it.
+bool DrainRun::has_to_open(const Door& door) const {
+  const bool opens = plan_.reopens || gives_back_ || !has_gate();
+  return door.state == DoorState::kYielded || (door.state == DoorState::kClosed && opens);
 }
 
 void DrainRun::open_gates(Ledger& ledger, Now now) {
   for (auto& [database, door] : doors_) {
-    if (door.state != DoorState::kClosed && door.state != DoorState::kYielded) continue;
+    if (!has_to_open(door)) continue;
     if (!has_gate()) {
       door.state = DoorState::kOpen;
-    } else if (plan_.reopens && may_turn(door, now)) {
+    } else if (may_turn(door, now)) {
       turn(database, door, false, ledger, now);
     }
   }

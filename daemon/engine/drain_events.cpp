@@ -180,7 +180,8 @@ Event drain_done_event(const Drain& plan, const DrainProgress& progress, std::st
   event.fields.emplace_back("cancelled", static_cast<std::int64_t>(progress.cancelled));
   event.fields.emplace_back("terminated", static_cast<std::int64_t>(progress.terminated));
   event.fields.emplace_back("took_s", took);
-  event.fields.emplace_back("reopened", plan.reopens);
+  const bool was_given_up = progress.gave_up && plan.give_up && plan.give_up->then == GiveUpAction::kReopen;
+  event.fields.emplace_back("reopened", plan.reopens || was_given_up);
   return event;
 }
 

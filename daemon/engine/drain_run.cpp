@@ -116,10 +116,13 @@ void DrainRun::give_up_if_due(Now now) {
   if (!plan_.give_up || progress_.was_emptied || progress_.gave_up) return;
   const auto at = since_.value_or(progress_.began) + plan_.give_up->after;
   if (now.server < at) return due_by(at);
+  // whoever took over cannot know yet, and it may just be becoming empty: looks are under way
+  if (since_ && (!look_ || empty_looks_ > 0)) return;
   progress_.gave_up = true;
   tell(drain_gave_up_event(plan_, progress_));
   switch (plan_.give_up->then) {
     case GiveUpAction::kReopen:
+      gives_back_ = true;
       return end("it gave up");
     case GiveUpAction::kHold:
       holds_still_ = true;
@@ -154,10 +157,9 @@ void DrainRun::set_phase(Now now) {
     }
   }
   phase_ = progress_.phase = phase;
-  const bool is_over = std::none_of(doors_.begin(), doors_.end(), [](const auto& entry) {
-    return entry.second.state != DoorState::kOpen || !entry.second.order.empty();
-  });
-  if (is_ending_ && (is_over || !plan_.reopens) && !is_turning()) finish(now);
+  const bool is_over = std::none_of(doors_.begin(), doors_.end(),
+                                    [this](const auto& entry) { return has_to_open(entry.second); });
+  if (is_ending_ && is_over && !is_turning()) finish(now);
 }
 
 void DrainRun::finish(Now now) {

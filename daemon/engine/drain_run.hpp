@@ -50,7 +50,7 @@ struct DrainProgress {
   ServerTime began{};
   std::optional<ServerTime> ends;       ///< nothing: until somebody says `reopen`
   std::optional<ServerTime> next_step;  ///< when the ladder's next step begins
-  bool has_looked = false;              ///< since the gates closed
+  bool has_looked = false;              ///< there was a look
   std::vector<Remaining> remaining;     ///< as of the last look
   bool was_emptied = false;             ///< at some time since it began
   bool gave_up = false;
@@ -166,6 +166,7 @@ class DrainRun {
   void fail(const std::string& database, Door& door, const Error& error, bool closes, Now now);
   void yield(const std::string& database, Door& door, bool is_marked);
   void mark_as_closed(Ledger& ledger, Now now);
+  [[nodiscard]] bool has_to_open(const Door& door) const;
   [[nodiscard]] bool all_closed() const;
   [[nodiscard]] bool any_closed() const;
   [[nodiscard]] bool all_known() const;
@@ -216,6 +217,7 @@ class DrainRun {
   bool is_empty_ = false;
   bool is_ending_ = false;
   bool holds_still_ = false;  ///< gave up: holds the gate and signals nobody
+  bool gives_back_ = false;   ///< gave up: opens the gate, also one that was to be held
   std::string end_reason_;
   std::optional<ServerTime> next_due_;
   DrainProgress progress_;

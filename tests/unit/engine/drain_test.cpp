@@ -381,6 +381,67 @@ TEST(Drain, GivesUpAndReopensOrHoldsOrGoesOn) {
   }
 }
 
+TEST(Drain, WhoTakesOverLooksBeforeItGivesUp) {
+  auto plan = plan_of();
+  plan.give_up = GiveUp{30s, GiveUpAction::kReopen};
+  World first(plan);
+  for (const auto moment : {0s, 1s, 2s, 3s}) first.go(moment, {});
+  ASSERT_THAT(first.told(), Contains("drain_empty"));
+  // it ends without a word; the next one finds the gate closed, long after its own time to give up
+  for (const bool is_full : {false, true}) {
+    World second(plan, "other");
+    second.gates = first.gates;
+    const auto there = is_full ? std::vector<Session>{active(1, -1s)} : std::vector<Session>{};
+    second.time = 60s;
+    second.step();
+    for (const auto moment : {61s, 62s, 63s, 64s}) second.go(moment, there);
+    EXPECT_EQ(second.gates["app"].limit, is_full ? -1 : 0);
+    const auto told = second.told();
+    EXPECT_EQ(std::count(told.begin(), told.end(), "drain_gave_up"), is_full ? 1 : 0);
+  }
+}
+
+TEST(Drain, GivingUpReopensEvenWhatWouldHaveBeenHeld) {
+  auto plan = plan_of();
+  plan.give_up = GiveUp{30s, GiveUpAction::kReopen};
+  plan.reopens = false;
+  World world(plan);
+  for (const auto moment : {0s, 10s, 15s, 30s}) world.go(moment, {active(1, -1s)});
+  EXPECT_THAT(world.told(), Contains("drain_gave_up"));
+  EXPECT_EQ(world.gates["app"].limit, -1);
+  EXPECT_EQ(world.gates["app"].mark, std::nullopt);
+  EXPECT_TRUE(world.desk.is_idle());
+}
+
+TEST(Drain, OfWhatIsHeldOurMarkGoesIfSomebodyElseOpensIt) {
+  auto plan = plan_of();
+  plan.reopens = false;
+  World world(plan);
+  world.go(0s, {});
+  world.gates["app"].limit = 5;
+  world.go(3s, {});
+  EXPECT_THAT(world.told(), Contains("gate_overridden"));
+  EXPECT_EQ(world.gates["app"].mark, std::nullopt);
+  EXPECT_EQ(world.gates["app"].limit, 5);
+}
+
+TEST(Drain, AGateThatIsHeldSinceTheLastTimeLeavesTheNextTimeItsWait) {
+  auto plan = plan_of();
+  plan.reopens = false;
+  plan.give_up = GiveUp{30s, GiveUpAction::kHold};
+  World first(plan);
+  for (const Duration moment : {Duration(0s), Duration(10min)}) first.go(moment, {});
+  plan.begins = at(60min);
+  World next(plan);
+  next.gates = first.gates;
+  for (const Duration moment : {Duration(60min), Duration(60min + 9s)})
+    next.go(moment, {active(1, -1s, "postgres")});
+  EXPECT_THAT(next.orders, IsEmpty());
+  EXPECT_THAT(next.told(), Not(Contains("drain_gave_up")));
+  next.go(60min + 10s, {active(1, -1s, "postgres")});
+  EXPECT_THAT(next.orders, SizeIs(1));
+}
+
 TEST(Drain, ARehearsalClosesNothingAndOrdersTheSame) {
   auto plan = plan_of();
   plan.mode = Mode::kDryRun;
