@@ -131,7 +131,7 @@ class HandDrain {
     const bool is_over = !all.empty() && all.front().phase == DrainPhase::kDone;
     if (!all.empty()) progress_ = all.front();
     if (is_stopping_ && runtime_.is_stopped()) return finish(exit_code());
-    if (progress_.was_emptied && !is_over) use_empty_database();
+    if (progress_.was_emptied && !is_over && drain_.mode == Mode::kEnforce) use_empty_database();
     if (is_rehearsed()) return stop();
     if (child_) {
       const auto status = child_->status();
@@ -169,7 +169,8 @@ class HandDrain {
     if (command_failed_) return kCommandNotFound;
     if (child_ && child_->status()) return *child_->status();
     if (is_interrupted_) return kInterrupted;
-    if (drain_.mode == Mode::kDryRun) return kExitOk;
+    // who asked for no rehearsal must not take the database for empty
+    if (drain_.mode == Mode::kDryRun) return options_.dry_run ? kExitOk : kExitNotEmpty;
     const bool was_well = progress_.was_emptied && !progress_.yielded && !progress_.gave_up;
     return was_well ? kExitOk : kExitNotEmpty;
   }

@@ -345,6 +345,23 @@ def test_by_hand_a_command_runs_in_the_empty_database_and_its_status_is_ours(ser
     assert (status, orders.is_as_before()) == (127, True), output
 
 
+def test_by_hand_a_rehearsal_runs_no_command(by_hand, orders, tmp_path):
+    ran = tmp_path / "ran"
+    status, output = outcome_of(by_hand("drain", orders.name, "--for", "60s", "--dry-run", "--",
+                                        "touch", str(ran)))
+    assert not ran.exists(), output
+    assert (status, orders.is_as_before()) == (0, True), output
+
+
+def test_by_hand_a_rehearsal_that_only_the_file_asked_for_does_not_pass_for_an_empty_database(
+        server, by_hand, orders, tmp_path):
+    (tmp_path / "pgcurfew.yaml").write_text(config_of(server, "", mode="dry-run"))
+    ran = tmp_path / "ran"
+    status, output = outcome_of(by_hand("drain", orders.name, "--for", "60s", "--", "touch", str(ran)))
+    assert not ran.exists(), output
+    assert (status, orders.is_as_before()) == (75, True), output
+
+
 def test_by_hand_ctrl_c_gives_the_database_back(by_hand, orders):
     started = by_hand("drain", orders.name, "--for", "60s", *QUICK)
     wait_until(lambda: orders.limit == 0)
