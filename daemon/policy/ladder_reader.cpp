@@ -97,7 +97,7 @@ void check_order(const std::vector<Step>& before, const Step& step, Mark at, Com
     if (earlier.kind > step.kind) {
       complaints.error(at,
                        fmt::format("{} after {} is a step down", name_of(step.kind), name_of(earlier.kind)),
-                       "Steps go from mild to strong: alert, cancel, terminate.");
+                       "Steps go from mild to strong: cancel, then terminate.");
       return;
     }
   }

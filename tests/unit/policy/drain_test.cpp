@@ -318,7 +318,7 @@ TEST(DrainSteps, GoUpwardsFromWait) {
                "wait has to be the first step", "What is to pass before a later step stands in its after.");
   expect_error(load(drain_with("escalate: [ terminate, cancel ]")), 7, 26,
                "cancel after terminate is a step down",
-               "Steps go from mild to strong: alert, cancel, terminate.");
+               "Steps go from mild to strong: cancel, then terminate.");
   expect_error(load(drain_with("escalate: [ alert, terminate ]")), 7, 15, "a drain has no step alert",
                "It tells of each of its steps anyway; announce: alerts before it begins.");
   expect_error(load(drain_with("escalate: [ kill ]")), 7, 15, "unknown step \"kill\"",

@@ -137,7 +137,7 @@ hint: Each entry of the list stands behind a dash, as in - { user: etl }.
 x.yaml:6:28: error: cancel after terminate is a step down
       escalate: [ terminate, cancel ]
                              ^
-hint: Steps go from mild to strong: alert, cancel, terminate.
+hint: Steps go from mild to strong: cancel, then terminate.
 x.yaml:6:28: error: a cancel has no effect on any state that this rule is for
       escalate: [ terminate, cancel ]
                              ^

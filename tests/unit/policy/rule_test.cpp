@@ -120,7 +120,7 @@ TEST(Rule, RefusesBadStepOptions) {
 TEST(Rule, RefusesStepsDownAndStepsTwice) {
   expect_error(load(rule_with("{ user: a }", "[ terminate, cancel ]")), 4, 26,
                "cancel after terminate is a step down",
-               "Steps go from mild to strong: alert, cancel, terminate.");
+               "Steps go from mild to strong: cancel, then terminate.");
   expect_error(load(rule_with("{ user: a }", "[ cancel, cancel ]")), 4, 23,
                "step cancel stands twice in \"escalate\"", "Whom a cancel does not end, terminate does.");
   expect_error(load(rule_with("{ user: a }", "[ terminate, terminate ]")), 4, 26,
