@@ -61,7 +61,7 @@ std::string findings_text(const Drain& plan, const Gate& gate) {
                         printable(gate.mark->drain, 80),
                         gate.mark->until ? " until " + plan.zone.to_text(*gate.mark->until) : "");
   } else if (gate.limit == 0) {
-    text += "; CONNECTION LIMIT 0 already, without a mark of pgcurfew";
+    text += "; CONNECTION LIMIT 0 already, without a mark in the server";
   }
   if (!gate.prepared.empty()) text += fmt::format("; prepared transactions: {}", quoted_list(gate.prepared));
   if (!gate.slots.empty()) text += fmt::format("; logical slots: {}", quoted_list(gate.slots));

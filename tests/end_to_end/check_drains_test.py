@@ -126,7 +126,7 @@ def test_prepared_transactions_and_a_gate_that_is_closed_already_are_told(server
     server.execute("alter database check_owned connection limit 0")
     try:
         _, lines, _ = check("check_owned")
-        assert lines[0].endswith("; CONNECTION LIMIT 0 already, without a mark of pgcurfew; prepared transactions: left over")
+        assert lines[0].endswith("; CONNECTION LIMIT 0 already, without a mark in the server; prepared transactions: left over")
         server.execute("alter database check_owned set pgcurfew.drain = "
                        "'limit=-1 since=0 until=86400000000 by=there:1 drain=other'")
         _, lines, _ = check("check_owned")
