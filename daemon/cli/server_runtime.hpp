@@ -27,6 +27,7 @@ class ServerRuntime {
 
   [[nodiscard]] bool is_stopped() const { return watch_.is_stopped(); }
   [[nodiscard]] WatchStatus status() const { return watch_.status(); }
+  [[nodiscard]] bool is_draining() const { return watch_.is_draining(); }
   [[nodiscard]] std::vector<DrainProgress> drains() const { return watch_.drains(); }
   [[nodiscard]] std::optional<Reopened> reopened() const { return watch_.reopened(); }
   [[nodiscard]] const std::string& name() const { return name_; }

@@ -20,6 +20,8 @@ namespace {
 constexpr Duration kStatusInterval = std::chrono::seconds(1);
 /// How long a stop waits for replies to what is in flight; systemd and people are promised a second.
 constexpr Duration kStopDeadline = std::chrono::milliseconds(800);
+/// The same where gates have to be opened, which can take a second attempt: within systemd's ten seconds.
+constexpr Duration kGatesDeadline = std::chrono::seconds(8);
 
 std::string_view capitals(Mode mode) {
   return mode == Mode::kEnforce ? "ENFORCE" : "DRY-RUN";
@@ -151,7 +153,9 @@ void Service::stop() {
   if (is_stopping_) return;
   is_stopping_ = true;
   notify_manager("STOPPING=1");
-  stop_timer_.arm(Loop::now() + kStopDeadline);
+  const bool has_drains =
+      std::any_of(servers_.begin(), servers_.end(), [](const auto& server) { return server->is_draining(); });
+  stop_timer_.arm(Loop::now() + (has_drains ? kGatesDeadline : kStopDeadline));
   for (const auto& server : servers_) server->stop();
   finish_if_stopped();
 }

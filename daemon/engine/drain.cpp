@@ -333,7 +333,8 @@ bool DrainDesk::has_gated_run() const {
 }
 
 std::optional<MonotonicTime> DrainDesk::next_reading() const {
-  if (is_reading_ || is_stopping_) return std::nullopt;
+  // who was told to stop reads them only for what did not open at once
+  if (is_reading_ || (is_stopping_ && (runs_.empty() || !must_read_))) return std::nullopt;
   const auto at =
       must_read_ ? MonotonicTime::min() : read_at_ + (has_gated_run() ? kHotReading : kCalmReading);
   return std::max(at, reading_not_before_);

@@ -158,6 +158,8 @@ class Watch {
 
   [[nodiscard]] WatchStatus status() const;
   [[nodiscard]] const Ledger& ledger() const { return ledger_; }
+  /// Whether a drain is under way.
+  [[nodiscard]] bool is_draining() const { return !drains_.is_idle(); }
   /// Of the drains that are under way, and the last of each that has ended.
   [[nodiscard]] std::vector<DrainProgress> drains() const { return drains_.progress(); }
   [[nodiscard]] std::optional<Reopened> reopened() const { return drains_.reopened(); }

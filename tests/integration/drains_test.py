@@ -156,6 +156,17 @@ def test_stopping_gives_the_database_back(server, orders, daemon):
     assert orders.is_as_before()
 
 
+def test_a_stop_outlasts_a_lock_on_the_gate(server, orders, daemon):
+    started = daemon(config_of(server, drain_text(orders.name, next_second(), 60)))
+    started.wait_for("gate_closed")
+    with server.connect(autocommit=False) as locker:
+        locker.execute(f"alter database {orders.name} is_template false")
+        started.process.send_signal(signal.SIGTERM)
+        started.wait_for("gate_failed")
+    assert started.wait(10) == 0
+    assert orders.is_as_before()
+
+
 def test_a_rehearsal_touches_nothing(server, orders, daemon):
     stays = orders.open("begin", "select 1")
     started = daemon(config_of(server, drain_text(orders.name, next_second(), 3), mode="dry-run"))

@@ -68,6 +68,11 @@ struct World {
     GateReply reply;
     reply.id = order.id;
     auto& gate = gates[order.database];
+    if (turns_fail) {
+      reply.outcome = GateOutcome::kFailed;
+      reply.error.message = "canceling statement due to lock timeout";
+      return desk.take(reply, now());
+    }
     if (order.closes) {
       reply.outcome = GateOutcome::kClosed;
       auto mark = order.mark;
@@ -139,6 +144,7 @@ struct World {
   Duration time{};
   std::map<std::string, Gate> gates;
   bool loses_replies = false;
+  bool turns_fail = false;
   std::vector<GateOrder> turned;
   std::vector<Order> orders;
   std::vector<Order> sent;
@@ -505,6 +511,26 @@ TEST(Drain, StopsByGivingBack) {
   world.go(1s, {});
   EXPECT_EQ(world.gates["app"].limit, -1);
   EXPECT_TRUE(world.desk.is_idle());
+}
+
+TEST(Drain, AStopTriesAgainIfTheGateDoesNotOpenAtOnce) {
+  World world;
+  world.go(0s, {});
+  world.desk.stop();
+  world.turns_fail = true;
+  world.go(1s, {});
+  EXPECT_THAT(world.told(), Contains("gate_failed"));
+  world.turns_fail = false;
+  for (const auto moment : {2s, 3s, 4s}) world.go(moment, {});
+  EXPECT_EQ(world.gates["app"].limit, -1);
+  EXPECT_TRUE(world.desk.is_idle());
+  World away;
+  away.go(0s, {});
+  away.desk.stop();
+  away.desk.connection_lost();
+  away.desk.connected();
+  for (const auto moment : {1s, 2s}) away.go(moment, {});
+  EXPECT_EQ(away.gates["app"].limit, -1) << "also after a new connection";
 }
 
 TEST(Drain, EndsWhenItIsTakenFromThePolicyAndGoesOnWhenItChanges) {
