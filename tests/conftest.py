@@ -80,11 +80,12 @@ def pgcurfew():
 
 
 @pytest.fixture
-def command(pgcurfew):
+def command(pgcurfew, tmp_path):
     """Runs `pgcurfew ARGUMENTS...` to its end and gives back returncode, stdout and stderr."""
 
     def run(*arguments, timeout=60, **kwargs):
         clean = {k: v for k, v in os.environ.items() if not k.startswith("PG")}
+        clean["STATE_DIRECTORY"] = str(tmp_path)
         return subprocess.run([str(pgcurfew), *map(str, arguments)], stdin=subprocess.DEVNULL, capture_output=True,
                               text=True, timeout=timeout, env=clean, **kwargs)
 

@@ -20,6 +20,8 @@ class Daemon:
         command = [str(executable), "run", "--config", str(config), "--log-format", log_format, *arguments]
         clean = {k: v for k, v in os.environ.items() if not k.startswith("PG")}
         clean.pop("NOTIFY_SOCKET", None)
+        # Nobody else's journal: that of a run beside this one may know a server and a database of the same names.
+        clean["STATE_DIRECTORY"] = str(config.parent)
         clean.update(environment or {})
         self._lines = []
         self._events = []
