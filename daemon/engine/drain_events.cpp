@@ -95,8 +95,8 @@ Event drain_announced_event(const Drain& plan, const Interval& window, ServerTim
 Event drain_missed_event(const Drain& plan, const Interval& window) {
   auto event =
       event_of(plan, Level::kWarning, "drain_missed",
-               fmt::format("drain {} was to run from {} to {}; pgcurfew was not watching then", plan.name,
-                           plan.zone.to_text(window.start), plan.zone.to_text(window.end)));
+               fmt::format("drain {} was to run from {} to {}; this pgcurfew was not watching then",
+                           plan.name, plan.zone.to_text(window.start), plan.zone.to_text(window.end)));
   add_window(event, window);
   return event;
 }

@@ -504,6 +504,15 @@ TEST(Drain, WhatWasMissedIsToldAndNotMadeUpFor) {
   EXPECT_THAT(world.told(), SizeIs(1));
 }
 
+TEST(Drain, OfAMissedOneItSaysOnlyThatItDidNotWatchItself) {
+  auto plan = plan_of();
+  plan.begins = at(-1h);
+  World world(plan);
+  world.go(0s, {});
+  ASSERT_THAT(world.told(), Contains("drain_missed"));
+  EXPECT_THAT(world.events.front().message, ::testing::EndsWith("; this pgcurfew was not watching then"));
+}
+
 TEST(Drain, StopsByGivingBack) {
   World world;
   world.go(0s, {});
