@@ -1,0 +1,40 @@
+"""A database to drain, and pgcurfew's commands that do it by hand."""
+
+import os
+import subprocess
+
+import pytest
+
+from support.orders import Orders, config_of
+
+
+@pytest.fixture(scope="session")
+def drained_database(server):
+    """A database that the watchdog's role owns; SET on the mark where the server knows such a right."""
+    server.execute("create database orders owner pgcurfew")
+    if server.version >= 15:
+        server.execute('grant set on parameter "pgcurfew.drain" to pgcurfew')
+    return "orders"
+
+
+@pytest.fixture
+def orders(server, drained_database):
+    """The database as it is found and left by each test."""
+    made = Orders(server, drained_database)
+    made.give_back()
+    yield made
+    made.close()
+    made.give_back()
+
+
+@pytest.fixture
+def by_hand(pgcurfew, server, orders, tmp_path):
+    config = tmp_path / "pgcurfew.yaml"
+    config.write_text(config_of(server, ""))
+
+    def start(*arguments):
+        return subprocess.Popen([str(pgcurfew), *arguments[:1], "--config", str(config), *arguments[1:]],
+                                stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+                                env={**os.environ, "STATE_DIRECTORY": str(tmp_path)})
+
+    return start
