@@ -7,6 +7,7 @@
 #include <random>
 
 #include <fmt/format.h>
+#include <unistd.h>
 
 #include "base/duration.hpp"
 #include "base/words.hpp"
@@ -57,6 +58,12 @@ std::string command_name() {
   return fmt::format("pgcurfew-drain-{:08x}{:08x}", random(), random());
 }
 
+/// Whether a signal that came to us has come to a command of ours too, as a terminal's do: to all who are in
+/// its foreground. Only that it is gone, it tells the leader of the session alone.
+bool reached_all(int signal, SignalSender sender) {
+  return sender == SignalSender::kTerminal && (signal != SIGHUP || getsid(0) != getpid());
+}
+
 /// One drain by hand, from its first look to the exit status.
 class HandDrain {
  public:
@@ -80,9 +87,10 @@ class HandDrain {
   int run(const std::string& command_name) {
     command_name_ = command_name;
     for (const int signal : {SIGINT, SIGTERM, SIGHUP}) {
-      if (!loop_.on_signal(signal, [this, signal] { interrupt(signal); })) return kExitSoftware;
+      const auto callback = [this, signal](SignalSender sender) { interrupt(signal, sender); };
+      if (!loop_.on_signal(signal, callback)) return kExitSoftware;
     }
-    if (!loop_.on_signal(SIGCHLD, [this] { look_at_progress(); })) return kExitSoftware;
+    if (!loop_.on_signal(SIGCHLD, [this](SignalSender) { look_at_progress(); })) return kExitSoftware;
     runtime_.start();
     redraw();
     const int code = loop_.run();
@@ -104,7 +112,7 @@ class HandDrain {
     redraw_.arm(Loop::now() + kRedraw);
   }
 
-  void interrupt(int signal) {
+  void interrupt(int signal, SignalSender sender) {
     if (std::exchange(is_interrupted_, true)) {
       fmt::print(stderr, "pgcurfew: left with the gate closed; pgcurfew reopen {} opens it\n",
                  printable(options_.databases.front(), 80));
@@ -112,7 +120,7 @@ class HandDrain {
     }
     if (child_ && !child_->status()) {
       // what the command does with it is its own; the gate opens when it has ended
-      child_->signal(signal);
+      if (!reached_all(signal, sender)) child_->signal(signal);
       return;
     }
     stop();

@@ -131,9 +131,9 @@ std::unique_ptr<ServerRuntime> Service::make_server(const Server& server) {
 
 int Service::run() {
   for (const int signal : {SIGTERM, SIGINT}) {
-    if (!loop_.on_signal(signal, [this] { stop(); })) return kExitSoftware;
+    if (!loop_.on_signal(signal, [this](SignalSender) { stop(); })) return kExitSoftware;
   }
-  if (!loop_.on_signal(SIGHUP, [this] { reload(); })) return kExitSoftware;
+  if (!loop_.on_signal(SIGHUP, [this](SignalSender) { reload(); })) return kExitSoftware;
   loop_.start_watchdog();
   log_.write(started_event(*policy_));
   start_servers();

@@ -7,6 +7,7 @@
 
 #include <fmt/format.h>
 #include <sys/epoll.h>
+#include <sys/signalfd.h>
 #include <systemd/sd-daemon.h>
 #include <systemd/sd-event.h>
 #include <time.h>
@@ -29,13 +30,16 @@ int descriptor_ready(sd_event_source*, int, std::uint32_t, void* userdata) noexc
   return 0;
 }
 
-int signal_arrived(sd_event_source*, const signalfd_siginfo*, void* userdata) noexcept {
-  (*static_cast<const std::function<void()>*>(userdata))();
+using SignalCallback = std::function<void(SignalSender)>;
+
+int signal_arrived(sd_event_source*, const signalfd_siginfo* info, void* userdata) noexcept {
+  const auto sender = info->ssi_code == SI_KERNEL ? SignalSender::kTerminal : SignalSender::kProcess;
+  (*static_cast<const SignalCallback*>(userdata))(sender);
   return 0;
 }
 
 void destroy_callback(void* userdata) noexcept {
-  delete static_cast<std::function<void()>*>(userdata);
+  delete static_cast<SignalCallback*>(userdata);
 }
 
 }  // namespace
@@ -65,12 +69,12 @@ MonotonicTime Loop::now() {
                        std::chrono::duration_cast<Duration>(std::chrono::nanoseconds(time.tv_nsec)));
 }
 
-Result<void> Loop::on_signal(int signal, std::function<void()> callback) {
+Result<void> Loop::on_signal(int signal, SignalCallback callback) {
   sigset_t set;
   sigemptyset(&set);
   sigaddset(&set, signal);
   if (sigprocmask(SIG_BLOCK, &set, nullptr) != 0) return system_failure("could not block a signal", errno);
-  auto owned = std::make_unique<std::function<void()>>(std::move(callback));
+  auto owned = std::make_unique<SignalCallback>(std::move(callback));
   sd_event_source* source = nullptr;
   int code = sd_event_add_signal(event_, &source, signal, signal_arrived, owned.get());
   if (code >= 0) code = sd_event_source_set_destroy_callback(source, destroy_callback);

@@ -14,6 +14,12 @@ struct sd_event_source;
 
 namespace pgcurfew {
 
+/// Who has sent a signal.
+enum class SignalSender {
+  kProcess,
+  kTerminal,  ///< the kernel, for a terminal
+};
+
 /// The one event loop (sd-event). Callbacks must not throw and must not block.
 class Loop {
  public:
@@ -30,7 +36,7 @@ class Loop {
   static MonotonicTime now();
 
   /// Calls back when a signal arrives. The signal is blocked from now on and comes through the loop only.
-  Result<void> on_signal(int signal, std::function<void()> callback);
+  Result<void> on_signal(int signal, std::function<void(SignalSender)> callback);
 
   /// Tells systemd's watchdog from time to time that the loop turns, if it asked for that.
   void start_watchdog();

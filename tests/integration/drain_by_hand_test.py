@@ -1,9 +1,15 @@
 """Drains by hand on a real server: exit statuses, commands in the empty database, Ctrl-C, what is left behind."""
 
+import os
 import signal
+import sys
+import time
+
+import pytest
 
 from support.orders import config_of
 from support.session import wait_until
+from support.terminal import Terminal
 
 QUICK = ["--wait", "0s", "--grace", "200ms"]
 
@@ -84,3 +90,100 @@ def test_by_hand_what_was_killed_is_given_back_by_reopen_and_by_a_daemon_that_kn
         else:
             assert outcome_of(by_hand("reopen"))[0] == 0
             assert orders.is_as_before()
+
+
+# -- on a terminal ----------------------------------------------------------------------------------------------------
+
+COUNTER = """
+import os, signal, sys, time
+told = os.open(sys.argv[1], os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_NONBLOCK)
+for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+    signal.signal(number, lambda *ignored: None)
+signal.signal(signal.SIGUSR1, lambda *ignored: sys.exit(3))
+signal.set_wakeup_fd(told)  # each one at once: two that come together would run one handler
+os.write(told, f"{os.getpid()}\\n".encode())
+while True:
+    time.sleep(1)
+"""
+
+
+@pytest.fixture
+def on_terminal(pgcurfew, server, orders, tmp_path):
+    """Starts the same on a terminal."""
+    config = tmp_path / "pgcurfew.yaml"
+    config.write_text(config_of(server, ""))
+    started = []
+
+    def start(*arguments, before=()):
+        made = Terminal([*before, pgcurfew, *arguments[:1], "--config", config, *arguments[1:]],
+                        {**os.environ, "STATE_DIRECTORY": str(tmp_path), "NO_COLOR": "1"})
+        started.append(made)
+        return made
+
+    yield start
+    for made in started:
+        made.close()
+
+
+class Counter:
+    """A command in the empty database that writes down the signals it gets."""
+
+    def __init__(self, on_terminal, orders, path, *, shell=False):
+        self._path = path
+        # a shell that stays, as the leader of the session
+        before = ["sh", "-c", '"$@"; exit $?', "sh"] if shell else []
+        self.terminal = on_terminal("drain", orders.name, "--for", "60s", *QUICK, "--", sys.executable, "-c", COUNTER,
+                                    path, before=before)
+        wait_until(lambda: path.exists() and path.read_bytes().endswith(b"\n"))
+        self.pid = int(path.read_text())
+        with open(f"/proc/{self.pid}/stat", encoding="ascii") as stat:
+            self.parent = int(stat.read().rsplit(")", 1)[1].split()[1])
+
+    def _read(self):
+        return [signal.Signals(number).name for number in self._path.read_bytes().split(b"\n", 1)[1]]
+
+    @property
+    def signals(self):
+        """Those it got once pgcurfew has dealt with its own."""
+        wait_until(self._read)
+        wait_until(lambda: not self._is_pending_at_parent())
+        time.sleep(0.2)  # from there to here
+        return self._read()
+
+    def _is_pending_at_parent(self):
+        with open(f"/proc/{self.parent}/status", encoding="ascii") as status:
+            return any(int(line.split()[1], 16) for line in status if line.startswith("ShdPnd:"))
+
+    def end(self):
+        os.kill(self.pid, signal.SIGUSR1)
+        return self.terminal.wait()
+
+
+@pytest.mark.parametrize("shell", [False, True])
+def test_on_a_terminal_a_command_gets_one_ctrl_c_and_not_ours_too(on_terminal, orders, tmp_path, shell):
+    counter = Counter(on_terminal, orders, tmp_path / "signals", shell=shell)
+    counter.terminal.type("\x03")
+    assert counter.signals == ["SIGINT"]
+    if shell:
+        counter.end()
+    else:
+        assert counter.end() == 3
+    wait_until(orders.is_as_before)
+
+
+def test_a_signal_to_pgcurfew_alone_reaches_the_command(on_terminal, orders, tmp_path):
+    counter = Counter(on_terminal, orders, tmp_path / "signals")
+    os.kill(counter.parent, signal.SIGTERM)
+    assert counter.signals == ["SIGTERM"]
+    assert counter.end() == 3
+    assert orders.is_as_before()
+
+
+@pytest.mark.parametrize("shell", [False, True])
+def test_a_terminal_that_is_closed_tells_the_command_once(on_terminal, orders, tmp_path, shell):
+    """The kernel tells the leader of the session, and once that has ended its foreground processes."""
+    counter = Counter(on_terminal, orders, tmp_path / "signals", shell=shell)
+    counter.terminal.hang_up()
+    assert counter.signals == ["SIGHUP"]
+    os.kill(counter.pid, signal.SIGUSR1)
+    wait_until(orders.is_as_before)

@@ -1,0 +1,56 @@
+"""A command on a terminal of its own, as a person starts it there."""
+
+import fcntl
+import os
+import pty
+import select
+import struct
+import subprocess
+import termios
+import threading
+
+
+class Terminal:
+    """Starts `arguments` in a session of its own, in the foreground of a new terminal; what it shows is in `output`."""
+
+    def __init__(self, arguments, environment=None, columns=200):
+        self._master, slave = pty.openpty()
+        fcntl.ioctl(slave, termios.TIOCSWINSZ, struct.pack("HHHH", 50, columns, 0, 0))
+        self.process = subprocess.Popen(
+            [str(argument) for argument in arguments], stdin=slave, stdout=slave, stderr=slave, env=environment,
+            start_new_session=True, preexec_fn=lambda: fcntl.ioctl(0, termios.TIOCSCTTY, 0))
+        os.close(slave)
+        self.output = ""
+        self._is_open = True
+        self._reader = threading.Thread(target=self._read, daemon=True)
+        self._reader.start()
+
+    def type(self, text):
+        os.write(self._master, text.encode())
+
+    def hang_up(self):
+        """As when its window is closed."""
+        self._is_open = False
+        self._reader.join()
+        os.close(self._master)
+
+    def wait(self, timeout=30):
+        status = self.process.wait(timeout)
+        self._reader.join(timeout)
+        return status
+
+    def close(self):
+        if self.process.poll() is None:
+            self.process.kill()
+        self.process.wait()
+        if self._is_open:
+            self.hang_up()
+
+    def _read(self):
+        while self._is_open:
+            if not select.select([self._master], [], [], 0.02)[0]:
+                continue
+            try:
+                self.output += os.read(self._master, 65536).decode(errors="replace")
+            except OSError:  # nobody has the other side any more
+                return
