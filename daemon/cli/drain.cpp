@@ -144,7 +144,10 @@ class HandDrain {
     if (child_) {
       const auto status = child_->status();
       if (status && !is_stopping_) return stop();
-      if (!status) return;  // the window may be over; the command is not
+      if (!status) {  // the window may be over; the command is not
+        if (is_over || progress_.phase == DrainPhase::kReopening) warn_of_open_gate();
+        return;
+      }
     }
     if (is_over) finish(exit_code());
   }
@@ -163,6 +166,17 @@ class HandDrain {
     child_ = std::move(*child);
   }
 
+  /// The command goes on, but no longer in a database of its own.
+  void warn_of_open_gate() {
+    if (is_stopping_ || std::exchange(was_outlived_, true)) return;
+    display_.clear();
+    std::string databases;
+    for (const auto& name : options_.databases)
+      databases += (databases.empty() ? "" : ", ") + printable(name, 80);
+    fmt::print(stderr, "pgcurfew: {}: {} is open to everybody again while the command still runs\n",
+               progress_.yielded ? "somebody else has opened the gate" : "the time is over", databases);
+  }
+
   /// A rehearsal ends when all of its story is told.
   bool is_rehearsed() {
     if (drain_.mode == Mode::kEnforce || is_stopping_) return false;
@@ -175,7 +189,10 @@ class HandDrain {
   int exit_code() {
     constexpr int kCommandNotFound = 127;
     if (command_failed_) return kCommandNotFound;
-    if (child_ && child_->status()) return *child_->status();
+    if (child_ && child_->status()) {
+      // what it did at the end, it did not do in an empty database
+      return was_outlived_ && *child_->status() == kExitOk ? kExitNotEmpty : *child_->status();
+    }
     if (is_interrupted_) return kInterrupted;
     // who asked for no rehearsal must not take the database for empty
     if (drain_.mode == Mode::kDryRun) return options_.dry_run ? kExitOk : kExitNotEmpty;
@@ -201,6 +218,7 @@ class HandDrain {
   std::optional<MonotonicTime> rehearsed_at_;
   bool was_tried_ = false;
   bool command_failed_ = false;
+  bool was_outlived_ = false;  ///< the command ran on when the gate opened
   bool is_interrupted_ = false;
   bool is_stopping_ = false;
   bool is_finished_ = false;

@@ -19,6 +19,20 @@ def outcome_of(process, timeout=60):
     return process.returncode, output
 
 
+def first_line_with(text, process):
+    """Read as it is written; all up to its end if there is none."""
+    read = []
+    for line in process.stdout:
+        read.append(line)
+        if text in line:
+            return line
+    return "".join(read)
+
+
+# for a file, but not for ever
+WAITS = "for i in $(seq 200); do test -e '{}' && break; sleep 0.05; done; "
+
+
 def test_by_hand_the_exit_status_tells_whether_it_was_empty_to_the_end(by_hand, orders):
     orders.open("begin", "select 1")
     status, output = outcome_of(by_hand("drain", orders.name, "--for", "3s", *QUICK))
@@ -38,6 +52,31 @@ def test_by_hand_a_command_runs_in_the_empty_database_and_its_status_is_ours(ser
     assert (status, orders.is_as_before()) == (3, True), output
     status, output = outcome_of(by_hand("drain", orders.name, "--for", "60s", *QUICK, "--", "/no/such/command"))
     assert (status, orders.is_as_before()) == (127, True), output
+
+
+@pytest.mark.parametrize("script, expected", [("true", 75), ("exit 3", 3)])
+def test_by_hand_a_command_that_outlives_the_window_is_told_of_and_is_no_success(by_hand, orders, tmp_path, script, expected):
+    go_on = tmp_path / "go-on"
+    started = by_hand("drain", orders.name, "--for", "2s", *QUICK, "--",
+                      "sh", "-c", WAITS.format(go_on) + script)
+    assert first_line_with("while the command still runs", started) == "pgcurfew: the time is over: orders is open to everybody again while the command still runs\n"
+    wait_until(orders.is_as_before)
+    go_on.touch()
+    status, output = outcome_of(started)
+    assert (status, "still runs" in output) == (expected, False), output
+
+
+def test_by_hand_a_command_whose_gate_somebody_else_opens_is_no_success(server, by_hand, orders, tmp_path):
+    go_on = tmp_path / "go-on"
+    started = by_hand("drain", orders.name, "--for", "60s", *QUICK, "--",
+                      "sh", "-c", f"touch '{go_on}.began'; " + WAITS.format(go_on))
+    wait_until((tmp_path / "go-on.began").exists)
+    assert outcome_of(by_hand("reopen", orders.name))[0] == 0
+    assert first_line_with("while the command still runs", started).startswith(
+        "pgcurfew: somebody else has opened the gate: orders is open")
+    go_on.touch()
+    status, output = outcome_of(started)
+    assert (status, "still runs" in output) == (75, False), output
 
 
 def test_by_hand_a_rehearsal_runs_no_command(by_hand, orders, tmp_path):
