@@ -50,9 +50,9 @@ void DrainDesk::take_policy(std::shared_ptr<const Policy> policy) {
     const auto plan = std::find_if(policy_->drains.begin(), policy_->drains.end(),
                                    [&, &drain = name](const Drain& entry) { return entry.name == drain; });
     if (plan == policy_->drains.end()) {
-      run.end("it is no longer in the policy");
+      run.end("it is no longer in the policy", true);
     } else if (rests_on_other_doors(run.plan(), *plan)) {
-      run.end("its databases, its gate or its mode have changed");
+      run.end("its databases, its gate or its mode have changed", true);
       calendars_[name].finished.reset();
     } else {
       run.replace_plan(*plan);

@@ -49,7 +49,8 @@ void DrainRun::find_doors(const Gates& gates, Now now) {
   for (const auto& pattern : plan_.databases) {
     const auto found = databases_of(pattern, gates);
     for (const auto* gate : found) doors_.try_emplace(gate->database);
-    if (found.empty()) tell(drain_no_database_event(plan_, pattern.written()));
+    if (found.empty() && told_missing_.insert(pattern.written()).second)
+      tell(drain_no_database_event(plan_, pattern.written()));
   }
   progress_.databases.clear();
   TextTest names;
@@ -61,7 +62,7 @@ void DrainRun::find_doors(const Gates& gates, Now now) {
   if (doors_.empty()) {
     progress_.trouble = "there is no such database";
     has_found_doors_ = false;  // it may be created yet
-    due_by(now.server + kLastRetry);
+    find_again_ = now.monotonic + kLastRetry;
   } else {
     progress_.trouble.clear();
   }
@@ -106,7 +107,11 @@ void DrainRun::match_door(const std::string& database, Door& door, const Gates& 
 
 void DrainRun::match_open_door(const std::string& database, Door& door, const Gate& gate, const Gates& gates,
                                Now now) {
-  const bool is_in_force = gate.mark && (!gate.mark->until || *gate.mark->until > now.server);
+  bool is_in_force = gate.mark && (!gate.mark->until || *gate.mark->until > now.server);
+  // held since an earlier window, and opened by somebody else without us: their limit is what was before
+  if (is_in_force && gate.mark->drain == plan_.name && gate.limit != 0 && gate.mark->since < window_.start) {
+    is_in_force = false;
+  }
   door.is_stale = gate.mark && !is_in_force;
   if (door.is_stale) {
     door.mark_text = gate.mark_text;
@@ -160,7 +165,7 @@ void DrainRun::yield(const std::string& database, Door& door, bool is_marked) {
   door.state = is_marked ? DoorState::kYielded : DoorState::kOpen;
   progress_.yielded = true;
   tell(gate_overridden_event(plan_, database));
-  end("somebody else opened the gate");
+  end("somebody else opened the gate", true);
 }
 
 bool DrainRun::may_turn(Door& door, Now now) {
@@ -175,6 +180,7 @@ bool DrainRun::may_turn(Door& door, Now now) {
 
 void DrainRun::close_gates(Ledger& ledger, Now now) {
   if (!has_found_doors_) {
+    if (find_again_ && now.monotonic < *find_again_) return due_by(*find_again_, now);
     needs_gates_ = true;
     return;
   }

@@ -81,9 +81,10 @@ bool DrainRun::is_turning() const {
                      [](const auto& door) { return !door.second.order.empty(); });
 }
 
-void DrainRun::end(std::string why) {
+void DrainRun::end(std::string why, bool even_if_held) {
   if (is_ending_) return;
   is_ending_ = true;
+  gives_back_ = even_if_held;
   end_reason_ = std::move(why);
 }
 
@@ -122,8 +123,7 @@ void DrainRun::give_up_if_due(Now now) {
   tell(drain_gave_up_event(plan_, progress_));
   switch (plan_.give_up->then) {
     case GiveUpAction::kReopen:
-      gives_back_ = true;
-      return end("it gave up");
+      return end("it gave up", true);
     case GiveUpAction::kHold:
       holds_still_ = true;
       return;

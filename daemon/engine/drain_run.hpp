@@ -5,6 +5,7 @@
 #include <map>
 #include <memory>
 #include <optional>
+#include <set>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -96,8 +97,8 @@ class DrainRun {
   void take_look(const Snapshot& snapshot, Now now);
   void connection_lost();
 
-  /// Ends it before its time: the gates are opened.
-  void end(std::string why);
+  /// Ends it before its time: the gates are opened. `even_if_held`: also where they were to stay closed.
+  void end(std::string why, bool even_if_held = false);
 
   /// What to do now.
   DrainActions advance(Ledger& ledger, std::string_view policy_version, Now now);
@@ -179,6 +180,7 @@ class DrainRun {
   void count_empty_look(Now now);
   [[nodiscard]] DueStep due_step(Now now) const;
   [[nodiscard]] bool is_in_drained_database(const Session& session) const;
+  [[nodiscard]] bool is_in_doubt(const Session& session) const;
   [[nodiscard]] bool is_latecomer(const Session& session) const;
   [[nodiscard]] std::string why_left_alone(const Session& session) const;
   [[nodiscard]] Order make_order(const Session& session, StepKind step, ServerTime due, Ledger& ledger,
@@ -207,17 +209,20 @@ class DrainRun {
   DrainPhase phase_ = DrainPhase::kGating;
   std::map<std::string, Door> doors_;  ///< by database
   bool has_found_doors_ = false;
+  std::optional<MonotonicTime> find_again_;  ///< there was no such database
+  std::set<std::string> told_missing_;       ///< patterns that fit no database
   bool needs_gates_ = true;
   std::optional<ServerTime> since_;  ///< the last gate closed
   std::uint64_t looks_before_ = 0;   ///< looks up to this one were asked for before that
   std::optional<Snapshot> look_;     ///< one that was asked for later
   std::map<SessionKey, Sent> sent_;
   std::size_t in_flight_ = 0;
+  std::size_t unnamed_ = 0;  ///< in that look: who may be in there, for all that their names tell
   std::size_t empty_looks_ = 0;
   bool is_empty_ = false;
   bool is_ending_ = false;
   bool holds_still_ = false;  ///< gave up: holds the gate and signals nobody
-  bool gives_back_ = false;   ///< gave up: opens the gate, also one that was to be held
+  bool gives_back_ = false;   ///< opens its gates, also those that were to be held
   std::string end_reason_;
   std::optional<ServerTime> next_due_;
   DrainProgress progress_;

@@ -26,6 +26,9 @@ void DrainRun::take_look(const Snapshot& snapshot, Now now) {
   if (phase_ == DrainPhase::kDone) return;
   if (since_ && snapshot.number <= looks_before_) return;
   look_ = snapshot;
+  unnamed_ = static_cast<std::size_t>(
+      std::count_if(look_->sessions.begin(), look_->sessions.end(),
+                    [&](const Session& session) { return !session.is_own && is_in_doubt(session); }));
   std::erase_if(look_->sessions,
                 [&](const Session& session) { return !is_in_drained_database(session) || session.is_own; });
   std::erase_if(sent_, [&](const auto& entry) {
@@ -39,6 +42,12 @@ void DrainRun::take_look(const Snapshot& snapshot, Now now) {
 
 bool DrainRun::is_in_drained_database(const Session& session) const {
   return session.backend_type == kClientBackend && session.database && doors_.contains(*session.database);
+}
+
+/// May be in there, or may be excepted or not: its database or its role has a name that we do not know.
+bool DrainRun::is_in_doubt(const Session& session) const {
+  if (session.backend_type != kClientBackend) return false;
+  return session.has_nameless_database || (session.has_nameless_user && is_in_drained_database(session));
 }
 
 /// Let in after the gates had closed: a superuser, or there is no gate.
@@ -71,9 +80,9 @@ void DrainRun::note_remaining() {
   }
 }
 
-/// One look may miss who was just let in; who is hidden from us may be in there.
+/// One look may miss who was just let in; who is hidden from us, or has no name for us, may be in there.
 void DrainRun::count_empty_look(Now now) {
-  const bool nobody = progress_.remaining.empty() && look_->hidden == 0;
+  const bool nobody = progress_.remaining.empty() && look_->hidden == 0 && unnamed_ == 0;
   if (!nobody) {
     empty_looks_ = 0;
     if (std::exchange(is_empty_, false)) tell(drain_refilled_event(plan_, progress_));

@@ -661,6 +661,127 @@ TEST(Drain, IsNotEmptyWhileAnybodyIsHiddenFromUs) {
   EXPECT_FALSE(world.desk.progress().at(0).was_emptied);
 }
 
+TEST(Drain, ADatabaseThatIsNotThereIsToldOnceAndAskedForNowAndThen) {
+  World world(plan_of("nowhere"));
+  world.step();
+  int readings = 0;
+  for (int i = 0; i < 600; ++i) {
+    world.time += 100ms;
+    world.events.clear();
+    auto wanted = world.desk.advance(world.ledger, true, world.now());
+    EXPECT_THAT(kinds_of(wanted.events), Not(Contains("drain_no_database")));
+    EXPECT_TRUE(world.desk.next_due()) << "it is asked again";
+    if (world.desk.asks_for_gates(world.now())) {
+      ++readings;
+      world.read_gates();
+    }
+  }
+  EXPECT_LE(readings, 31) << "as often as under any drain";
+  world.gates["nowhere"] = world.gates["app"];
+  world.gates["nowhere"].database = "nowhere";
+  world.time += 31s;
+  world.step();
+  EXPECT_EQ(world.gates["nowhere"].limit, 0) << "it was created in the meantime";
+}
+
+TEST(Drain, GivingUpGivesBackEvenWhatWasToBeHeldAfterwards) {
+  auto plan = plan_of();
+  plan.reopens = false;
+  plan.give_up = GiveUp{30s, GiveUpAction::kReopen};
+  World world(plan);
+  const auto stuck = active(1, -1s);
+  world.go(0s, {stuck});
+  ASSERT_EQ(world.gates["app"].limit, 0);
+  world.go(30s, {stuck});
+  EXPECT_EQ(world.gates["app"].limit, -1);
+  EXPECT_FALSE(world.gates["app"].mark);
+}
+
+TEST(Drain, TakenFromThePolicyGivesBackEvenWhatWasToBeHeldAfterwards) {
+  auto plan = plan_of();
+  plan.reopens = false;
+  World world(plan);
+  world.go(0s, {});
+  world.policy.drains.clear();
+  world.desk.take_policy(std::make_shared<const Policy>(world.policy));
+  world.go(1s, {});
+  EXPECT_EQ(world.gates["app"].limit, -1) << "nobody knows of it any more";
+}
+
+/// As it stands after a drain of last week that was to hold.
+void hold_since_last_week(World& world, int limit) {
+  auto& gate = world.gates["app"];
+  gate.limit = limit;
+  gate.mark = GateMark{"d", "other:1", 17, at(-168h), std::nullopt};
+  gate.mark_text = to_text(*gate.mark);
+}
+
+TEST(Drain, AGateHeldSinceAnEarlierWindowDoesNotUseUpTheTimeOfThisOne) {
+  auto plan = plan_of();
+  plan.reopens = false;
+  plan.give_up = GiveUp{5min, GiveUpAction::kReopen};
+  World world(plan);
+  hold_since_last_week(world, 0);
+  world.go(0s, {active(1, -1s)});
+  world.go(1s, {active(1, -1s)});
+  EXPECT_THAT(world.told(), Contains("gate_adopted"));
+  EXPECT_THAT(world.told(), Not(Contains("drain_gave_up")));
+  EXPECT_THAT(world.orders, IsEmpty()) << "its wait is not over";
+  world.go(15s, {active(1, -1s)});
+  EXPECT_THAT(world.orders, SizeIs(1));
+}
+
+TEST(Drain, AGateHeldSinceAnEarlierWindowThatSomebodyOpenedByHandIsClosedAnew) {
+  auto plan = plan_of();
+  plan.reopens = false;
+  World world(plan);
+  hold_since_last_week(world, 5);
+  for (const auto moment : {0s, 1s, 2s, 3s}) world.go(moment, {});
+  EXPECT_EQ(world.gates["app"].limit, 0);
+  ASSERT_TRUE(world.gates["app"].mark);
+  EXPECT_EQ(world.gates["app"].mark->limit, 5) << "theirs is what was before";
+  EXPECT_TRUE(world.desk.progress().at(0).was_emptied);
+}
+
+TEST(Drain, AGateThatDoesNotOpenAtOnceIsTriedAgainWhenStopping) {
+  World world;
+  world.go(0s, {});
+  ASSERT_EQ(world.gates["app"].limit, 0);
+  world.desk.stop();
+  auto wanted = world.desk.advance(world.ledger, true, world.now());
+  ASSERT_THAT(wanted.gates, SizeIs(1));
+  GateReply failed;
+  failed.id = wanted.gates[0].id;
+  failed.outcome = GateOutcome::kFailed;
+  failed.error = {"canceling statement due to lock timeout", {}, {}, "55P03"};
+  world.desk.take(failed, world.now());
+  world.time += 2s;
+  world.step();
+  EXPECT_EQ(world.gates["app"].limit, -1);
+  EXPECT_TRUE(world.desk.is_idle());
+  EXPECT_FALSE(world.desk.next_reading());
+}
+
+TEST(Drain, IsNotEmptyWhileSomebodyMayBeInThereWhoseNamesAreNotKnown) {
+  for (const bool is_database : {true, false}) {
+    auto plan = plan_of();
+    plan.except = {exception_of_user("maintenance")};
+    World world(plan);
+    auto nameless = active(1, -1s);
+    if (is_database) {
+      nameless.database.reset();
+      nameless.has_nameless_database = true;
+    } else {
+      nameless.user.reset();
+      nameless.has_nameless_user = true;
+    }
+    for (const auto moment : {0s, 1s, 2s, 3s}) world.go(moment, {nameless});
+    EXPECT_FALSE(world.desk.progress().at(0).was_emptied) << is_database;
+    for (const auto moment : {4s, 5s, 6s}) world.go(moment, {});
+    EXPECT_TRUE(world.desk.progress().at(0).was_emptied) << is_database;
+  }
+}
+
 TEST(GateMark, IsReadAsItWasWritten) {
   for (const auto& until : {std::optional(at(5s)), std::optional<ServerTime>()}) {
     const GateMark mark{"orders-vacuum", "host:12", -1, at(1s), until};
