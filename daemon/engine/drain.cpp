@@ -332,6 +332,11 @@ bool DrainDesk::has_gated_run() const {
   });
 }
 
+bool DrainDesk::has_gate_to_open() const {
+  return std::any_of(runs_.begin(), runs_.end(),
+                     [](const auto& entry) { return entry.second.has_gate_to_open(); });
+}
+
 std::optional<MonotonicTime> DrainDesk::next_reading() const {
   // who was told to stop reads them only for what did not open at once
   if (is_reading_ || (is_stopping_ && (runs_.empty() || !must_read_))) return std::nullopt;

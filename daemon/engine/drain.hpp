@@ -60,6 +60,9 @@ class DrainDesk {
   /// Whether nothing is under way.
   [[nodiscard]] bool is_idle() const { return runs_.empty(); }
 
+  /// Whether a gate that is ours to open is closed, or may be.
+  [[nodiscard]] bool has_gate_to_open() const;
+
   /// What reopen() has found so far, once the gates were read.
   [[nodiscard]] std::optional<Reopened> reopened() const;
 

@@ -87,6 +87,7 @@ void DrainRun::match_door(const std::string& database, Door& door, const Gates& 
   }
   if (!has_gate()) return;
   if (here == nullptr) {
+    door.may_be_closed = false;
     if (door.state == DoorState::kOpen)
       return fail(database, door, {"the database is gone", {}, {}, {}}, true, now);
     door.state = DoorState::kOpen;  // and its mark with it
@@ -102,7 +103,19 @@ void DrainRun::match_door(const std::string& database, Door& door, const Gates& 
     match_closed_door(database, door, gate, now);
   } else if (door.state == DoorState::kOpen && !is_ending_) {
     match_open_door(database, door, gate, gates, now);
+  } else if (door.may_be_closed) {
+    match_lost_closing(door, gate);
   }
+}
+
+/// Whether a closing whose reply was lost has closed the gate that is to be opened now.
+void DrainRun::match_lost_closing(Door& door, const Gate& gate) {
+  door.may_be_closed = false;
+  if (!gate.mark || gate.mark->drain != plan_.name || gate.mark->by != by_) return;
+  door.mark = gate.mark;
+  door.mark_text = gate.mark_text;
+  door.in_journal = gate.in_journal;
+  door.state = DoorState::kClosed;
 }
 
 void DrainRun::match_open_door(const std::string& database, Door& door, const Gate& gate, const Gates& gates,
@@ -123,6 +136,7 @@ void DrainRun::match_open_door(const std::string& database, Door& door, const Ga
     door.in_journal = gate.in_journal;
     door.failures = 0;
     door.trouble.clear();
+    door.may_be_closed = false;
     if (gate.limit != 0) return yield(database, door, true);
     door.state = DoorState::kClosed;
     tell(gate_adopted_event(plan_, database, *gate.mark, by_));
@@ -212,12 +226,15 @@ void DrainRun::mark_as_closed(Ledger& ledger, Now now) {
 /// Whether the end of the drain opens its gate, or takes away the mark that is left of it.
 bool DrainRun::has_to_open(const Door& door) const {
   const bool opens = plan_.reopens || gives_back_ || !has_gate();
-  return door.state == DoorState::kYielded || (door.state == DoorState::kClosed && opens);
+  const bool is_closed = door.state == DoorState::kClosed || door.may_be_closed;
+  return door.state == DoorState::kYielded || (is_closed && opens);
 }
 
 void DrainRun::open_gates(Ledger& ledger, Now now) {
   for (auto& [database, door] : doors_) {
-    if (!has_to_open(door)) continue;
+    // may_turn() sees to it that it is read whether a closing whose reply was lost has closed it
+    if (door.state == DoorState::kOpen && door.may_be_closed) static_cast<void>(may_turn(door, now));
+    if (door.state == DoorState::kOpen || !has_to_open(door)) continue;
     if (!has_gate()) {
       door.state = DoorState::kOpen;
     } else if (may_turn(door, now)) {
@@ -255,6 +272,7 @@ void DrainRun::expire_orders(Now now) {
       continue;
     }
     const bool closes = door.state == DoorState::kClosing;
+    door.may_be_closed = door.may_be_closed || closes;
     door.order.clear();
     door.state = closes || door.is_stale ? DoorState::kOpen : DoorState::kClosed;
     fail(database, door, {fmt::format("no reply within {}", to_text(kTurnDeadline)), {}, {}, {}}, closes,
@@ -279,6 +297,7 @@ bool DrainRun::take(const GateReply& reply, Now now) {
 void DrainRun::take_closing(const std::string& database, Door& door, const GateReply& reply, Now now) {
   if (reply.outcome == GateOutcome::kClosed && reply.mark) {
     door.state = DoorState::kClosed;
+    door.may_be_closed = false;
     door.mark = reply.mark;
     door.mark_text = reply.mark_text;
     door.in_journal = reply.in_journal;

@@ -68,6 +68,7 @@ void DrainRun::connection_lost() {
     auto& door = entry.second;
     door.is_known = false;
     // what became of it, the gates themselves will tell
+    door.may_be_closed = door.may_be_closed || door.state == DoorState::kClosing;
     if (door.state == DoorState::kClosing) door.state = DoorState::kOpen;
     if (door.state == DoorState::kOpening) door.state = door.is_stale ? DoorState::kOpen : DoorState::kClosed;
     door.order.clear();
@@ -79,6 +80,12 @@ void DrainRun::connection_lost() {
 bool DrainRun::is_turning() const {
   return std::any_of(doors_.begin(), doors_.end(),
                      [](const auto& door) { return !door.second.order.empty(); });
+}
+
+bool DrainRun::has_gate_to_open() const {
+  return has_gate() && std::any_of(doors_.begin(), doors_.end(), [this](const auto& entry) {
+           return !entry.second.order.empty() || has_to_open(entry.second);
+         });
 }
 
 void DrainRun::end(std::string why, bool even_if_held) {

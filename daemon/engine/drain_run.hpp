@@ -112,6 +112,8 @@ class DrainRun {
   [[nodiscard]] bool is_done() const { return phase_ == DrainPhase::kDone; }
   /// Whether anything is in flight that a reply would settle.
   [[nodiscard]] bool is_turning() const;
+  /// Whether a gate is closed, or may be, and is to be opened at the end.
+  [[nodiscard]] bool has_gate_to_open() const;
   [[nodiscard]] const DrainProgress& progress() const { return progress_; }
   [[nodiscard]] const Drain& plan() const { return plan_; }
   [[nodiscard]] const Interval& window() const { return window_; }
@@ -131,6 +133,7 @@ class DrainRun {
     MonotonicTime sent{};
     std::optional<MonotonicTime> not_before;  ///< after a failure
     bool is_known = false;                    ///< what holds there was read since
+    bool may_be_closed = false;               ///< the reply to a closing was lost
     int failures = 0;
     std::string trouble;  ///< what keeps it from closing or opening; told
     std::vector<std::string> prepared;
@@ -156,6 +159,7 @@ class DrainRun {
   void match_door(const std::string& database, Door& door, const Gates& gates, Now now);
   void match_open_door(const std::string& database, Door& door, const Gate& gate, const Gates& gates,
                        Now now);
+  void match_lost_closing(Door& door, const Gate& gate);
   void match_closed_door(const std::string& database, Door& door, const Gate& gate, Now now);
   void take_closing(const std::string& database, Door& door, const GateReply& reply, Now now);
   void take_opening(const std::string& database, Door& door, const GateReply& reply, Now now);

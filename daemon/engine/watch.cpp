@@ -232,9 +232,11 @@ void Watch::handle(const happening::PolicyReplaced& what, MonotonicTime now) {
   next_look_ = now;
 }
 
-void Watch::handle(const happening::StopAsked&, MonotonicTime) {
+void Watch::handle(const happening::StopAsked&, MonotonicTime now) {
   is_stopping_ = true;
   drains_.stop();
+  failures_ = 0;  // what is to be given back does not wait for long
+  retry_at_ = std::min(retry_at_, now);
 }
 
 void Watch::handle(const happening::GivenUp&, MonotonicTime now) {
@@ -291,7 +293,7 @@ void Watch::schedule_next_look(MonotonicTime now) {
 
 void Watch::advance(MonotonicTime now, bool may_decide) {
   if (is_given_up_) return;
-  if (is_stopping_) {
+  if (is_stopping_ && (link_ != Link::kDown || !drains_.has_gate_to_open())) {
     check_deadlines(now);
     advance_drains(now);
     return;
@@ -376,7 +378,7 @@ void Watch::reckon_wake_at(MonotonicTime now) {
   wake_at_.reset();
   if (is_given_up_) return;
   if (link_ == Link::kDown) {
-    if (!is_stopping_) wake_at_ = retry_at_;
+    if (!is_stopping_ || drains_.has_gate_to_open()) wake_at_ = retry_at_;
     return;
   }
   wake_at_ = earliest_deadline();

@@ -153,8 +153,12 @@ class Watch {
   /// After StopAsked: whether nothing is in flight any more, and no gate is left to be opened that can be.
   [[nodiscard]] bool is_stopped() const {
     if (is_given_up_) return true;
-    return is_stopping_ && in_flight_.empty() && (link_ != Link::kUp || drains_.is_idle());
+    const bool is_given_back = link_ == Link::kUp ? drains_.is_idle() : !drains_.has_gate_to_open();
+    return is_stopping_ && in_flight_.empty() && is_given_back;
   }
+
+  /// Whether a gate is closed, or may be, that a drain under way has to open at its end.
+  [[nodiscard]] bool has_gate_to_open() const { return drains_.has_gate_to_open(); }
 
   [[nodiscard]] WatchStatus status() const;
   [[nodiscard]] const Ledger& ledger() const { return ledger_; }

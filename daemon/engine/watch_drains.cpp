@@ -48,7 +48,8 @@ void Watch::handle(const happening::ReopenAsked& what, MonotonicTime /*now*/) {
 
 /// What drains want done now. The clock has to be trusted, for it says when a window ends.
 void Watch::advance_drains(MonotonicTime now) {
-  if (link_ != Link::kUp || !clock_.is_trusted()) return;
+  // to give back takes no clock
+  if (link_ != Link::kUp || (!clock_.is_trusted() && !is_stopping_)) return;
   auto wanted = drains_.advance(ledger_, true, now_at(now));
   tell(std::move(wanted.events));
   for (auto& gate : wanted.gates) commands_.emplace_back(command::TurnGate{std::move(gate)});
@@ -62,9 +63,12 @@ void Watch::advance_drains(MonotonicTime now) {
 }
 
 void Watch::reckon_drains_wake_at(MonotonicTime now) {
-  if (link_ != Link::kUp || !clock_.is_trusted()) return;
+  if (link_ != Link::kUp || (!clock_.is_trusted() && !is_stopping_)) return;
   auto at = drains_.next_reading();
-  if (const auto due = drains_.next_due()) at = std::min(at.value_or(clock_.when(*due)), clock_.when(*due));
+  if (const auto due = drains_.next_due()) {
+    const auto when = clock_.is_known() ? clock_.when(*due) : now + (*due - ServerTime{});
+    at = std::min(at.value_or(when), when);
+  }
   if (at) wake_at_ = std::min(wake_at_.value_or(*at), std::max(*at, now + kNoSooner));
 }
 

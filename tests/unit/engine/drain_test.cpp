@@ -762,6 +762,28 @@ TEST(Drain, AGateThatDoesNotOpenAtOnceIsTriedAgainWhenStopping) {
   EXPECT_FALSE(world.desk.next_reading());
 }
 
+TEST(Drain, GivesBackAGateWhoseClosingLostItsReplyWhenItIsStoppedThen) {
+  for (const bool is_connection_lost : {true, false}) {
+    World world;
+    world.loses_replies = true;
+    world.go(0s, {});
+    ASSERT_EQ(world.gates["app"].limit, 0);
+    world.loses_replies = false;
+    if (is_connection_lost) {
+      world.desk.connection_lost();
+      world.desk.connected();
+    }
+    world.desk.stop();
+    EXPECT_TRUE(world.desk.has_gate_to_open());
+    for (const auto moment : {1s, 11s, 13s}) {
+      world.time = moment;
+      world.step();
+    }
+    EXPECT_EQ(world.gates["app"].limit, -1);
+    EXPECT_TRUE(world.desk.is_idle());
+  }
+}
+
 TEST(Drain, IsNotEmptyWhileSomebodyMayBeInThereWhoseNamesAreNotKnown) {
   for (const bool is_database : {true, false}) {
     auto plan = plan_of();
