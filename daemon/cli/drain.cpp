@@ -108,11 +108,18 @@ class HandDrain {
 
   void redraw() {
     const auto all = runtime_.drains();
+    if (all.empty() && server_now() >= std::get<ServerTime>(drain_.begins) + drain_.duration &&
+        !is_finished_) {
+      fmt::print(stderr, "pgcurfew: the server was out of reach until the time was over\n");
+      return finish(kExitUnavailable);
+    }
     if (!all.empty()) display_.show(all.front(), server_now());
     redraw_.arm(Loop::now() + kRedraw);
   }
 
   void interrupt(int signal, SignalSender sender) {
+    // a terminal that goes away says so more than once
+    if (is_interrupted_ && signal == SIGHUP) return;
     if (std::exchange(is_interrupted_, true)) {
       fmt::print(stderr, "pgcurfew: left with the gate closed; pgcurfew reopen {} opens it\n",
                  printable(options_.databases.front(), 80));

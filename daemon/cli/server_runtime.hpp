@@ -26,6 +26,7 @@ class ServerRuntime {
   void give_up();  ///< what is still in flight is reported as unknown
 
   [[nodiscard]] bool is_stopped() const { return watch_.is_stopped(); }
+  [[nodiscard]] bool has_gate_to_open() const { return watch_.has_gate_to_open(); }
   [[nodiscard]] WatchStatus status() const { return watch_.status(); }
   [[nodiscard]] bool is_draining() const { return watch_.is_draining(); }
   [[nodiscard]] std::vector<DrainProgress> drains() const { return watch_.drains(); }

@@ -108,10 +108,8 @@ Service::Service(Loop& loop, Log& log, Options options, Policy policy)
       options_(std::move(options)),
       policy_(std::make_shared<const Policy>(std::move(policy))),
       status_timer_(loop, [this] { tell_status(); }),
-      stop_timer_(loop, [this] {
-        for (const auto& server : servers_) server->give_up();
-        loop_.exit(kExitOk);
-      }) {}
+      stop_timer_(loop, [this] { stop_for_good(); }),
+      leave_timer_(loop, [this] { see_off(); }) {}
 
 std::shared_ptr<const Policy> Service::policy_of(const std::string& server) const {
   return std::make_shared<const Policy>(policy_for(*policy_, server));
@@ -121,6 +119,7 @@ std::unique_ptr<ServerRuntime> Service::make_server(const Server& server) {
   return std::make_unique<ServerRuntime>(
       loop_, [this](const Event& event) { log_.write(event); }, server, policy_of(server.name),
       [this] {
+        if (!leaving_.empty()) leave_timer_.arm(Loop::now());
         if (is_stopping_) {
           finish_if_stopped();
         } else {
@@ -154,16 +153,64 @@ void Service::stop() {
   is_stopping_ = true;
   notify_manager("STOPPING=1");
   const bool has_drains =
+      !leaving_.empty() ||
       std::any_of(servers_.begin(), servers_.end(), [](const auto& server) { return server->is_draining(); });
   stop_timer_.arm(Loop::now() + (has_drains ? kGatesDeadline : kStopDeadline));
   for (const auto& server : servers_) server->stop();
   finish_if_stopped();
 }
 
+/// Its time to stop is over.
+void Service::stop_for_good() {
+  for (const auto& server : servers_) give_up(*server);
+  for (const auto& leaving : leaving_) give_up(*leaving.server);
+  loop_.exit(kExitOk);
+}
+
+void Service::give_up(ServerRuntime& server) {
+  if (server.has_gate_to_open()) {
+    log_.write({Level::kError,
+                "gates_left",
+                fmt::format("gates of {} are left closed: they could not be opened in time",
+                            printable(server.name())),
+                {{"server", server.name()}, {"hint", std::string("\"pgcurfew reopen\" opens them.")}}});
+  }
+  server.give_up();
+}
+
 void Service::finish_if_stopped() {
-  const bool all =
-      std::all_of(servers_.begin(), servers_.end(), [](const auto& server) { return server->is_stopped(); });
+  const bool all = leaving_.empty() && std::all_of(servers_.begin(), servers_.end(),
+                                                   [](const auto& server) { return server->is_stopped(); });
   if (all) loop_.exit(kExitOk);
+}
+
+/// A server that is no longer in the policy, or is reached in another way: what it has closed is opened
+/// first.
+void Service::take_leave(std::unique_ptr<ServerRuntime> server) {
+  log_.write({Level::kNotice,
+              "server_removed",
+              fmt::format("no longer watching {}", printable(server->name())),
+              {{"server", server->name()}}});
+  server->stop();
+  if (!server->has_gate_to_open()) return server->give_up();
+  leaving_.push_back({std::move(server), Loop::now() + kGatesDeadline});
+  leave_timer_.arm(Loop::now());
+}
+
+void Service::see_off() {
+  auto before = std::exchange(leaving_, {});
+  for (auto& leaving : before) {
+    if (!leaving.server->is_stopped() && Loop::now() < leaving.deadline) {
+      leave_timer_.arm(leaving.deadline);
+      leaving_.push_back(std::move(leaving));
+      continue;
+    }
+    give_up(*leaving.server);
+    for (const auto& server : servers_) {
+      if (server->name() == leaving.server->name()) server->start();
+    }
+  }
+  if (is_stopping_) finish_if_stopped();
 }
 
 void Service::reload() {
@@ -244,17 +291,17 @@ void Service::replace_policy(Policy policy) {
       fresh.push_back(servers_.back().get());
     }
   }
-  for (const auto& gone : before) {
-    if (!gone) continue;
-    log_.write({Level::kNotice,
-                "server_removed",
-                fmt::format("no longer watching {}", printable(gone->name())),
-                {{"server", gone->name()}}});
-    gone->give_up();
+  for (auto& gone : before) {
+    if (gone) take_leave(std::move(gone));
   }
+  const auto is_leaving = [&](const std::string& name) {
+    return std::any_of(leaving_.begin(), leaving_.end(),
+                       [&](const Leaving& leaving) { return leaving.server->name() == name; });
+  };
   for (const auto& server : servers_) {
     if (std::find(fresh.begin(), fresh.end(), server.get()) != fresh.end()) {
-      server->start();
+      // one of the same name opens its gates first, or it would look as if somebody else had
+      if (!is_leaving(server->name())) server->start();
     } else {
       server->replace_policy(policy_of(server->name()));
     }

@@ -32,7 +32,11 @@ class Service {
   void tell(const std::vector<Diagnostic>& diagnostics);
   void replace_policy(Policy policy);
   void stop();
+  void stop_for_good();
   void finish_if_stopped();
+  void take_leave(std::unique_ptr<ServerRuntime> server);
+  void see_off();
+  void give_up(ServerRuntime& server);
   void tell_status();
   [[nodiscard]] std::string status_text() const;
   [[nodiscard]] std::shared_ptr<const Policy> policy_of(const std::string& server) const;
@@ -42,9 +46,15 @@ class Service {
   Log& log_;
   Options options_;
   std::shared_ptr<const Policy> policy_;
+  struct Leaving {
+    std::unique_ptr<ServerRuntime> server;
+    MonotonicTime deadline;
+  };
   std::vector<std::unique_ptr<ServerRuntime>> servers_;
+  std::vector<Leaving> leaving_;  ///< no longer watched; their drains give back what they have closed
   Timer status_timer_;
   Timer stop_timer_;
+  Timer leave_timer_;
   std::string told_status_;
   MonotonicTime told_at_{};
   bool is_stopping_ = false;

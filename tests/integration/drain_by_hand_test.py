@@ -96,6 +96,13 @@ def test_by_hand_a_rehearsal_that_only_the_file_asked_for_does_not_pass_for_an_e
     assert (status, orders.is_as_before()) == (75, True), output
 
 
+def test_by_hand_it_gives_back_when_the_command_has_cost_it_its_connection(server, by_hand, orders):
+    script = f"""psql -XAtc "select pg_terminate_backend(pid) from pg_stat_activity where usename = 'pgcurfew'" \\
+                 '{server.conninfo(user='postgres')}'"""
+    status, output = outcome_of(by_hand("drain", orders.name, "--for", "60s", *QUICK, "--", "sh", "-c", script))
+    assert (status, orders.is_as_before()) == (0, True), output
+
+
 def test_by_hand_ctrl_c_gives_the_database_back(by_hand, orders):
     started = by_hand("drain", orders.name, "--for", "60s", *QUICK)
     wait_until(lambda: orders.limit == 0)

@@ -92,6 +92,28 @@ def test_a_stop_outlasts_a_lock_on_the_gate(server, orders, daemon):
     assert orders.is_as_before()
 
 
+def test_a_server_that_the_new_files_do_not_name_is_given_back(server, orders, daemon):
+    other = '{ name: other, conninfo: "host=/nowhere" }'
+    before = config_of(server, drain_text(orders.name, next_second(), 60)).replace("servers: [", f"servers: [ {other},")
+    started = daemon(before.replace("- name: weekly", "- name: weekly\n  servers: [s]"))
+    started.wait_for("gate_closed")
+    started.reload(f"mode: enforce\nservers: [ {other} ]\n" + drain_text(orders.name, next_second(), 60))
+    started.wait_for("drain_done")
+    assert orders.is_as_before()
+
+
+def test_a_server_that_is_reached_in_another_way_is_drained_on(server, orders, daemon):
+    config = config_of(server, drain_text(orders.name, next_second(), 60))
+    started = daemon(config)
+    started.wait_for("gate_closed")
+    so_far = len(started.events)
+    started.reload(config.replace("user=pgcurfew", "user=pgcurfew connect_timeout=9"))
+    started.wait_for("gate_closed", since=so_far)
+    assert orders.limit == 0 and not started.all("gate_overridden")
+    started.stop()
+    assert orders.is_as_before()
+
+
 def test_a_rehearsal_touches_nothing(server, orders, daemon):
     stays = orders.open("begin", "select 1")
     started = daemon(config_of(server, drain_text(orders.name, next_second(), 3), mode="dry-run"))
