@@ -69,19 +69,55 @@ void GateKeeper::try_to(const Result<void>& done) {
 }
 
 Result<Journal> GateKeeper::open_journal() {
+  if (journal_) return *journal_;
   auto directory = find_state_directory();
   if (!directory) return tl::make_unexpected(directory.error());
-  return Journal(std::move(*directory));
+  journal_.emplace(std::move(*directory));
+  return *journal_;
 }
 
 std::vector<JournalEntry> GateKeeper::read_entries(const Journal& journal) {
   auto contents = journal.read();
+  std::vector<JournalEntry> entries;
   if (!contents) {
     complain(contents.error());
-    return {};
+    for (const auto& entry : entries_) entries.push_back(entry.second);
+    return entries;
   }
   for (const auto& error : contents->damaged) complain(error);
-  return std::move(contents->entries);
+  const auto before = std::exchange(entries_, {});
+  for (auto& entry : contents->entries) {
+    const auto kind = kind_of(entry);
+    if (entry.server != server_ || !kind) continue;
+    const auto opened = opened_.find({entry.database, *kind});
+    if (opened != opened_.end() && opened->second == entry.mark) {
+      // the gate is open; only the entry could not be removed then
+      remove(journal, entry);
+      continue;
+    }
+    entries_.insert_or_assign({entry.database, *kind}, entry);
+    entries.push_back(std::move(entry));
+  }
+  // which of them it is that is damaged, nobody can tell
+  for (const auto& [key, entry] : before) {
+    if (!contents->damaged.empty() && entries_.insert({key, entry}).second) entries.push_back(entry);
+  }
+  return entries;
+}
+
+void GateKeeper::write(const Journal& journal, const JournalEntry& entry) {
+  if (const auto kind = kind_of(entry)) entries_.insert_or_assign({entry.database, *kind}, entry);
+  try_to(journal.write(entry));
+}
+
+void GateKeeper::remove(const Journal& journal, const JournalEntry& entry) {
+  const auto removed = journal.remove(entry);
+  try_to(removed);
+  const auto kind = kind_of(entry);
+  if (!kind) return;
+  entries_.erase({entry.database, *kind});
+  opened_.erase({entry.database, *kind});
+  if (!removed) opened_.insert_or_assign({entry.database, *kind}, entry.mark);
 }
 
 std::optional<GateOrder> GateKeeper::turn(const GateOrder& order) {
@@ -138,6 +174,7 @@ std::optional<GateOrder> GateKeeper::close(const Journal& journal, GateOrder ord
     refuse(order, GateOutcome::kFailed, written.error());
     return std::nullopt;
   }
+  entries_.insert_or_assign({order.database, order.kind}, made);
   return start(order, {order, std::move(made), entry});
 }
 
@@ -149,7 +186,7 @@ std::optional<GateOrder> GateKeeper::open(const Journal& journal, GateOrder orde
   }
   auto made = *entry;
   made.state = JournalState::kOpening;
-  try_to(journal.write(made));
+  write(journal, made);
   if (order.kind == GateKind::kPgbouncer) {
     order.pooler_conninfo = made.pooler_conninfo;
     order.pooler_gate = pooler_gate_of(made);
@@ -217,7 +254,7 @@ void GateKeeper::settle(Flight flight, GateReply& reply, bool may_have_acted) {
   switch (reply.outcome) {
     case GateOutcome::kClosed:
       entry.state = JournalState::kClosed;
-      try_to(journal->write(entry));
+      write(*journal, entry);
       reply.in_journal = true;
       reply.mark_text = entry.mark;
       if (auto mark = parse_gate_mark(entry.mark)) reply.mark = std::move(*mark);
@@ -225,17 +262,17 @@ void GateKeeper::settle(Flight flight, GateReply& reply, bool may_have_acted) {
     case GateOutcome::kOpened:
     case GateOutcome::kForeign:
     case GateOutcome::kGone:
-      return try_to(journal->remove(entry));
+      return remove(*journal, entry);
     default:
       break;
   }
   if (!flight.order.closes) {
     entry.state = JournalState::kClosed;
-    try_to(journal->write(entry));
+    write(*journal, entry);
   } else if (flight.before) {
-    try_to(journal->write(*flight.before));
+    write(*journal, *flight.before);
   } else if (!may_have_acted) {
-    try_to(journal->remove(entry));
+    remove(*journal, entry);
   }
   if (reply.error.message.empty() || flight.order.kind == GateKind::kPgbouncer) return;
   if (reply.limit >= -1 && reply.outcome == GateOutcome::kFailed && reply.error.sqlstate.empty()) {
@@ -293,18 +330,18 @@ void GateKeeper::merge_entry(const Journal& journal, JournalEntry entry, Gates& 
               fmt::format("Its connection limit was {} before it was drained.", mark->limit),
               {},
               {}});
-    return try_to(journal.remove(entry));
+    return remove(journal, entry);
   } else if ((was_closing && gate->limit != 0) ||
              (was_opening && gate->limit == mark->limit && gate->limit != 0)) {
     // it was not closed yet, or is open already
-    return try_to(journal.remove(entry));
+    return remove(journal, entry);
   } else if (!gate->mark_text.empty()) {
     return;  // another's mark stands in the server, and comes first
   }
   if (was_closing || was_opening) {
     entry.state = JournalState::kClosed;
     entry.mark = to_text(*mark);
-    try_to(journal.write(entry));
+    write(journal, entry);
   }
   gate->mark = *mark;
   gate->mark_text = entry.mark;

@@ -62,7 +62,10 @@ class GateKeeper {
   };
 
   Result<Journal> open_journal();
+  /// Those of our server: as the journal has them or, if it cannot be read any more, as we knew them last.
   std::vector<JournalEntry> read_entries(const Journal& journal);
+  void write(const Journal& journal, const JournalEntry& entry);
+  void remove(const Journal& journal, const JournalEntry& entry);
   std::optional<GateOrder> close(const Journal& journal, GateOrder order,
                                  const std::optional<JournalEntry>& entry);
   std::optional<GateOrder> open(const Journal& journal, GateOrder order,
@@ -82,8 +85,11 @@ class GateKeeper {
   std::map<Key, Flight> flights_;
   std::map<std::string, std::unique_ptr<Pooler>> poolers_;  ///< by database
   std::vector<std::unique_ptr<Pooler>> finished_;           ///< until nobody calls from them any more
-  std::map<std::string, Known> known_;                      ///< as it was read last, by database
-  std::set<std::string> complaints_;                        ///< that were told
+  std::optional<Journal> journal_;       ///< once found, for good: no other has our entries
+  std::map<Key, JournalEntry> entries_;  ///< what stands there, or should
+  std::map<Key, std::string> opened_;    ///< marks that could not be removed
+  std::map<std::string, Known> known_;   ///< as it was read last, by database
+  std::set<std::string> complaints_;     ///< that were told
   std::vector<Happening> happened_;
   std::vector<Event> events_;
 };

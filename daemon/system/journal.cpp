@@ -91,7 +91,8 @@ bool write_all(int descriptor, std::string_view bytes) {
 }
 
 Result<std::string> read_all(const std::string& path) {
-  const Descriptor file(open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NOFOLLOW));
+  // a pipe that somebody has put there must not hold us up
+  const Descriptor file(open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK));
   if (!file.is_open()) return system_error("open", path);
   std::string text;
   std::array<char, 4096> buffer{};
@@ -241,10 +242,7 @@ Result<void> Journal::remove(const JournalEntry& entry) const {
 Result<Journal::Contents> Journal::read() const {
   Contents contents;
   const std::unique_ptr<DIR, int (*)(DIR*)> directory(opendir(directory_.c_str()), closedir);
-  if (!directory) {
-    if (errno == ENOENT) return contents;
-    return system_error("read", directory_);
-  }
+  if (!directory) return system_error("read", directory_);
   while (const auto* file = readdir(directory.get())) {
     const std::string name = file->d_name;
     if (!name.ends_with(kSuffix)) continue;

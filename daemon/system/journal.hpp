@@ -47,7 +47,7 @@ class Journal {
     std::vector<JournalEntry> entries;  ///< in no order
     std::vector<Error> damaged;         ///< files that cannot be read, each with its name and a hint
   };
-  /// *Errors*: the directory cannot be read. One that is not there is empty.
+  /// *Errors*: the directory cannot be read, or is not there.
   [[nodiscard]] Result<Contents> read() const;
 
  private:

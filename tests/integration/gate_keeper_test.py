@@ -142,6 +142,31 @@ def test_without_a_directory_for_the_journal_the_gate_stays_open(kept, run, stat
     assert kept.limit == 9
 
 
+@pytest.mark.parametrize("harm", ["moved", "read-only", "damaged"])
+def test_a_gate_is_opened_though_its_journal_was_lost_meanwhile(kept, run, state, harm):
+    daemon = run()
+    wait_until(lambda: kept.limit == 0)
+    (file,) = wait_until(lambda: gates(state))
+    wait_until(lambda: "state=closed" in file.read_text())
+    if harm == "moved":
+        state.rename(state.with_name("away"))
+    elif harm == "damaged":
+        file.write_text("nothing")
+    else:
+        # what not even root may write to
+        if subprocess.run(["chattr", "+i", str(state), str(file)], stderr=subprocess.DEVNULL).returncode:
+            pytest.skip("the file system knows no immutable files")
+    try:
+        if harm != "read-only":
+            daemon.wait_for("journal_failed")
+        daemon.stop()
+        assert kept.limit == 9
+        assert not daemon.all("gate_overridden")
+    finally:
+        if harm == "read-only":
+            subprocess.run(["chattr", "-i", str(state), str(file)], check=True)
+
+
 def test_a_damaged_file_is_told_and_keeps_nothing_else_from_its_work(kept, run, state):
     (state / "main.00.connection-limit.gate").write_text("pgcurfew gate 1\nserver=ma")
     daemon = run()
