@@ -7,6 +7,7 @@
 #include <vector>
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include "base/words.hpp"
 #include "cli/exit_code.hpp"
@@ -19,6 +20,7 @@ namespace {
 constexpr int kHasParameterPrivileges = 150000;
 constexpr std::string_view kMissingRight = "42501";
 constexpr std::string_view kStandby = "25006";
+constexpr std::size_t kMostNamed = 8;
 
 std::string quoted_list(const std::vector<std::string>& names) {
   std::string text;
@@ -26,12 +28,31 @@ std::string quoted_list(const std::vector<std::string>& names) {
   return text;
 }
 
-std::string sessions_text(const Snapshot& snapshot, const std::string& database) {
-  const auto count =
-      std::count_if(snapshot.sessions.begin(), snapshot.sessions.end(), [&](const Session& session) {
-        return !session.is_own && session.backend_type == "client backend" && session.database == database;
-      });
-  return fmt::format("{} session{} now", count, count == 1 ? "" : "s");
+std::string sessions_text(const Occupants& found) {
+  auto text = fmt::format("{} session{} now", found.sessions, found.sessions == 1 ? "" : "s");
+  if (found.exempt > 0) {
+    text += fmt::format(", {} more {} exempt", found.exempt, found.exempt == 1 ? "is" : "are");
+  }
+  return text;
+}
+
+/// What no step of the drain would end; empty if there is nothing of it.
+std::string obstinate_text(const Occupants& found, const Gate& gate) {
+  std::vector<std::string> parts;
+  if (!found.stay.empty()) {
+    std::string names;
+    for (std::size_t i = 0; i < std::min(found.stay.size(), kMostNamed); ++i) {
+      const auto& entry = found.stay[i];
+      names += fmt::format("{}pid {} {} ({})", i == 0 ? "" : ", ", entry.session->key.pid,
+                           printable(entry.session->user.value_or("?"), 80), printable(entry.reason, 80));
+    }
+    if (found.stay.size() > kMostNamed) names += fmt::format(" and {} more", found.stay.size() - kMostNamed);
+    parts.push_back(fmt::format("{} of {} session{}: {}", found.stay.size(), found.sessions,
+                                found.sessions == 1 ? "" : "s", names));
+  }
+  if (!gate.prepared.empty()) parts.push_back("prepared transactions: " + quoted_list(gate.prepared));
+  if (!gate.slots.empty()) parts.push_back("logical slots: " + quoted_list(gate.slots));
+  return fmt::format("{}", fmt::join(parts, "; "));
 }
 
 /// Whether what a drain does to the gate goes to the journal of this machine.
@@ -53,8 +74,8 @@ std::string gate_text(const Drain& plan, const Gate& gate, const std::optional<E
                      gate.access == GateAccess::kFunction ? " by the functions of setup-sql" : "", mark);
 }
 
-/// What is there besides sessions.
-std::string findings_text(const Drain& plan, const Gate& gate) {
+/// How the gate stands now, if not open.
+std::string state_text(const Drain& plan, const Gate& gate) {
   std::string text;
   if (gate.mark) {
     text += fmt::format("; closed now, by {} for drain {}{}", printable(gate.mark->by, 80),
@@ -63,8 +84,6 @@ std::string findings_text(const Drain& plan, const Gate& gate) {
   } else if (gate.limit == 0) {
     text += "; CONNECTION LIMIT 0 already, without a mark in the server";
   }
-  if (!gate.prepared.empty()) text += fmt::format("; prepared transactions: {}", quoted_list(gate.prepared));
-  if (!gate.slots.empty()) text += fmt::format("; logical slots: {}", quoted_list(gate.slots));
   return text;
 }
 
@@ -80,24 +99,32 @@ struct Check {
   bool uses_journal = false;  ///< though the server could hold the mark
 };
 
-void check_database(const Drain& plan, const Server& server, const OneLook& look, const Gate& gate,
-                    Check& check) {
+void check_database(const Drain& plan, const Policy& policy, const Server& server, const OneLook& look,
+                    const Gate& gate, Check& check) {
+  const auto occupants =
+      occupants_of(plan, policy, *look.snapshot, gate.database, look.facts && look.facts->can_signal);
   const auto obstacle = obstacle_to(plan, gate, *look.gates);
-  fmt::print("  drain {}: {}: {}; {}{}\n", plan.name, printable(gate.database, 80),
-             sessions_text(*look.snapshot, gate.database), gate_text(plan, gate, obstacle),
-             findings_text(plan, gate));
+  fmt::print("  drain {}: {}: {}; {}{}\n", plan.name, printable(gate.database, 80), sessions_text(occupants),
+             gate_text(plan, gate, obstacle), state_text(plan, gate));
+  const auto name = fmt::format("database {}: ", printable(gate.database, 80));
+  if (const auto stays = obstinate_text(occupants, gate); !stays.empty()) {
+    // told as a warning: much can change until then
+    fmt::print(stderr, "pgcurfew: server {}: drain {}: {}warning: pgcurfew may not end {}\n",
+               printable(server.name), plan.name, name, stays);
+  }
   if (!obstacle) {
     const bool is_avoidable = plan.gate == GateKind::kConnectionLimit;
     check.uses_journal = check.uses_journal || (is_avoidable && needs_journal(plan, gate));
   } else if (obstacle->sqlstate != kStandby) {
     // a standby may be the primary by then
-    complain_of_drain(server, plan, fmt::format("database {}: ", printable(gate.database, 80)), *obstacle);
+    complain_of_drain(server, plan, name, *obstacle);
     const bool is_ours = gate.database == look.gates->own_database;
     if (obstacle->sqlstate == kMissingRight || is_ours) check.code = kExitNoPermission;
   }
 }
 
-void check_drain(const Drain& plan, const Server& server, const OneLook& look, Check& check) {
+void check_drain(const Drain& plan, const Policy& policy, const Server& server, const OneLook& look,
+                 Check& check) {
   std::map<std::string, const Gate*> found;
   for (const auto& pattern : plan.databases) {
     const auto databases = databases_of(pattern, *look.gates);
@@ -107,7 +134,7 @@ void check_drain(const Drain& plan, const Server& server, const OneLook& look, C
     }
   }
   if (found.empty()) fmt::print("  drain {}: there is nothing to empty\n", plan.name);
-  for (const auto& entry : found) check_database(plan, server, look, *entry.second, check);
+  for (const auto& entry : found) check_database(plan, policy, server, look, *entry.second, check);
 }
 
 }  // namespace
@@ -121,7 +148,7 @@ int check_drains(const Policy& policy, const Server& server, const OneLook& look
     return kExitUnavailable;
   }
   Check check;
-  for (const auto& plan : policy.drains) check_drain(plan, server, look, check);
+  for (const auto& plan : policy.drains) check_drain(plan, policy, server, look, check);
   if (check.uses_journal) {
     const auto way =
         look.facts->version_num >= kHasParameterPrivileges

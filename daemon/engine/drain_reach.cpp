@@ -1,5 +1,10 @@
 #include "engine/drain_reach.hpp"
 
+#include <algorithm>
+
+#include "engine/judge.hpp"
+#include "policy/condition.hpp"
+
 namespace pgcurfew {
 
 namespace {
@@ -39,6 +44,48 @@ std::optional<Error> obstacle_to(const Drain& plan, const Gate& gate, const Gate
                  "42501"};
   }
   return std::nullopt;
+}
+
+Policy protections_in_drains(const Policy& policy) {
+  Policy kept;
+  kept.protect = policy.protect;
+  kept.unprotect = policy.unprotect;
+  std::erase_if(kept.protect, [](const Match& match) { return match.protection == protection::kListeners; });
+  return kept;
+}
+
+std::string why_protected(const Policy& protections, const Session& session) {
+  const auto immunity = immunity_of(protections, session);
+  if (immunity == Immunity::kNone) return {};
+  if (immunity == Immunity::kSyncRep) return "waits for synchronous replication";
+  const auto* match = protection_of(protections, session);
+  const bool is_built_in = match != nullptr && !match->protection.empty();
+  return is_built_in ? "protected: " + std::string(match->protection) : "protected";
+}
+
+Occupants occupants_of(const Drain& plan, const Policy& policy, const Snapshot& snapshot,
+                       const std::string& database, bool can_signal) {
+  Rule proxy;
+  proxy.name = plan.name;
+  proxy.except = plan.except;
+  proxy.match.conditions = {client_backend_condition({}),
+                            condition_of(Field::kDatabase, TextTest{{TextPattern::exact(database)}})};
+  const auto protections = protections_in_drains(policy);
+  Occupants found;
+  for (const auto& session : snapshot.sessions) {
+    if (session.is_own || session.backend_type != "client backend" || session.database != database) continue;
+    if (judge(proxy, session).verdict == Verdict::kExempt) {
+      ++found.exempt;
+      continue;
+    }
+    ++found.sessions;
+    auto reason = why_protected(protections, session);
+    if (reason.empty() && session.is_beyond_us) {
+      reason = can_signal ? "superuser" : "pg_signal_backend is missing";
+    }
+    if (!reason.empty()) found.stay.push_back({&session, std::move(reason)});
+  }
+  return found;
 }
 
 }  // namespace pgcurfew

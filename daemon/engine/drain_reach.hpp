@@ -1,11 +1,14 @@
 #pragma once
 
+#include <cstddef>
 #include <optional>
+#include <string>
 #include <vector>
 
 #include "base/pattern.hpp"
 #include "base/result.hpp"
 #include "engine/gate.hpp"
+#include "engine/session.hpp"
 #include "policy/policy.hpp"
 
 namespace pgcurfew {
@@ -18,5 +21,28 @@ std::vector<const Gate*> databases_of(const TextPattern& pattern, const Gates& g
 /// Why the gate of a database could not be closed for a drain as things stand; nothing if it could.
 /// *Errors*: with SQLSTATE 42501 where our role lacks a right, 25006 on a standby.
 std::optional<Error> obstacle_to(const Drain& plan, const Gate& gate, const Gates& gates);
+
+/// What of the policy's protections holds in drains: who listens is still somebody.
+Policy protections_in_drains(const Policy& policy);
+
+/// Why drains leave a session alone that nobody spared for one of them; empty if they do not.
+/// *Shapes*: `protected: dumps`, `protected`, `waits for synchronous replication`. `protections` are those
+/// that hold in drains.
+std::string why_protected(const Policy& protections, const Session& session);
+
+/// Whom a drain would find in a database.
+struct Occupants {
+  struct Stays {
+    const Session* session;  ///< points into the snapshot
+    std::string reason;      ///< as why_protected(), or `superuser`, `pg_signal_backend is missing`
+  };
+  std::size_t sessions = 0;  ///< of clients, without our own and those that `except` spares
+  std::size_t exempt = 0;    ///< those
+  std::vector<Stays> stay;   ///< of `sessions` those that no step would end
+};
+
+/// *Shapes*: `can_signal`: our role has the right, so that whoever is beyond us is a superuser.
+Occupants occupants_of(const Drain& plan, const Policy& policy, const Snapshot& snapshot,
+                       const std::string& database, bool can_signal);
 
 }  // namespace pgcurfew

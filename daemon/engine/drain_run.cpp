@@ -6,6 +6,7 @@
 
 #include "base/duration.hpp"
 #include "engine/drain_events.hpp"
+#include "engine/drain_reach.hpp"
 #include "engine/judge.hpp"
 #include "policy/condition.hpp"
 
@@ -50,10 +51,7 @@ void DrainRun::replace_plan(const Drain& plan) {
 }
 
 void DrainRun::take_policy(const Policy& policy) {
-  policy_.protect = policy.protect;
-  std::erase_if(policy_.protect,
-                [](const Match& match) { return match.protection == protection::kListeners; });
-  policy_.unprotect = policy.unprotect;
+  policy_ = protections_in_drains(policy);
   guard_policy_ = policy_;
   std::erase_if(guard_policy_.protect, [](const Match& match) { return !is_held_by_guard(match); });
 }

@@ -1,6 +1,7 @@
 #include <fmt/format.h>
 
 #include "engine/drain_events.hpp"
+#include "engine/drain_reach.hpp"
 #include "engine/drain_run.hpp"
 #include "engine/judge.hpp"
 #include "engine/server_clock.hpp"
@@ -57,12 +58,7 @@ bool DrainRun::is_latecomer(const Session& session) const {
 
 /// Why nobody will end the session; empty if it is to be ended.
 std::string DrainRun::why_left_alone(const Session& session) const {
-  if (const auto immunity = immunity_of(policy_, session); immunity != Immunity::kNone) {
-    if (immunity == Immunity::kSyncRep) return "waits for synchronous replication";
-    const auto* match = protection_of(policy_, session);
-    const bool is_built_in = match != nullptr && !match->protection.empty();
-    return is_built_in ? fmt::format("protected: {}", match->protection) : "protected";
-  }
+  if (auto reason = why_protected(policy_, session); !reason.empty()) return reason;
   if (is_latecomer(session) && !plan_.terminates_latecomers) return "latecomer";
   const auto found = sent_.find(session.key);
   if (found != sent_.end() && found->second.is_denied) return "denied";

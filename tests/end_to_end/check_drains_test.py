@@ -119,14 +119,34 @@ def test_our_own_connection_in_it_ends_with_77_unless_we_are_a_superuser(check):
     assert code == 0 and "gate: CONNECTION LIMIT 0, mark in the server" in lines[0]
 
 
+def test_whom_no_step_would_end_is_named_and_whom_except_spares_is_counted_apart(server, check):
+    opened = [Session(server.conninfo(dbname="check_owned", **who))
+              for who in ({"user": "app"}, {"user": "postgres"}, {"user": "app", "application_name": "pg_dump"},
+                          {"user": "app", "application_name": "stays"})]
+    code, lines, errors = check("check_owned", "except: [ { application_name: stays } ]")
+    for session in opened:
+        session.close()
+    assert code == 0
+    assert lines[0].startswith("drain weekly: check_owned: 3 sessions now, 1 more is exempt; gate: ")
+    warning, = errors.splitlines()[-1:]
+    head, named = warning.split("may not end ")
+    assert head == "pgcurfew: server s: drain weekly: database check_owned: warning: pgcurfew "
+    count, named = named.split(": ", 1)
+    assert count == "2 of 3 sessions"
+    assert set(named.split(", ")) == {f"pid {opened[1].pid} postgres (superuser)",
+                                      f"pid {opened[2].pid} app (protected: dumps)"}
+
+
 def test_prepared_transactions_and_a_gate_that_is_closed_already_are_told(server, check):
     session = Session(server.conninfo(user="app", dbname="check_owned"))
     session.run("begin")
     session.run("prepare transaction 'left over'")
     server.execute("alter database check_owned connection limit 0")
     try:
-        _, lines, _ = check("check_owned")
-        assert lines[0].endswith("; CONNECTION LIMIT 0 already, without a mark in the server; prepared transactions: left over")
+        _, lines, errors = check("check_owned")
+        assert lines[0].endswith("; CONNECTION LIMIT 0 already, without a mark in the server")
+        assert errors == ("pgcurfew: server s: drain weekly: database check_owned: warning: pgcurfew may not end prepared "
+                          "transactions: left over\n")
         server.execute("alter database check_owned set pgcurfew.drain = "
                        "'limit=-1 since=0 until=86400000000 by=there:1 drain=other'")
         _, lines, _ = check("check_owned")

@@ -3,6 +3,9 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include "policy/condition.hpp"
+#include "policy/protections.hpp"
+
 namespace pgcurfew {
 namespace {
 
@@ -85,6 +88,58 @@ TEST(DrainReach, AnInvalidDatabaseCannotBeDrainedBehindAnyGate) {
     plan.gate = kind;
     EXPECT_TRUE(obstacle_to(plan, broken, found()));
   }
+}
+
+Session session(int pid, std::string user, std::string application_name = "app") {
+  Session made;
+  made.key.pid = pid;
+  made.database = "app";
+  made.user = std::move(user);
+  made.application_name = std::move(application_name);
+  made.backend_type = "client backend";
+  made.state = State::kIdle;
+  return made;
+}
+
+TEST(DrainReach, WhomNoStepWouldEndIsNamedWithTheReason) {
+  Policy policy;
+  for (const auto& protection : all_protections()) policy.protect.push_back(protection.match);
+  Match own;
+  own.conditions = {condition_of(Field::kUser, TextTest{{TextPattern::exact("backup")}})};
+  policy.protect.push_back(own);
+  Snapshot look;
+  look.sessions = {session(1, "app"), session(2, "postgres"), session(3, "app", "pg_dump"),
+                   session(4, "backup"), session(5, "app")};
+  look.sessions[1].is_beyond_us = true;
+  look.sessions[4].query = "listen news";
+  const auto found = occupants_of({}, policy, look, "app", true);
+  EXPECT_EQ(found.sessions, 5U);
+  EXPECT_EQ(found.exempt, 0U);
+  std::vector<std::string> told;
+  for (const auto& entry : found.stay) {
+    told.push_back(std::to_string(entry.session->key.pid) + " " + entry.reason);
+  }
+  EXPECT_THAT(told, testing::ElementsAre("2 superuser", "3 protected: dumps", "4 protected"));
+  const auto denied = occupants_of({}, policy, look, "app", false);
+  EXPECT_EQ(denied.stay.front().reason, "pg_signal_backend is missing");
+}
+
+TEST(DrainReach, WhomExceptSparesIsCountedApartThoughWeCouldNotEndIt) {
+  Drain plan;
+  Exception spared;
+  spared.match.conditions = {condition_of(Field::kUser, TextTest{{TextPattern::exact("postgres")}})};
+  plan.except = {spared};
+  Snapshot look;
+  look.sessions = {session(1, "postgres"), session(2, "app"), session(3, "app"), session(4, "app"),
+                   session(5, "app")};
+  look.sessions[0].is_beyond_us = true;
+  look.sessions[2].is_own = true;
+  look.sessions[3].database = "another";
+  look.sessions[4].backend_type = "walsender";
+  const auto found = occupants_of(plan, {}, look, "app", true);
+  EXPECT_EQ(found.sessions, 1U);
+  EXPECT_EQ(found.exempt, 1U);
+  EXPECT_THAT(found.stay, testing::IsEmpty());
 }
 
 }  // namespace
