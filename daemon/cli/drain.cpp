@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <csignal>
 #include <cstdio>
+#include <cstdlib>
 #include <memory>
 #include <random>
 
@@ -47,7 +48,10 @@ void complain_of_errors(const LoadResult& loaded) {
 
 LogOptions log_options(const Policy& policy) {
   LogOptions options;
-  options.format = LogFormat::kText;
+  const bool on_terminal = isatty(STDOUT_FILENO) != 0;
+  // whoever looks at the live display wants to see it still; a file is searched later
+  options.format = on_terminal ? LogFormat::kBrief : LogFormat::kText;
+  options.colour = on_terminal && std::getenv("NO_COLOR") == nullptr;
   options.query_text = policy.query_text;
   return options;
 }

@@ -5,6 +5,7 @@
 #include <chrono>
 #include <climits>
 #include <cstdio>
+#include <ctime>
 #include <string>
 
 #include <fmt/format.h>
@@ -90,8 +91,16 @@ spdlog::level::level_enum spdlog_level(Level level) {
   return spdlog::level::err;
 }
 
+std::string time_of_day_text() {
+  const auto now = std::chrono::system_clock::to_time_t(std::chrono::system_clock::now());
+  tm local{};
+  localtime_r(&now, &local);
+  return fmt::format("{:02}:{:02}:{:02}", local.tm_hour, local.tm_min, local.tm_sec);
+}
+
 std::string wall_clock_text(LogFormat format) {
   using namespace std::chrono;
+  if (format == LogFormat::kBrief) return time_of_day_text();
   const auto now = floor<milliseconds>(system_clock::now());
   const auto day = floor<days>(now);
   const year_month_day date(day);
@@ -180,10 +189,21 @@ struct Log::Inside {
     const auto time = wall_clock_text(options.format);
     std::string line;
     if (options.journal_prefix) line = {'<', priority_of(event.level), '>'};
-    line += options.format == LogFormat::kJson ? to_json(event, time, options.query_text)
-                                               : to_line(event, time, options.query_text, options.colour);
+    line += text_of(event, time);
     // a string_view and no arguments: spdlog takes it as it is, braces and all
     logger.log(level, spdlog::string_view_t(line));
+  }
+
+  std::string text_of(const Event& event, std::string_view time) const {
+    switch (options.format) {
+      case LogFormat::kJson:
+        return to_json(event, time, options.query_text);
+      case LogFormat::kText:
+        return to_line(event, time, options.query_text, options.colour);
+      case LogFormat::kBrief:
+        break;
+    }
+    return to_brief_line(event, time, options.colour);
   }
 
   void tell_of_lost_lines() {

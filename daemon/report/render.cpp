@@ -185,4 +185,18 @@ std::string to_line(const Event& event, std::string_view timestamp, QueryText qu
   return line;
 }
 
+std::string to_brief_line(const Event& event, std::string_view timestamp, bool colour) {
+  const auto paint = colour ? colour_of(event.level) : std::string_view();
+  auto line = fmt::format("{} ", timestamp);
+  if (event.level != Level::kInfo) {
+    line += fmt::format("{}{}:{} ", paint, name_of(event.level), paint.empty() ? "" : "\x1b[0m");
+  }
+  line += printable(event.message, kMessageLimit);
+  for (const auto& [name, value] : event.fields) {
+    const auto* text = std::get_if<std::string>(&value);
+    if (name == "hint" && text != nullptr) line += fmt::format("\n  hint: {}", printable(*text, kLineLimit));
+  }
+  return line;
+}
+
 }  // namespace pgcurfew

@@ -28,4 +28,9 @@ std::string to_json(const Event& event, std::string_view timestamp, QueryText qu
 /// PostgreSQL prints them in UTC.
 std::string to_line(const Event& event, std::string_view timestamp, QueryText query_text, bool colour);
 
+/// What happened in few words, without a newline at the end: `04:05:06 WARNING: message`, and on a line of
+/// its own what can be done about it, if the event has a hint. *Shapes*: as to_line(); a level only from
+/// NOTICE on.
+std::string to_brief_line(const Event& event, std::string_view timestamp, bool colour);
+
 }  // namespace pgcurfew

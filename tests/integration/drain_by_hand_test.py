@@ -1,6 +1,7 @@
 """Drains by hand on a real server: exit statuses, commands in the empty database, Ctrl-C, what is left behind."""
 
 import os
+import re
 import signal
 import sys
 import time
@@ -169,6 +170,18 @@ def on_terminal(pgcurfew, server, orders, tmp_path):
     yield start
     for made in started:
         made.close()
+
+
+def test_on_a_terminal_an_event_is_a_short_line_and_elsewhere_it_has_all_its_fields(on_terminal, by_hand, orders):
+    orders.open("begin", "select 1")
+    terminal = on_terminal("drain", orders.name, "--for", "2s", *QUICK)
+    assert terminal.wait() == 0
+    events = [line for line in terminal.output.splitlines() if re.match(r"(\x1b\[\S*?[AJ]|\r)*\d\d:\d\d:\d\d ", line)]
+    assert any(line.endswith("NOTICE: closed the gate of database orders") for line in events), terminal.output
+    assert any(re.search(r" about to terminate pid \d+: drain \S+$", line) for line in events), terminal.output
+    assert max(map(len, events)) < 120 and "decision=" not in terminal.output
+    _, output = outcome_of(by_hand("drain", orders.name, "--for", "2s", *QUICK))
+    assert re.search(r"(?m)^\S+ \d\d:\d\d:\d\d\.\d{3}Z NOTICE  closed the gate .* decision=\S+ ", output), output
 
 
 class Counter:

@@ -1,6 +1,7 @@
 #include "report/log.hpp"
 
 #include <chrono>
+#include <ctime>
 #include <regex>
 #include <string>
 #include <vector>
@@ -215,6 +216,24 @@ TEST(Log, KnowsTheJournalByDeviceAndInode) {
   EXPECT_FALSE(is_journal(pipe.writer(), ""));
   EXPECT_FALSE(is_journal(pipe.writer(), nullptr));
   EXPECT_FALSE(is_journal(-1, stream.c_str()));
+}
+
+TEST(Log, TellsWhoSitsBeforeItTheTimeOfDayThere) {
+  Pipe pipe;
+  auto options = options_for(pipe);
+  options.format = LogFormat::kBrief;
+  const auto before = std::time(nullptr);
+  Log(options).write(event_of(Level::kInfo));
+  const auto after = std::time(nullptr);
+  const auto text_at = [](std::time_t time) {
+    tm local{};
+    localtime_r(&time, &local);
+    char text[16];
+    std::strftime(text, sizeof text, "%H:%M:%S", &local);
+    return std::string(text) + " message\n";
+  };
+  const auto line = pipe.read_all();
+  EXPECT_TRUE(line == text_at(before) || line == text_at(after)) << line;
 }
 
 }  // namespace

@@ -1,5 +1,6 @@
 #include "report/render.hpp"
 
+#include <algorithm>
 #include <cctype>
 #include <limits>
 #include <string>
@@ -203,6 +204,34 @@ TEST(ToLine, ColoursTheLevelIfAskedAndNothingElse) {
   EXPECT_EQ(to_line(event, "T", QueryText::kNone, true),
             "T \x1b[1;31mERROR  \x1b[0m message  text=\"\\x1b[0m\"");
   EXPECT_EQ(to_line({Level::kInfo, "x", "message", {}}, "T", QueryText::kNone, true), "T INFO    message");
+}
+
+TEST(ToBriefLine, IsTheTimeTheLevelFromNoticeOnAndTheMessage) {
+  auto event = event_with(std::string("value"));
+  EXPECT_EQ(to_brief_line(event, "04:05:06", false), "04:05:06 NOTICE: about to cancel pid 7");
+  event.level = Level::kInfo;
+  EXPECT_EQ(to_brief_line(event, "04:05:06", false), "04:05:06 about to cancel pid 7");
+  event.level = Level::kError;
+  EXPECT_EQ(to_brief_line(event, "04:05:06", true), "04:05:06 \x1b[1;31mERROR:\x1b[0m about to cancel pid 7");
+}
+
+TEST(ToBriefLine, KeepsAHintForThereIsNowhereElseToRead) {
+  const auto event = event_with(std::string("Run what pgcurfew setup-sql prints."), "hint");
+  EXPECT_EQ(to_brief_line(event, "04:05:06", false),
+            "04:05:06 NOTICE: about to cancel pid 7\n  hint: Run what pgcurfew setup-sql prints.");
+}
+
+TEST(ToBriefLine, LetsNobodySpeakToTheTerminal) {
+  for (const auto& attack : attacks()) {
+    auto event = event_with(attack, "hint");
+    event.message = attack;
+    const auto line = to_brief_line(event, "04:05:06", false);
+    EXPECT_LT(line.size(), 2000U);
+    EXPECT_EQ(std::count(line.begin(), line.end(), '\n'), 1) << line;
+    EXPECT_TRUE(std::all_of(line.begin(), line.end(), [](unsigned char c) {
+      return c == '\n' || (c >= ' ' && c != 0x7F);
+    })) << line;
+  }
 }
 
 }  // namespace
