@@ -83,10 +83,7 @@ class HandDrain {
             loop, [this](const Event& event) { write(event); }, server,
             std::make_shared<const Policy>(policy), [this] { look_at_progress(); }),
         redraw_(loop, [this] { redraw(); }),
-        deadline_(loop, [this] {
-          fmt::print(stderr, "pgcurfew: the gate could not be opened in time; pgcurfew reopen does it\n");
-          finish(kExitUnavailable);
-        }) {}
+        deadline_(loop, [this] { leave_closed(); }) {}
 
   int run(const std::string& command_name) {
     command_name_ = command_name;
@@ -134,14 +131,29 @@ class HandDrain {
       if (!reached_all(signal, sender)) child_->signal(signal);
       return;
     }
-    stop();
+    stop("it was interrupted");
   }
 
-  void stop() {
+  void stop(std::string why) {
     if (std::exchange(is_stopping_, true)) return;
     deadline_.arm(Loop::now() + kStopDeadline);
-    runtime_.stop();
+    runtime_.stop({std::move(why)});
     look_at_progress();
+  }
+
+  /// What no time will mend: better said at once than when the time is over.
+  void refuse(const Error& obstacle) {
+    display_.clear();
+    const bool is_missing = obstacle.sqlstate == "3D000";
+    const bool is_denied = obstacle.sqlstate == "42501";
+    const bool is_held = obstacle.sqlstate == "55006";
+    const bool is_our_own = obstacle.sqlstate == "0A000";
+    refused_ = complain(obstacle, is_missing   ? kExitNoInput
+                                  : is_denied  ? kExitNoPermission
+                                  : is_held    ? kExitNotEmpty
+                                  : is_our_own ? kExitConfiguration
+                                               : kExitUnavailable);
+    stop("it cannot begin");
   }
 
   void look_at_progress() {
@@ -149,12 +161,16 @@ class HandDrain {
     const auto all = runtime_.drains();
     const bool is_over = !all.empty() && all.front().phase == DrainPhase::kDone;
     if (!all.empty()) progress_ = all.front();
-    if (is_stopping_ && runtime_.is_stopped()) return finish(exit_code());
+    if (is_stopping_ && runtime_.is_stopped()) {
+      const bool may_be_closed = !is_over && !all.empty() && drain_.mode == Mode::kEnforce;
+      return may_be_closed ? leave_closed() : finish(exit_code());
+    }
+    if (progress_.obstacle && !is_stopping_) return refuse(*progress_.obstacle);
     if (progress_.was_emptied && !is_over && drain_.mode == Mode::kEnforce) use_empty_database();
-    if (is_rehearsed()) return stop();
+    if (is_rehearsed()) return stop("the rehearsal has ended");
     if (child_) {
       const auto status = child_->status();
-      if (status && !is_stopping_) return stop();
+      if (status && !is_stopping_) return stop("the command has ended");
       if (!status) {  // the window may be over; the command is not
         if (is_over || progress_.phase == DrainPhase::kReopening) warn_of_open_gate();
         return;
@@ -172,7 +188,7 @@ class HandDrain {
     if (!child) {
       complain(child.error(), 0);
       command_failed_ = true;
-      return stop();
+      return stop("the command did not start");
     }
     child_ = std::move(*child);
   }
@@ -199,6 +215,7 @@ class HandDrain {
 
   int exit_code() {
     constexpr int kCommandNotFound = 127;
+    if (refused_) return *refused_;
     if (command_failed_) return kCommandNotFound;
     if (child_ && child_->status()) {
       // what it did at the end, it did not do in an empty database
@@ -207,8 +224,17 @@ class HandDrain {
     if (is_interrupted_) return kInterrupted;
     // who asked for no rehearsal must not take the database for empty
     if (drain_.mode == Mode::kDryRun) return options_.dry_run ? kExitOk : kExitNotEmpty;
-    const bool was_well = progress_.was_emptied && !progress_.yielded && !progress_.gave_up;
+    const bool is_occupied = std::any_of(progress_.remaining.begin(), progress_.remaining.end(),
+                                         [](const Remaining& entry) { return !entry.reason.empty(); });
+    const bool was_well = progress_.was_emptied && !progress_.yielded && !progress_.gave_up && !is_occupied;
     return was_well ? kExitOk : kExitNotEmpty;
+  }
+
+  void leave_closed() {
+    display_.clear();
+    fmt::print(stderr, "pgcurfew: the gate could not be opened; pgcurfew reopen {} does it\n",
+               printable(options_.databases.front(), 80));
+    finish(kExitUnavailable);
   }
 
   void finish(int code) {
@@ -227,6 +253,7 @@ class HandDrain {
   std::optional<Child> child_;
   std::string command_name_;
   std::optional<MonotonicTime> rehearsed_at_;
+  std::optional<int> refused_;  ///< the status, of a drain that could not begin
   bool was_tried_ = false;
   bool command_failed_ = false;
   bool was_outlived_ = false;  ///< the command ran on when the gate opened
@@ -269,6 +296,10 @@ int report_reopened(const ReopenOptions& options, const std::vector<Server>& ser
     opened += reopened->opened.size() + reopened->foreign.size();
     for (const auto& [database, error] : reopened->failed) {
       code = error.sqlstate == "42501" ? kExitNoPermission : kExitUnavailable;
+    }
+    if (!reopened->is_done) {
+      fmt::print(stderr, "pgcurfew: server {}: it has not answered in time\n", printable(servers[i].name));
+      code = kExitUnavailable;
     }
     std::erase_if(missing, [&](const std::string& database) {
       const auto& still = reopened->missing;

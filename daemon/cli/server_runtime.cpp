@@ -44,8 +44,8 @@ ServerRuntime::ServerRuntime(Loop& loop, std::function<void(const Event&)> tell,
 void ServerRuntime::start() {
   happen(happening::Tick{});
 }
-void ServerRuntime::stop() {
-  happen(happening::StopAsked{});
+void ServerRuntime::stop(happening::StopAsked why) {
+  happen(std::move(why));
 }
 void ServerRuntime::reopen(std::vector<std::string> databases) {
   happen(happening::ReopenAsked{std::move(databases)});

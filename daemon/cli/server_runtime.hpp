@@ -22,7 +22,8 @@ class ServerRuntime {
   void replace_policy(std::shared_ptr<const Policy> policy);
   /// Opens the gates of these databases now; of all that bear a mark of pgcurfew if none is named.
   void reopen(std::vector<std::string> databases);
-  void stop();     ///< orders nothing more; is_stopped() once all is answered
+  /// Orders nothing more; is_stopped() once all is answered.
+  void stop(happening::StopAsked why = {});
   void give_up();  ///< what is still in flight is reported as unknown
 
   [[nodiscard]] bool is_stopped() const { return watch_.is_stopped(); }

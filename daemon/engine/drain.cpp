@@ -112,7 +112,7 @@ void DrainDesk::take(const Gates& gates, Now now) {
     } else {
       found[key].text = gate.mark_text;
       const bool is_over = gate.mark->until && *gate.mark->until <= now.server;
-      if (!is_over) events_.push_back(gate_found_event(gate, false));
+      if (!is_over && gate.mark->by != by_) events_.push_back(gate_found_event(gate, false));
     }
   }
   strays_ = std::move(found);
@@ -159,9 +159,9 @@ void DrainDesk::take_look(const Snapshot& snapshot, Now now) {
   for (auto& entry : runs_) entry.second.take_look(snapshot, now);
 }
 
-void DrainDesk::stop() {
+void DrainDesk::stop(const std::string& why) {
   is_stopping_ = true;
-  for (auto& entry : runs_) entry.second.end("it was told to stop");
+  for (auto& entry : runs_) entry.second.end(why);
 }
 
 void DrainDesk::reopen(std::vector<std::string> databases) {
@@ -263,6 +263,10 @@ void DrainDesk::give_back_strays(Ledger& ledger, DrainActions& actions, Now now)
       due_by(at);
       continue;
     }
+    if (!is_asked_for && gates_->taken_at < at) {
+      must_read_ = true;  // whoever closed it may have opened it since
+      continue;
+    }
     if (!stray.order.empty() && now.monotonic >= stray.not_before) stray.order.clear();  // no reply
     if (now.monotonic < stray.not_before) {
       due_by(now.server + (stray.not_before - now.monotonic));
@@ -315,6 +319,7 @@ DrainActions DrainDesk::advance(Ledger& ledger, bool can_act, Now now) {
         const auto calendar = calendars_.find(entry->first);
         if (calendar != calendars_.end() && !calendar->second.finished) calendar->second.is_reckoned = false;
         entry = runs_.erase(entry);
+        due_by(now.server);  // its next window may be open already
       } else {
         ++entry;
       }

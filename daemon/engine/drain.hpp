@@ -42,8 +42,8 @@ class DrainDesk {
   void take(const Order& order, const Reply& reply, Now now);
   void take_look(const Snapshot& snapshot, Now now);
 
-  /// Everything that is under way ends, and its gates are opened.
-  void stop();
+  /// Everything that is under way ends, and its gates are opened. `why`: as the end of each drain tells it.
+  void stop(const std::string& why);
 
   /// Gives these databases back now, whoever closed their gates and for however long; all if there are none.
   void reopen(std::vector<std::string> databases);

@@ -1,3 +1,7 @@
+#include <algorithm>
+#include <array>
+#include <string_view>
+
 #include <fmt/format.h>
 
 #include "base/duration.hpp"
@@ -17,6 +21,12 @@ using std::chrono::seconds;
 constexpr Duration kFirstRetry = seconds(1);
 constexpr Duration kLastRetry = seconds(30);
 constexpr Duration kTurnDeadline = seconds(10);
+
+/// Whether it takes somebody to change that: a right, another database, the end of another drain.
+bool is_lasting(const Error& error) {
+  constexpr std::array<std::string_view, 5> kLasting{"42501", "55006", "25006", "55000", "0A000"};
+  return std::find(kLasting.begin(), kLasting.end(), error.sqlstate) != kLasting.end();
+}
 
 const Gate* find_gate(const Gates& gates, std::string_view database, bool is_pooler) {
   for (const auto& gate : gates.gates) {
@@ -49,8 +59,11 @@ void DrainRun::find_doors(const Gates& gates, Now now) {
   for (const auto& pattern : plan_.databases) {
     const auto found = databases_of(pattern, gates);
     for (const auto* gate : found) doors_.try_emplace(gate->database);
-    if (found.empty() && told_missing_.insert(pattern.written()).second)
+    if (!found.empty()) continue;
+    if (told_missing_.insert(pattern.written()).second)
       tell(drain_no_database_event(plan_, pattern.written()));
+    progress_.obstacle = Error{
+        fmt::format("there is no database {} to drain", printable(pattern.written(), 80)), {}, {}, "3D000"};
   }
   progress_.databases.clear();
   TextTest names;
@@ -84,6 +97,9 @@ void DrainRun::match_door(const std::string& database, Door& door, const Gates& 
     door.slots = here->slots;
     door.access = here->access;
     door.limit = here->limit;
+  }
+  if (here != nullptr && rehearses()) {
+    if (const auto error = obstacle_to(plan_, *here, gates)) note_obstacle(database, *error);
   }
   if (!has_gate()) return;
   if (here == nullptr) {
@@ -149,7 +165,7 @@ void DrainRun::match_open_door(const std::string& database, Door& door, const Ga
                              gate.mark->until ? " until " + to_text(*gate.mark->until) : ""),
                  {},
                  {},
-                 {}},
+                 "55006"},
                 true, now);
   }
   if (const auto error = obstacle_to(plan_, gate, gates)) return fail(database, door, *error, true, now);
@@ -220,7 +236,10 @@ void DrainRun::mark_as_closed(Ledger& ledger, Now now) {
   since_ = std::min(std::max(*since_, window_.start), now.server);
   looks_before_ = ledger.looks_sent;
   look_.reset();
+  progress_.has_looked = false;
+  progress_.remaining.clear();
   progress_.trouble.clear();
+  if (!rehearses()) progress_.obstacle.reset();
 }
 
 /// Whether the end of the drain opens its gate, or takes away the mark that is left of it.
@@ -228,6 +247,13 @@ bool DrainRun::has_to_open(const Door& door) const {
   const bool opens = plan_.reopens || gives_back_ || !has_gate();
   const bool is_closed = door.state == DoorState::kClosed || door.may_be_closed;
   return door.state == DoorState::kYielded || (is_closed && opens);
+}
+
+/// Whether a gate stays closed after the end.
+bool DrainRun::leaves_closed() const {
+  return has_gate() && std::any_of(doors_.begin(), doors_.end(), [this](const auto& entry) {
+           return entry.second.state == DoorState::kClosed && !has_to_open(entry.second);
+         });
 }
 
 void DrainRun::open_gates(Ledger& ledger, Now now) {
@@ -312,6 +338,7 @@ void DrainRun::take_closing(const std::string& database, Door& door, const GateR
   if (reply.outcome == GateOutcome::kHeld && reply.mark) {
     error.message = fmt::format("drain {} of {} holds its gate", printable(reply.mark->drain, 80),
                                 printable(reply.mark->by, 80));
+    error.sqlstate = "55006";
   }
   fail(database, door, error, true, now);
 }
@@ -341,10 +368,17 @@ void DrainRun::fail(const std::string& database, Door& door, const Error& error,
   ++door.failures;
   door.not_before = now.monotonic + wait;
   due_by(*door.not_before, now);
+  const bool lasts = is_lasting(error) || (plan_.gate == GateKind::kPgbouncer && door.failures > 1);
+  if (closes && lasts) note_obstacle(database, error);
   progress_.trouble = fmt::format("{}: {}", printable(database, 80), printable(error.message));
   if (door.trouble == error.message) return;
   door.trouble = error.message;
   tell(gate_failed_event(plan_.name, database, closes, error, wait));
+}
+
+void DrainRun::note_obstacle(const std::string& database, const Error& error) {
+  progress_.obstacle = error;
+  progress_.obstacle->message = fmt::format("{}: {}", database, error.message);
 }
 
 }  // namespace pgcurfew

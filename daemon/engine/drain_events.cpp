@@ -1,5 +1,7 @@
 #include "engine/drain_events.hpp"
 
+#include <algorithm>
+
 #include <fmt/format.h>
 
 #include "base/duration.hpp"
@@ -168,20 +170,34 @@ Event drain_gave_up_event(const Drain& plan, const DrainProgress& progress) {
   return event;
 }
 
-Event drain_done_event(const Drain& plan, const DrainProgress& progress, std::string_view why,
-                       Duration took) {
+Event drain_done_event(const Drain& plan, const DrainProgress& progress, const DrainEnd& end, Duration took) {
   const bool was_well = progress.was_emptied || plan.mode == Mode::kDryRun;
-  auto event = event_of(plan, was_well ? Level::kNotice : Level::kError, "drain_done",
-                        fmt::format("drain {} is over: {}{}", plan.name, why,
-                                    progress.was_emptied ? "" : "; it never was empty"));
+  const auto there = std::count_if(progress.remaining.begin(), progress.remaining.end(),
+                                   [](const Remaining& entry) { return !entry.reason.empty(); });
+  auto level = was_well ? Level::kNotice : Level::kError;
+  auto message = fmt::format("drain {} is over: {}", plan.name, end.why);
+  if (!end.was_gated) {
+    message += "; its gate was never closed";
+    if (!progress.trouble.empty()) message += ": " + progress.trouble;
+  } else if (!progress.was_emptied) {
+    message += "; it never was empty";
+  } else if (there > 0) {
+    level = std::max(level, Level::kWarning);
+    message += "; at the end there was " + remaining_text(progress.remaining);
+  }
+  if (end.leaves_closed) {
+    message += fmt::format("; {} {} closed until \"pgcurfew reopen\"", list_of(progress.databases),
+                           progress.databases.size() == 1 ? "stays" : "stay");
+  }
+  auto event = event_of(plan, level, "drain_done", std::move(message));
   event.fields.emplace_back("emptied", progress.was_emptied);
   event.fields.emplace_back("gave_up", progress.gave_up);
   event.fields.emplace_back("yielded", progress.yielded);
   event.fields.emplace_back("cancelled", static_cast<std::int64_t>(progress.cancelled));
   event.fields.emplace_back("terminated", static_cast<std::int64_t>(progress.terminated));
   event.fields.emplace_back("took_s", took);
-  const bool was_given_up = progress.gave_up && plan.give_up && plan.give_up->then == GiveUpAction::kReopen;
-  event.fields.emplace_back("reopened", plan.reopens || was_given_up);
+  event.fields.emplace_back("reopened", !end.leaves_closed);
+  event.fields.emplace_back("remaining", static_cast<std::int64_t>(there));
   return event;
 }
 

@@ -26,7 +26,13 @@ Event drain_empty_event(const Drain& plan, const DrainProgress& progress, Durati
 /// Somebody came in after it was empty.
 Event drain_refilled_event(const Drain& plan, const DrainProgress& progress);
 Event drain_gave_up_event(const Drain& plan, const DrainProgress& progress);
-Event drain_done_event(const Drain& plan, const DrainProgress& progress, std::string_view why, Duration took);
+/// How a drain ended.
+struct DrainEnd {
+  std::string why;
+  bool was_gated = false;      ///< its gates were closed, all of them
+  bool leaves_closed = false;  ///< and one of them stays so
+};
+Event drain_done_event(const Drain& plan, const DrainProgress& progress, const DrainEnd& end, Duration took);
 
 Event drain_intent_event(const Drain& plan, const Order& order);
 Event drain_outcome_event(const Drain& plan, const Order& order, const Reply& reply);

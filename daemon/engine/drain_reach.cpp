@@ -26,16 +26,15 @@ std::vector<const Gate*> databases_of(const TextPattern& pattern, const Gates& g
 }
 
 std::optional<Error> obstacle_to(const Drain& plan, const Gate& gate, const Gates& gates) {
-  if (gate.limit == -2) return Error{"the server calls the database invalid", {}, "DROP DATABASE it.", {}};
+  if (gate.limit == -2)
+    return Error{"the server calls the database invalid", {}, "DROP DATABASE it.", "55000"};
   if (plan.gate != GateKind::kConnectionLimit) return std::nullopt;
   if (gates.in_recovery) {
     return Error{"the server is a standby", "Only the primary can close the gate.", {}, "25006"};
   }
   if (gate.database == gates.own_database && !gates.is_superuser) {
-    return Error{"our own connection is in it",
-                 "Its gate would keep us out ourselves.",
-                 "Let conninfo name another database, for instance postgres.",
-                 {}};
+    return Error{"our own connection is in it", "Its gate would keep us out ourselves.",
+                 "Let conninfo name another database, for instance postgres.", "0A000"};
   }
   if (gate.access == GateAccess::kNone) {
     return Error{"our role may not close its gate",

@@ -154,30 +154,34 @@ void DrainRun::set_phase(Now now) {
     progress_.next_step = due.next;
     if (due.next) due_by(*due.next);
   }
-  if (phase != phase_ && !is_ending_) {
-    phase_ = progress_.phase = phase;
-    if (phase == DrainPhase::kWaiting || phase == DrainPhase::kCancelling ||
-        phase == DrainPhase::kTerminating) {
-      tell(drain_phase_event(plan_, progress_));
-    }
-  }
   phase_ = progress_.phase = phase;
+  tell_phase();
   const bool is_over = std::none_of(doors_.begin(), doors_.end(),
                                     [this](const auto& entry) { return has_to_open(entry.second); });
   if (is_ending_ && is_over && !is_turning()) finish(now);
+}
+
+/// Not before there was a look: it says who is left.
+void DrainRun::tell_phase() {
+  const bool is_of_sessions = phase_ == DrainPhase::kWaiting || phase_ == DrainPhase::kCancelling ||
+                              phase_ == DrainPhase::kTerminating;
+  if (phase_ == told_phase_ || (is_of_sessions && !look_)) return;
+  told_phase_ = phase_;
+  if (is_of_sessions) tell(drain_phase_event(plan_, progress_));
 }
 
 void DrainRun::finish(Now now) {
   phase_ = progress_.phase = DrainPhase::kDone;
   needs_gates_ = false;
   next_due_.reset();
-  tell(drain_done_event(plan_, progress_, end_reason_, now.server - progress_.began));
+  tell(drain_done_event(plan_, progress_, {end_reason_, since_.has_value(), leaves_closed()},
+                        now.server - progress_.began));
 }
 
 std::optional<Duration> DrainRun::look_interval() const {
   if (phase_ == DrainPhase::kDone || is_ending_) return std::nullopt;
   const bool is_hot = phase_ == DrainPhase::kCancelling || phase_ == DrainPhase::kTerminating ||
-                      (phase_ == DrainPhase::kWaiting && empty_looks_ > 0);
+                      (phase_ == DrainPhase::kWaiting && (empty_looks_ > 0 || !look_));
   return is_hot && !rehearses() && !holds_still_ ? kHotLook : kCalmLook;
 }
 

@@ -51,12 +51,14 @@ struct DrainProgress {
   ServerTime began{};
   std::optional<ServerTime> ends;       ///< nothing: until somebody says `reopen`
   std::optional<ServerTime> next_step;  ///< when the ladder's next step begins
-  bool has_looked = false;              ///< there was a look
+  bool has_looked = false;              ///< there was a look, since the gates closed if they did
   std::vector<Remaining> remaining;     ///< as of the last look
   bool was_emptied = false;             ///< at some time since it began
   bool gave_up = false;
   bool yielded = false;  ///< somebody else opened the gate
   std::string trouble;   ///< why a gate is not closed, or not open again
+  /// What keeps a gate from being closed however often it is tried; a scheduled drain tries on all the same.
+  std::optional<Error> obstacle;
   std::size_t cancelled = 0;
   std::size_t terminated = 0;
 };
@@ -170,8 +172,10 @@ class DrainRun {
   bool may_turn(Door& door, Now now);
   void fail(const std::string& database, Door& door, const Error& error, bool closes, Now now);
   void yield(const std::string& database, Door& door, bool is_marked);
+  void note_obstacle(const std::string& database, const Error& error);
   void mark_as_closed(Ledger& ledger, Now now);
   [[nodiscard]] bool has_to_open(const Door& door) const;
+  [[nodiscard]] bool leaves_closed() const;
   [[nodiscard]] bool all_closed() const;
   [[nodiscard]] bool any_closed() const;
   [[nodiscard]] bool all_known() const;
@@ -194,6 +198,7 @@ class DrainRun {
   void begin(Now now);
   void give_up_if_due(Now now);
   void set_phase(Now now);
+  void tell_phase();
   void finish(Now now);
   [[nodiscard]] bool rehearses() const { return plan_.mode == Mode::kDryRun; }
   [[nodiscard]] bool has_gate() const { return plan_.gate != GateKind::kNone && !rehearses(); }
@@ -211,6 +216,7 @@ class DrainRun {
   Policy guard_policy_;  ///< those of them that a guard holds on to
 
   DrainPhase phase_ = DrainPhase::kGating;
+  DrainPhase told_phase_ = DrainPhase::kGating;
   std::map<std::string, Door> doors_;  ///< by database
   bool has_found_doors_ = false;
   std::optional<MonotonicTime> find_again_;  ///< there was no such database

@@ -232,9 +232,9 @@ void Watch::handle(const happening::PolicyReplaced& what, MonotonicTime now) {
   next_look_ = now;
 }
 
-void Watch::handle(const happening::StopAsked&, MonotonicTime now) {
+void Watch::handle(const happening::StopAsked& what, MonotonicTime now) {
   is_stopping_ = true;
-  drains_.stop();
+  drains_.stop(what.why);
   failures_ = 0;  // what is to be given back does not wait for long
   retry_at_ = std::min(retry_at_, now);
 }

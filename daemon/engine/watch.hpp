@@ -76,7 +76,9 @@ struct PolicyReplaced {
 struct ReopenAsked {
   std::vector<std::string> databases;
 };
-struct StopAsked {};
+struct StopAsked {
+  std::string why = "pgcurfew was told to stop";  ///< as the end of a drain tells it
+};
 /// The watch ends here and now: no reply is waited for, and no gate opened that is closed still.
 struct GivenUp {};
 }  // namespace happening

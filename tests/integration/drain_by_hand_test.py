@@ -34,6 +34,22 @@ def first_line_with(text, process):
 WAITS = "for i in $(seq 200); do test -e '{}' && break; sleep 0.05; done; "
 
 
+def test_by_hand_what_no_time_will_mend_is_said_at_once(server, by_hand, orders):
+    server.execute("drop database if exists not_ours")
+    server.execute("create database not_ours")
+    begun = time.monotonic()
+    for database, status, words in (("not_ours", 77, "our role may not close its gate"),
+                                    ("nosuch", 66, "there is no database nosuch"),
+                                    ("postgres", 78, "our own connection is in it")):
+        for options in ([], ["--dry-run"]):
+            found, output = outcome_of(by_hand("drain", database, "--for", "300s", *options))
+            assert (found, words in output) == (status, True), output
+    # one that could be closed does not stay so for the sake of another that can't
+    found, output = outcome_of(by_hand("drain", orders.name, "nosuch", "--for", "300s"))
+    assert (found, orders.is_as_before()) == (66, True), output
+    assert time.monotonic() - begun < 200
+
+
 def test_by_hand_the_exit_status_tells_whether_it_was_empty_to_the_end(by_hand, orders):
     orders.open("begin", "select 1")
     status, output = outcome_of(by_hand("drain", orders.name, "--for", "3s", *QUICK))

@@ -1,11 +1,8 @@
-#include "engine/drain.hpp"
-
 #include <functional>
-#include <map>
 
 #include <gmock/gmock.h>
 
-#include "engine_fixture.hpp"
+#include "drain_fixture.hpp"
 
 namespace pgcurfew {
 namespace {
@@ -16,146 +13,7 @@ using ::testing::ElementsAre;
 using ::testing::IsEmpty;
 using ::testing::Not;
 using ::testing::SizeIs;
-
-Exception exception_of_user(const std::string& user) {
-  const auto policy =
-      policy_of("rules: [ { name: r, match: { state: idle, state_age: 1h }, except: [ { user: " + user +
-                " } ], escalate: [terminate] } ]");
-  return policy.rules.at(0).except.at(0);
-}
-
-/// From 0 s for ten minutes: wait 10 s, cancel, terminate 5 s later.
-Drain plan_of(const std::string& database = "app") {
-  Drain plan;
-  plan.name = "d";
-  plan.databases = {TextPattern::parse(database).value()};
-  plan.begins = at(0s);
-  plan.duration = 10min;
-  plan.wait = 10s;
-  plan.escalate = {{StepKind::kCancel, 0s, {}}, {StepKind::kTerminate, 5s, {}}};
-  plan.mode = Mode::kEnforce;
-  return plan;
-}
-
-/// A desk and a server's gates, in virtual time.
-struct World {
-  explicit World(Drain plan = plan_of(), const std::string& by = "me") : desk(by) {
-    policy.protect = policy_of("").protect;
-    policy.drains = {std::move(plan)};
-    policy.version = "v";
-    ledger.prefix = "t";
-    for (const auto* name : {"app", "crm", "postgres", "template1"}) {
-      gates[name] = Gate{};
-      gates[name].database = name;
-      gates[name].access = GateAccess::kMark;
-      gates[name].is_template = std::string_view(name) == "template1";
-    }
-    desk.take_policy(std::make_shared<const Policy>(policy));
-  }
-
-  [[nodiscard]] Now now() const { return {at(time), MonotonicTime(time + 1h)}; }
-
-  void read_gates() {
-    Gates found;
-    found.taken_at = at(time);
-    found.own_database = "postgres";
-    for (const auto& entry : gates) found.gates.push_back(entry.second);
-    desk.take(found, now());
-  }
-
-  void turn(const GateOrder& order) {
-    turned.push_back(order);
-    GateReply reply;
-    reply.id = order.id;
-    auto& gate = gates[order.database];
-    if (turns_fail) {
-      reply.outcome = GateOutcome::kFailed;
-      reply.error.message = "canceling statement due to lock timeout";
-      return desk.take(reply, now());
-    }
-    if (order.closes) {
-      reply.outcome = GateOutcome::kClosed;
-      auto mark = order.mark;
-      mark.limit = gate.mark ? gate.mark->limit : gate.limit;
-      gate.limit = 0;
-      gate.mark = mark;
-      gate.mark_text = to_text(mark);
-    } else if (gate.mark_text != order.mark_text) {
-      reply.outcome = GateOutcome::kGone;
-    } else {
-      reply.outcome = gate.limit == 0 ? GateOutcome::kOpened : GateOutcome::kForeign;
-      if (gate.limit == 0) gate.limit = gate.mark->limit;
-      gate.mark.reset();
-      gate.mark_text.clear();
-    }
-    reply.mark = gate.mark;
-    reply.mark_text = gate.mark_text;
-    reply.limit = gate.limit;
-    if (!loses_replies) desk.take(reply, now());
-  }
-
-  /// One turn of the loop; gates turn at once, orders are collected.
-  void step() {
-    for (int i = 0; i < 5; ++i) {
-      auto wanted = desk.advance(ledger, true, now());
-      std::move(wanted.events.begin(), wanted.events.end(), std::back_inserter(events));
-      for (auto& order : wanted.orders) orders.push_back(std::move(order));
-      for (const auto& order : wanted.gates) turn(order);
-      if (desk.asks_for_gates(now())) read_gates();
-    }
-  }
-
-  void look(std::vector<Session> sessions) {
-    Snapshot snapshot;
-    snapshot.number = ++ledger.looks_sent;
-    snapshot.taken_at = at(time);
-    snapshot.sessions = std::move(sessions);
-    desk.take_look(snapshot, now());
-    step();
-  }
-
-  void go(Duration to, const std::vector<Session>& sessions) {
-    time = to;
-    step();
-    look(sessions);
-  }
-
-  void reply(const Order& order, ReplyKind kind) {
-    Reply answer;
-    answer.kind = kind;
-    answer.server_time = at(time);
-    desk.take(order, answer, now());
-    step();
-  }
-
-  /// Replies to all that was ordered so far.
-  void signal_all() {
-    for (const auto& order : std::exchange(orders, {})) {
-      sent.push_back(order);
-      reply(order, ReplyKind::kSignalled);
-    }
-  }
-
-  [[nodiscard]] std::vector<std::string> told() const { return kinds_of(events); }
-
-  Policy policy;
-  DrainDesk desk;
-  Ledger ledger;
-  Duration time{};
-  std::map<std::string, Gate> gates;
-  bool loses_replies = false;
-  bool turns_fail = false;
-  std::vector<GateOrder> turned;
-  std::vector<Order> orders;
-  std::vector<Order> sent;
-  std::vector<Event> events;
-};
-
-std::vector<StepKind> steps_of(const std::vector<Order>& orders) {
-  std::vector<StepKind> steps;
-  for (const auto& order : orders) steps.push_back(order.step);
-  return steps;
-}
+using World = DrainWorld;
 
 TEST(Drain, ClosesTheGateFirstWaitsCancelsTerminatesHoldsAndGivesBack) {
   World world;
@@ -516,7 +374,7 @@ TEST(Drain, OfAMissedOneItSaysOnlyThatItDidNotWatchItself) {
 TEST(Drain, StopsByGivingBack) {
   World world;
   world.go(0s, {});
-  world.desk.stop();
+  world.desk.stop("told to stop");
   world.go(1s, {});
   EXPECT_EQ(world.gates["app"].limit, -1);
   EXPECT_TRUE(world.desk.is_idle());
@@ -525,7 +383,7 @@ TEST(Drain, StopsByGivingBack) {
 TEST(Drain, AStopTriesAgainIfTheGateDoesNotOpenAtOnce) {
   World world;
   world.go(0s, {});
-  world.desk.stop();
+  world.desk.stop("told to stop");
   world.turns_fail = true;
   world.go(1s, {});
   EXPECT_THAT(world.told(), Contains("gate_failed"));
@@ -535,7 +393,7 @@ TEST(Drain, AStopTriesAgainIfTheGateDoesNotOpenAtOnce) {
   EXPECT_TRUE(world.desk.is_idle());
   World away;
   away.go(0s, {});
-  away.desk.stop();
+  away.desk.stop("told to stop");
   away.desk.connection_lost();
   away.desk.connected();
   for (const auto moment : {1s, 2s}) away.go(moment, {});
@@ -747,7 +605,7 @@ TEST(Drain, AGateThatDoesNotOpenAtOnceIsTriedAgainWhenStopping) {
   World world;
   world.go(0s, {});
   ASSERT_EQ(world.gates["app"].limit, 0);
-  world.desk.stop();
+  world.desk.stop("told to stop");
   auto wanted = world.desk.advance(world.ledger, true, world.now());
   ASSERT_THAT(wanted.gates, SizeIs(1));
   GateReply failed;
@@ -773,7 +631,7 @@ TEST(Drain, GivesBackAGateWhoseClosingLostItsReplyWhenItIsStoppedThen) {
       world.desk.connection_lost();
       world.desk.connected();
     }
-    world.desk.stop();
+    world.desk.stop("told to stop");
     EXPECT_TRUE(world.desk.has_gate_to_open());
     for (const auto moment : {1s, 11s, 13s}) {
       world.time = moment;
