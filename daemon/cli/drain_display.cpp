@@ -24,15 +24,44 @@ std::string clock_text(Duration wait) {
   return fmt::format("{}:{:02}:{:02}", minutes / 60, minutes % 60, seconds % 60);
 }
 
-/// `3 active, 1 idle in transaction`.
+/// `3 active, 1 idle in transaction; 1 cannot be ended`.
 std::string states_text(const std::vector<Remaining>& remaining) {
   std::map<std::string, std::size_t> counts;
+  std::size_t stuck = 0;
   for (const auto& entry : remaining) {
     ++counts[entry.state ? std::string(name_of(*entry.state)) : "no state"];
+    if (!entry.reason.empty()) ++stuck;
   }
   std::string text;
   for (const auto& [state, count] : counts)
     text += fmt::format("{}{} {}", text.empty() ? "" : ", ", count, state);
+  if (stuck > 0) text += fmt::format("; {} cannot be ended", stuck);
+  return text;
+}
+
+std::string_view phase_text(DrainPhase phase) {
+  if (phase == DrainPhase::kGating) return "closing the gate";
+  return phase == DrainPhase::kReopening ? "opening the gate" : name_of(phase);
+}
+
+/// Who is left, as far as it is known; nothing where it does not matter.
+std::string left_text(const DrainProgress& progress) {
+  const auto phase = progress.phase;
+  const bool is_ending_them =
+      phase == DrainPhase::kWaiting || phase == DrainPhase::kCancelling || phase == DrainPhase::kTerminating;
+  if (is_ending_them && !progress.has_looked) return ", looking";
+  if (is_ending_them && progress.remaining.empty()) return ", nobody left";
+  if (phase == DrainPhase::kGating || progress.remaining.empty()) return {};
+  return fmt::format(", {} left ({})", progress.remaining.size(), states_text(progress.remaining));
+}
+
+std::string line_of(const Remaining& entry, bool with_database) {
+  auto text = fmt::format("pid {:<8} ", entry.session.pid);
+  if (with_database) text += fmt::format("{:<16} ", printable(entry.database, 16));
+  text += fmt::format("{:<16} {:<20} {}", printable(entry.user.value_or("?"), 16),
+                      printable(entry.application_name.value_or(""), 20),
+                      entry.state ? name_of(*entry.state) : "-");
+  if (!entry.reason.empty()) text += fmt::format("  ({})", printable(entry.reason, 40));
   return text;
 }
 
@@ -47,22 +76,16 @@ std::string progress_text(const DrainProgress& progress, ServerTime now, std::si
   for (const auto& name : progress.databases)
     databases += (databases.empty() ? "" : ", ") + printable(name, 40);
   auto text = fmt::format("{}{}: {}", progress.mode == Mode::kDryRun ? "DRY-RUN " : "",
-                          databases.empty() ? progress.drain : databases, name_of(progress.phase));
-  if (progress.phase != DrainPhase::kGating && !progress.remaining.empty()) {
-    text += fmt::format(", {} left ({})", progress.remaining.size(), states_text(progress.remaining));
-  }
+                          databases.empty() ? progress.drain : databases, phase_text(progress.phase));
+  text += left_text(progress);
   if (progress.next_step && progress.phase != DrainPhase::kEmpty) {
     text += fmt::format(", {} in {}", next_word(progress.phase), clock_text(*progress.next_step - now));
   }
+  if (progress.gives_up) text += fmt::format(", gives up in {}", clock_text(*progress.gives_up - now));
   if (progress.ends) text += fmt::format(", reopens in {}", clock_text(*progress.ends - now));
   if (!progress.trouble.empty()) text += fmt::format("\n  {}", printable(progress.trouble, kWidth));
   for (std::size_t i = 0; i < progress.remaining.size() && i < most_sessions; ++i) {
-    const auto& entry = progress.remaining[i];
-    text += fmt::format("\n  pid {:<8} {:<16} {:<20} {}", entry.session.pid,
-                        printable(entry.user.value_or("?"), 16),
-                        printable(entry.application_name.value_or(""), 20),
-                        entry.state ? name_of(*entry.state) : std::string_view("-"));
-    if (!entry.reason.empty()) text += fmt::format("  ({})", printable(entry.reason, 40));
+    text += "\n  " + line_of(progress.remaining[i], progress.databases.size() > 1);
   }
   if (progress.remaining.size() > most_sessions) {
     text += fmt::format("\n  and {} more", progress.remaining.size() - most_sessions);

@@ -95,6 +95,7 @@ void DrainRun::end(std::string why, bool even_if_held) {
 
 DrainActions DrainRun::advance(Ledger& ledger, std::string_view policy_version, Now now) {
   next_due_.reset();
+  progress_.gives_up.reset();
   if (phase_ == DrainPhase::kDone) return std::exchange(actions_, {});
   begin(now);
   if (now.server >= window_.end && !is_ending_) end("its time is over");
@@ -121,7 +122,10 @@ void DrainRun::begin(Now now) {
 void DrainRun::give_up_if_due(Now now) {
   if (!plan_.give_up || progress_.was_emptied || progress_.gave_up) return;
   const auto at = since_.value_or(progress_.began) + plan_.give_up->after;
-  if (now.server < at) return due_by(at);
+  if (now.server < at) {
+    progress_.gives_up = at;
+    return due_by(at);
+  }
   // whoever took over cannot know yet, and it may just be becoming empty: looks are under way
   if (since_ && (!look_ || empty_looks_ > 0)) return;
   progress_.gave_up = true;

@@ -51,6 +51,7 @@ struct DrainProgress {
   ServerTime began{};
   std::optional<ServerTime> ends;       ///< nothing: until somebody says `reopen`
   std::optional<ServerTime> next_step;  ///< when the ladder's next step begins
+  std::optional<ServerTime> gives_up;   ///< unless it is empty by then
   bool has_looked = false;              ///< there was a look, since the gates closed if they did
   std::vector<Remaining> remaining;     ///< as of the last look
   bool was_emptied = false;             ///< at some time since it began

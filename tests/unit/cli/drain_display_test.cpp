@@ -34,11 +34,12 @@ TEST(ProgressText, SaysThePhaseWhoIsLeftByStateWhatComesNextAndWhenItEnds) {
   progress.remaining = {somebody(4711, State::kActive), somebody(4712, State::kActive),
                         somebody(4713, State::kIdleInTransaction, "protected: dumps")};
   EXPECT_EQ(progress_text(progress, kNow, 8),
-            "orders, crm: waiting, 3 left (2 active, 1 idle in transaction), the first signal in 0:12, "
-            "reopens in 1:01:01\n"
-            "  pid 4711     app              psql                 active\n"
-            "  pid 4712     app              psql                 active\n"
-            "  pid 4713     app              psql                 idle in transaction  (protected: dumps)");
+            "orders, crm: waiting, 3 left (2 active, 1 idle in transaction; 1 cannot be ended), "
+            "the first signal in 0:12, reopens in 1:01:01\n"
+            "  pid 4711     orders           app              psql                 active\n"
+            "  pid 4712     orders           app              psql                 active\n"
+            "  pid 4713     orders           app              psql                 idle in transaction  "
+            "(protected: dumps)");
   progress.phase = DrainPhase::kCancelling;
   EXPECT_NE(progress_text(progress, kNow, 8).find(", the next step in 0:12,"), std::string::npos);
 }
@@ -71,7 +72,37 @@ TEST(ProgressText, SaysWhatKeepsAGateFromTurningAndThatItIsARehearsal) {
   progress.databases.clear();
   progress.trouble = "orders: our role may not close its gate";
   EXPECT_EQ(progress_text(progress, kNow, 8),
-            "DRY-RUN weekly: gating\n  orders: our role may not close its gate");
+            "DRY-RUN weekly: closing the gate\n  orders: our role may not close its gate");
+}
+
+TEST(ProgressText, NamesTheDatabaseOfASessionOnlyWhereThereAreSeveral) {
+  auto progress = under_way(DrainPhase::kTerminating);
+  progress.databases = {"orders"};
+  progress.remaining = {somebody(4711, State::kActive)};
+  EXPECT_EQ(progress_text(progress, kNow, 8),
+            "orders: terminating, 1 left (1 active)\n"
+            "  pid 4711     app              psql                 active");
+}
+
+TEST(ProgressText, TakesNobodyForGoneBeforeALookHasShownIt) {
+  auto progress = under_way(DrainPhase::kWaiting);
+  progress.has_looked = false;
+  EXPECT_EQ(progress_text(progress, kNow, 8), "orders, crm: waiting, looking");
+  progress.has_looked = true;
+  EXPECT_EQ(progress_text(progress, kNow, 8), "orders, crm: waiting, nobody left");
+  progress.phase = DrainPhase::kReopening;
+  EXPECT_EQ(progress_text(progress, kNow, 8), "orders, crm: opening the gate");
+}
+
+TEST(ProgressText, SaysWhenItGivesUp) {
+  auto progress = under_way(DrainPhase::kTerminating);
+  progress.remaining = {somebody(4711, State::kActive, "denied")};
+  progress.gives_up = kNow + minutes(4) + seconds(12);
+  progress.ends = kNow + minutes(40);
+  const auto text = progress_text(progress, kNow, 8);
+  EXPECT_EQ(
+      text.substr(0, text.find('\n')),
+      "orders, crm: terminating, 1 left (1 active; 1 cannot be ended), gives up in 4:12, reopens in 40:00");
 }
 
 TEST(ProgressText, LetsNoNameSpeakToTheTerminal) {

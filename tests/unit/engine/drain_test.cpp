@@ -235,7 +235,9 @@ TEST(Drain, GivesUpAndReopensOrHoldsOrGoesOn) {
     world.go(29s, {stuck});
     EXPECT_THAT(world.told(), Not(Contains("drain_gave_up")));
     EXPECT_THAT(world.told(), Contains("unkillable"));
+    EXPECT_EQ(world.desk.progress().at(0).gives_up, at(30s));
     world.go(30s, {stuck, active(2, -1s)});
+    EXPECT_FALSE(world.desk.progress().at(0).gives_up);
     EXPECT_THAT(world.told(), Contains("drain_gave_up"));
     EXPECT_EQ(world.gates["app"].limit, then == GiveUpAction::kReopen ? -1 : 0);
     EXPECT_EQ(world.orders.size(), then == GiveUpAction::kAlert ? 1U : 0U);
