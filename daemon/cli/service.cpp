@@ -260,21 +260,21 @@ void Service::replace_policy(Policy policy) {
   const auto drains = compare(policy_->drains, policy.drains, [](const Drain& old, const Drain& drain) {
     return fingerprint_of(old) == fingerprint_of(drain);
   });
-  log_.write(
-      {Level::kNotice,
-       "reload",
-       fmt::format("mode {}: {}, {}{}", capitals(policy.mode), counted(policy.servers.size(), "server"),
-                   counted(policy.rules.size(), "rule"), drains_text(policy)),
-       {{"mode", std::string(name_of(policy.mode))},
-        {"policy", policy.version},
-        {"policy_before", policy_->version},
-        {"rules_added", rules.added},
-        {"rules_removed", rules.removed},
-        {"rules_changed", rules.changed},
-        {"drains_added", drains.added},
-        {"drains_removed", drains.removed},
-        {"drains_changed", drains.changed},
-        {"servers", names_of(policy.servers)}}});
+  log_.write({Level::kNotice,
+              "reload",
+              fmt::format("reloaded, mode {}: {}, {}{}", capitals(policy.mode),
+                          counted(policy.servers.size(), "server"), counted(policy.rules.size(), "rule"),
+                          drains_text(policy)),
+              {{"mode", std::string(name_of(policy.mode))},
+               {"policy", policy.version},
+               {"policy_before", policy_->version},
+               {"rules_added", rules.added},
+               {"rules_removed", rules.removed},
+               {"rules_changed", rules.changed},
+               {"drains_added", drains.added},
+               {"drains_removed", drains.removed},
+               {"drains_changed", drains.changed},
+               {"servers", names_of(policy.servers)}}});
   log_.set_query_text(policy.query_text);
   policy_ = std::make_shared<const Policy>(std::move(policy));
   // servers_ is whole at any time: what is called below reads it for the status

@@ -127,13 +127,15 @@ void DrainDesk::take(const GateReply& reply, Now now) {
                                   [&](const auto& entry) { return entry.second.order == reply.id; });
   if (reply.id.empty() || found == strays_.end()) return;
   const auto name = found->first.substr(found->first.find(' ') + 1);
+  const auto kind = found->first.starts_with(name_of(GateKind::kPgbouncer)) ? GateKind::kPgbouncer
+                                                                            : GateKind::kConnectionLimit;
   const auto mark = parse_gate_mark(found->second.text);
   const auto drain = mark ? mark->drain : std::string();
   switch (reply.outcome) {
     case GateOutcome::kOpened:
     case GateOutcome::kForeign:
     case GateOutcome::kGone:
-      events_.push_back(gate_opened_event(drain, name, reply));
+      events_.push_back(gate_opened_event(drain, name, kind, reply));
       strays_.erase(found);
       (reply.outcome == GateOutcome::kForeign ? reopened_.foreign : reopened_.opened).push_back(name);
       return;

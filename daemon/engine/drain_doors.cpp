@@ -353,7 +353,7 @@ void DrainRun::take_opening(const std::string& database, Door& door, const GateR
       door.failures = 0;
       door.trouble.clear();
       progress_.trouble.clear();
-      tell(gate_opened_event(plan_.name, database, reply));
+      tell(gate_opened_event(plan_.name, database, plan_.gate, reply));
       return;
     default:
       door.state = door.is_stale ? DoorState::kOpen : DoorState::kClosed;

@@ -61,9 +61,14 @@ void add_error(Event& event, const Error& error) {
   if (!error.sqlstate.empty()) event.fields.emplace_back("sqlstate", error.sqlstate);
 }
 
-void add_mark(Event& event, const GateMark& mark) {
+/// PgBouncer's gate has no limit, and asks for no right of our role.
+bool is_of_server(GateKind kind) {
+  return kind == GateKind::kConnectionLimit;
+}
+
+void add_mark(Event& event, const GateMark& mark, GateKind kind) {
   event.fields.emplace_back("by", mark.by);
-  event.fields.emplace_back("limit_before", static_cast<std::int64_t>(mark.limit));
+  if (is_of_server(kind)) event.fields.emplace_back("limit_before", static_cast<std::int64_t>(mark.limit));
   if (mark.until) event.fields.emplace_back("until", *mark.until);
 }
 
@@ -231,7 +236,7 @@ Event gate_intent_event(const Drain& plan, const GateOrder& order) {
                                       printable(order.database, 80)));
   event.fields.emplace_back("decision", order.id);
   event.fields.emplace_back("gate", std::string(name_of(order.kind)));
-  event.fields.emplace_back("access", std::string(name_of(order.access)));
+  if (is_of_server(order.kind)) event.fields.emplace_back("access", std::string(name_of(order.access)));
   return event;
 }
 
@@ -243,7 +248,7 @@ Event gate_rehearsed_event(const Drain& plan, const std::string& database, GateA
                      : fmt::format("could not close the gate of database {}: our role may not",
                                    printable(database, 80)));
   event.fields.emplace_back("gate", std::string(name_of(plan.gate)));
-  event.fields.emplace_back("access", std::string(name_of(access)));
+  if (is_of_server(plan.gate)) event.fields.emplace_back("access", std::string(name_of(access)));
   return event;
 }
 
@@ -253,7 +258,7 @@ Event gate_closed_event(const Drain& plan, const std::string& database, const Ga
   event.fields.emplace_back("decision", reply.id);
   event.fields.emplace_back("gate", std::string(name_of(plan.gate)));
   event.fields.emplace_back("mark", std::string(reply.in_journal ? "journal" : "server"));
-  if (reply.mark) add_mark(event, *reply.mark);
+  if (reply.mark) add_mark(event, *reply.mark, plan.gate);
   return event;
 }
 
@@ -263,11 +268,12 @@ Event gate_adopted_event(const Drain& plan, const std::string& database, const G
       plan.name, database, Level::kNotice, "gate_adopted",
       fmt::format("the gate of database {} was closed for this drain already, by {}", printable(database, 80),
                   mark.by == by ? std::string("us") : printable(mark.by, 80)));
-  add_mark(event, mark);
+  add_mark(event, mark, plan.gate);
   return event;
 }
 
-Event gate_opened_event(std::string_view drain, const std::string& database, const GateReply& reply) {
+Event gate_opened_event(std::string_view drain, const std::string& database, GateKind kind,
+                        const GateReply& reply) {
   auto level = Level::kNotice;
   std::string message;
   switch (reply.outcome) {
@@ -286,7 +292,7 @@ Event gate_opened_event(std::string_view drain, const std::string& database, con
   auto event = gate_event(drain, database, level, "gate_opened", std::move(message));
   event.fields.emplace_back("decision", reply.id);
   event.fields.emplace_back("outcome", std::string(name_of(reply.outcome)));
-  if (reply.outcome != GateOutcome::kGone)
+  if (reply.outcome != GateOutcome::kGone && is_of_server(kind))
     event.fields.emplace_back("limit", static_cast<std::int64_t>(reply.limit));
   return event;
 }
@@ -316,7 +322,7 @@ Event gate_found_event(const Gate& gate, bool is_over) {
                             printable(gate.database, 80))
               : fmt::format("the gate of database {} is held by {} for drain {}",
                             printable(gate.database, 80), printable(mark.by, 80), printable(mark.drain, 80)));
-  add_mark(event, mark);
+  add_mark(event, mark, gate.kind);
   return event;
 }
 

@@ -44,7 +44,8 @@ Event gate_closed_event(const Drain& plan, const std::string& database, const Ga
 /// It was closed for this drain already, by us before a restart or by another instance.
 Event gate_adopted_event(const Drain& plan, const std::string& database, const GateMark& mark,
                          std::string_view by);
-Event gate_opened_event(std::string_view drain, const std::string& database, const GateReply& reply);
+Event gate_opened_event(std::string_view drain, const std::string& database, GateKind kind,
+                        const GateReply& reply);
 Event gate_overridden_event(const Drain& plan, const std::string& database);
 Event gate_failed_event(std::string_view drain, const std::string& database, bool closes, const Error& error,
                         Duration retry);

@@ -31,7 +31,7 @@ constexpr auto kDrainSynonyms = std::to_array<Synonym>({
     {"datname", "databases"},
     {"dbname", "databases"},
     {"db", "databases"},
-    {"match", "databases"},
+    {"match", "databases", "A drain is for all sessions of its databases; whom except fits, it spares."},
     {"cron", "schedule"},
     {"when", "schedule"},
     {"during", "schedule"},

@@ -196,7 +196,7 @@ constexpr std::array<KeyEntry, 1> kStep{{
      .takes = Takes::kDuration,
      .meaning = "wait before the step: since the session fell due for the first, since the step before for "
                 "the others",
-     .fallback = "0s for the first step, 30s for the others",
+     .fallback = "0s for the first step, 30s for the others, 20s in a drain",
      .example = "30s",
      .most = kLongest},
 }};

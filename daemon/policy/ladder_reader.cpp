@@ -18,6 +18,8 @@ namespace pgcurfew {
 namespace {
 
 constexpr Duration kLaterStep = std::chrono::seconds(30);
+constexpr Duration kLaterDrainStep = std::chrono::seconds(20);
+constexpr Duration kDrainWait = std::chrono::seconds(30);
 constexpr std::array<StepKind, 3> kKinds{StepKind::kAlert, StepKind::kCancel, StepKind::kTerminate};
 constexpr auto kStepSynonyms = std::to_array<Synonym>({
     {"kill", "terminate"},
@@ -134,12 +136,12 @@ constexpr auto kDrainStepSynonyms = std::to_array<Synonym>({
 constexpr std::size_t kWaitStep = 0;  ///< of the choices
 
 Duration read_wait(const Rung& rung, Complaints& complaints) {
-  if (rung.options == nullptr) return kLaterStep;
+  if (rung.options == nullptr) return kDrainWait;
   if (!expect_map(*rung.options, "wait", "Write wait alone, or wait: { for: 1min }.", complaints)) return {};
   check_keys(*rung.options, "step wait", key_names_of(Mapping::kWait), kWaitSynonyms, complaints);
   const auto* time = rung.options->find("for");
-  if (time == nullptr) return kLaterStep;
-  return read_duration(*time, key_of(Mapping::kWait, "for"), complaints).value_or(kLaterStep);
+  if (time == nullptr) return kDrainWait;
+  return read_duration(*time, key_of(Mapping::kWait, "for"), complaints).value_or(kDrainWait);
 }
 
 /// The index of the step's word among the choices.
@@ -170,9 +172,8 @@ std::vector<Step> read_ladder(const YamlNode& node, const Match* match, Complain
 }
 
 DrainLadder default_drain_ladder(const Place& place) {
-  constexpr Duration kLastStep = std::chrono::seconds(20);
-  return {kLaterStep,
-          {{StepKind::kCancel, Duration::zero(), place}, {StepKind::kTerminate, kLastStep, place}}};
+  return {kDrainWait,
+          {{StepKind::kCancel, Duration::zero(), place}, {StepKind::kTerminate, kLaterDrainStep, place}}};
 }
 
 DrainLadder read_drain_ladder(const YamlNode& node, Complaints& complaints) {
@@ -194,7 +195,7 @@ DrainLadder read_drain_ladder(const YamlNode& node, Complaints& complaints) {
     const auto kind = *index == kWaitStep + 1 ? StepKind::kCancel : StepKind::kTerminate;
     const auto after = rung->options == nullptr ? std::optional<Duration>()
                                                 : read_after(*rung->options, name_of(kind), complaints);
-    const Step step{kind, after.value_or(ladder.steps.empty() ? Duration::zero() : kLaterStep),
+    const Step step{kind, after.value_or(ladder.steps.empty() ? Duration::zero() : kLaterDrainStep),
                     complaints.place(entry.mark)};
     check_order(ladder.steps, step, entry.mark, complaints);
     ladder.steps.push_back(step);

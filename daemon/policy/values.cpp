@@ -106,6 +106,10 @@ std::string hint_for_key(std::string_view written, std::span<const std::string_v
       std::find(known.begin(), known.end(), written.substr(0, colon)) != known.end()) {
     return "A blank follows the colon: \"key: value\".";
   }
+  const auto synonym = std::find_if(synonyms.begin(), synonyms.end(), [&](const Synonym& entry) {
+    return entry.written == written && !entry.hint.empty();
+  });
+  if (synonym != synonyms.end()) return std::string(synonym->hint);
   auto hint = did_you_mean(written, known, synonyms);
   return hint.empty() ? fmt::format("Known here: {}.", fmt::join(known, ", ")) : hint;
 }

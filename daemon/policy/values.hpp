@@ -19,6 +19,7 @@ namespace pgcurfew {
 struct Synonym {
   std::string_view written;
   std::string_view meant;
+  std::string_view hint = {};  ///< of a key: a whole sentence that says more than what was meant
 };
 
 /// `Did you mean "x"?` by the synonyms first, by nearness then; empty if nothing comes close.

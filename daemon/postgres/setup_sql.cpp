@@ -47,6 +47,23 @@ std::string array_literal(const std::vector<std::string>& names) {
   return literal(array + "}");
 }
 
+/// As a shell takes it for one word.
+std::string shell_word(std::string_view text) {
+  constexpr std::string_view kHarmless = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-.";
+  if (text.find_first_not_of(kHarmless) == std::string_view::npos) return std::string(text);
+  std::string word = "'";
+  for (const char c : text) word += c == '\'' ? "'\\''" : std::string(1, c);
+  return word + "'";
+}
+
+/// The command line that prints the same; within a comment of one line, whatever the names are.
+std::string options_text(const SetupOptions& options) {
+  std::string text;
+  if (options.role != SetupOptions().role) text += " --role " + shell_word(options.role);
+  for (const auto& database : options.databases) text += " --database " + shell_word(database);
+  return printable(text);
+}
+
 /// What both functions do first: the databases that they are for, and no view of the world but the latest.
 constexpr std::string_view kMayTurn = R"sql(
   IF pg_catalog.current_setting('transaction_isolation') <> 'read committed' THEN
@@ -68,7 +85,7 @@ constexpr std::string_view kTemplate =
     R"sql(-- What pgcurfew needs on a server. Run it as a superuser, on the primary, in the database that pgcurfew's
 -- connections are in (dbname of its conninfo):
 --
---   pgcurfew setup-sql | psql -X -v ON_ERROR_STOP=1 -d postgres
+--   pgcurfew setup-sql{options} | psql -X -v ON_ERROR_STOP=1 -d postgres
 --
 -- It can be run again, and leaves nothing behind if it fails.
 
@@ -164,7 +181,8 @@ Result<std::string> setup_sql(const SetupOptions& options) {
     settings += "\n  SET pgcurfew.databases = " + array_literal(options.databases);
   }
   const std::string is_database = "d.datname = arg_database::name";
-  return fmt::format(fmt::runtime(kTemplate), fmt::arg("role", quoted_name(options.role)),
+  return fmt::format(fmt::runtime(kTemplate), fmt::arg("options", options_text(options)),
+                     fmt::arg("role", quoted_name(options.role)),
                      fmt::arg("role_literal", literal(options.role)), fmt::arg("settings", settings),
                      fmt::arg("databases", options.databases.empty() ? "all databases" : "some databases"),
                      fmt::arg("declarations", statement::gate_declarations()), fmt::arg("may_turn", kMayTurn),

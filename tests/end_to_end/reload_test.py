@@ -131,7 +131,7 @@ def test_an_episode_of_a_rule_that_has_changed_begins_anew(stage):
 def test_a_reload_to_dry_run_stops_all_signals(stage):
     daemon = stage.enforce(LIMIT)
     daemon.reload(stage.policy(LIMIT, mode="dry-run"))
-    assert daemon.wait_for("reload")["message"].startswith("mode DRY-RUN")
+    assert daemon.wait_for("reload")["message"].startswith("reloaded, mode DRY-RUN")
     session = stage.running("select pg_sleep(0.8)")
     assert session.outcome() == OK
     assert outcome_of(daemon, session)["mode"] == "dry-run"

@@ -132,6 +132,19 @@ def test_any_names_can_be_given_to_it(server, set_up, probe):
     assert link.turn(ODD_DATABASE, False, access="function", mark=mark)["outcome"] == "opened"
 
 
+@pytest.mark.parametrize("arguments, told", [
+    ([], ""),
+    (["--role", "pgcurfew"], ""),
+    (["--role", "watch", "--database", "orders", "--database", "it's"],
+     r" --role watch --database orders --database 'it'\''s'"),
+    (["--database", "a\nDROP TABLE b"], r" --database 'a\nDROP TABLE b'"),
+])
+def test_its_head_says_with_which_options_it_was_made_in_one_line(command, arguments, told):
+    lines = command("setup-sql", *arguments).stdout.splitlines()
+    assert f"--   pgcurfew setup-sql{told} | psql -X -v ON_ERROR_STOP=1 -d postgres" in lines
+    assert all(line.startswith("--") for line in lines[:lines.index("BEGIN;")] if line)
+
+
 @pytest.mark.parametrize("arguments, complaint", [
     (["--role", ""], "the name of a role cannot be empty"),
     (["--database", "x" * 64], f"the name of a database has at most 63 bytes: {'x' * 64}"),

@@ -310,7 +310,7 @@ TEST(DrainSteps, HaveDefaultsForTheirTimes) {
   };
   EXPECT_EQ(steps("[ terminate ]"), "0s terminate 0s");
   EXPECT_EQ(steps("[ wait, terminate ]"), "30s terminate 0s");
-  EXPECT_EQ(steps("[ wait: { for: 0s }, cancel, terminate ]"), "0s cancel 0s terminate 30s");
+  EXPECT_EQ(steps("[ wait: { for: 0s }, cancel, terminate ]"), "0s cancel 0s terminate 20s");
 }
 
 TEST(DrainSteps, GoUpwardsFromWait) {
@@ -374,6 +374,11 @@ TEST(DrainMode, IsAtMostThatOfTheFile) {
   const auto dry = load_main(
       main_with("drains: [ { name: d, databases: a, schedule: 0 2 * * *, timezone: UTC, duration: 1h } ]\n"));
   EXPECT_EQ(only_drain(dry).mode, Mode::kDryRun);
+}
+
+TEST(Drain, HasNoMatchAndTheHintSaysWhatChoosesInstead) {
+  expect_error(load(drain_with("match: { state: idle }")), 7, 3, "unknown key \"match\" in a drain",
+               "A drain is for all sessions of its databases; whom except fits, it spares.");
 }
 
 }  // namespace

@@ -1,0 +1,56 @@
+#include "engine/drain_events.hpp"
+
+#include <algorithm>
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+namespace pgcurfew {
+namespace {
+
+using namespace std::chrono_literals;
+
+constexpr ServerTime kNow{1000h};
+
+std::vector<std::string> limits_in(const Event& event) {
+  std::vector<std::string> names;
+  for (const auto& field : event.fields) {
+    if (field.first == "access" || field.first == "limit" || field.first == "limit_before") {
+      names.push_back(field.first);
+    }
+  }
+  return names;
+}
+
+/// Of each event of a gate what it tells of limits and of our right to set them.
+std::vector<std::vector<std::string>> limits_told_of(GateKind kind) {
+  Drain plan;
+  plan.gate = kind;
+  GateOrder order;
+  order.kind = kind;
+  Gate gate;
+  gate.kind = kind;
+  gate.mark = GateMark{"d", "by", 3, kNow, kNow};
+  GateReply reply;
+  reply.outcome = GateOutcome::kOpened;
+  reply.mark = gate.mark;
+  std::vector<std::vector<std::string>> all;
+  for (const auto& event :
+       {gate_intent_event(plan, order), gate_rehearsed_event(plan, "db", GateAccess::kMark),
+        gate_closed_event(plan, "db", reply), gate_adopted_event(plan, "db", *gate.mark, "us"),
+        gate_opened_event("d", "db", kind, reply), gate_found_event(gate, true)}) {
+    all.push_back(limits_in(event));
+  }
+  return all;
+}
+
+TEST(DrainEvents, OfAGateOfAPgbouncerNoLimitIsTold) {
+  using testing::ElementsAre;
+  EXPECT_THAT(limits_told_of(GateKind::kConnectionLimit),
+              ElementsAre(ElementsAre("access"), ElementsAre("access"), ElementsAre("limit_before"),
+                          ElementsAre("limit_before"), ElementsAre("limit"), ElementsAre("limit_before")));
+  EXPECT_THAT(limits_told_of(GateKind::kPgbouncer), testing::Each(testing::IsEmpty()));
+}
+
+}  // namespace
+}  // namespace pgcurfew
