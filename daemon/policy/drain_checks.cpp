@@ -18,37 +18,42 @@ namespace {
 constexpr ServerTime kSomeTime{std::chrono::hours(24) * 365 * 26};
 constexpr Duration kYear = std::chrono::hours(24) * 400;
 /// Enough for each day of a year; what comes more often repeats itself long before.
-constexpr int kMostBeginnings = 400;
+constexpr int kMostBeginnings = 24 * 366;  ///< a year of every hour
 
 /// The shortest time from one beginning to the next; nothing if there is no second one.
-std::optional<Duration> shortest_period(const CronSchedule& schedule, const TimeZone& zone,
-                                        ServerTime first) {
+std::optional<Duration> shortest_period(const CronSchedule& schedule, const TimeZone& zone) {
   std::optional<Duration> shortest;
+  const auto first = schedule.next_after(kSomeTime, zone);
   auto time = first;
-  for (int i = 0; i < kMostBeginnings && time - first < kYear; ++i) {
-    const auto next = schedule.next_after(time, zone);
-    if (!next) break;
-    shortest = std::min(shortest.value_or(*next - time), *next - time);
-    time = *next;
+  for (int i = 0; i < kMostBeginnings && time && *time - *first < kYear; ++i) {
+    const auto next = schedule.next_after(*time, zone);
+    if (next) shortest = std::min(shortest.value_or(*next - *time), *next - *time);
+    time = next;
   }
   return shortest;
 }
 
 void check_schedule(const YamlNode& node, const Drain& drain, const CronSchedule& schedule,
                     Complaints& complaints) {
-  const auto first = schedule.next_after(kSomeTime, drain.zone);
-  if (!first) {
+  if (!schedule.next_after(kSomeTime, drain.zone)) {
     complaints.error(node.find("schedule")->mark, "this schedule never comes",
                      "There is no such day within eight years.");
     return;
   }
-  const auto period = shortest_period(schedule, drain.zone, *first);
+  // in UTC no clock changes make one day shorter than the others
+  const auto period = shortest_period(schedule, TimeZone());
   if (!period) return;
+  const auto shortest = shortest_period(schedule, drain.zone).value_or(*period);
   if (drain.duration >= *period) {
     complaints.error(node.find("duration")->mark,
                      fmt::format("a drain of {} is not over before it comes again, after {}",
                                  to_text(drain.duration), to_text(*period)),
                      "Between two drains the database has to be open.");
+  } else if (drain.duration >= shortest) {
+    complaints.warn(node.find("duration")->mark,
+                    fmt::format("where clocks change in {} a drain of {} comes again after {}",
+                                drain.zone.name(), to_text(drain.duration), to_text(shortest)),
+                    "It ends first, and the next one begins then.");
   }
   const auto* announce = node.find("announce");
   if (announce != nullptr && !drain.announce.empty() && drain.announce.front() >= *period) {

@@ -13,8 +13,13 @@ namespace pgcurfew {
 namespace {
 
 constexpr Duration kYear = std::chrono::hours(24 * 366);
-/// More windows than this in a year repeat themselves long before they are through.
-constexpr int kMostSteps = 1000;
+/// Of one drain: more than one every hour of a year.
+constexpr std::size_t kMostWindows = 10000;
+/// Of all drains together; past that each has its next few looked at.
+constexpr std::size_t kMostInAll = 1000000;
+constexpr std::size_t kFewWindows = 400;
+/// Who has more mends these first.
+constexpr std::size_t kMostErrors = 20;
 
 bool has_name(const Drain& drain, std::string_view name) {
   return std::any_of(drain.databases.begin(), drain.databases.end(), [&](const TextPattern& pattern) {
@@ -56,22 +61,47 @@ std::optional<std::string> common_databases(const Drain& a, const Drain& b, std:
   return std::nullopt;
 }
 
-/// The first window that is not over at `time`.
-std::optional<Interval> window_open_after(const Drain& drain, ServerTime time) {
-  return window_after(drain, time - drain.duration);
-}
+/// The windows of the coming year, each drain's reckoned once, and only if somebody asks.
+class Calendar {
+ public:
+  Calendar(const Policy& policy, ServerTime from)
+      : policy_(policy), from_(from), windows_(policy.drains.size()) {}
 
-/// The first moment at which both are under way.
-std::optional<ServerTime> first_common_moment(const Drain& a, const Drain& b, ServerTime from) {
-  const auto end = from + kYear;
-  auto first = window_open_after(a, from);
-  auto second = window_open_after(b, from);
-  for (int step = 0; step < kMostSteps && first && second; ++step) {
-    if (first->start >= end || second->start >= end) break;
+  const std::vector<Interval>& windows(std::size_t drain) {
+    auto& known = windows_[drain];
+    if (!known) known = reckon(policy_.drains[drain]);
+    return *known;
+  }
+
+ private:
+  [[nodiscard]] std::vector<Interval> reckon(const Drain& drain) {
+    std::vector<Interval> found;
+    const auto most = std::min(kMostWindows, left_);
+    auto window = window_after(drain, from_ - drain.duration);  // the first that is not over
+    while (window && window->start < from_ + kYear && found.size() < most) {
+      found.push_back(*window);
+      window = window_after(drain, window->start);
+    }
+    left_ = std::max(left_ - found.size(), kFewWindows);
+    return found;
+  }
+
+  const Policy& policy_;
+  ServerTime from_;
+  std::vector<std::optional<std::vector<Interval>>> windows_;
+  std::size_t left_ = kMostInAll;
+};
+
+/// The first moment that two have in common.
+std::optional<ServerTime> first_common_moment(const std::vector<Interval>& a,
+                                              const std::vector<Interval>& b) {
+  auto first = a.begin();
+  auto second = b.begin();
+  while (first != a.end() && second != b.end()) {
     if (first->end <= second->start) {
-      first = window_open_after(a, second->start);
+      ++first;
     } else if (second->end <= first->start) {
-      second = window_open_after(b, first->start);
+      ++second;
     } else {
       return std::max(first->start, second->start);
     }
@@ -110,12 +140,13 @@ std::optional<Common> common_of(const Policy& policy, const Drain& a, const Drai
 
 std::vector<Diagnostic> find_overlaps(const Policy& policy, ServerTime from, const OwnDatabases& own) {
   std::vector<Diagnostic> found;
-  for (std::size_t j = 1; j < policy.drains.size(); ++j) {
-    for (std::size_t i = 0; i < j; ++i) {
+  Calendar calendar(policy, from);
+  for (std::size_t j = 1; j < policy.drains.size() && found.size() < kMostErrors; ++j) {
+    for (std::size_t i = 0; i < j && found.size() < kMostErrors; ++i) {
       const auto& a = policy.drains[i];
       const auto& b = policy.drains[j];
       const auto common = common_of(policy, a, b, own);
-      const auto at = common ? first_common_moment(a, b, from) : std::nullopt;
+      const auto at = common ? first_common_moment(calendar.windows(i), calendar.windows(j)) : std::nullopt;
       if (!at) continue;
       const auto where =
           common->server.empty() ? "" : fmt::format(" on server {}", printable(common->server));

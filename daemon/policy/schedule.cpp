@@ -163,32 +163,32 @@ bool CronSchedule::fits_day(const CivilTime& day) const {
   return by_month || by_week;
 }
 
-std::optional<ServerTime> CronSchedule::next_on(const CivilTime& day, ServerTime after,
+std::optional<ServerTime> CronSchedule::next_on(const CivilTime& day, Duration from, ServerTime after,
                                                 const TimeZone& zone) const {
-  std::optional<ServerTime> first;
+  using std::chrono::hours;
+  using std::chrono::minutes;
   for (std::size_t hour = 0; hour < 24; ++hour) {
-    if (!hour_.values.test(hour)) continue;
+    if (!hour_.values.test(hour) || hours(hour + 1) <= from) continue;
     for (std::size_t minute = 0; minute < 60; ++minute) {
-      if (!minute_.values.test(minute)) continue;
-      CivilTime civil{day.year, day.month, day.day};
-      civil.since_midnight = std::chrono::hours(hour) + std::chrono::minutes(minute);
+      CivilTime civil{day.year, day.month, day.day, hours(hour) + minutes(minute)};
+      if (!minute_.values.test(minute) || civil.since_midnight < from) continue;
+      // first instants come in the order of their wall times, those of a gap as one
       const auto begins = zone.first_instant_of(civil);
-      // behind a gap the order of wall times is not that of instants
-      if (begins > after) first = std::min(first.value_or(begins), begins);
-      if (first && begins > *first) return first;
+      if (begins > after) return begins;
     }
   }
-  return first;
+  return std::nullopt;
 }
 
 std::optional<ServerTime> CronSchedule::next_after(ServerTime time, const TimeZone& zone) const {
   const auto today = zone.civil_at(time);
-  // the day before too: its last minutes can lie in a gap that ends after midnight
-  for (int days = -1; days <= kMostDays; ++days) {
+  for (int days = 0; days <= kMostDays; ++days) {
     const CivilTime noon{today.year, today.month, today.day + days, std::chrono::hours(12)};
     const auto day = zone.civil_at(zone.first_instant_of(noon));
     if (!fits_day(day)) continue;
-    if (const auto begins = next_on(day, time, zone)) return begins;
+    // whatever the clocks showed before they show this was not later
+    const auto from = days == 0 ? today.since_midnight : Duration(0);
+    if (const auto begins = next_on(day, from, time, zone)) return begins;
   }
   return std::nullopt;
 }

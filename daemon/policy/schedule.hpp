@@ -34,7 +34,8 @@ class CronSchedule {
     bool is_any = false;  ///< begins with `*`
   };
   [[nodiscard]] bool fits_day(const CivilTime& day) const;
-  [[nodiscard]] std::optional<ServerTime> next_on(const CivilTime& day, ServerTime after,
+  /// The first beginning on a day, from a time of day on, that is later than `after`.
+  [[nodiscard]] std::optional<ServerTime> next_on(const CivilTime& day, Duration from, ServerTime after,
                                                   const TimeZone& zone) const;
   static Result<Field> parse_field(std::string_view text, int index);
 

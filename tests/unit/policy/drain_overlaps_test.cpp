@@ -1,7 +1,7 @@
 #include "policy/drain_overlaps.hpp"
 
 #include <fmt/format.h>
-#include <gtest/gtest.h>
+#include <gmock/gmock.h>
 
 #include "policy/loading.hpp"
 
@@ -131,15 +131,41 @@ TEST(DrainOverlaps, AreFoundInADropInOnItsOwn) {
                                      "2026-11-24 02:00 CET"});
 }
 
-TEST(DrainOverlaps, OfFrequentDrainsAreLookedForInBoundedTime) {
+TEST(DrainOverlaps, OfFrequentDrainsAreFoundMonthsAhead) {
+  // every three hours, in turns; from 2027-03-14 on clocks in New York are an hour ahead of those in Vienna
+  const std::string drains =
+      "- { name: one, databases: d, schedule: \"0 */3 * * *\", timezone: Europe/Vienna, duration: 1h }\n"
+      "- { name: two, databases: d, schedule: \"30 1-23/3 * * *\", timezone: America/New_York, duration: 1h "
+      "}\n";
+  const auto said = said_of(policy_of(drains));
+  ASSERT_EQ(said.size(), 1U);
+  EXPECT_THAT(said[0], ::testing::EndsWith("at Sun 2027-03-14 04:30 EDT"));
+}
+
+TEST(DrainOverlaps, OfManyAreLookedForInBoundedTime) {
   std::string drains;
-  for (int i = 0; i < 6; ++i) {
+  for (int i = 0; i < 100; ++i) {
     drains += fmt::format(
-        "- {{ name: d{0}, databases: d, schedule: \"{0} * * * *\", timezone: UTC, duration: 1min, "
+        "- {{ name: d{}, databases: d, schedule: \"{} {} * * *\", timezone: UTC, duration: 1min, "
         "escalate: [ terminate ] }}\n",
-        i);
+        i, i % 60, i / 60);
   }
   EXPECT_TRUE(said_of(policy_of(drains)).empty());
+}
+
+TEST(DrainOverlaps, AreToldTwentyTimes) {
+  Policy policy;
+  policy.servers =
+      policy_of("- { name: x, databases: d, schedule: 0 2 * * *, timezone: UTC, duration: 1h }").servers;
+  for (int i = 0; i < 30; ++i) {
+    Drain plan;
+    plan.name = fmt::format("d{}", i);
+    plan.databases = {TextPattern::exact("d")};
+    plan.begins = CronSchedule::parse("* * * * *").value();
+    plan.duration = 30s;
+    policy.drains.push_back(plan);
+  }
+  EXPECT_EQ(find_overlaps(policy, now()).size(), 20U);
 }
 
 }  // namespace

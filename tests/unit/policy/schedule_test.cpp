@@ -1,5 +1,6 @@
 #include "policy/schedule.hpp"
 
+#include <algorithm>
 #include <chrono>
 #include <string>
 #include <vector>
@@ -90,6 +91,42 @@ TEST(CronSchedule, ManyWithinAGapBeginOnce) {
 TEST(CronSchedule, ADayThatAZoneSkippedIsNoOtherDay) {
   EXPECT_EQ(next("0 12 30 12 *", "Pacific/Apia", instant("Pacific/Apia", 2011, 12, 1, 0h), 1),
             Texts{"Sun 2012-12-30 12:00 +14"});
+}
+
+TEST(CronSchedule, IsWhatWalkingOverAllWallTimesFinds) {
+  struct Place {
+    const char* zone;
+    int year, month, day;  ///< clocks change about then
+  };
+  constexpr Place kPlaces[] = {{"Europe/Vienna", 2026, 3, 29},      {"Europe/Vienna", 2026, 10, 25},
+                               {"America/Sao_Paulo", 2017, 10, 15}, {"Pacific/Apia", 2011, 12, 30},
+                               {"Australia/Lord_Howe", 2026, 4, 5}, {"Africa/Cairo", 2024, 10, 31}};
+  for (const auto& place : kPlaces) {
+    const auto zone = *TimeZone::load(place.zone);
+    for (const auto* cron : {"* * * * *", "30 23 * * *", "0 0 * * *", "*/20 0-3 * * *", "15 2 * * sun,mon"}) {
+      const auto schedule = *CronSchedule::parse(cron);
+      // all beginnings of some days, from the text of the schedule alone
+      std::vector<ServerTime> all;
+      for (int minute = -2 * 1440; minute < 8 * 1440; ++minute) {
+        const auto wall =
+            TimeZone().first_instant_of({place.year, place.month, place.day, std::chrono::minutes(minute)});
+        if (schedule.next_after(wall - 1min, TimeZone()) != wall) continue;
+        auto civil = TimeZone().civil_at(wall);
+        const auto begins = zone.first_instant_of(civil);
+        civil.since_midnight = 12h;
+        const bool is_skipped_day = zone.civil_at(zone.first_instant_of(civil)).day != civil.day;
+        if (!is_skipped_day) all.push_back(begins);
+      }
+      const auto middle = zone.first_instant_of({place.year, place.month, place.day, 0h});
+      for (int minute = -1440; minute < 1440; minute += 23) {
+        const auto after = middle + std::chrono::minutes(minute);
+        const auto expected = std::upper_bound(all.begin(), all.end(), after);
+        ASSERT_NE(expected, all.end());
+        ASSERT_EQ(zone.to_text(*schedule.next_after(after, zone)), zone.to_text(*expected))
+            << cron << " in " << place.zone << " after " << zone.to_text(after);
+      }
+    }
+  }
 }
 
 TEST(CronSchedule, SaysWhatIsWrongWithWhichField) {
