@@ -3,7 +3,6 @@
 #include <algorithm>
 #include <csignal>
 #include <cstdio>
-#include <cstdlib>
 #include <memory>
 #include <random>
 
@@ -12,6 +11,7 @@
 
 #include "base/duration.hpp"
 #include "base/words.hpp"
+#include "cli/by_hand.hpp"
 #include "cli/configuration.hpp"
 #include "cli/drain_display.hpp"
 #include "cli/drain_plan.hpp"
@@ -33,28 +33,6 @@ using std::chrono::seconds;
 constexpr Duration kRedraw = milliseconds(250);
 constexpr Duration kStopDeadline = seconds(10);
 constexpr int kInterrupted = 130;
-
-int complain(const Error& error, int code) {
-  fmt::print(stderr, "pgcurfew: {}\n", printable(error.message));
-  if (!error.hint.empty()) fmt::print(stderr, "pgcurfew: hint: {}\n", printable(error.hint));
-  return code;
-}
-
-/// Warnings are about what the files' own rules and drains do, and none of them runs here.
-void complain_of_errors(const LoadResult& loaded) {
-  if (!loaded.has_errors()) return;
-  for (const auto& diagnostic : loaded.diagnostics) fmt::print(stderr, "{}", render(diagnostic));
-}
-
-LogOptions log_options(const Policy& policy) {
-  LogOptions options;
-  const bool on_terminal = isatty(STDOUT_FILENO) != 0;
-  // whoever looks at the live display wants to see it still; a file is searched later
-  options.format = on_terminal ? LogFormat::kBrief : LogFormat::kText;
-  options.colour = on_terminal && std::getenv("NO_COLOR") == nullptr;
-  options.query_text = policy.query_text;
-  return options;
-}
 
 /// An application_name that nobody else has, for the sessions of a command that runs in a drained database.
 std::string command_name() {
@@ -78,7 +56,7 @@ class HandDrain {
         drain_(policy.drains.front()),
         offset_from_(server_time),
         offset_at_(Loop::now()),
-        log_(log_options(policy)),
+        log_(log_options_by_hand(policy)),
         runtime_(
             loop, [this](const Event& event) { write(event); }, server,
             std::make_shared<const Policy>(policy), [this] { look_at_progress(); }),
@@ -265,58 +243,6 @@ class HandDrain {
   Timer deadline_;
 };
 
-/// The servers that a command is for.
-Result<std::vector<Server>> choose_servers(const Policy& policy, const std::string& name, bool only_one) {
-  std::string names;
-  for (const auto& server : policy.servers) {
-    if (server.name == name) return std::vector<Server>{server};
-    names += (names.empty() ? "" : ", ") + server.name;
-  }
-  if (!name.empty())
-    return failure(fmt::format("no server \"{}\"", printable(name, 80)), {}, "There are " + names + ".");
-  if (only_one && policy.servers.size() > 1) {
-    return failure("there are several servers", {}, "Name one with --server: " + names + ".");
-  }
-  return policy.servers;
-}
-
-/// What reopen came to, beyond what the log has said.
-int report_reopened(const ReopenOptions& options, const std::vector<Server>& servers,
-                    const std::vector<std::unique_ptr<ServerRuntime>>& runtimes) {
-  int code = kExitOk;
-  auto missing = options.databases;
-  std::size_t opened = 0;
-  for (std::size_t i = 0; i < servers.size(); ++i) {
-    const auto reopened = runtimes[i]->reopened();
-    if (!reopened) {
-      fmt::print(stderr, "pgcurfew: server {}: its gates could not be read\n", printable(servers[i].name));
-      code = kExitUnavailable;
-      continue;
-    }
-    opened += reopened->opened.size() + reopened->foreign.size();
-    for (const auto& [database, error] : reopened->failed) {
-      code = error.sqlstate == "42501" ? kExitNoPermission : kExitUnavailable;
-    }
-    if (!reopened->is_done) {
-      fmt::print(stderr, "pgcurfew: server {}: it has not answered in time\n", printable(servers[i].name));
-      code = kExitUnavailable;
-    }
-    std::erase_if(missing, [&](const std::string& database) {
-      const auto& still = reopened->missing;
-      const auto is_done = [&](const auto& names) {
-        return std::find(names.begin(), names.end(), database) != names.end();
-      };
-      return is_done(reopened->opened) || is_done(reopened->foreign) || !is_done(still);
-    });
-  }
-  if (code != kExitOk) return code;
-  for (const auto& database : missing) {
-    fmt::print(stderr, "pgcurfew: database {} bears no mark of pgcurfew\n", printable(database, 80));
-  }
-  if (options.databases.empty() && opened == 0) fmt::print("no gate bears a mark of pgcurfew\n");
-  return missing.empty() ? kExitOk : kExitNoInput;
-}
-
 }  // namespace
 
 int drain_now(const DrainOptions& options) {
@@ -352,42 +278,6 @@ int drain_now(const DrainOptions& options) {
   if (!loop) return complain(loop.error(), kExitSoftware);
   HandDrain drain(*loop, options, policy, policy.servers.front(), looks.front().snapshot->taken_at);
   return drain.run(name);
-}
-
-int reopen_now(const ReopenOptions& options) {
-  const auto loaded = read_configuration(options.configuration);
-  complain_of_errors(loaded);
-  if (loaded.has_errors()) return kExitConfiguration;
-  const auto servers = choose_servers(*loaded.policy, options.server, false);
-  if (!servers) return complain(servers.error(), kExitUsage);
-  auto policy = *loaded.policy;
-  policy.rules.clear();
-  policy.drains.clear();
-  auto loop = Loop::create();
-  if (!loop) return complain(loop.error(), kExitSoftware);
-  Log log(log_options(policy));
-  std::vector<std::unique_ptr<ServerRuntime>> runtimes;
-  const auto exit_if_done = [&] {
-    const bool all = runtimes.size() == servers->size() &&
-                     std::all_of(runtimes.begin(), runtimes.end(), [](const auto& runtime) {
-                       const auto reopened = runtime->reopened();
-                       return reopened && reopened->is_done;
-                     });
-    if (all) loop->exit(0);
-  };
-  for (const auto& server : *servers) {
-    runtimes.push_back(std::make_unique<ServerRuntime>(
-        *loop, [&](const Event& event) { log.write(event); }, server, std::make_shared<const Policy>(policy),
-        exit_if_done));
-  }
-  Timer deadline(*loop, [&] { loop->exit(0); });
-  deadline.arm(Loop::now() + kStopDeadline);
-  for (const auto& runtime : runtimes) {
-    runtime->reopen(options.databases);
-    runtime->start();
-  }
-  loop->run();
-  return report_reopened(options, *servers, runtimes);
 }
 
 }  // namespace pgcurfew

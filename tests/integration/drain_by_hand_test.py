@@ -155,6 +155,21 @@ def test_by_hand_what_was_killed_is_given_back_by_reopen_and_by_a_daemon_that_kn
             assert orders.is_as_before()
 
 
+def test_by_hand_reopen_does_not_wait_for_a_server_that_is_away_and_opens_the_gates_of_the_others(
+        server, by_hand, orders, tmp_path):
+    status, output = outcome_of(by_hand("drain", orders.name, "--for", "60s", "--exit-when-empty", *QUICK))
+    assert (status, orders.limit) == (0, 0), output
+    away = f'{{ name: away, conninfo: "host={tmp_path} user=pgcurfew" }}'
+    config = (tmp_path / "pgcurfew.yaml").read_text()
+    (tmp_path / "pgcurfew.yaml").write_text(config.replace("servers: [ ", f"servers: [ {away}, "))
+    began = time.monotonic()
+    status, output = outcome_of(by_hand("reopen"))
+    assert time.monotonic() - began < 5, output
+    assert (status, orders.is_as_before()) == (69, True), output
+    told = [line for line in output.splitlines() if "away" in line]
+    assert len(told) == 1 and told[0].startswith("pgcurfew: server away is out of reach: "), output
+
+
 # -- on a terminal ----------------------------------------------------------------------------------------------------
 
 COUNTER = """

@@ -1,0 +1,137 @@
+#include <algorithm>
+#include <cstdio>
+#include <memory>
+
+#include <fmt/format.h>
+
+#include "base/words.hpp"
+#include "cli/by_hand.hpp"
+#include "cli/configuration.hpp"
+#include "cli/drain.hpp"
+#include "cli/exit_code.hpp"
+#include "cli/server_runtime.hpp"
+#include "report/log.hpp"
+#include "system/loop.hpp"
+
+namespace pgcurfew {
+
+namespace {
+
+constexpr Duration kDeadline = std::chrono::seconds(10);
+
+/// Gates given back by hand, on all servers at the same time.
+class HandReopening {
+ public:
+  HandReopening(Loop& loop, const ReopenOptions& options, const Policy& policy)
+      : loop_(loop),
+        options_(options),
+        servers_(policy.servers),
+        log_(log_options_by_hand(policy)),
+        states_(servers_.size()),
+        deadline_(loop, [this] { loop_.exit(0); }) {
+    const auto shared = std::make_shared<const Policy>(policy);
+    for (std::size_t i = 0; i < servers_.size(); ++i) {
+      runtimes_.push_back(std::make_unique<ServerRuntime>(
+          loop, [this, i](const Event& event) { take(i, event); }, servers_[i], shared,
+          [this] { exit_if_done(); }));
+    }
+  }
+
+  int run() {
+    deadline_.arm(Loop::now() + kDeadline);
+    for (const auto& runtime : runtimes_) {
+      runtime->reopen(options_.databases);
+      runtime->start();
+    }
+    loop_.run();
+    return report();
+  }
+
+ private:
+  enum class State { kConnecting, kConnected, kUnreachable };
+
+  /// Whoever waits for us can try again himself; a connection that was lost in the middle is worth a wait.
+  void take(std::size_t i, const Event& event) {
+    if (states_[i] == State::kUnreachable) return;
+    if (event.kind == "server_up") states_[i] = State::kConnected;
+    if (event.kind != "server_down" || states_[i] == State::kConnected) return log_.write(event);
+    states_[i] = State::kUnreachable;
+    fmt::print(stderr, "pgcurfew: server {}\n", event.message);  // its name, and why
+    exit_if_done();
+  }
+
+  void exit_if_done() {
+    if (runtimes_.size() != servers_.size()) return;
+    for (std::size_t i = 0; i < servers_.size(); ++i) {
+      const auto reopened = runtimes_[i]->reopened();
+      if (states_[i] != State::kUnreachable && !(reopened && reopened->is_done)) return;
+    }
+    loop_.exit(0);
+  }
+
+  /// What it came to, beyond what the log has said.
+  int report();
+
+  Loop& loop_;
+  const ReopenOptions& options_;
+  const std::vector<Server>& servers_;
+  Log log_;
+  std::vector<State> states_;
+  Timer deadline_;
+  std::vector<std::unique_ptr<ServerRuntime>> runtimes_;
+};
+
+int HandReopening::report() {
+  int code = kExitOk;
+  auto missing = options_.databases;
+  std::size_t opened = 0;
+  for (std::size_t i = 0; i < servers_.size(); ++i) {
+    const auto reopened = runtimes_[i]->reopened();
+    if (!reopened) {
+      if (states_[i] != State::kUnreachable)
+        fmt::print(stderr, "pgcurfew: server {}: its gates could not be read\n", printable(servers_[i].name));
+      code = kExitUnavailable;
+      continue;
+    }
+    opened += reopened->opened.size() + reopened->foreign.size();
+    for (const auto& [database, error] : reopened->failed) {
+      code = error.sqlstate == "42501" ? kExitNoPermission : kExitUnavailable;
+    }
+    if (!reopened->is_done) {
+      fmt::print(stderr, "pgcurfew: server {}: it has not answered in time\n", printable(servers_[i].name));
+      code = kExitUnavailable;
+    }
+    std::erase_if(missing, [&](const std::string& database) {
+      const auto& still = reopened->missing;
+      const auto is_done = [&](const auto& names) {
+        return std::find(names.begin(), names.end(), database) != names.end();
+      };
+      return is_done(reopened->opened) || is_done(reopened->foreign) || !is_done(still);
+    });
+  }
+  if (code != kExitOk) return code;
+  for (const auto& database : missing) {
+    fmt::print(stderr, "pgcurfew: database {} bears no mark of pgcurfew\n", printable(database, 80));
+  }
+  if (options_.databases.empty() && opened == 0) fmt::print("no gate bears a mark of pgcurfew\n");
+  return missing.empty() ? kExitOk : kExitNoInput;
+}
+
+}  // namespace
+
+int reopen_now(const ReopenOptions& options) {
+  const auto loaded = read_configuration(options.configuration);
+  complain_of_errors(loaded);
+  if (loaded.has_errors()) return kExitConfiguration;
+  const auto servers = choose_servers(*loaded.policy, options.server, false);
+  if (!servers) return complain(servers.error(), kExitUsage);
+  auto policy = *loaded.policy;
+  policy.servers = *servers;
+  policy.rules.clear();
+  policy.drains.clear();
+  auto loop = Loop::create();
+  if (!loop) return complain(loop.error(), kExitSoftware);
+  return HandReopening(*loop, options, policy).run();
+}
+
+}  // namespace pgcurfew
