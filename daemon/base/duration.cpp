@@ -143,12 +143,18 @@ std::string to_text(Duration duration) {
 std::string to_rough_text(Duration duration) {
   using namespace std::chrono_literals;
   if (duration < 0us) return "-" + to_rough_text(-duration);
+  using std::chrono::round;
+  using Tenths = std::chrono::duration<std::int64_t, std::deci>;
   if (duration < 1ms) return fmt::format("{}us", duration.count());
-  if (duration < 1s) return fmt::format("{}ms", duration.count() / 1000);
-  if (duration < 1min)
-    return fmt::format("{}.{}s", duration.count() / 1'000'000, duration.count() / 100'000 % 10);
-  if (duration < 1h) return to_text(std::chrono::floor<std::chrono::seconds>(duration));
-  return to_text(std::chrono::floor<std::chrono::minutes>(duration));
+  // what is rounded up to the next unit is shown in that
+  if (const auto ms = round<std::chrono::milliseconds>(duration); ms < 1s) {
+    return fmt::format("{}ms", ms.count());
+  }
+  if (const auto tenths = round<Tenths>(duration); tenths < 1min) {
+    return fmt::format("{}.{}s", tenths.count() / 10, tenths.count() % 10);
+  }
+  if (const auto whole = round<std::chrono::seconds>(duration); whole < 1h) return to_text(whole);
+  return to_text(round<std::chrono::minutes>(duration));
 }
 
 }  // namespace pgcurfew

@@ -119,7 +119,10 @@ ServerTime TimeZone::end_before(const CivilTime& civil) const {
 }
 
 std::string TimeZone::to_text(ServerTime time) const {
-  return cctz::format("%a %Y-%m-%d %H:%M %Z", instant_of(time), zone_->zone);
+  const bool is_whole_minute =
+      civil_at(time).since_midnight % std::chrono::minutes(1) < std::chrono::seconds(1);
+  return cctz::format(is_whole_minute ? "%a %Y-%m-%d %H:%M %Z" : "%a %Y-%m-%d %H:%M:%S %Z", instant_of(time),
+                      zone_->zone);
 }
 
 }  // namespace pgcurfew

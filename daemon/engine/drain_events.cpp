@@ -72,6 +72,12 @@ void add_mark(Event& event, const GateMark& mark, GateKind kind) {
   if (mark.until) event.fields.emplace_back("until", *mark.until);
 }
 
+/// An announcement is due so long before, and made a moment later.
+std::string time_until_text(Duration wait) {
+  const auto whole = std::chrono::round<std::chrono::seconds>(wait);
+  return whole.count() > 0 ? to_text(whole) : to_rough_text(wait);
+}
+
 std::string limit_text(int limit) {
   return limit < 0 ? "no limit" : fmt::format("CONNECTION LIMIT {}", limit);
 }
@@ -93,7 +99,7 @@ std::string remaining_text(const std::vector<Remaining>& remaining) {
 Event drain_announced_event(const Drain& plan, const Interval& window, ServerTime now) {
   auto event = event_of(plan, Level::kWarning, "drain_announced",
                         fmt::format("drain {} begins in {}, for {}", plan.name,
-                                    to_rough_text(window.start - now), to_text(plan.duration)));
+                                    time_until_text(window.start - now), to_text(plan.duration)));
   add_window(event, window);
   event.fields.emplace_back("begins_in_s", window.start - now);
   return event;

@@ -91,13 +91,18 @@ TEST(Duration, TextReadsBackToTheSameValue) {
   EXPECT_EQ(to_text(-90s), "-1min 30s");
 }
 
-TEST(Duration, RoughTextIsRoundedDown) {
+TEST(Duration, RoughTextIsRoundedToWhatItShows) {
   EXPECT_EQ(to_rough_text(15us), "15us");
-  EXPECT_EQ(to_rough_text(15'900us), "15ms");
-  EXPECT_EQ(to_rough_text(3'290ms), "3.2s");
-  EXPECT_EQ(to_rough_text(59'999ms), "59.9s");
-  EXPECT_EQ(to_rough_text(12min + 4s + 900ms), "12min 4s");
-  EXPECT_EQ(to_rough_text(90min + 59s), "1h 30min");
+  EXPECT_EQ(to_rough_text(15'900us), "16ms");
+  EXPECT_EQ(to_rough_text(999'400us), "999ms");
+  EXPECT_EQ(to_rough_text(999'600us), "1.0s");
+  EXPECT_EQ(to_rough_text(3'290ms), "3.3s");
+  EXPECT_EQ(to_rough_text(3'240ms), "3.2s");
+  EXPECT_EQ(to_rough_text(59'940ms), "59.9s");
+  EXPECT_EQ(to_rough_text(59'999ms), "1min");
+  EXPECT_EQ(to_rough_text(12min + 4s + 900ms), "12min 5s");
+  EXPECT_EQ(to_rough_text(59min + 59s + 999ms), "1h");
+  EXPECT_EQ(to_rough_text(90min + 59s), "1h 31min");
   EXPECT_EQ(to_rough_text(-3s), "-3.0s");
 }
 

@@ -46,7 +46,8 @@ TEST(TimeZone, ShowsTheWallWithItsAbbreviation) {
   EXPECT_EQ(vienna.to_text(utc(2026, 11, 29, 1)), "Sun 2026-11-29 02:00 CET");
   EXPECT_EQ(vienna.to_text(utc(2026, 7, 1, 22, 30)), "Thu 2026-07-02 00:30 CEST");
   EXPECT_EQ(zone("Asia/Kolkata").to_text(utc(2026, 1, 1)), "Thu 2026-01-01 05:30 IST");
-  EXPECT_EQ(TimeZone().to_text(utc(1999, 12, 31, 23, 59, 59)), "Fri 1999-12-31 23:59 UTC");
+  EXPECT_EQ(TimeZone().to_text(utc(1999, 12, 31, 23, 59, 59)), "Fri 1999-12-31 23:59:59 UTC");
+  EXPECT_EQ(TimeZone().to_text(utc(2026, 1, 1) + 999ms), "Thu 2026-01-01 00:00 UTC");
 }
 
 TEST(TimeZone, GivesTheWeekdayAndKeepsMicroseconds) {

@@ -52,5 +52,25 @@ TEST(DrainEvents, OfAGateOfAPgbouncerNoLimitIsTold) {
   EXPECT_THAT(limits_told_of(GateKind::kPgbouncer), testing::Each(testing::IsEmpty()));
 }
 
+TEST(DrainEvents, TheAnnouncementSaysWhatWasAskedFor) {
+  Drain plan;
+  plan.name = "d";
+  plan.duration = 45min;
+  const auto message_before = [&](Duration wait) {
+    return drain_announced_event(plan, {kNow + wait, kNow + wait + 45min}, kNow).message;
+  };
+  EXPECT_EQ(message_before(20s - 3ms), "drain d begins in 20s, for 45min");
+  EXPECT_EQ(message_before(24h - 3ms), "drain d begins in 1d, for 45min");
+  EXPECT_EQ(message_before(400ms), "drain d begins in 400ms, for 45min");
+}
+
+TEST(DrainEvents, TimesHaveTheirSeconds) {
+  Drain plan;
+  plan.name = "d";
+  const Interval window{kNow, kNow + 20s};
+  EXPECT_THAT(drain_missed_event(plan, window).message, testing::HasSubstr(":00 UTC to "));
+  EXPECT_THAT(drain_missed_event(plan, window).message, testing::HasSubstr(":00:20 UTC"));
+}
+
 }  // namespace
 }  // namespace pgcurfew
