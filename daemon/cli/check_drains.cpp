@@ -150,10 +150,10 @@ int check_drains(const Policy& policy, const Server& server, const OneLook& look
   Check check;
   for (const auto& plan : policy.drains) check_drain(plan, policy, server, look, check);
   if (check.uses_journal) {
-    const auto way =
-        look.facts->version_num >= kHasParameterPrivileges
-            ? fmt::format("GRANT SET ON PARAMETER pgcurfew.drain TO {};", printable(look.facts->role))
-            : std::string("what pgcurfew setup-sql prints");
+    const auto way = look.facts->version_num >= kHasParameterPrivileges
+                         ? fmt::format("GRANT SET ON PARAMETER pgcurfew.drain TO {};",
+                                       printable(quoted_identifier(look.facts->role)))
+                         : std::string("what pgcurfew setup-sql prints");
     fmt::print("  with {} marks stand in the server, where every pgcurfew finds them\n", way);
   }
   return check.code;

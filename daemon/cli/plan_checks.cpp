@@ -38,11 +38,6 @@ void check_poolers(const Policy& policy, std::vector<Diagnostic>& diagnostics) {
   }
 }
 
-bool is_for(const Drain& drain, const std::string& server) {
-  return drain.servers.empty() ||
-         std::find(drain.servers.begin(), drain.servers.end(), server) != drain.servers.end();
-}
-
 void warn_of_own_database(const Policy& policy, const OwnDatabases& own,
                           std::vector<Diagnostic>& diagnostics) {
   for (const auto& drain : policy.drains) {

@@ -15,7 +15,7 @@ using std::chrono::hours;
 using std::chrono::minutes;
 using std::chrono::seconds;
 
-/// How far back the first advance looks for windows that nobody watched.
+/// How far back is looked for windows that nobody watched.
 constexpr Duration kLookBack = hours(24);
 /// How often gates are read: somebody else may have closed one, or opened ours.
 constexpr Duration kCalmReading = minutes(1);
@@ -194,7 +194,7 @@ std::optional<Reopened> DrainDesk::reopened() const {
 
 /// Windows that passed as a whole while nobody watched.
 void DrainDesk::find_missed(const Drain& plan, Calendar& calendar, Now now) {
-  auto from = watched_until_.value_or(now.server - kLookBack);
+  auto from = std::max(watched_until_.value_or(ServerTime::min()), now.server - kLookBack);
   if (calendar.finished) from = std::max(from, *calendar.finished);
   std::optional<Interval> missed;
   for (auto window = window_after(plan, from); window && window->end <= now.server;

@@ -109,11 +109,6 @@ std::optional<ServerTime> first_common_moment(const std::vector<Interval>& a,
   return std::nullopt;
 }
 
-bool is_for(const Drain& drain, const std::string& server) {
-  return drain.servers.empty() ||
-         std::find(drain.servers.begin(), drain.servers.end(), server) != drain.servers.end();
-}
-
 /// What two drains have in common on any server; the server is empty where none is known.
 struct Common {
   std::string server;

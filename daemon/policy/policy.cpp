@@ -76,6 +76,11 @@ std::string_view name_of(GiveUpAction action) {
   return "alert";
 }
 
+bool is_for(const Drain& drain, std::string_view server) {
+  return drain.servers.empty() ||
+         std::find(drain.servers.begin(), drain.servers.end(), server) != drain.servers.end();
+}
+
 std::optional<Interval> window_at(const Drain& drain, ServerTime time) {
   const auto window = window_after(drain, time - drain.duration);
   return window && window->start <= time ? window : std::nullopt;

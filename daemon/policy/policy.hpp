@@ -202,6 +202,9 @@ struct Drain {
 /// From when to when a drain lasts: the one that is under way at `time`, if any.
 std::optional<Interval> window_at(const Drain& drain, ServerTime time);
 
+/// Whether the drain is for the server of this name.
+bool is_for(const Drain& drain, std::string_view server);
+
 /// The next one that begins later than `time`; nothing if there is none.
 std::optional<Interval> window_after(const Drain& drain, ServerTime time);
 

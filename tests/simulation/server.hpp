@@ -36,7 +36,7 @@ struct GuardVerdict {
 };
 
 /// A model of one PostgreSQL server: its clock, its backends, and what signals do to them.
-/// *Source*: FACTS of the manual and of real servers as tests/integration tries them.
+/// *Source*: the manual, and real servers as tests/integration tries them.
 class Server {
  public:
   Server(int number, Agenda& agenda, Trace& trace, std::uint64_t& serials)

@@ -1,7 +1,7 @@
 """The laws of the house that no compiler enforces: who may include what, and who may not touch the world.
 
-The table below is DESIGN.md's section "The house" for headers; the link interfaces of daemon/CMakeLists.txt say the
-same for libraries.
+The table below is that of daemon/ARCHITECTURE.md, "The house", for headers; the link interfaces of
+daemon/CMakeLists.txt say the same for libraries.
 """
 
 import re

@@ -109,47 +109,6 @@ TEST(Drain, AReplyThatIsLostIsMadeUpForByReadingTheGate) {
   EXPECT_EQ(world.turned.size(), 2U);
 }
 
-TEST(Drain, AGateThatSomebodyElseOpensIsTheirs) {
-  World world;
-  world.go(0s, {active(1, -1s)});
-  world.gates["app"].limit = 7;
-  world.go(5s, {active(1, -1s)});
-  EXPECT_THAT(world.told(), Contains("gate_overridden"));
-  EXPECT_EQ(world.gates["app"].limit, 7);
-  EXPECT_EQ(world.gates["app"].mark, std::nullopt) << "our mark is taken away";
-  world.go(30s, {active(1, -1s)});
-  EXPECT_THAT(world.orders, IsEmpty()) << "they want in";
-  EXPECT_TRUE(world.desk.is_idle());
-}
-
-TEST(Drain, GivesBackWhatWasLeftClosedPastItsTimeWhoeverClosedIt) {
-  auto plan = plan_of();
-  plan.begins = at(24h);
-  World world(plan);
-  auto& gate = world.gates["crm"];
-  gate.limit = 0;
-  gate.mark = GateMark{"old", "another", 12, at(-1h), at(10s)};
-  gate.mark_text = to_text(*gate.mark);
-  world.go(0s, {});
-  world.go(10s, {});
-  EXPECT_EQ(gate.limit, 0) << "who closed it comes first";
-  world.go(13s, {});
-  EXPECT_EQ(gate.limit, 12);
-  EXPECT_THAT(world.told(), Contains("gate_found"));
-  EXPECT_THAT(world.told(), Contains("gate_opened"));
-}
-
-TEST(Drain, LeavesWhatIsHeldForGood) {
-  World world;
-  auto& gate = world.gates["crm"];
-  gate.limit = 0;
-  gate.mark = GateMark{"old", "another", 12, at(-1h), std::nullopt};
-  gate.mark_text = to_text(*gate.mark);
-  world.go(0s, {});
-  world.go(9min, {});
-  EXPECT_EQ(gate.limit, 0);
-}
-
 TEST(Drain, DoesNotTakeADatabaseFromAnotherDrain) {
   World world;
   auto& gate = world.gates["app"];
@@ -222,92 +181,6 @@ TEST(Drain, LatecomersAreTerminatedAtOnceOrLeft) {
   }
 }
 
-TEST(Drain, GivesUpAndReopensOrHoldsOrGoesOn) {
-  for (const auto then : {GiveUpAction::kReopen, GiveUpAction::kHold, GiveUpAction::kAlert}) {
-    auto plan = plan_of();
-    plan.give_up = GiveUp{30s, then};
-    World world(plan);
-    const auto stuck = active(1, -1s);
-    for (const auto moment : {0s, 10s, 15s}) {
-      world.go(moment, {stuck});
-      world.signal_all();
-    }
-    world.go(29s, {stuck});
-    EXPECT_THAT(world.told(), Not(Contains("drain_gave_up")));
-    EXPECT_THAT(world.told(), Contains("unkillable"));
-    EXPECT_EQ(world.desk.progress().at(0).gives_up, at(30s));
-    world.go(30s, {stuck, active(2, -1s)});
-    EXPECT_FALSE(world.desk.progress().at(0).gives_up);
-    EXPECT_THAT(world.told(), Contains("drain_gave_up"));
-    EXPECT_EQ(world.gates["app"].limit, then == GiveUpAction::kReopen ? -1 : 0);
-    EXPECT_EQ(world.orders.size(), then == GiveUpAction::kAlert ? 1U : 0U);
-    world.go(10min, {stuck});
-    EXPECT_EQ(world.gates["app"].limit, -1);
-    EXPECT_TRUE(world.desk.is_idle());
-  }
-}
-
-TEST(Drain, WhoTakesOverLooksBeforeItGivesUp) {
-  auto plan = plan_of();
-  plan.give_up = GiveUp{30s, GiveUpAction::kReopen};
-  World first(plan);
-  for (const auto moment : {0s, 1s, 2s, 3s}) first.go(moment, {});
-  ASSERT_THAT(first.told(), Contains("drain_empty"));
-  // it ends without a word; the next one finds the gate closed, long after its own time to give up
-  for (const bool is_full : {false, true}) {
-    World second(plan, "other");
-    second.gates = first.gates;
-    const auto there = is_full ? std::vector<Session>{active(1, -1s)} : std::vector<Session>{};
-    second.time = 60s;
-    second.step();
-    for (const auto moment : {61s, 62s, 63s, 64s}) second.go(moment, there);
-    EXPECT_EQ(second.gates["app"].limit, is_full ? -1 : 0);
-    const auto told = second.told();
-    EXPECT_EQ(std::count(told.begin(), told.end(), "drain_gave_up"), is_full ? 1 : 0);
-  }
-}
-
-TEST(Drain, GivingUpReopensEvenWhatWouldHaveBeenHeld) {
-  auto plan = plan_of();
-  plan.give_up = GiveUp{30s, GiveUpAction::kReopen};
-  plan.reopens = false;
-  World world(plan);
-  for (const auto moment : {0s, 10s, 15s, 30s}) world.go(moment, {active(1, -1s)});
-  EXPECT_THAT(world.told(), Contains("drain_gave_up"));
-  EXPECT_EQ(world.gates["app"].limit, -1);
-  EXPECT_EQ(world.gates["app"].mark, std::nullopt);
-  EXPECT_TRUE(world.desk.is_idle());
-}
-
-TEST(Drain, OfWhatIsHeldOurMarkGoesIfSomebodyElseOpensIt) {
-  auto plan = plan_of();
-  plan.reopens = false;
-  World world(plan);
-  world.go(0s, {});
-  world.gates["app"].limit = 5;
-  world.go(3s, {});
-  EXPECT_THAT(world.told(), Contains("gate_overridden"));
-  EXPECT_EQ(world.gates["app"].mark, std::nullopt);
-  EXPECT_EQ(world.gates["app"].limit, 5);
-}
-
-TEST(Drain, AGateThatIsHeldSinceTheLastTimeLeavesTheNextTimeItsWait) {
-  auto plan = plan_of();
-  plan.reopens = false;
-  plan.give_up = GiveUp{30s, GiveUpAction::kHold};
-  World first(plan);
-  for (const Duration moment : {Duration(0s), Duration(10min)}) first.go(moment, {});
-  plan.begins = at(60min);
-  World next(plan);
-  next.gates = first.gates;
-  for (const Duration moment : {Duration(60min), Duration(60min + 9s)})
-    next.go(moment, {active(1, -1s, "postgres")});
-  EXPECT_THAT(next.orders, IsEmpty());
-  EXPECT_THAT(next.told(), Not(Contains("drain_gave_up")));
-  next.go(60min + 10s, {active(1, -1s, "postgres")});
-  EXPECT_THAT(next.orders, SizeIs(1));
-}
-
 TEST(Drain, ARehearsalClosesNothingAndOrdersTheSame) {
   auto plan = plan_of();
   plan.mode = Mode::kDryRun;
@@ -371,61 +244,6 @@ TEST(Drain, OfAMissedOneItSaysOnlyThatItDidNotWatchItself) {
   world.go(0s, {});
   ASSERT_THAT(world.told(), Contains("drain_missed"));
   EXPECT_THAT(world.events.front().message, ::testing::EndsWith("; this pgcurfew was not watching then"));
-}
-
-TEST(Drain, StopsByGivingBack) {
-  World world;
-  world.go(0s, {});
-  world.desk.stop("told to stop");
-  world.go(1s, {});
-  EXPECT_EQ(world.gates["app"].limit, -1);
-  EXPECT_TRUE(world.desk.is_idle());
-}
-
-TEST(Drain, AStopTriesAgainIfTheGateDoesNotOpenAtOnce) {
-  World world;
-  world.go(0s, {});
-  world.desk.stop("told to stop");
-  world.turns_fail = true;
-  world.go(1s, {});
-  EXPECT_THAT(world.told(), Contains("gate_failed"));
-  world.turns_fail = false;
-  for (const auto moment : {2s, 3s, 4s}) world.go(moment, {});
-  EXPECT_EQ(world.gates["app"].limit, -1);
-  EXPECT_TRUE(world.desk.is_idle());
-  World away;
-  away.go(0s, {});
-  away.desk.stop("told to stop");
-  away.desk.connection_lost();
-  away.desk.connected();
-  for (const auto moment : {1s, 2s}) away.go(moment, {});
-  EXPECT_EQ(away.gates["app"].limit, -1) << "also after a new connection";
-}
-
-TEST(Drain, EndsWhenItIsTakenFromThePolicyAndGoesOnWhenItChanges) {
-  World world;
-  world.go(0s, {active(1, -1s)});
-  world.policy.drains[0].wait = 20s;
-  world.desk.take_policy(std::make_shared<const Policy>(world.policy));
-  world.go(10s, {active(1, -1s)});
-  EXPECT_THAT(world.orders, IsEmpty());
-  world.go(20s, {active(1, -1s)});
-  EXPECT_THAT(world.orders, SizeIs(1));
-  world.policy.drains.clear();
-  world.desk.take_policy(std::make_shared<const Policy>(world.policy));
-  world.go(21s, {active(1, -1s)});
-  EXPECT_EQ(world.gates["app"].limit, -1);
-}
-
-TEST(Drain, ChangesToOtherDatabasesByGivingBackTheFirst) {
-  World world;
-  world.go(0s, {});
-  world.policy.drains[0].databases = {TextPattern::parse("crm").value()};
-  world.desk.take_policy(std::make_shared<const Policy>(world.policy));
-  world.go(1s, {});
-  EXPECT_EQ(world.gates["app"].limit, -1);
-  world.go(2s, {});
-  EXPECT_EQ(world.gates["crm"].limit, 0);
 }
 
 TEST(Drain, AGateThatAnotherInstanceClosedForTheSameDrainIsNoStrangers) {
@@ -496,18 +314,6 @@ TEST(Drain, BeginsWhenAClockThatWasAheadIsSetRight) {
   EXPECT_EQ(world.gates["app"].limit, 0);
 }
 
-TEST(Drain, HeldForGoodStaysClosedAfterItsTime) {
-  auto plan = plan_of();
-  plan.reopens = false;
-  World world(plan);
-  world.go(0s, {});
-  EXPECT_EQ(world.gates["app"].mark->until, std::nullopt);
-  world.go(10min, {});
-  EXPECT_TRUE(world.desk.is_idle());
-  world.go(20min, {});
-  EXPECT_EQ(world.gates["app"].limit, 0);
-}
-
 TEST(Drain, IsNotEmptyWhileAnybodyIsHiddenFromUs) {
   World world;
   for (const auto moment : {0s, 1s, 2s, 3s}) {
@@ -542,106 +348,6 @@ TEST(Drain, ADatabaseThatIsNotThereIsToldOnceAndAskedForNowAndThen) {
   world.time += 31s;
   world.step();
   EXPECT_EQ(world.gates["nowhere"].limit, 0) << "it was created in the meantime";
-}
-
-TEST(Drain, GivingUpGivesBackEvenWhatWasToBeHeldAfterwards) {
-  auto plan = plan_of();
-  plan.reopens = false;
-  plan.give_up = GiveUp{30s, GiveUpAction::kReopen};
-  World world(plan);
-  const auto stuck = active(1, -1s);
-  world.go(0s, {stuck});
-  ASSERT_EQ(world.gates["app"].limit, 0);
-  world.go(30s, {stuck});
-  EXPECT_EQ(world.gates["app"].limit, -1);
-  EXPECT_FALSE(world.gates["app"].mark);
-}
-
-TEST(Drain, TakenFromThePolicyGivesBackEvenWhatWasToBeHeldAfterwards) {
-  auto plan = plan_of();
-  plan.reopens = false;
-  World world(plan);
-  world.go(0s, {});
-  world.policy.drains.clear();
-  world.desk.take_policy(std::make_shared<const Policy>(world.policy));
-  world.go(1s, {});
-  EXPECT_EQ(world.gates["app"].limit, -1) << "nobody knows of it any more";
-}
-
-/// As it stands after a drain of last week that was to hold.
-void hold_since_last_week(World& world, int limit) {
-  auto& gate = world.gates["app"];
-  gate.limit = limit;
-  gate.mark = GateMark{"d", "other:1", 17, at(-168h), std::nullopt};
-  gate.mark_text = to_text(*gate.mark);
-}
-
-TEST(Drain, AGateHeldSinceAnEarlierWindowDoesNotUseUpTheTimeOfThisOne) {
-  auto plan = plan_of();
-  plan.reopens = false;
-  plan.give_up = GiveUp{5min, GiveUpAction::kReopen};
-  World world(plan);
-  hold_since_last_week(world, 0);
-  world.go(0s, {active(1, -1s)});
-  world.go(1s, {active(1, -1s)});
-  EXPECT_THAT(world.told(), Contains("gate_adopted"));
-  EXPECT_THAT(world.told(), Not(Contains("drain_gave_up")));
-  EXPECT_THAT(world.orders, IsEmpty()) << "its wait is not over";
-  world.go(15s, {active(1, -1s)});
-  EXPECT_THAT(world.orders, SizeIs(1));
-}
-
-TEST(Drain, AGateHeldSinceAnEarlierWindowThatSomebodyOpenedByHandIsClosedAnew) {
-  auto plan = plan_of();
-  plan.reopens = false;
-  World world(plan);
-  hold_since_last_week(world, 5);
-  for (const auto moment : {0s, 1s, 2s, 3s}) world.go(moment, {});
-  EXPECT_EQ(world.gates["app"].limit, 0);
-  ASSERT_TRUE(world.gates["app"].mark);
-  EXPECT_EQ(world.gates["app"].mark->limit, 5) << "theirs is what was before";
-  EXPECT_TRUE(world.desk.progress().at(0).was_emptied);
-}
-
-TEST(Drain, AGateThatDoesNotOpenAtOnceIsTriedAgainWhenStopping) {
-  World world;
-  world.go(0s, {});
-  ASSERT_EQ(world.gates["app"].limit, 0);
-  world.desk.stop("told to stop");
-  auto wanted = world.desk.advance(world.ledger, true, world.now());
-  ASSERT_THAT(wanted.gates, SizeIs(1));
-  GateReply failed;
-  failed.id = wanted.gates[0].id;
-  failed.outcome = GateOutcome::kFailed;
-  failed.error = {"canceling statement due to lock timeout", {}, {}, "55P03"};
-  world.desk.take(failed, world.now());
-  world.time += 2s;
-  world.step();
-  EXPECT_EQ(world.gates["app"].limit, -1);
-  EXPECT_TRUE(world.desk.is_idle());
-  EXPECT_FALSE(world.desk.next_reading());
-}
-
-TEST(Drain, GivesBackAGateWhoseClosingLostItsReplyWhenItIsStoppedThen) {
-  for (const bool is_connection_lost : {true, false}) {
-    World world;
-    world.loses_replies = true;
-    world.go(0s, {});
-    ASSERT_EQ(world.gates["app"].limit, 0);
-    world.loses_replies = false;
-    if (is_connection_lost) {
-      world.desk.connection_lost();
-      world.desk.connected();
-    }
-    world.desk.stop("told to stop");
-    EXPECT_TRUE(world.desk.has_gate_to_open());
-    for (const auto moment : {1s, 11s, 13s}) {
-      world.time = moment;
-      world.step();
-    }
-    EXPECT_EQ(world.gates["app"].limit, -1);
-    EXPECT_TRUE(world.desk.is_idle());
-  }
 }
 
 TEST(Drain, IsNotEmptyWhileSomebodyMayBeInThereWhoseNamesAreNotKnown) {
