@@ -10,6 +10,9 @@ namespace pgcurfew {
 
 namespace {
 
+/// It takes somebody to change that: a drain by hand ends at once.
+constexpr const char* kNotInPrerequisiteState = "55000";
+
 bool is_of(const JournalEntry& entry, const std::string& server, const std::string& database, GateKind kind) {
   return entry.server == server && entry.database == database && entry.kind == name_of(kind);
 }
@@ -169,6 +172,13 @@ std::optional<GateOrder> GateKeeper::close(const Journal& journal, GateOrder ord
   if (order.kind == GateKind::kPgbouncer) {
     made.pooler_conninfo = order.pooler_conninfo;
     made.pooler_gate = name_of(order.pooler_gate);
+  }
+  // a file that cannot be read may hold the limit that is to be given back: it is not written over
+  if (const auto found = journal.find(made); !found) {
+    auto error = found.error();
+    error.sqlstate = kNotInPrerequisiteState;
+    refuse(order, GateOutcome::kFailed, std::move(error));
+    return std::nullopt;
   }
   if (const auto written = journal.write(made); !written) {
     refuse(order, GateOutcome::kFailed, written.error());

@@ -122,10 +122,26 @@ void give_to_owner_of(const std::string& directory, int file) {
   [[maybe_unused]] const int given = fchown(file, status.st_uid, status.st_gid);
 }
 
-bool is_usable(const std::string& directory) {
+bool is_readable(const std::string& directory) {
   struct stat status {};
   return stat(directory.c_str(), &status) == 0 && S_ISDIR(status.st_mode) &&
-         access(directory.c_str(), R_OK | W_OK | X_OK) == 0;
+         access(directory.c_str(), R_OK | X_OK) == 0;
+}
+
+bool is_usable(const std::string& directory) {
+  return is_readable(directory) && access(directory.c_str(), W_OK) == 0;
+}
+
+/// Whether there is something to give back that we can read, be it that we cannot remove it.
+bool holds_gates(const std::string& directory) {
+  if (!is_readable(directory)) return false;
+  const std::unique_ptr<DIR, int (*)(DIR*)> opened(opendir(directory.c_str()), closedir);
+  if (!opened) return false;
+  while (const auto* file = readdir(opened.get())) {
+    const std::string name = file->d_name;
+    if (name.ends_with(kSuffix) && access((directory + '/' + name).c_str(), R_OK) == 0) return true;
+  }
+  return false;
 }
 
 bool make_directories(const std::string& path) {
@@ -152,7 +168,7 @@ Result<std::string> find_state_directory() {
   auto given = environment("STATE_DIRECTORY");
   given.resize(std::min(given.size(), given.find(':')));
   const auto usual = given.empty() ? std::string("/var/lib/pgcurfew") : given;
-  if (is_usable(usual)) return usual;
+  if (is_usable(usual) || (given.empty() ? holds_gates(usual) : is_readable(usual))) return usual;
   auto home = environment("XDG_STATE_HOME");
   if (home.empty() && !environment("HOME").empty()) home = environment("HOME") + "/.local/state";
   // who names a directory would look for the journal nowhere else
@@ -239,6 +255,25 @@ Result<void> Journal::remove(const JournalEntry& entry) const {
   return sync_directory(directory_);
 }
 
+Result<JournalEntry> Journal::read_file(const std::string& path) const {
+  const auto text = read_all(path);
+  if (!text) return tl::make_unexpected(text.error());
+  auto entry = parse_journal_text(*text);
+  if (entry && path_of(*entry) == path) return entry;
+  return failure(fmt::format("the journal's file {} is damaged", path),
+                 entry ? "It is about another gate than its name says." : entry.error().message,
+                 "Compare the database's connection limit with what it should be, then remove the file.");
+}
+
+Result<std::optional<JournalEntry>> Journal::find(const JournalEntry& entry) const {
+  const auto path = path_of(entry);
+  struct stat status {};
+  if (lstat(path.c_str(), &status) != 0 && errno == ENOENT) return std::optional<JournalEntry>();
+  auto found = read_file(path);
+  if (!found) return tl::make_unexpected(found.error());
+  return std::optional(std::move(*found));
+}
+
 Result<Journal::Contents> Journal::read() const {
   Contents contents;
   const std::unique_ptr<DIR, int (*)(DIR*)> directory(opendir(directory_.c_str()), closedir);
@@ -246,20 +281,12 @@ Result<Journal::Contents> Journal::read() const {
   while (const auto* file = readdir(directory.get())) {
     const std::string name = file->d_name;
     if (!name.ends_with(kSuffix)) continue;
-    const auto path = directory_ + '/' + name;
-    auto text = read_all(path);
-    auto entry = text ? parse_journal_text(*text) : tl::make_unexpected(text.error());
-    if (entry && path_of(*entry) == path) {
+    auto entry = read_file(directory_ + '/' + name);
+    if (entry) {
       contents.entries.push_back(std::move(*entry));
-      continue;
+    } else {
+      contents.damaged.push_back(entry.error());
     }
-    auto error =
-        text ? Error{fmt::format("the journal's file {} is damaged", path),
-                     entry ? "It is about another gate than its name says." : entry.error().message,
-                     "Compare the database's connection limit with what it should be, then remove the file.",
-                     {}}
-             : text.error();
-    contents.damaged.push_back(std::move(error));
   }
   return contents;
 }

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -25,8 +26,9 @@ struct JournalEntry {
 };
 
 /// Where the journal is: $STATE_DIRECTORY (systemd's) if that is set; otherwise the first of
-/// /var/lib/pgcurfew if we may write there, $XDG_STATE_HOME/pgcurfew, ~/.local/state/pgcurfew. The last two
-/// are made if need be. *Errors*: it is not there, or not for us to write to.
+/// /var/lib/pgcurfew if we may write there or read an entry, $XDG_STATE_HOME/pgcurfew,
+/// ~/.local/state/pgcurfew. The last two are made if need be. What is there can be given back without the
+/// right to write. *Errors*: it is not there, or not for us.
 Result<std::string> find_state_directory();
 
 /// What we have to give back, on this machine's disk: one file for each gate, so that a damaged one takes no
@@ -50,8 +52,15 @@ class Journal {
   /// *Errors*: the directory cannot be read, or is not there.
   [[nodiscard]] Result<Contents> read() const;
 
- private:
+  /// The entry of the same server, database and kind, if there is one.
+  /// *Errors*: its file cannot be read, or is damaged: as in Contents.
+  [[nodiscard]] Result<std::optional<JournalEntry>> find(const JournalEntry& entry) const;
+
+  /// Where the entry of this server, database and kind stands.
   [[nodiscard]] std::string path_of(const JournalEntry& entry) const;
+
+ private:
+  [[nodiscard]] Result<JournalEntry> read_file(const std::string& path) const;
   std::string directory_;
 };
 

@@ -1,5 +1,6 @@
 """Gates whose mark stands in the journal: what it is needed for, through every end in the middle."""
 
+import re
 import subprocess
 import time
 from datetime import datetime, timedelta, timezone
@@ -175,6 +176,77 @@ def test_a_damaged_file_is_told_and_keeps_nothing_else_from_its_work(kept, run, 
     wait_until(lambda: kept.limit == 0)
     daemon.stop()
     assert kept.limit == 9 and len(daemon.all("journal_failed")) == 1
+
+
+@pytest.fixture
+def read_only(state):
+    """Makes it what not even root may write to, and writable again."""
+    files = []
+
+    def chattr(how, *names):
+        return subprocess.run(["chattr", how, *names], stderr=subprocess.DEVNULL).returncode == 0
+
+    def make(is_read_only):
+        if is_read_only:
+            files[:] = [state, *gates(state)]
+        done = not files or chattr("+i" if is_read_only else "-i", *files)
+        if not is_read_only:
+            files.clear()
+        elif not done:
+            pytest.skip("the file system knows no immutable files")
+
+    yield make
+    make(False)
+
+
+def test_what_stands_in_a_journal_that_cannot_be_written_is_given_back_and_removed_when_it_can(
+        kept, run, state, read_only):
+    run().kill_when(lambda: kept.limit == 0)
+    (file,) = gates(state)
+    # its time is over, and that of the drain is not
+    file.write_text(re.sub(r"until=\d+", "until=1", re.sub(r"since=\d+", "since=0", file.read_text())))
+    read_only(True)
+    daemon = run()
+    assert daemon.wait_for("gate_opened")["outcome"] == "opened"
+    assert kept.limit == 9 and str(file) in daemon.wait_for("journal_failed")["error"]
+    # and without a journal no gate is closed
+    assert str(state) in daemon.wait_for("gate_failed")["error"] and kept.limit == 9
+    read_only(False)
+    daemon.wait_for("gate_closed")
+    assert "mark=limit=9 " in file.read_text()
+    daemon.stop()
+    assert kept.limit == 9 and gates(state) == []
+
+
+def damaged_file_of(state):
+    """That of the database's own gate."""
+    return state / f"main.{DATABASE.encode().hex()}.connection-limit.gate"
+
+
+def test_a_gate_whose_file_is_damaged_is_not_closed_for_it_may_hold_the_limit(kept, run, state):
+    run().kill_when(lambda: kept.limit == 0)
+    damaged = damaged_file_of(state)
+    text = damaged.read_text().replace("\nend\n", "\n")
+    damaged.write_text(text)
+    daemon = run()
+    failed = daemon.wait_for("gate_failed")
+    assert f"{damaged} is damaged" in failed["error"] and failed["hint"], failed
+    daemon.stop()
+    assert damaged.read_text() == text and kept.limit == 0
+    kept.set_limit(9)
+    damaged.unlink()
+
+
+def test_a_gate_whose_damaged_file_was_removed_is_closed(kept, run, state):
+    damaged = damaged_file_of(state)
+    damaged.write_text("pgcurfew gate 1\n")
+    daemon = run()
+    daemon.wait_for("gate_failed")
+    assert kept.limit == 9
+    damaged.unlink()
+    daemon.wait_for("gate_closed")
+    daemon.stop()
+    assert kept.limit == 9 and gates(state) == []
 
 
 # -- PgBouncer ------------------------------------------------------------------------------------------------------

@@ -7,6 +7,7 @@
 
 #include <gtest/gtest.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 namespace pgcurfew {
 namespace {
@@ -111,6 +112,19 @@ TEST_F(JournalFiles, CutAtAnyByteAreAnErrorAndTakeNoOtherWithThem) {
   }
 }
 
+TEST_F(JournalFiles, AreFoundOneByOneUnlessTheyAreDamaged) {
+  ASSERT_TRUE(journal().find(some_entry()));
+  EXPECT_FALSE(*journal().find(some_entry()));
+  ASSERT_TRUE(journal().write(some_entry()));
+  EXPECT_EQ(journal().find(some_entry()).value(), some_entry());
+  EXPECT_FALSE(journal().find(some_entry("other")).value());
+  std::ofstream(journal().path_of(some_entry("other"))) << "pgcurfew gate 1\n";
+  const auto damaged = journal().find(some_entry("other"));
+  ASSERT_FALSE(damaged);
+  EXPECT_NE(damaged.error().message.find(journal().path_of(some_entry("other"))), std::string::npos);
+  EXPECT_TRUE(journal().find(some_entry()));
+}
+
 TEST_F(JournalFiles, OfGarbageAreAnError) {
   for (const std::string text : {"", "\n", "garbage", "pgcurfew gate 2\n"}) {
     std::ofstream(directory_ + "/x.gate") << text;
@@ -198,6 +212,14 @@ TEST_F(StateDirectory, ThatIsNamedButNotThereIsNotReplacedByAnother) {
   setenv("STATE_DIRECTORY", (directory_ + "/nowhere").c_str(), 1);
   setenv("HOME", directory_.c_str(), 1);
   EXPECT_FALSE(find_state_directory());
+}
+
+TEST_F(StateDirectory, ThatIsNamedIsReadWithoutTheRightToWrite) {
+  if (geteuid() == 0) GTEST_SKIP() << "root may";
+  ASSERT_EQ(chmod(directory_.c_str(), 0500), 0);
+  setenv("STATE_DIRECTORY", directory_.c_str(), 1);
+  EXPECT_EQ(find_state_directory().value_or(""), directory_);
+  ASSERT_EQ(chmod(directory_.c_str(), 0700), 0);
 }
 
 TEST_F(StateDirectory, ThatIsNowhereIsAnErrorWithAHint) {
