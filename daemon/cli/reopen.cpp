@@ -10,6 +10,7 @@
 #include "cli/drain.hpp"
 #include "cli/exit_code.hpp"
 #include "cli/server_runtime.hpp"
+#include "cli/unclaimed_gates.hpp"
 #include "report/log.hpp"
 #include "system/loop.hpp"
 
@@ -22,9 +23,12 @@ constexpr Duration kDeadline = std::chrono::seconds(10);
 /// Gates given back by hand, on all servers at the same time.
 class HandReopening {
  public:
-  HandReopening(Loop& loop, const ReopenOptions& options, const Policy& policy)
+  /// `unclaimed`: of those that were asked for, what no server of the policy gives back.
+  HandReopening(Loop& loop, const ReopenOptions& options, const Policy& policy,
+                std::vector<UnclaimedGate> unclaimed)
       : loop_(loop),
         options_(options),
+        unclaimed_(std::move(unclaimed)),
         servers_(policy.servers),
         log_(log_options_by_hand(policy)),
         states_(servers_.size()),
@@ -38,6 +42,7 @@ class HandReopening {
   }
 
   int run() {
+    for (const auto& gate : unclaimed_) log_.write(unclaimed_gate_event(gate));
     deadline_.arm(Loop::now() + kDeadline);
     for (const auto& runtime : runtimes_) {
       runtime->reopen(options_.databases);
@@ -74,6 +79,7 @@ class HandReopening {
 
   Loop& loop_;
   const ReopenOptions& options_;
+  std::vector<UnclaimedGate> unclaimed_;
   const std::vector<Server>& servers_;
   Log log_;
   std::vector<State> states_;
@@ -82,7 +88,7 @@ class HandReopening {
 };
 
 int HandReopening::report() {
-  int code = kExitOk;
+  int code = unclaimed_.empty() ? kExitOk : kExitUnavailable;
   auto missing = options_.databases;
   std::size_t opened = 0;
   for (std::size_t i = 0; i < servers_.size(); ++i) {
@@ -125,13 +131,15 @@ int reopen_now(const ReopenOptions& options) {
   if (loaded.has_errors()) return kExitConfiguration;
   const auto servers = choose_servers(*loaded.policy, options.server, false);
   if (!servers) return complain(servers.error(), kExitUsage);
+  auto unclaimed = options.server.empty() ? find_unclaimed_gates(loaded.policy->servers, options.databases)
+                                          : std::vector<UnclaimedGate>();
   auto policy = *loaded.policy;
   policy.servers = *servers;
   policy.rules.clear();
   policy.drains.clear();
   auto loop = Loop::create();
   if (!loop) return complain(loop.error(), kExitSoftware);
-  return HandReopening(*loop, options, policy).run();
+  return HandReopening(*loop, options, policy, std::move(unclaimed)).run();
 }
 
 }  // namespace pgcurfew

@@ -11,6 +11,7 @@
 #include "base/words.hpp"
 #include "cli/configuration.hpp"
 #include "cli/exit_code.hpp"
+#include "cli/unclaimed_gates.hpp"
 #include "policy/fingerprint.hpp"
 
 namespace pgcurfew {
@@ -135,6 +136,7 @@ int Service::run() {
   if (!loop_.on_signal(SIGHUP, [this](SignalSender) { reload(); })) return kExitSoftware;
   loop_.start_watchdog();
   log_.write(started_event(*policy_));
+  tell_unclaimed_gates();
   start_servers();
   told_status_ = status_text();
   notify_manager("READY=1\nSTATUS=" + told_status_);
@@ -210,7 +212,17 @@ void Service::see_off() {
       if (server->name() == leaving.server->name()) server->start();
     }
   }
+  tell_unclaimed_gates();
   if (is_stopping_) finish_if_stopped();
+}
+
+/// What we are about to give back on a server that we take leave of, is not yet left.
+void Service::tell_unclaimed_gates() {
+  auto watched = policy_->servers;
+  for (const auto& leaving : leaving_) watched.emplace_back().name = leaving.server->name();
+  for (const auto& gate : find_unclaimed_gates(watched)) {
+    if (told_files_.insert(gate.file).second) log_.write(unclaimed_gate_event(gate));
+  }
 }
 
 void Service::reload() {
@@ -306,6 +318,8 @@ void Service::replace_policy(Policy policy) {
       server->replace_policy(policy_of(server->name()));
     }
   }
+  told_files_.clear();
+  tell_unclaimed_gates();
 }
 
 std::string Service::status_text() const {

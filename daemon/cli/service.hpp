@@ -2,6 +2,7 @@
 
 #include <memory>
 #include <optional>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -37,6 +38,7 @@ class Service {
   void take_leave(std::unique_ptr<ServerRuntime> server);
   void see_off();
   void give_up(ServerRuntime& server);
+  void tell_unclaimed_gates();
   void tell_status();
   [[nodiscard]] std::string status_text() const;
   [[nodiscard]] std::shared_ptr<const Policy> policy_of(const std::string& server) const;
@@ -51,7 +53,8 @@ class Service {
     MonotonicTime deadline;
   };
   std::vector<std::unique_ptr<ServerRuntime>> servers_;
-  std::vector<Leaving> leaving_;  ///< no longer watched; their drains give back what they have closed
+  std::set<std::string> told_files_;  ///< of unclaimed gates, since the files were read
+  std::vector<Leaving> leaving_;      ///< no longer watched; their drains give back what they have closed
   Timer status_timer_;
   Timer stop_timer_;
   Timer leave_timer_;

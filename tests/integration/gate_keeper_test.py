@@ -1,5 +1,6 @@
 """Gates whose mark stands in the journal: what it is needed for, through every end in the middle."""
 
+import os
 import re
 import subprocess
 import time
@@ -176,6 +177,51 @@ def test_a_damaged_file_is_told_and_keeps_nothing_else_from_its_work(kept, run, 
     wait_until(lambda: kept.limit == 0)
     daemon.stop()
     assert kept.limit == 9 and len(daemon.all("journal_failed")) == 1
+
+
+def reopen(pgcurfew, daemon, state, *databases):
+    """With the files of that daemon: the exit status, and what it said."""
+    ended = subprocess.run([pgcurfew, "reopen", "--config", daemon.config, *databases], text=True, timeout=60,
+                           stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+                           env={**os.environ, "STATE_DIRECTORY": str(state)})
+    return ended.returncode, ended.stdout
+
+
+def test_a_gate_of_a_server_that_was_renamed_in_the_policy_is_told_wherever_somebody_can_hear_it(
+        server, kept, run, state, pgcurfew):
+    run().kill_when(lambda: kept.limit == 0)
+    (file,) = gates(state)
+    named = policy(server, kept.role)
+    renamed = policy(server, kept.role, name="another", at=datetime.now(timezone.utc) + timedelta(days=1)).replace(
+        "name: main", "name: renamed")
+    daemon = run(text=renamed)
+    told = daemon.wait_for("gate_unclaimed")
+    assert told["level"] == "WARNING" and (told["server"], told["database"], told["file"]) == (
+        "main", DATABASE, str(file)), told
+    assert told["limit_before"] == 9 and told["drain"] == "nightly" and told["by"] and told["until"]
+    assert "back to 9 by hand" in told["hint"] and "under that name" in told["hint"]
+    daemon.reload(renamed + "# changed\n")
+    wait_until(lambda: len(daemon.all("gate_unclaimed")) == 2)
+    for names in ([], [DATABASE]):
+        status, output = reopen(pgcurfew, daemon, state, *names)
+        assert (status, kept.limit) == (69, 0) and str(file) in output and "bears no mark" not in output, output
+    status, output = reopen(pgcurfew, daemon, state, "elsewhere")
+    assert status == 66 and str(file) not in output, output
+    # the hint holds what it promises
+    daemon.reload(named)
+    daemon.wait_for("gate_adopted")
+    daemon.stop()
+    assert kept.limit == 9 and gates(state) == [] and len(daemon.all("gate_unclaimed")) == 2
+
+
+def test_a_gate_that_a_reload_gives_back_with_its_server_is_not_told_as_left(server, kept, run, state):
+    daemon = run()
+    daemon.wait_for("gate_closed")
+    daemon.reload(policy(server, kept.role, at=datetime.now(timezone.utc) + timedelta(days=1)).replace(
+        "name: main", "name: renamed"))
+    wait_until(lambda: kept.limit == 9)
+    daemon.stop()
+    assert gates(state) == [] and not daemon.all("gate_unclaimed")
 
 
 @pytest.fixture

@@ -1,0 +1,63 @@
+#include "cli/unclaimed_gates.hpp"
+
+#include <algorithm>
+
+#include <fmt/format.h>
+
+#include "base/words.hpp"
+#include "engine/gate.hpp"
+
+namespace pgcurfew {
+
+std::vector<UnclaimedGate> find_unclaimed_gates(const std::vector<Server>& servers,
+                                                const std::vector<std::string>& databases) {
+  std::vector<UnclaimedGate> found;
+  auto directory = find_state_directory();
+  if (!directory) return found;
+  const Journal journal(std::move(*directory));
+  auto contents = journal.read();
+  if (!contents) return found;
+  for (auto& entry : contents->entries) {
+    const bool is_known = std::any_of(servers.begin(), servers.end(),
+                                      [&](const Server& server) { return server.name == entry.server; });
+    const bool is_asked_for =
+        databases.empty() || std::find(databases.begin(), databases.end(), entry.database) != databases.end();
+    if (is_known || !is_asked_for) continue;
+    auto file = journal.path_of(entry);
+    found.push_back({std::move(entry), std::move(file)});
+  }
+  return found;
+}
+
+Event unclaimed_gate_event(const UnclaimedGate& gate) {
+  const auto& entry = gate.entry;
+  const auto mark = parse_gate_mark(entry.mark);
+  const bool is_poolers = entry.kind == name_of(GateKind::kPgbouncer);
+  Event event{
+      Level::kWarning,
+      "gate_unclaimed",
+      fmt::format("the journal holds the gate of database {} of server {}, which is not in the policy",
+                  printable(entry.database, 80), printable(entry.server, 80)),
+      {{"server", entry.server}, {"database", entry.database}, {"gate", entry.kind}, {"file", gate.file}}};
+  std::string by_hand = "set its CONNECTION LIMIT back by hand";
+  if (mark) {
+    event.fields.emplace_back("drain", mark->drain);
+    event.fields.emplace_back("by", mark->by);
+    if (!is_poolers) {
+      event.fields.emplace_back("limit_before", static_cast<std::int64_t>(mark->limit));
+      by_hand = fmt::format("set its CONNECTION LIMIT back to {} by hand", mark->limit);
+    }
+    if (mark->until) event.fields.emplace_back("until", *mark->until);
+  }
+  if (is_poolers) {
+    by_hand = fmt::format("say {} on its PgBouncer's console",
+                          entry.pooler_gate == name_of(PoolerGate::kDisable) ? "ENABLE" : "RESUME");
+  }
+  event.fields.emplace_back(
+      "hint", fmt::format("Add the server to the policy again under that name; or, if the database is still "
+                          "closed, {}, and remove the file.",
+                          by_hand));
+  return event;
+}
+
+}  // namespace pgcurfew
