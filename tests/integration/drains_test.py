@@ -12,6 +12,7 @@ import pytest
 from support.orders import config_of
 from support.session import ADMIN_SHUTDOWN, LOST, OK, QUERY_CANCELED, Session, wait_until
 from support.stage import SLEEP, SWALLOWER
+from support.throwaway import Throwaway
 
 
 def drain_text(database, begins, seconds, more=""):
@@ -112,6 +113,24 @@ def test_a_server_that_is_reached_in_another_way_is_drained_on(server, orders, d
     assert orders.limit == 0 and not started.all("gate_overridden")
     started.stop()
     assert orders.is_as_before()
+
+
+def test_what_stops_a_drop_of_the_empty_database_is_named(daemon):
+    settings = ["wal_level = logical", "max_replication_slots = 4", "max_prepared_transactions = 4"]
+    with Throwaway(settings) as server:
+        server.make_watchdog_role()
+        for name in ("orders", "crm"):
+            server.execute(f"create database {name} owner pgcurfew")
+            server.execute(f"select pg_create_logical_replication_slot('cdc_{name}', 'pgoutput')", dbname=name)
+        for name in ("orders", "crm"):  # after the slots, which wait for transactions that are under way
+            with server.connect(dbname=name) as connection:
+                connection.execute(f"begin; select txid_current(); prepare transaction 'left over in {name}'")
+        started = daemon(config_of(server, drain_text("orders", next_second(), 4)))
+        empty = started.wait_for("drain_empty")
+        assert empty["prepared_transactions"] == "left over in orders"
+        assert empty["logical_slots"] == "cdc_orders"
+        assert "prepared transactions: left over in orders; logical slots: cdc_orders" in empty["message"]
+        started.wait_for("drain_done")
 
 
 def test_a_rehearsal_touches_nothing(server, orders, daemon):
