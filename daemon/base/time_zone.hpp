@@ -44,7 +44,8 @@ class TimeZone {
   /// beginning. *Shapes*: as for first_instant_of().
   [[nodiscard]] ServerTime end_before(const CivilTime& civil) const;
 
-  /// The wall time with the zone's abbreviation: `Sun 2026-11-29 02:00 CET`, with seconds where there are any.
+  /// The wall time with the zone's abbreviation: `Sun 2026-11-29 02:00 CET`, with seconds where there are
+  /// any.
   [[nodiscard]] std::string to_text(ServerTime time) const;
 
  private:
