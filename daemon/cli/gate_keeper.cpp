@@ -28,6 +28,17 @@ PoolerGate pooler_gate_of(const JournalEntry& entry) {
   return entry.pooler_gate == name_of(PoolerGate::kDisable) ? PoolerGate::kDisable : PoolerGate::kPause;
 }
 
+Gate gate_at_pooler(const JournalEntry& entry) {
+  Gate gate;
+  gate.database = entry.database;
+  gate.kind = GateKind::kPgbouncer;
+  gate.pooler_conninfo = entry.pooler_conninfo;
+  gate.pooler_gate = pooler_gate_of(entry);
+  gate.limit = 0;
+  gate.access = GateAccess::kJournal;
+  return gate;
+}
+
 Gate* find_gate(Gates& gates, const std::string& database) {
   for (auto& gate : gates.gates) {
     if (gate.database == database && gate.kind == GateKind::kConnectionLimit) return &gate;
@@ -38,7 +49,7 @@ Gate* find_gate(Gates& gates, const std::string& database) {
 }  // namespace
 
 GateKeeper::GateKeeper(Loop& loop, std::string server, std::function<void()> on_progress)
-    : loop_(loop), server_(std::move(server)), on_progress_(std::move(on_progress)) {}
+    : loop_(loop), server_(std::move(server)), on_progress_(std::move(on_progress)), watched_poolers_(loop) {}
 
 std::vector<Happening> GateKeeper::take_happenings() {
   return std::exchange(happened_, {});
@@ -118,6 +129,7 @@ void GateKeeper::remove(const Journal& journal, const JournalEntry& entry) {
   try_to(removed);
   const auto kind = kind_of(entry);
   if (!kind) return;
+  if (*kind == GateKind::kPgbouncer) watched_poolers_.forget(entry.database);
   entries_.erase({entry.database, *kind});
   opened_.erase({entry.database, *kind});
   if (!removed) opened_.insert_or_assign({entry.database, *kind}, entry.mark);
@@ -229,6 +241,7 @@ void GateKeeper::pump_pooler(const std::string& database) {
     // one of its timers and descriptors calls just now: they fall silent, and go later
     pooler.timer->disarm();
     for (const auto& readiness : pooler.readiness) readiness->watch(-1, false, false);
+    pooler.turn.hang_up();
     finished_.push_back(std::move(found->second));
     poolers_.erase(found);
     on_progress_();
@@ -268,6 +281,10 @@ void GateKeeper::settle(Flight flight, GateReply& reply, bool may_have_acted) {
       reply.in_journal = true;
       reply.mark_text = entry.mark;
       if (auto mark = parse_gate_mark(entry.mark)) reply.mark = std::move(*mark);
+      if (flight.order.kind != GateKind::kPgbouncer) return;
+      // over a new connection, and at once: what was open on the old one is no longer
+      watched_poolers_.forget(entry.database);
+      watched_poolers_.look(gate_at_pooler(entry));
       return;
     case GateOutcome::kOpened:
     case GateOutcome::kForeign:
@@ -309,9 +326,19 @@ void GateKeeper::merge(Gates& gates) {
   for (const auto& gate : gates.gates) known_[gate.database] = {gate.limit, gate.mark};
   const auto journal = open_journal();
   if (!journal) return;  // it is told when something has to be written
+  std::set<std::string> at_poolers;
   for (auto& entry : read_entries(*journal)) {
-    if (entry.server == server_) merge_entry(*journal, std::move(entry), gates);
+    if (kind_of(entry) == GateKind::kPgbouncer) at_poolers.insert(entry.database);
+    merge_entry(*journal, std::move(entry), gates);
   }
+  watched_poolers_.keep_only(at_poolers);
+}
+
+/// PgBouncer forgets its gates when it is restarted, and anybody may open one.
+void GateKeeper::look_at_pooler(Gate& gate) {
+  const auto seen = watched_poolers_.look(gate);
+  gate.limit = seen == PoolerState::kOpened ? -1 : 0;
+  gate.is_lost = seen == PoolerState::kLost;
 }
 
 void GateKeeper::merge_entry(const Journal& journal, JournalEntry entry, Gates& gates) {
@@ -328,13 +355,8 @@ void GateKeeper::merge_entry(const Journal& journal, JournalEntry entry, Gates& 
   if (*kind == GateKind::kPgbouncer) {
     // whether PgBouncer was told, nobody knows: such a gate is opened, and closed again if it is still time
     if (was_closing) mark->until = mark->since;
-    gate = &gates.gates.emplace_back();
-    gate->database = entry.database;
-    gate->kind = *kind;
-    gate->pooler_conninfo = entry.pooler_conninfo;
-    gate->pooler_gate = pooler_gate_of(entry);
-    gate->limit = 0;
-    gate->access = GateAccess::kJournal;
+    gate = &gates.gates.emplace_back(gate_at_pooler(entry));
+    if (!was_closing) look_at_pooler(*gate);
   } else if (gate == nullptr) {
     complain({fmt::format("database {} is gone", printable(entry.database)),
               fmt::format("Its connection limit was {} before it was drained.", mark->limit),

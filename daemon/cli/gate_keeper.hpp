@@ -9,6 +9,7 @@
 #include <utility>
 #include <vector>
 
+#include "cli/pooler_watch.hpp"
 #include "engine/gate.hpp"
 #include "engine/watch.hpp"
 #include "postgres/pooler.hpp"
@@ -75,6 +76,7 @@ class GateKeeper {
   void settle(Flight flight, GateReply& reply, bool may_have_acted);
   void merge(Gates& gates);
   void merge_entry(const Journal& journal, JournalEntry entry, Gates& gates);
+  void look_at_pooler(Gate& gate);
   void refuse(const GateOrder& order, GateOutcome outcome, Error error);
   void complain(const Error& error);
   void try_to(const Result<void>& done);
@@ -85,6 +87,7 @@ class GateKeeper {
   std::map<Key, Flight> flights_;
   std::map<std::string, std::unique_ptr<Pooler>> poolers_;  ///< by database
   std::vector<std::unique_ptr<Pooler>> finished_;           ///< until nobody calls from them any more
+  PoolerWatch watched_poolers_;                             ///< those that are closed
   std::optional<Journal> journal_;       ///< once found, for good: no other has our entries
   std::map<Key, JournalEntry> entries_;  ///< what stands there, or should
   std::map<Key, std::string> opened_;    ///< marks that could not be removed

@@ -112,8 +112,8 @@ void DrainRun::match_door(const std::string& database, Door& door, const Gates& 
   auto gate = *here;
   if (plan_.gate == GateKind::kPgbouncer) {
     gate.mark.reset();
-    if (const auto* pooler = find_gate(gates, database, true)) gate = *pooler;
     gate.limit = 0;
+    if (const auto* pooler = find_gate(gates, database, true)) gate = *pooler;
   }
   if (door.state == DoorState::kClosed) {
     match_closed_door(database, door, gate, now);
@@ -127,11 +127,12 @@ void DrainRun::match_door(const std::string& database, Door& door, const Gates& 
 /// Whether a closing whose reply was lost has closed the gate that is to be opened now.
 void DrainRun::match_lost_closing(Door& door, const Gate& gate) {
   door.may_be_closed = false;
-  if (!gate.mark || gate.mark->drain != plan_.name || gate.mark->by != by_) return;
+  if (!gate.mark || gate.mark->drain != plan_.name || (gate.mark->by != by_ && !gate.is_lost)) return;
   door.mark = gate.mark;
   door.mark_text = gate.mark_text;
   door.in_journal = gate.in_journal;
   door.state = DoorState::kClosed;
+  door.not_before.reset();
 }
 
 void DrainRun::match_open_door(const std::string& database, Door& door, const Gate& gate, const Gates& gates,
@@ -150,9 +151,10 @@ void DrainRun::match_open_door(const std::string& database, Door& door, const Ga
     door.mark = gate.mark;
     door.mark_text = gate.mark_text;
     door.in_journal = gate.in_journal;
+    door.may_be_closed = gate.is_lost;
+    if (gate.is_lost) return;  // it is closed anew, for the same mark
     door.failures = 0;
     door.trouble.clear();
-    door.may_be_closed = false;
     if (gate.limit != 0) return yield(database, door, true);
     door.state = DoorState::kClosed;
     tell(gate_adopted_event(plan_, database, *gate.mark, by_));
@@ -182,12 +184,20 @@ void DrainRun::match_closed_door(const std::string& database, Door& door, const 
     // it was open in between, and whoever came then has the whole time too
     if (since_) since_ = std::max(*since_, std::min(gate.mark->since, now.server));
   }
+  if (is_ours && gate.is_lost && !is_ending_) return lose(database, door);
   if (is_ours && gate.limit == 0) return;
   if (is_ending_ && !is_ours) {
     door.state = DoorState::kOpen;  // an opening whose reply was lost
     return;
   }
   yield(database, door, is_ours);
+}
+
+/// Nobody opened it, and whoever has come in meanwhile is dealt with as all others.
+void DrainRun::lose(const std::string& database, Door& door) {
+  door.state = DoorState::kOpen;
+  door.may_be_closed = true;  // its mark stands there, and goes at the end if it should not close any more
+  tell(gate_lost_event(plan_, database));
 }
 
 /// Somebody else opened the gate: they want in. Nobody is signalled there any more.
@@ -258,8 +268,9 @@ bool DrainRun::leaves_closed() const {
 
 void DrainRun::open_gates(Ledger& ledger, Now now) {
   for (auto& [database, door] : doors_) {
-    // may_turn() sees to it that it is read whether a closing whose reply was lost has closed it
-    if (door.state == DoorState::kOpen && door.may_be_closed) static_cast<void>(may_turn(door, now));
+    if (door.state == DoorState::kOpen && door.may_be_closed && door.order.empty()) {
+      needs_gates_ = true;  // it is read whether it is closed, and that can be done at any time
+    }
     if (door.state == DoorState::kOpen || !has_to_open(door)) continue;
     if (!has_gate()) {
       door.state = DoorState::kOpen;

@@ -310,6 +310,13 @@ Event gate_overridden_event(const Drain& plan, const std::string& database) {
                                 printable(database, 80)));
 }
 
+Event gate_lost_event(const Drain& plan, const std::string& database) {
+  return gate_event(
+      plan.name, database, Level::kWarning, "gate_lost",
+      fmt::format("PgBouncer was restarted and lets clients of database {} in: closing the gate again",
+                  printable(database, 80)));
+}
+
 Event gate_failed_event(std::string_view drain, const std::string& database, bool closes, const Error& error,
                         Duration retry) {
   auto event = gate_event(drain, database, Level::kError, "gate_failed",

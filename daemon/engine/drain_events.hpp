@@ -46,6 +46,7 @@ Event gate_adopted_event(const Drain& plan, const std::string& database, const G
                          std::string_view by);
 Event gate_opened_event(std::string_view drain, const std::string& database, GateKind kind,
                         const GateReply& reply);
+Event gate_lost_event(const Drain& plan, const std::string& database);
 Event gate_overridden_event(const Drain& plan, const std::string& database);
 Event gate_failed_event(std::string_view drain, const std::string& database, bool closes, const Error& error,
                         Duration retry);

@@ -173,6 +173,7 @@ class DrainRun {
   bool may_turn(Door& door, Now now);
   void fail(const std::string& database, Door& door, const Error& error, bool closes, Now now);
   void yield(const std::string& database, Door& door, bool is_marked);
+  void lose(const std::string& database, Door& door);
   void note_obstacle(const std::string& database, const Error& error);
   void mark_as_closed(Ledger& ledger, Now now);
   [[nodiscard]] bool has_to_open(const Door& door) const;

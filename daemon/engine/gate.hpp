@@ -44,13 +44,14 @@ std::string_view name_of(GateAccess access);  ///< `none`, `journal`, `mark`, `f
 struct Gate {
   std::string database;
   GateKind kind =
-      GateKind::kConnectionLimit;  ///< pgbouncer: of the journal, `limit` and what follows says nothing
+      GateKind::kConnectionLimit;  ///< pgbouncer: of the journal; `limit` is 0 as far as we know it closed
   std::string pooler_conninfo;     ///< of PgBouncer's, never printed
   PoolerGate pooler_gate = PoolerGate::kPause;
   int limit = -1;  ///< datconnlimit now; -2: the server calls the database invalid
   std::optional<GateMark> mark;
   std::string mark_text;    ///< as it stands in the server or the journal; what an opening has to find there
   bool in_journal = false;  ///< the mark does
+  bool is_lost = false;     ///< PgBouncer's: it was restarted since, and lets clients in again
   bool is_template = false;
   bool allows_connections = true;
   GateAccess access = GateAccess::kNone;

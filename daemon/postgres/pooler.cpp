@@ -15,7 +15,7 @@ namespace pgcurfew {
 
 namespace {
 
-constexpr const char* kShow = "SHOW DATABASES";
+constexpr const char* kShow = PoolerSession::kShowDatabases;
 
 std::string quoted(std::string_view name) {
   std::string text = "\"";
@@ -71,9 +71,13 @@ PoolerSession::Interest PoolerSession::interest() const {
   }
 }
 
-PoolerSession::Answer PoolerSession::fail(Error error) {
+void PoolerSession::hang_up() {
   phase_ = Phase::kFailed;
   conn_.reset();
+}
+
+PoolerSession::Answer PoolerSession::fail(Error error) {
+  hang_up();
   return tl::make_unexpected(std::move(error));
 }
 
@@ -179,6 +183,24 @@ std::optional<PoolerSession::Answer> PoolerSession::receive(bool ready) {
   return std::nullopt;
 }
 
+Result<std::vector<PoolerDatabase>> read_pooler_databases(const PGresult* result, const std::string& database,
+                                                          PoolerGate gate) {
+  const int name = PQfnumber(result, "name");
+  const int target = PQfnumber(result, "database");
+  const int state = PQfnumber(result, gate == PoolerGate::kPause ? "paused" : "disabled");
+  if (name < 0 || target < 0 || state < 0) {
+    return failure("this is not PgBouncer's admin console", {},
+                   "Let the drain's pgbouncer conninfo name PgBouncer, and a user of its admin_users.");
+  }
+  std::vector<PoolerDatabase> databases;
+  for (int row = 0; row < PQntuples(result); ++row) {
+    if (PQgetvalue(result, row, target) != database) continue;
+    databases.push_back(
+        {PQgetvalue(result, row, name), std::string_view(PQgetvalue(result, row, state)) == "1"});
+  }
+  return databases;
+}
+
 PoolerTurn::PoolerTurn(GateOrder order, MonotonicTime now)
     : order_(std::move(order)), began_(now), console_(order_.pooler_conninfo, kShow) {}
 
@@ -232,24 +254,13 @@ std::optional<GateReply> PoolerTurn::take(PoolerSession::Answer answer, Monotoni
 }
 
 std::optional<GateReply> PoolerTurn::take_databases(const PGresult* result, MonotonicTime now) {
-  const int name = PQfnumber(result, "name");
-  const int database = PQfnumber(result, "database");
-  const int state = PQfnumber(result, order_.pooler_gate == PoolerGate::kPause ? "paused" : "disabled");
-  if (name < 0 || database < 0 || state < 0) {
-    return fail({"this is not PgBouncer's admin console",
-                 {},
-                 "Let the drain's pgbouncer conninfo name PgBouncer, and a user of its admin_users.",
-                 {}});
-  }
+  const auto databases = read_pooler_databases(result, order_.database, order_.pooler_gate);
+  if (!databases) return fail(databases.error());
   std::vector<std::string> left;
-  int found = 0;
-  for (int row = 0; row < PQntuples(result); ++row) {
-    if (PQgetvalue(result, row, database) != order_.database) continue;
-    ++found;
-    const bool is_closed = std::string_view(PQgetvalue(result, row, state)) == "1";
-    if (is_closed != order_.closes) left.emplace_back(PQgetvalue(result, row, name));
+  for (const auto& database : *databases) {
+    if (database.is_closed != order_.closes) left.push_back(database.name);
   }
-  if (found == 0 && order_.closes) {
+  if (databases->empty() && order_.closes) {
     return fail({fmt::format("no database of PgBouncer's leads to {}", printable(order_.database)),
                  {},
                  "SHOW DATABASES on its admin console lists them.",
@@ -280,6 +291,11 @@ void PoolerTurn::act(const std::vector<std::string>& names, MonotonicTime now) {
   for (const auto& name : names) questions_.push_back(fmt::format("{} {}", verb(order_), quoted(name)));
   console_.ask(std::move(questions_.front()));
   questions_.pop_front();
+}
+
+void PoolerTurn::hang_up() {
+  console_.hang_up();
+  pausing_.clear();
 }
 
 GateReply PoolerTurn::done() {

@@ -32,6 +32,7 @@ class PoolerSession {
     void operator()(PGresult* result) const;
   };
   using Answer = Result<std::unique_ptr<PGresult, ResultDeleter>>;
+  static constexpr const char* kShowDatabases = "SHOW DATABASES";
 
   /// Connects as `conninfo` says, to the database `pgbouncer`, and asks.
   PoolerSession(const std::string& conninfo, std::string question);
@@ -43,6 +44,9 @@ class PoolerSession {
   std::optional<Answer> proceed(bool ready);
 
   [[nodiscard]] Interest interest() const;
+
+  /// Closes the connection; nothing can be asked any more.
+  void hang_up();
 
  private:
   enum class Phase { kResolving, kConnecting, kReady, kFailed };
@@ -68,6 +72,17 @@ class PoolerSession {
   std::unique_ptr<PGresult, ResultDeleter> result_;
 };
 
+/// One of PgBouncer's databases.
+struct PoolerDatabase {
+  std::string name;  ///< PgBouncer's own
+  bool is_closed = false;
+};
+
+/// Those that lead to `database`, from the answer to kShowDatabases, with how their gate of this kind stands.
+/// *Errors*: this is no PgBouncer.
+Result<std::vector<PoolerDatabase>> read_pooler_databases(const PGresult* result, const std::string& database,
+                                                          PoolerGate gate);
+
 /// A database's gate at PgBouncer, closed or opened: PAUSE and RESUME, or DISABLE and ENABLE, for each of
 /// PgBouncer's databases that leads to it.
 ///
@@ -85,6 +100,9 @@ class PoolerTurn {
   [[nodiscard]] std::vector<PoolerSession::Interest> interests() const;
   [[nodiscard]] MonotonicTime wake_at() const;
   [[nodiscard]] const GateOrder& order() const { return order_; }
+
+  /// Closes its connections, once it is over.
+  void hang_up();
 
   /// Whether anything has been sent that changes PgBouncer.
   [[nodiscard]] bool has_acted() const { return has_acted_; }

@@ -355,3 +355,64 @@ def test_a_pgbouncer_that_is_away_is_told_and_the_server_is_watched_all_the_same
     daemon = run(through(pooler, "pause"))
     assert daemon.wait_for("gate_failed")["error"]
     assert daemon.all("server_up")
+
+
+def consoles(pooler):
+    """How many sessions of an admin there are beside the one that asks."""
+    return sum(row["user"] == "pgcurfew" for row in pooler.console("SHOW CLIENTS")) - 1
+
+
+HOW = {"pause": (True, False), "disable": (False, True)}
+
+
+@pytest.mark.parametrize("by", HOW)
+def test_a_pgbouncer_that_is_restarted_in_the_window_holds_its_clients_back_again(
+        server, kept, run, state, pooler, by):
+    daemon = run(through(pooler, by))
+    daemon.wait_for("drain_empty")
+    wait_until(lambda: consoles(pooler) == 1)
+    pooler.stop()
+    pooler.start()
+    assert daemon.wait_for("gate_lost")["database"] == DATABASE
+    wait_until(lambda: pooler.shown(DATABASE) == HOW[by])
+    wait_until(lambda: len(daemon.all("gate_closed")) == 2)
+    # one that is paused lets clients wait, from their log-in on
+    client = subprocess.Popen([server.bindir / "psql", "-XAtc", "select 1", pooler.conninfo(DATABASE)],
+                              stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    if by == "pause":
+        with pytest.raises(subprocess.TimeoutExpired):
+            client.wait(timeout=0.3)
+    else:
+        assert "disabled" in client.communicate(timeout=30)[0]
+    wait_until(lambda: consoles(pooler) == 1)
+    daemon.stop()
+    assert pooler.shown(DATABASE) == (False, False) and gates(state) == [] and consoles(pooler) == 0
+    if by == "pause":
+        assert client.communicate(timeout=30)[0] == "1\n"
+    assert len(daemon.all("gate_lost")) == 1 and not daemon.all("gate_overridden") and not daemon.all("gate_failed")
+
+
+@pytest.mark.parametrize("by, back", [("pause", "RESUME"), ("disable", "ENABLE")])
+def test_a_drain_yields_to_who_lets_clients_in_at_the_console_by_hand(kept, run, state, pooler, by, back):
+    daemon = run(through(pooler, by))
+    daemon.wait_for("drain_empty")
+    wait_until(lambda: consoles(pooler) == 1)
+    pooler.console(f"{back} {DATABASE}")
+    assert daemon.wait_for("gate_overridden")["database"] == DATABASE
+    assert daemon.wait_for("drain_done")["yielded"] is True
+    wait_until(lambda: not gates(state) and consoles(pooler) == 0)
+    daemon.stop()
+    assert pooler.shown(DATABASE) == (False, False) and not daemon.all("gate_lost")
+
+
+def test_a_pgbouncer_that_came_back_without_the_database_is_told_and_the_drain_still_ends(kept, run, state, pooler):
+    daemon = run(through(pooler, "pause"))
+    daemon.wait_for("drain_empty")
+    wait_until(lambda: consoles(pooler) == 1)
+    pooler.stop()
+    ini = pooler.folder / "ini"
+    ini.write_text(ini.read_text().replace(f"{DATABASE} = ", "another = ", 1).replace("port=5432", "port=5432 dbname=another"))
+    pooler.start()
+    assert "leads to kept" in daemon.wait_for("gate_failed")["error"]
+    assert daemon.stop() < 6
+    assert gates(state) == [] and not daemon.all("gate_overridden") and not daemon.all("gates_left")

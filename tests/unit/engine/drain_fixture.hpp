@@ -62,7 +62,12 @@ struct DrainWorld {
     turned.push_back(order);
     GateReply reply;
     reply.id = order.id;
-    auto& gate = gates[order.database];
+    const bool is_poolers = order.kind == GateKind::kPgbouncer;
+    auto& gate = gates[is_poolers ? pooler_key(order.database) : order.database];
+    if (is_poolers) {
+      gate.database = order.database;
+      gate.kind = order.kind;
+    }
     if (turns_fail) {
       reply.outcome = GateOutcome::kFailed;
       reply.error.message = "canceling statement due to lock timeout";
@@ -73,6 +78,7 @@ struct DrainWorld {
       auto mark = order.mark;
       mark.limit = gate.mark ? gate.mark->limit : gate.limit;
       gate.limit = 0;
+      gate.is_lost = false;
       gate.mark = mark;
       gate.mark_text = to_text(mark);
     } else if (gate.mark_text != order.mark_text) {
@@ -88,6 +94,8 @@ struct DrainWorld {
     reply.limit = gate.limit;
     if (!loses_replies) desk.take(reply, now());
   }
+
+  static std::string pooler_key(const std::string& database) { return database + " at PgBouncer"; }
 
   /// One turn of the loop; gates turn at once, orders are collected.
   void step() {
