@@ -139,7 +139,8 @@ bool holds_gates(const std::string& directory) {
   if (!opened) return false;
   while (const auto* file = readdir(opened.get())) {
     const std::string name = file->d_name;
-    if (name.ends_with(kSuffix) && access((directory + '/' + name).c_str(), R_OK) == 0) return true;
+    const auto path = fmt::format("{}/{}", directory, name);
+    if (name.ends_with(kSuffix) && access(path.c_str(), R_OK) == 0) return true;
   }
   return false;
 }
