@@ -168,7 +168,7 @@ class HandDrain {
       command_failed_ = true;
       return stop("the command did not start");
     }
-    child_ = std::move(*child);
+    child_ = *child;
   }
 
   /// The command goes on, but no longer in a database of its own.

@@ -360,6 +360,7 @@ def test_an_idle_session_beyond_the_kept_ones_goes_whichever_end_is_asked_for(st
 """)
     assert stage.is_gone(pool[3]) and stage.is_gone(pool[4])
     assert all(succeeds(session) for session in pool[:3])
+    wait_until(lambda: len(daemon.all("outcome")) == 2)  # its log is read beside us
     assert {event["pid"] for event in daemon.all("intent")} == {pool[3].pid, pool[4].pid}
 
 
