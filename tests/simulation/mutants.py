@@ -149,7 +149,7 @@ MUTANTS = [
            (("const bool is_ours = gate.mark && gate.mark->drain == plan_.name;",
              "const bool is_ours = gate.mark && gate.mark_text == door.mark_text;"),), options=DRAINS),
     Mutant("drain: counts the wait from the window", {"drain-ladder"}, "drain_doors.cpp",
-           (("since_ = std::min(*since_, now.server);", "since_ = window_.start;"),), options=DRAINS),
+           (("since_ = std::min(std::max(*since_, window_.start), now.server);", "since_ = window_.start;"),), options=DRAINS),
     Mutant("drain: ends the excepted", {"drain-spares"}, "drain_run.cpp", (("proxy_.except = plan.except;", ""),), options=DRAINS),
     Mutant("drain: tries the gone again and again", {"busy-loop"}, "drain_sessions.cpp",
            (("      sent.gone_in = order.look;\n", ""),), options=DRAINS),
