@@ -170,7 +170,9 @@ class Throwaway:
     def end(self, sessions):
         """Ends these sessions of the server for good: a statement that sleeps does not notice that its client left."""
         pids = [session.pid for session in sessions]
-        gone = "select pg_terminate_backend(pid) from pg_stat_get_activity(null) where pid = any(%s)"
+        # the pid of one that has ended may be that of our own connection by now
+        gone = ("select pg_terminate_backend(pid) from pg_stat_get_activity(null) "
+                "where pid = any(%s) and pid <> pg_backend_pid()")
         with self.connect() as connection:
             wait_until(lambda: not connection.execute(gone, [pids]).fetchall(), every=0.02)
         for session in sessions:
