@@ -22,6 +22,19 @@ SETTINGS = ["max_connections = 100", "max_prepared_transactions = 4", "synchrono
             "synchronous_standby_names = 'ghost'"]
 
 
+def pytest_collection_modifyitems(items):
+    """Spreads the slow tests, which stand side by side, over the run: a worker is given what stands together."""
+    slow = [item for item in items if item.get_closest_marker("slow")]
+    others = [item for item in items if not item.get_closest_marker("slow")]
+    distance = max(1, len(others) * 3 // 4 // max(1, len(slow)))
+    items.clear()
+    for number, item in enumerate(others):
+        if slow and number % distance == 0:
+            items.append(slow.pop(0))
+        items.append(item)
+    items += slow
+
+
 @pytest.fixture(scope="session")
 def server():
     """A server for the whole run: with the roles `pgcurfew` (packaging/grants.sql) and `app`."""

@@ -2,17 +2,13 @@
 
 #include <chrono>
 #include <cstdlib>
-#include <fstream>
 #include <optional>
-#include <set>
-#include <sstream>
 #include <string>
-#include <vector>
 
-#include <CLI/CLI.hpp>
 #include <fmt/format.h>
 
 #include "simulation/drain_world.hpp"
+#include "simulation/options.hpp"
 #include "simulation/world.hpp"
 
 namespace pgcurfew::simulation {
@@ -50,14 +46,6 @@ struct Totals {
     tally.spared += more.spared;
     for (const auto& [part, count] : more.parts) tally.parts[part] += count;
   }
-};
-
-struct Settings {
-  GuardHoles holes;
-  std::string part;
-  bool is_late = false;
-  bool is_quiet = false;
-  bool drains_only = false;
 };
 
 template <class AnyWorld>
@@ -160,18 +148,6 @@ bool run_seed(std::uint64_t seed, const Settings& settings, Totals& totals) {
   return run_world<World>(options, settings, totals);
 }
 
-std::vector<std::uint64_t> read_seeds(const std::string& path) {
-  std::vector<std::uint64_t> seeds;
-  std::ifstream file(path);
-  if (!file) throw CLI::ValidationError("--first", "cannot read " + path);
-  for (std::string line; std::getline(file, line);) {
-    std::istringstream words(line);
-    std::uint64_t seed = 0;
-    if (words >> seed) seeds.push_back(seed);
-  }
-  return seeds;
-}
-
 void print_summary(const Totals& totals, std::uint64_t failed) {
   const auto& tally = totals.tally;
   fmt::print(
@@ -187,74 +163,33 @@ void print_summary(const Totals& totals, std::uint64_t failed) {
       totals.drain_worlds, drains.closings, drains.openings, drains.foreign, drains.signals, drains.emptied);
 }
 
-int run(int argc, char** argv) {
-  CLI::App app("Drives the production engine through simulated worlds and says which law it breaks.");
-  std::optional<std::uint64_t> seed;
-  std::string range;
-  std::string first;
-  std::optional<double> run_seconds;
-  std::uint64_t start = 1;
-  std::uint64_t most_failures = 1;
-  bool trace = false;
-  bool no_faults = false;
-  bool dry = false;
-  std::vector<std::string> holes;
-  Settings settings;
-  app.add_option("--seed", seed, "one world, again");
-  app.add_flag("--trace", trace, "print all that happens (with --seed)");
-  app.add_flag("--no-faults", no_faults, "the same world without faults (with --seed and --trace)");
-  app.add_flag("--dry", dry, "and its policy in dry-run (with --no-faults)");
-  app.add_option("--seeds", range, "worlds A..B");
-  app.add_option("--seconds", run_seconds, "so long, from --start on");
-  app.add_option("--start", start, "the first seed of --seconds");
-  app.add_option("--first", first, "a file of seeds to run before all others");
-  app.add_option("--failures", most_failures, "stop after so many");
-  app.add_flag("--quiet", settings.is_quiet, "no trace of what fails");
-  app.add_option("--part", settings.part, "a part of the language that each world shall use")
-      ->check(CLI::IsMember(part_names()));
-  app.add_flag("--late", settings.is_late, "half of all requests wait on their way to the server");
-  app.add_flag("--drains", settings.drains_only, "only the worlds in which databases are drained");
-  app.add_option("--hole", holes, "a hole in the model's own guard, which a checker must notice")
-      ->check(CLI::IsMember({"backend_start", "anchors", "not_before", "not_after", "edges", "lock_wait",
-                             "xmin", "in_recovery"}));
-  CLI11_PARSE(app, argc, argv);
-  for (const auto& hole : holes) {
-    settings.holes.backend_start |= hole == "backend_start";
-    settings.holes.anchors |= hole == "anchors";
-    settings.holes.not_before |= hole == "not_before";
-    settings.holes.not_after |= hole == "not_after";
-    settings.holes.edges |= hole == "edges";
-    settings.holes.lock_wait |= hole == "lock_wait";
-    settings.holes.xmin |= hole == "xmin";
-    settings.holes.in_recovery |= hole == "in_recovery";
-  }
+int run(const Options& options) {
+  const auto& settings = options.settings;
   Totals totals;
   std::uint64_t failed = 0;
   const auto one = [&](std::uint64_t number) {
     if (!run_seed(number, settings, totals)) ++failed;
-    return failed < most_failures;
+    return failed < options.most_failures;
   };
-  if (!first.empty()) {
-    for (const auto number : read_seeds(first)) {
-      if (!one(number)) break;
-    }
+  for (const auto number : options.first) {
+    if (!one(number)) break;
   }
-  if (seed) {
-    auto options = options_for(*seed, settings);
-    options.no_faults = options.force_enforce = no_faults;
-    options.force_dry = dry;
-    if (trace) options.text = Trace::Text::kPrint;
+  if (options.seed) {
+    auto world = options_for(*options.seed, settings);
+    world.no_faults = world.force_enforce = options.no_faults;
+    world.force_dry = options.dry;
+    if (options.trace) world.text = Trace::Text::kPrint;
     const auto run_one = settings.drains_only ? run_world<DrainWorld> : run_world<World>;
-    if (trace ? !run_one(options, settings, totals, nullptr) : !run_seed(*seed, settings, totals)) ++failed;
-  } else if (!range.empty()) {
-    const auto dots = range.find("..");
-    if (dots == std::string::npos) throw CLI::ValidationError("--seeds", "it is written as in 1..100");
-    const auto last = std::stoull(range.substr(dots + 2));
-    for (auto number = std::stoull(range.substr(0, dots)); number <= last && one(number); ++number) {
+    if (options.trace ? !run_one(world, settings, totals, nullptr)
+                      : !run_seed(*options.seed, settings, totals)) {
+      ++failed;
     }
-  } else if (run_seconds && failed < most_failures) {
-    const auto end = std::chrono::steady_clock::now() + std::chrono::duration<double>(*run_seconds);
-    for (auto number = start; std::chrono::steady_clock::now() < end && one(number); ++number) {
+  } else if (options.seeds) {
+    for (auto number = options.seeds->first; number <= options.seeds->last && one(number); ++number) {
+    }
+  } else if (options.run_seconds && failed < options.most_failures) {
+    const auto end = std::chrono::steady_clock::now() + std::chrono::duration<double>(*options.run_seconds);
+    for (auto number = options.start; std::chrono::steady_clock::now() < end && one(number); ++number) {
     }
   }
   print_summary(totals, failed);
@@ -265,5 +200,5 @@ int run(int argc, char** argv) {
 }  // namespace pgcurfew::simulation
 
 int main(int argc, char** argv) {
-  return pgcurfew::simulation::run(argc, argv);
+  return pgcurfew::simulation::run(pgcurfew::simulation::read_options(argc, argv));
 }

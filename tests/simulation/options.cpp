@@ -1,0 +1,88 @@
+#include "simulation/options.hpp"
+
+#include <cstdlib>
+#include <fstream>
+#include <sstream>
+
+#include <CLI/CLI.hpp>
+
+#include "simulation/policy_writer.hpp"
+
+namespace pgcurfew::simulation {
+namespace {
+
+std::vector<std::uint64_t> read_seeds(const std::string& path) {
+  std::vector<std::uint64_t> seeds;
+  std::ifstream file(path);
+  for (std::string line; std::getline(file, line);) {
+    std::istringstream words(line);
+    std::uint64_t seed = 0;
+    if (words >> seed) seeds.push_back(seed);
+  }
+  return seeds;
+}
+
+SeedRange read_range(const std::string& text) {
+  SeedRange range;
+  std::istringstream words(text);
+  char dot = 0;
+  char other = 0;
+  if (!(words >> range.first >> dot >> other >> range.last) || dot != '.' || other != '.' || !words.eof()) {
+    throw CLI::ValidationError("--seeds", "it is written as in 1..100");
+  }
+  return range;
+}
+
+GuardHoles holes_of(const std::vector<std::string>& names) {
+  GuardHoles holes;
+  for (const auto& name : names) {
+    holes.backend_start |= name == "backend_start";
+    holes.anchors |= name == "anchors";
+    holes.not_before |= name == "not_before";
+    holes.not_after |= name == "not_after";
+    holes.edges |= name == "edges";
+    holes.lock_wait |= name == "lock_wait";
+    holes.xmin |= name == "xmin";
+    holes.in_recovery |= name == "in_recovery";
+  }
+  return holes;
+}
+
+}  // namespace
+
+Options read_options(int argc, const char* const* argv) {
+  CLI::App app("Drives the production engine through simulated worlds and says which law it breaks.");
+  Options options;
+  auto& settings = options.settings;
+  std::string range;
+  std::string first;
+  std::vector<std::string> holes;
+  app.add_option("--seed", options.seed, "one world, again");
+  app.add_flag("--trace", options.trace, "print all that happens (with --seed)");
+  app.add_flag("--no-faults", options.no_faults, "the same world without faults (with --seed and --trace)");
+  app.add_flag("--dry", options.dry, "and its policy in dry-run (with --no-faults)");
+  app.add_option("--seeds", range, "worlds A..B");
+  app.add_option("--seconds", options.run_seconds, "so long, from --start on");
+  app.add_option("--start", options.start, "the first seed of --seconds");
+  app.add_option("--first", first, "a file of seeds to run before all others")->check(CLI::ExistingFile);
+  app.add_option("--failures", options.most_failures, "stop after so many");
+  app.add_flag("--quiet", settings.is_quiet, "no trace of what fails");
+  app.add_option("--part", settings.part, "a part of the language that each world shall use")
+      ->check(CLI::IsMember(part_names()));
+  app.add_flag("--late", settings.is_late, "half of all requests wait on their way to the server");
+  app.add_flag("--drains", settings.drains_only, "only the worlds in which databases are drained");
+  app.add_option("--hole", holes, "a hole in the model's own guard, which a checker must notice")
+      ->check(CLI::IsMember({"backend_start", "anchors", "not_before", "not_after", "edges", "lock_wait",
+                             "xmin", "in_recovery"}));
+  try {
+    app.parse(argc, argv);
+    if (!range.empty()) options.seeds = read_range(range);
+  } catch (const CLI::ParseError& error) {
+    std::exit(app.exit(error));
+  }
+  if (!first.empty()) options.first = read_seeds(first);
+  settings.holes = holes_of(holes);
+  return options;
+}
+
+}  // namespace pgcurfew::simulation
