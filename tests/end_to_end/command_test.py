@@ -68,7 +68,7 @@ def test_a_file_that_cannot_be_read_ends_with_78(command, unusable, arguments, n
     # Root may read everything.
     drop = {"user": "nobody"} if name == "locked.yaml" and os.geteuid() == 0 else {}
     try:
-        done = command(*arguments, unusable / name, timeout=10, **drop)
+        done = command(*arguments, unusable / name, **drop)
     except PermissionError:
         pytest.skip("nobody may not run the executable where it is")
     assert (done.returncode, done.stdout) == (78, "")

@@ -2,6 +2,7 @@
 
 import os
 import signal
+from contextlib import contextmanager
 
 from support.session import ADMIN_SHUTDOWN, OK, QUERY_CANCELED, wait_until
 from support.stage import SWALLOWER, UNBOUNDED, grace_between, orders, outcome_of
@@ -21,6 +22,16 @@ IDLE = """
   match: { application_name: APP, state: idle, state_age: 1h }
   escalate: [terminate]
 """
+
+
+@contextmanager
+def held(stage):
+    """A session in the midst of a statement that runs to its end when the block ends, however long that takes."""
+    stage.superuser.execute("select pg_advisory_lock(1)")
+    try:
+        yield stage.running("select pg_advisory_lock(1)")
+    finally:
+        stage.superuser.execute("select pg_advisory_unlock(1)")
 
 
 def test_a_bad_file_changes_nothing_and_each_error_is_told_with_its_place(stage):
@@ -100,26 +111,33 @@ def test_an_episode_goes_on_over_a_reload_in_its_own_time(stage):
     told = daemon.wait_for("reload")
     assert (told["rules_added"], told["rules_changed"]) == ("limit", "")
     terminate = outcome_of(daemon, session, step="terminate")
-    assert 1 <= grace_between(cancel, terminate) < 3
+    # Nor later, but for the machine: CarryOver.EpisodesOfUnchangedRulesGoOn... of tests/unit has the moment.
+    assert grace_between(cancel, terminate) >= 1
     assert session.outcome() == ADMIN_SHUTDOWN
     assert orders(daemon, session) == ["cancel", "terminate"]
 
 
 def test_an_episode_of_a_rule_that_is_gone_does_not_go_on(stage):
-    session = stage.running(SWALLOWER)
-    daemon = stage.enforce(LADDER)
-    cancel = outcome_of(daemon, session, step="cancel")
-    daemon.reload(stage.policy(LIMIT.replace("APP", "nobody")))
-    daemon.wait_for("reload")
-    stage.wait_until_older(session, "query_start", 0.4 + 1.3)
-    assert cancel["outcome"] == "signalled"
+    # On a busy machine the reload may come after the first of these; then it is tried with the next.
+    for seconds in (1, 4, 16, 40):
+        session = stage.running(SWALLOWER)
+        daemon = stage.enforce(LADDER.replace("after: 1s", f"after: {seconds}s"))
+        cancel = outcome_of(daemon, session, step="cancel")
+        daemon.reload(stage.policy(LIMIT.replace("APP", "nobody")))
+        daemon.wait_for("reload")
+        assert cancel["outcome"] == "signalled"
+        if orders(daemon, session) == ["cancel"]:
+            break
+        daemon.stop()
+        stage.server.end([session])
+    stage.wait_until_older(session, "query_start", cancel["age_s"] + seconds + 0.3)
     assert orders(daemon, session) == ["cancel"]
     assert stage.row(session)["state"] == "active"
 
 
 def test_an_episode_of_a_rule_that_has_changed_begins_anew(stage):
     session = stage.running(SWALLOWER)
-    daemon = stage.enforce(LADDER)
+    daemon = stage.enforce(LADDER.replace("after: 1s", "after: 10min"))
     outcome_of(daemon, session, step="cancel")
     daemon.reload(stage.policy(LADDER.replace("after: 1s", "after: 500ms")))
     assert daemon.wait_for("reload")["rules_changed"] == "ladder"
@@ -132,16 +150,18 @@ def test_a_reload_to_dry_run_stops_all_signals(stage):
     daemon = stage.enforce(LIMIT)
     daemon.reload(stage.policy(LIMIT, mode="dry-run"))
     assert daemon.wait_for("reload")["message"].startswith("reloaded, mode DRY-RUN")
-    session = stage.running("select pg_sleep(0.8)")
+    with held(stage) as session:
+        assert outcome_of(daemon, session)["mode"] == "dry-run"
     assert session.outcome() == OK
-    assert outcome_of(daemon, session)["mode"] == "dry-run"
 
 
 def test_what_was_started_with_dry_run_stays_dry_over_a_reload(stage):
     daemon = stage.enforce(LIMIT, "--dry-run")
     daemon.reload(stage.policy(LIMIT))
     assert daemon.wait_for("reload")["mode"] == "dry-run"
-    assert stage.running("select pg_sleep(0.8)").outcome() == OK
+    with held(stage) as session:
+        assert outcome_of(daemon, session)["mode"] == "dry-run"
+    assert session.outcome() == OK
 
 
 def test_servers_that_stay_keep_their_connection_and_others_come_and_go(stage):

@@ -5,6 +5,8 @@ import socket
 import threading
 import time
 
+from support.session import PATIENCE_S
+
 
 class NotifySocket:
     """Records every datagram as a dict of its assignments. Starts to listen when made."""
@@ -15,6 +17,8 @@ class NotifySocket:
         self._socket.bind(self.path)
         os.chmod(self.path, 0o777)
         self._told = []
+        self._times = []
+        self._marks = 0
         self._changed = threading.Condition()
         # A thread, because a full socket would block who notifies.
         self._thread = threading.Thread(target=self._listen, daemon=True)
@@ -34,10 +38,23 @@ class NotifySocket:
         with self._changed:
             return list(self._told)
 
+    def times_of(self, key):
+        """When messages with this key came in, by our clock: a little after they were sent, or more on a busy machine."""
+        with self._changed:
+            return [time for time, message in zip(self._times, self._told) if key in message]
+
+    def mark(self):
+        """How many messages have been told so far, with all that were on their way when this was called."""
+        self._marks += 1
+        with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as marker:
+            marker.sendto(f"MARK={self._marks}".encode(), self.path)
+        self.wait_for_key("MARK", str(self._marks))
+        return len(self.told)
+
     def statuses(self):
         return [message["STATUS"] for message in self.told if "STATUS" in message]
 
-    def wait_for(self, predicate, timeout=30, since=0):
+    def wait_for(self, predicate, timeout=PATIENCE_S, since=0):
         """The first message from number `since` on that fits, waited for."""
         deadline = time.monotonic() + timeout
         with self._changed:
@@ -70,4 +87,5 @@ class NotifySocket:
             message = dict(line.split("=", 1) for line in lines if "=" in line)
             with self._changed:
                 self._told.append(message)
+                self._times.append(time.monotonic())
                 self._changed.notify_all()

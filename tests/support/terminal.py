@@ -1,5 +1,6 @@
 """A command on a terminal of its own, as a person starts it there."""
 
+import codecs
 import fcntl
 import os
 import pty
@@ -9,6 +10,8 @@ import struct
 import subprocess
 import termios
 import threading
+
+from support.session import PATIENCE_S
 
 
 def _take_terminal():
@@ -42,7 +45,7 @@ class Terminal:
         self._reader.join()
         os.close(self._master)
 
-    def wait(self, timeout=30):
+    def wait(self, timeout=PATIENCE_S):
         status = self.process.wait(timeout)
         self._reader.join(timeout)
         return status
@@ -55,10 +58,12 @@ class Terminal:
             self.hang_up()
 
     def _read(self):
+        # a character of several bytes may come in two pieces
+        decoder = codecs.getincrementaldecoder("utf-8")(errors="replace")
         while self._is_open:
             if not select.select([self._master], [], [], 0.02)[0]:
                 continue
             try:
-                self.output += os.read(self._master, 65536).decode(errors="replace")
+                self.output += decoder.decode(os.read(self._master, 65536))
             except OSError:  # nobody has the other side any more
                 return
