@@ -2,11 +2,13 @@
 
 #include <algorithm>
 #include <initializer_list>
+#include <limits>
 #include <string>
 
 #include <gtest/gtest.h>
 
 #include "policy/hours_fixture.hpp"
+#include "policy/processor_time.hpp"
 
 namespace pgcurfew::testing {
 namespace {
@@ -203,18 +205,23 @@ TEST(Hours, HaveAnAnswerAtTheEndsOfTime) {
   EXPECT_EQ(text_of(hours.next_open(ServerTime::max())), "never");
 }
 
-/// How many times the cost of one look-up in a zone a call takes: the machine's speed falls out.
+/// How many times the cost of one look-up in a zone a call takes: the machine's speed falls out, and so does
+/// what else runs on it, for it is the processor's time that counts, and the best of some measurements.
 template <class Call>
 double lookups_of(const Call& call) {
   const auto zone = zone_of("Europe/Vienna");
-  const auto begin = std::chrono::steady_clock::now();
-  std::int64_t sink = 0;
-  for (int i = 0; i < 2000; ++i) sink += zone.civil_at(utc(2026, 11, 23) + i * 1h).day;
-  const auto middle = std::chrono::steady_clock::now();
-  for (int i = 0; i < 2000; ++i) sink += call(utc(2026, 11, 23) + i * 1h);
-  const auto end = std::chrono::steady_clock::now();
-  EXPECT_NE(sink, 0);
-  return std::chrono::duration<double>(end - middle) / std::chrono::duration<double>(middle - begin);
+  auto best = std::numeric_limits<double>::infinity();
+  for (int round = 0; round < 5; ++round) {
+    const auto begin = processor_time();
+    std::int64_t sink = 0;
+    for (int i = 0; i < 2000; ++i) sink += zone.civil_at(utc(2026, 11, 23) + i * 1h).day;
+    const auto middle = processor_time();
+    for (int i = 0; i < 2000; ++i) sink += call(utc(2026, 11, 23) + i * 1h);
+    const auto end = processor_time();
+    EXPECT_NE(sink, 0);
+    best = std::min(best, std::chrono::duration<double>(end - middle) / (middle - begin));
+  }
+  return best;
 }
 
 TEST(Hours, AnswerAtTheCostOfSomeLookupsInAZone) {

@@ -1,0 +1,16 @@
+#pragma once
+
+#include <chrono>
+
+#include <time.h>
+
+namespace pgcurfew::testing {
+
+/// How long this thread has been running: on a busy machine a test waits, and that does not count.
+inline std::chrono::nanoseconds processor_time() {
+  timespec time{};
+  clock_gettime(CLOCK_THREAD_CPUTIME_ID, &time);
+  return std::chrono::seconds(time.tv_sec) + std::chrono::nanoseconds(time.tv_nsec);
+}
+
+}  // namespace pgcurfew::testing
