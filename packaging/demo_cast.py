@@ -9,7 +9,7 @@ import time
 from psycopg import OperationalError, pq
 
 import demo_account as account
-from support.session import ADMIN_SHUTDOWN, LOST, OK, QUERY_CANCELED, Session, wait_until
+from support.session import ADMIN_SHUTDOWN, LOST, OK, PATIENCE_S, QUERY_CANCELED, Session, wait_until
 
 ENDLESS = "select pg_sleep(3600)"
 SWALLOWER = """do $$ begin
@@ -21,6 +21,7 @@ LOCKING = "update orders set state = 'paid' where id = 1"
 # The limit is 2 s: short enough to end before it, and long enough that a look (every 750 ms) sees it and reckons with
 # it. Whether the last look before the limit falls into the gap is chance: so this goes on until one does not.
 JUST_SHORT = "select pg_sleep(1.8)"
+LIMIT_S = 2
 
 
 def prepare(server):
@@ -47,6 +48,8 @@ class Nimble:
         self._cancel = session.pgconn.get_cancel()
         self.pid = session.pid
         self.finished = 0
+        # Statements that a busy machine kept past the limit, by the client's own watch: to cancel those is right.
+        self.overslept = 0
         self.failure = None
         self._is_stopping = False
         self._thread = threading.Thread(target=self._run, daemon=True)
@@ -54,20 +57,24 @@ class Nimble:
 
     def _run(self):
         while not self._is_stopping:
+            began = time.monotonic()
             try:
                 outcome = self._session.run(JUST_SHORT)
             except (OperationalError, TimeoutError):
                 outcome = LOST
-            if outcome != OK:
+            has_overslept = time.monotonic() - began >= LIMIT_S
+            self.overslept += has_overslept
+            if outcome == OK:
+                self.finished += 1
+            elif outcome != QUERY_CANCELED or not has_overslept:
                 if not self._is_stopping:
                     self.failure = outcome
                 return
-            self.finished += 1
 
     def stop(self):
         self._is_stopping = True
         self._cancel.cancel()
-        self._thread.join(10)
+        self._thread.join(PATIENCE_S)
 
     def client(self):
         if self.failure:
@@ -88,7 +95,7 @@ class Replica:
         if streaming.status != pq.ExecStatus.COPY_BOTH:
             raise ConnectionError(self._pgconn.error_message.decode(errors="replace"))
 
-    def receives(self, position, timeout=10):
+    def receives(self, position, timeout=PATIENCE_S):
         """Whether the WAL up to that position comes in."""
         deadline = time.monotonic() + timeout
         try:
@@ -160,12 +167,9 @@ class Cast:
 
     def clients(self, mode):
         """What each client saw, by name. Ends transactions that are left."""
-        seen = {}
-        running = account.WAITS if mode == account.DRY_RUN else None
-        # Before `forgetful` lets the lock go by itself.
-        seen["blocked"] = self._statement("blocked", running, account.PROCEEDED)
-        for name in ("runaway", "stubborn", "backup 1"):
-            seen[name] = self._statement(name, account.RUNS_ON, "its statement finished")
+        expected = {part.name: part.expected(mode).client for part in account.CAST}
+        # `blocked` comes before `forgetful` lets the lock go by itself.
+        seen = {name: self._statement(name, expected[name]) for name in ("blocked", "runaway", "stubborn", "backup 1")}
         for name in ("forgetful", "backup 2"):
             outcome = self._sessions[name].run("commit")
             seen[name] = account.COMMITTED if outcome == OK else client_words(outcome)
@@ -173,12 +177,14 @@ class Cast:
         seen["replica"] = self._replica()
         return seen
 
-    def _statement(self, name, if_running, if_finished):
-        """`if_running` None: it is expected to end, and gets the time for it."""
+    def _statement(self, name, expected):
+        """What became of a statement, which gets the time to end if it is expected to."""
+        if_running, if_finished = ((account.WAITS, account.PROCEEDED) if name == "blocked"
+                                   else (account.RUNS_ON, "its statement finished"))
         try:
-            outcome = self._sessions[name].outcome(timeout=0.1 if if_running else 10)
+            outcome = self._sessions[name].outcome(timeout=0.1 if expected == if_running else PATIENCE_S)
         except TimeoutError:
-            return if_running or account.WAITS
+            return if_running
         return if_finished if outcome == OK else client_words(outcome)
 
     def _replica(self):
@@ -189,11 +195,8 @@ class Cast:
     def close(self):
         if hasattr(self, "nimble"):
             self.nimble.stop()
-        pids = [session.pid for session in self._sessions.values()]
-        # A statement that sleeps does not notice that its client has gone.
-        self._superuser.execute("select pg_terminate_backend(pid) from pg_stat_activity where pid = any(%s)", [pids])
-        for session in self._sessions.values():
-            session.close()
+        # A statement that sleeps does not notice that its client has gone, and the next act shall find nobody of this one.
+        self._server.end(list(self._sessions.values()))
         if hasattr(self, "replica"):
             self.replica.close()
         self._superuser.close()
