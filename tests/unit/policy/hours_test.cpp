@@ -214,9 +214,9 @@ double lookups_of(const Call& call) {
   for (int round = 0; round < 5; ++round) {
     const auto begin = processor_time();
     std::int64_t sink = 0;
-    for (int i = 0; i < 2000; ++i) sink += zone.civil_at(utc(2026, 11, 23) + i * 1h).day;
+    for (int i = 0; i < 400; ++i) sink += zone.civil_at(utc(2026, 11, 23) + i * 1h).day;
     const auto middle = processor_time();
-    for (int i = 0; i < 2000; ++i) sink += call(utc(2026, 11, 23) + i * 1h);
+    for (int i = 0; i < 400; ++i) sink += call(utc(2026, 11, 23) + i * 1h);
     const auto end = processor_time();
     EXPECT_NE(sink, 0);
     best = std::min(best, std::chrono::duration<double>(end - middle) / (middle - begin));
