@@ -11,6 +11,7 @@ import threading
 import time
 from pathlib import Path
 
+from support.session import PATIENCE_S
 from support.throwaway import REPOSITORY, Throwaway
 
 LIMIT = 2.0  # seconds
@@ -147,7 +148,7 @@ def pgcurfew(server, limit=LIMIT):
             process = subprocess.Popen([executable(), "run", "--config", config, "--log-format", "json"],
                                        stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.STDOUT)
         try:
-            deadline = time.monotonic() + 30
+            deadline = time.monotonic() + PATIENCE_S
             while '"server_up"' not in log.read_text(errors="replace"):
                 if process.poll() is not None or time.monotonic() > deadline:
                     raise SystemExit(f"pgcurfew does not see the server:\n{log.read_text(errors='replace')}")
@@ -164,7 +165,7 @@ def pgcurfew(server, limit=LIMIT):
         finally:
             process.terminate()
             try:
-                process.wait(10)
+                process.wait(PATIENCE_S)
             except subprocess.TimeoutExpired:
                 process.kill()
                 process.wait()

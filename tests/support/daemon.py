@@ -2,10 +2,13 @@
 
 import json
 import os
+import select
 import signal
 import subprocess
 import threading
 import time
+
+from support.session import PATIENCE_S
 
 
 class Daemon:
@@ -25,6 +28,7 @@ class Daemon:
         clean.update(environment or {})
         self._lines = []
         self._events = []
+        self._unread = b""  # of a line whose end has not come yet
         self._ended = False
         self._changed = threading.Condition()
         self.process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
@@ -41,13 +45,16 @@ class Daemon:
 
     @property
     def events(self):
+        """All that it has told up to now: whoever sees what it did on a server finds what it said before that."""
         with self._changed:
+            self._take_in()
             return list(self._events)
 
     @property
     def lines(self):
         """What it wrote to stdout, line by line as it stands."""
         with self._changed:
+            self._take_in()
             return list(self._lines)
 
     @property
@@ -58,7 +65,7 @@ class Daemon:
         """The events so far of this kind with these fields."""
         return [event for event in self.events if event.fits(kind, fields)]
 
-    def wait_for(self, kind_or_predicate, timeout=30, since=0, **fields):
+    def wait_for(self, kind_or_predicate, timeout=PATIENCE_S, since=0, **fields):
         """The first event from number `since` on of this kind and with these fields, waited for."""
         predicate = kind_or_predicate
         if not callable(predicate):
@@ -86,14 +93,14 @@ class Daemon:
             self.config.write_text(policy, encoding="utf-8")
         self.process.send_signal(signal.SIGHUP)
 
-    def wait(self, timeout=30):
+    def wait(self, timeout=PATIENCE_S):
         """The exit status, waited for; the log is complete then."""
         status = self.process.wait(timeout)
         for reader in self._readers:
             reader.join(timeout)
         return status
 
-    def stop(self, timeout=30):
+    def stop(self, timeout=PATIENCE_S):
         """SIGTERM; must end with status 0. Gives back how long that took in seconds."""
         began = time.monotonic()
         if self.process.poll() is None:
@@ -109,7 +116,7 @@ class Daemon:
             self.process.kill()
         self.wait()
 
-    def kill_when(self, condition, timeout=30):
+    def kill_when(self, condition, timeout=PATIENCE_S):
         """Kills it as soon as `condition` gives something true."""
         deadline = time.monotonic() + timeout
         while not condition():
@@ -118,23 +125,42 @@ class Daemon:
         self.kill()
 
     def _read_log(self):
-        for line in self.process.stdout:
-            try:
-                event = Event(json.loads(line))
-            except (ValueError, TypeError):
-                event = None
+        ready = _poll(self.process.stdout)
+        while not self._ended:
+            ready.poll()
             with self._changed:
-                self._lines.append(line.rstrip("\n"))
-                if event is not None:
-                    self._events.append(event)
-                self._changed.notify_all()
-        with self._changed:
-            self._ended = True
+                self._take_in()
+
+    def _take_in(self):
+        """Reads what has been written so far, with the lock held."""
+        ready = _poll(self.process.stdout)
+        while not self._ended and ready.poll(0):
+            more = os.read(self.process.stdout.fileno(), 65536)
+            self._ended = not more
+            if self._ended and self._unread:
+                more = b"\n"
+            *lines, self._unread = (self._unread + more).split(b"\n")
+            for line in lines:
+                for part in line.decode(errors="replace").removesuffix("\r").split("\r"):
+                    self._take_line(part)
             self._changed.notify_all()
+
+    def _take_line(self, line):
+        self._lines.append(line)
+        try:
+            self._events.append(Event(json.loads(line)))
+        except (ValueError, TypeError):
+            pass
 
     def _read_errors(self):
         for line in self.process.stderr:
             self._errors.append(line)
+
+
+def _poll(stream):
+    made = select.poll()
+    made.register(stream.fileno(), select.POLLIN)
+    return made
 
 
 class Event(dict):

@@ -7,8 +7,10 @@ import json
 import os
 import select
 import subprocess
+from contextlib import suppress
 from pathlib import Path
 
+from support.session import PATIENCE_S
 from support.throwaway import REPOSITORY
 
 
@@ -38,10 +40,13 @@ class LinkProbe:
 
     def guard(self, pid, backend_start, action="nothing", **checks):
         """The verdict of a guarded statement; the checks are named as in engine/order.hpp."""
-        self._say({"do": "guard", "pid": pid, "backend_start": backend_start, "action": action, **checks})
-        reply = self._next("reply")
-        assert reply["error"]["message"] == "", reply
-        return reply["verdict"]
+        verdict = "shifted"
+        while verdict == "shifted":  # others came or went meanwhile, so that nothing was done: the daemon, too, tries again
+            self._say({"do": "guard", "pid": pid, "backend_start": backend_start, "action": action, **checks})
+            reply = self._next("reply")
+            assert reply["error"]["message"] == "", reply
+            verdict = reply["verdict"]
+        return verdict
 
     def gates(self):
         """Everything that is known of the databases' gates; of each database under its name."""
@@ -60,6 +65,11 @@ class LinkProbe:
     def end_turn(self):
         return self._next("turned")
 
+    @property
+    def has_spoken(self):
+        """Whether there is something to read: the end of a turn, for instance."""
+        return bool(select.select([self.process.stdout], [], [], 0)[0])
+
     def turn(self, database, closes, access="mark", **order):
         self.begin_turn(database, closes, access, **order)
         return self.end_turn()
@@ -71,7 +81,8 @@ class LinkProbe:
         return self.end_turn()
 
     def close(self):
-        self.process.stdin.close()
+        with suppress(BrokenPipeError):  # a request that a killed one did not take any more
+            self.process.stdin.close()
         self.process.stdout.close()
         self.process.wait()
 
@@ -90,7 +101,7 @@ class LinkProbe:
         self.process.stdin.write(json.dumps(request).encode() + b"\n")
         self.process.stdin.flush()
 
-    def _next(self, happened, timeout=30):
+    def _next(self, happened, timeout=PATIENCE_S):
         while b"\n" not in self._read:
             assert select.select([self.process.stdout], [], [], timeout)[0], f"nothing in {timeout} s"
             more = os.read(self.process.stdout.fileno(), 65536)

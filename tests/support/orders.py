@@ -1,6 +1,6 @@
 """A database that is drained, its clients, and what is found at its gate."""
 
-from support.session import Session
+from support.session import Session, wait_until
 
 MARKS = "select setconfig from pg_db_role_setting where setrole = 0 and setconfig::text like '%%pgcurfew.drain%%'"
 
@@ -43,13 +43,20 @@ class Orders:
                                      [self.name, "client backend"]).fetchall()
         return {row[0] for row in rows} - set(but)
 
+    def wait_until_busy(self, *sessions):
+        """Until the server has begun what these were told to run."""
+        busy = "select count(*) from pg_stat_get_activity(null) where state = 'active' and pid = any(%s)"
+        wait_until(lambda: self._watcher.execute(busy, [[session.pid for session in sessions]]).fetchone()[0]
+                   == len(sessions))
+
     def give_back(self):
         self.server.execute(f"alter database {self.name} reset pgcurfew.drain")
         self.server.execute(f"alter database {self.name} connection limit -1")
 
     def close(self):
-        pids = list(self.clients())
-        self.server.execute("select pg_terminate_backend(pid) from unnest(array%s::int[]) pid" % pids)
+        # until they are gone: the next test counts who is there
+        ended = "select pg_terminate_backend(pid) from pg_stat_activity where datname = %s and backend_type = %s"
+        wait_until(lambda: not self._watcher.execute(ended, [self.name, "client backend"]).fetchall(), every=0.02)
         for session in self._sessions:
             session.close()
         self._watcher.close()

@@ -10,7 +10,7 @@ import signal
 from contextlib import contextmanager
 from datetime import datetime
 
-from support.session import OK, Session, wait_until
+from support.session import OK, PATIENCE_S, Session, wait_until
 
 SLEEP = "select pg_sleep(600)"
 # Takes a cancel for no reason to end.
@@ -55,9 +55,9 @@ class Stage:
         return made
 
     def running(self, statement=SLEEP, **who):
-        """A session in the midst of a statement."""
+        """A session in the midst of a statement, unless a daemon that runs has ended it by now."""
         made = self.open(**who).start(statement)
-        wait_until(lambda: self.row(made)["state"] == "active")
+        wait_until(lambda: self._has_begun(made))
         return made
 
     def waiting(self, statement, wait_event, **who):
@@ -69,6 +69,11 @@ class Stage:
     def forgotten(self, *statements, **who):
         """A session idle in a transaction."""
         return self.open("begin", *(statements or ["select 1"]), **who)
+
+    def _has_begun(self, session):
+        """Whether the first statement of a session has begun; it may have ended since."""
+        row = self.row(session)
+        return row is None or row["query_start"] is not None
 
     # -- how the server sees them -------------------------------------------------------------------------------
 
@@ -91,7 +96,7 @@ class Stage:
         return now is not None and all(now[key] == before[key] for key in
                                        ("backend_start", "xact_start", "query_start", "state_change", "state"))
 
-    def is_gone(self, session, timeout=30):
+    def is_gone(self, session, timeout=PATIENCE_S):
         """Whether the session ends; waited for, without a word to it."""
         try:
             return wait_until(lambda: self.row(session) is None, timeout)
@@ -101,12 +106,11 @@ class Stage:
     def wait_until_seen(self, daemon, by="pg_stat_get_activity(NULL)"):
         """Until the daemon has taken a look that shows everybody as they are now; `by`: in the last of its queries."""
         since = self.superuser.execute("select clock_timestamp()").fetchone()[0]
-        backend = daemon.all("server_up")[-1]["backend_pid"]
 
         def has_looked():
-            row = self.row(backend)
-            return (by in row["query"] and row["query_start"] > since
-                    and row["state"] == "idle")
+            row = self.row(daemon.all("server_up")[-1]["backend_pid"])
+            return (row is not None and by in row["query"] and row["query_start"] is not None
+                    and row["query_start"] > since and row["state"] == "idle")
 
         wait_until(has_looked, every=0.002)
 
@@ -150,24 +154,25 @@ class Stage:
 PASSING = ("early", "shifted")
 
 
-def _passed(daemon, pid):
-    return {event["decision"] for event in daemon.all("outcome", pid=pid) if event["outcome"] in PASSING}
+def intents(daemon, **fields):
+    """What was ordered, in its order."""
+    events = daemon.events
+    passed = {event["decision"] for event in events if event.kind == "outcome" and event["outcome"] in PASSING}
+    return [event for event in events if event.fits("intent", fields) and event["decision"] not in passed]
 
 
 def orders(daemon, session):
-    """What was ordered against the session, step by step: of the intents."""
-    passed = _passed(daemon, session.pid)
-    return [event["step"] for event in daemon.all("intent", pid=session.pid) if event["decision"] not in passed]
+    """What was ordered against the session, step by step."""
+    return [event["step"] for event in intents(daemon, pid=session.pid)]
 
 
 def outcomes(daemon, session):
     """What came of it: (step, outcome)."""
-    passed = _passed(daemon, session.pid)
     return [(event["step"], event["outcome"]) for event in daemon.all("outcome", pid=session.pid)
-            if event["decision"] not in passed]
+            if event["outcome"] not in PASSING]
 
 
-def outcome_of(daemon, session, timeout=30, **fields):
+def outcome_of(daemon, session, timeout=PATIENCE_S, **fields):
     """What came of the first order against the session with these fields, waited for."""
     wanted = {"pid": session.pid, **fields}
     return daemon.wait_for(lambda event: event.fits("outcome", wanted) and event["outcome"] not in PASSING, timeout)

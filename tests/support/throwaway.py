@@ -22,7 +22,7 @@ from pathlib import Path
 import psycopg
 from psycopg.conninfo import make_conninfo
 
-from support.session import wait_until
+from support.session import PATIENCE_S, wait_until
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 GRANTS = REPOSITORY / "packaging" / "grants.sql"
@@ -57,6 +57,8 @@ _QUIET = [
     "shared_buffers = '16MB'",
     "log_line_prefix = '%m [%p] %c %u@%d '",
     "timezone = 'UTC'",
+    # It starts when it likes, and takes transaction ids, locks and places in the list of backends.
+    "autovacuum = off",
 ]
 
 
@@ -128,9 +130,8 @@ class Throwaway:
         """Stops the server and removes its directory. Harmless if that is done already."""
         self._release(b"")
         # More than once: something that was killed just now may still have made a file.
-        for _ in range(100):
-            if not self.directory or not self.directory.exists():
-                break
+        deadline = time.monotonic() + PATIENCE_S
+        while self.directory and self.directory.exists() and time.monotonic() < deadline:
             shutil.rmtree(self.directory, ignore_errors=True)
             time.sleep(0.01)
         self.directory = None
@@ -234,7 +235,7 @@ class Throwaway:
         self.pid = int(self._guardian.stdout.readline())
         self._await_ready()
 
-    def _await_ready(self, timeout=60):
+    def _await_ready(self, timeout=PATIENCE_S):
         deadline = time.monotonic() + timeout
         while time.monotonic() < deadline:
             if select.select([self._guardian.stdout], [], [], 0)[0]:
