@@ -8,7 +8,7 @@ import pytest
 from support import shipped_policies
 from support.locks import contested_table, prepared, wait_for_lock
 from support.session import ADMIN_SHUTDOWN, LOST, OK, QUERY_CANCELED, wait_until
-from support.stage import UNBOUNDED, WATCHFUL, orders, outcome_of, seconds_between, stopped, succeeds
+from support.stage import UNBOUNDED, WATCHFUL, intents, orders, outcome_of, seconds_between, stopped, succeeds
 
 BLOCKERS = """
 - name: blockers
@@ -25,7 +25,7 @@ def table(stage):
 
 
 def behind(stage, statement, **who):
-    """A session that has come to wait for a lock."""
+    """A session that has come to wait for a lock; before the daemon runs, or it may be free again before that is seen."""
     made = stage.open(**who).start(statement)
     wait_for_lock(stage.superuser, made)
     return made
@@ -55,11 +55,13 @@ def test_one_signal_to_a_forgotten_transaction_frees_the_migration_behind_it_and
     wait_for_lock(stage.superuser, migration, *readers)
     assert stage.superuser.execute("show deadlock_timeout").fetchone()[0] == "1s"
 
-    daemon = stage.enforce(shipped_policies.rules_of("blockers"))
+    # The other rule of the file is for those that are busy; its time must not have come, however long all this has taken.
+    rules = shipped_policies.rules_of("blockers", ("blocks: 10, blocks_for: 1min", "blocks: 10, blocks_for: 6h"))
+    daemon = stage.enforce(rules)
     assert [waiter.outcome() for waiter in (migration, *readers)] == [OK] * 51
     assert has_ended(root)
     daemon.wait_for("verified", pid=root.pid)
-    told = daemon.all("intent")
+    told = intents(daemon)
     assert [(event["rule"], event["pid"], event["step"]) for event in told] == [
         ("forgotten-blockers", root.pid, "alert"), ("forgotten-blockers", root.pid, "terminate")]
     assert all((event["blocks"], event["longest_waiter"]) == (51, migration.pid) for event in told)
@@ -75,8 +77,7 @@ def test_a_waiter_is_never_the_victim_even_if_the_root_is_protected(stage, table
     # Somebody else falls due later than they would have.
     with contested_table(stage.server, "other") as other:
         control = stage.forgotten(f"lock table {other}")
-        freed = behind(stage, f"select * from {other}")
-        assert freed.outcome() == OK
+        assert stage.open().run(f"select * from {other}") == OK
     assert has_ended(control)
     assert {event["pid"] for event in daemon.all("intent")} == {control.pid}
     wait_for_lock(stage.superuser, migration, *readers)
@@ -107,7 +108,7 @@ def test_fewer_waiters_than_the_rule_asks_for_spare_the_blocker(stage, table):
 """)
     daemon.wait_for("outcome", pid=root.pid, rule="one")
     assert daemon.all("intent", rule="three") == []
-    more = [behind(stage, f"select * from {table}") for _ in range(2)]
+    more = [stage.open().start(f"select * from {table}") for _ in range(2)]
     assert [one.outcome() for one in (waiter, *more)] == [OK] * 3
     assert has_ended(root)
     assert daemon.all("intent", rule="three")[0]["blocks"] == 3
@@ -119,14 +120,15 @@ def test_an_active_blocker_is_cancelled_and_terminated_only_if_it_goes_on(stage,
     daemon = stage.enforce("""
 - name: ladder
   match: { application_name: APP, blocks_for: 400ms }
-  escalate: [ cancel, terminate: { after: 500ms } ]
+  escalate: [ cancel, terminate: { after: 5s } ]
 """)
     assert (gentle.outcome(), migration.outcome()) == (QUERY_CANCELED, OK)
     daemon.wait_for("verified", pid=gentle.pid)
     # In a transaction of its own the lock outlives the cancelled statement after a savepoint, and so does the wait.
     stubborn = stage.open("begin", f"lock table {table}", "savepoint s")
     stubborn.start("select pg_sleep(600)")
-    waiter = behind(stage, f"select * from {table}")
+    wait_until(lambda: stage.row(stubborn)["wait_event"] == "PgSleep")
+    waiter = stage.open().start(f"select * from {table}")
     assert stubborn.outcome() == QUERY_CANCELED
     assert waiter.outcome() == OK
     assert has_ended(stubborn)
@@ -146,7 +148,7 @@ def test_who_holds_up_the_migration_is_ended_and_who_holds_up_anybody_else_is_no
         patient = behind(stage, f"select * from {other}")  # has waited for longer than the migration will have
         holder = stage.forgotten(f"select * from {table}")
         daemon = stage.enforce(shipped_policies.rules_of("nobody-holds-up-migrations"))
-        migration = behind(stage, f"alter table {table} add m int", user="migrator", application_name="deploy")
+        migration = stage.open(user="migrator", application_name="deploy").start(f"alter table {table} add m int")
         reader = stage.open(user="postgres").start(f"select * from {table}")
         assert (migration.outcome(), reader.outcome()) == (OK, OK)
         assert has_ended(holder)
@@ -159,7 +161,8 @@ def test_who_holds_up_the_migration_is_ended_and_who_holds_up_anybody_else_is_no
 
 
 def test_who_has_let_go_of_the_lock_just_before_it_is_due_is_spared(stage, table):
-    daemon = stage.enforce(BLOCKERS + WATCHFUL)
+    # Long enough for it to be seen and stopped before, on any machine.
+    daemon = stage.enforce(BLOCKERS.replace("500ms", "4s") + WATCHFUL)
     root = stage.forgotten(f"lock table {table}")
     waiter = behind(stage, f"select * from {table}")
     stage.wait_until_seen(daemon, by=WAITS)
@@ -168,10 +171,10 @@ def test_who_has_let_go_of_the_lock_just_before_it_is_due_is_spared(stage, table
         assert [root.run(statement) for statement in ("commit", "begin", "select 1")] == [OK] * 3
         assert waiter.outcome() == OK
         before = stage.row(root)
-        stage.wait_until_older(waiter, "query_start", 0.6)
+        stage.wait_until_older(waiter, "query_start", 4.1)
     # The next one it meets as soon as that falls due, so it has thought about this one before.
     control = stage.forgotten(f"lock table {table}")
-    assert behind(stage, f"select * from {table}").outcome() == OK
+    assert stage.open().run(f"select * from {table}") == OK
     assert has_ended(control)
     assert [event for event in daemon.all("outcome", pid=root.pid) if event["outcome"] == "signalled"] == []
     assert stage.is_as_before(root, before)
@@ -188,13 +191,14 @@ def test_at_most_one_from_a_look_and_a_pause_after_it(stage):
 - name: slowly
   match: { application_name: APP, blocks_for: 400ms }
   at_most: 1
-  pause: 1s
+  pause: 5s
   escalate: [terminate]
 """)
     assert [waiter.outcome() for waiter in waiters] == [OK] * 3
     assert all(has_ended(root) for root in roots)
     sent = sorted((outcome_of(daemon, root, outcome="signalled") for root in roots), key=lambda event: event["ts"])
-    assert [seconds_between(one, other) >= 0.98 for one, other in zip(sent, sent[1:])] == [True, True]
+    # Without the pause each would come after the look that follows, a second later.
+    assert [seconds_between(one, other) >= 3 for one, other in zip(sent, sent[1:])] == [True, True]
 
 
 def test_at_most_two_from_a_look_leaves_the_third_to_the_next(stage):
@@ -210,7 +214,7 @@ def test_at_most_two_from_a_look_leaves_the_third_to_the_next(stage):
         outcome_of(daemon, root, outcome="signalled")
     kinds = [event.kind for event in daemon.events if event.kind in ("intent", "outcome")]
     assert kinds[:3] == ["intent", "intent", "outcome"]
-    assert kinds.count("intent") == 3
+    assert [orders(daemon, root) for root in roots] == [["terminate"]] * 3
 
 
 # -- prepared transactions ------------------------------------------------------------------------------------------
@@ -224,7 +228,7 @@ def test_a_prepared_transaction_that_blocks_is_told_by_name_and_nobody_is_ended_
     assert (told["gid"], told["waiters"]) == ("order 4711", 1)
     assert "ROLLBACK PREPARED" in told["hint"]
     control = stage.forgotten("select pg_advisory_xact_lock(41)")
-    assert behind(stage, "select pg_advisory_xact_lock(41)").outcome() == OK
+    assert stage.open().run("select pg_advisory_xact_lock(41)") == OK
     assert has_ended(control)
     assert {event["pid"] for event in daemon.all("intent")} == {control.pid}
     assert len(daemon.all("prepared_transaction")) == 1
@@ -268,7 +272,7 @@ def test_on_a_standby_who_holds_up_replay_is_ended_and_who_does_not_is_left_alon
     assert late.outcome() == OK
     assert has_ended(holder)
     standby.catch_up()
-    assert [event["pid"] for event in daemon.all("intent")] == [holder.pid]
+    assert [event["pid"] for event in intents(daemon)] == [holder.pid]
     assert stage.is_as_before(bystander, before)
 
 
@@ -283,4 +287,4 @@ def test_on_a_standby_a_rule_on_any_waiter_counts_replay_and_those_behind_it(sta
     daemon = stage.enforce(BLOCKERS)
     assert late.outcome() == OK
     assert has_ended(holder)
-    assert [(event["pid"], event["blocks"]) for event in daemon.all("intent")] == [(holder.pid, 2)]
+    assert [(event["pid"], event["blocks"]) for event in intents(daemon)] == [(holder.pid, 2)]

@@ -31,10 +31,15 @@ def orders(server, drained_database):
 def by_hand(pgcurfew, server, orders, tmp_path):
     config = tmp_path / "pgcurfew.yaml"
     config.write_text(config_of(server, ""))
+    started = []
 
     def start(*arguments):
-        return subprocess.Popen([str(pgcurfew), *arguments[:1], "--config", str(config), *arguments[1:]],
+        started.append(subprocess.Popen([str(pgcurfew), *arguments[:1], "--config", str(config), *arguments[1:]],
                                 stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
-                                env={**os.environ, "STATE_DIRECTORY": str(tmp_path)})
+                                env={**os.environ, "STATE_DIRECTORY": str(tmp_path)}))
+        return started[-1]
 
-    return start
+    yield start
+    for process in started:
+        process.kill()  # one that a test has left behind would go on with the next test's database
+        process.communicate()

@@ -9,13 +9,13 @@ import time
 import pytest
 
 from support.orders import config_of
-from support.session import wait_until
+from support.session import PATIENCE_S, wait_until
 from support.terminal import Terminal
 
 QUICK = ["--wait", "0s", "--grace", "200ms"]
 
 
-def outcome_of(process, timeout=60):
+def outcome_of(process, timeout=PATIENCE_S):
     output = process.communicate(timeout=timeout)[0]
     return process.returncode, output
 
@@ -30,32 +30,36 @@ def first_line_with(text, process):
     return "".join(read)
 
 
+# Of a window whose end a test waits for: much longer than it takes to empty a database on a slow machine.
+SHORT = "20s"
+# Of one that something else ends.
+LONG = "900s"
+
 # for a file, but not for ever
-WAITS = "for i in $(seq 200); do test -e '{}' && break; sleep 0.05; done; "
+WAITS = "for i in $(seq 2000); do test -e '{}' && break; sleep 0.05; done; "
 
 
 def test_by_hand_what_no_time_will_mend_is_said_at_once(server, by_hand, orders):
     server.execute("drop database if exists not_ours")
     server.execute("create database not_ours")
-    begun = time.monotonic()
     for database, status, words in (("not_ours", 77, "our role may not close its gate"),
                                     ("nosuch", 66, "there is no database nosuch"),
                                     ("postgres", 78, "our own connection is in it")):
         for options in ([], ["--dry-run"]):
-            found, output = outcome_of(by_hand("drain", database, "--for", "300s", *options))
+            found, output = outcome_of(by_hand("drain", database, "--for", LONG, *options))
             assert (found, words in output) == (status, True), output
     # one that could be closed does not stay so for the sake of another that can't
-    found, output = outcome_of(by_hand("drain", orders.name, "nosuch", "--for", "300s"))
+    found, output = outcome_of(by_hand("drain", orders.name, "nosuch", "--for", LONG))
     assert (found, orders.is_as_before()) == (66, True), output
-    assert time.monotonic() - begun < 200
 
 
+@pytest.mark.slow
 def test_by_hand_the_exit_status_tells_whether_it_was_empty_to_the_end(by_hand, orders):
     orders.open("begin", "select 1")
-    status, output = outcome_of(by_hand("drain", orders.name, "--for", "3s", *QUICK))
+    status, output = outcome_of(by_hand("drain", orders.name, "--for", SHORT, *QUICK))
     assert (status, orders.is_as_before()) == (0, True), output
     orders.open("begin", "select 1", application_name="pg_dump")
-    status, output = outcome_of(by_hand("drain", orders.name, "--for", "30s", "--give-up", "2s", *QUICK))
+    status, output = outcome_of(by_hand("drain", orders.name, "--for", LONG, "--give-up", "2s", *QUICK))
     assert (status, orders.is_as_before()) == (75, True), output
     assert "protected: dumps" in output
 
@@ -65,16 +69,17 @@ def test_by_hand_a_command_runs_in_the_empty_database_and_its_status_is_ours(ser
     alone = "select case when count(*) = 1 then 3 else 4 end from pg_stat_activity " \
             "where datname = current_database() and backend_type = 'client backend'"
     script = f"exit $(psql -XAtc \"{alone}\" '{server.conninfo(user='postgres', dbname=orders.name)}')"
-    status, output = outcome_of(by_hand("drain", orders.name, "--for", "60s", *QUICK, "--", "sh", "-c", script))
+    status, output = outcome_of(by_hand("drain", orders.name, "--for", LONG, *QUICK, "--", "sh", "-c", script))
     assert (status, orders.is_as_before()) == (3, True), output
-    status, output = outcome_of(by_hand("drain", orders.name, "--for", "60s", *QUICK, "--", "/no/such/command"))
+    status, output = outcome_of(by_hand("drain", orders.name, "--for", LONG, *QUICK, "--", "/no/such/command"))
     assert (status, orders.is_as_before()) == (127, True), output
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("script, expected", [("true", 75), ("exit 3", 3)])
 def test_by_hand_a_command_that_outlives_the_window_is_told_of_and_is_no_success(by_hand, orders, tmp_path, script, expected):
     go_on = tmp_path / "go-on"
-    started = by_hand("drain", orders.name, "--for", "2s", *QUICK, "--",
+    started = by_hand("drain", orders.name, "--for", SHORT, *QUICK, "--",
                       "sh", "-c", WAITS.format(go_on) + script)
     assert first_line_with("while the command still runs", started) == "pgcurfew: the time is over: orders is open to everybody again while the command still runs\n"
     wait_until(orders.is_as_before)
@@ -85,7 +90,7 @@ def test_by_hand_a_command_that_outlives_the_window_is_told_of_and_is_no_success
 
 def test_by_hand_a_command_whose_gate_somebody_else_opens_is_no_success(server, by_hand, orders, tmp_path):
     go_on = tmp_path / "go-on"
-    started = by_hand("drain", orders.name, "--for", "60s", *QUICK, "--",
+    started = by_hand("drain", orders.name, "--for", LONG, *QUICK, "--",
                       "sh", "-c", f"touch '{go_on}.began'; " + WAITS.format(go_on))
     wait_until((tmp_path / "go-on.began").exists)
     assert outcome_of(by_hand("reopen", orders.name))[0] == 0
@@ -98,7 +103,7 @@ def test_by_hand_a_command_whose_gate_somebody_else_opens_is_no_success(server, 
 
 def test_by_hand_a_rehearsal_runs_no_command(by_hand, orders, tmp_path):
     ran = tmp_path / "ran"
-    status, output = outcome_of(by_hand("drain", orders.name, "--for", "60s", "--dry-run", "--",
+    status, output = outcome_of(by_hand("drain", orders.name, "--for", LONG, "--dry-run", "--",
                                         "touch", str(ran)))
     assert not ran.exists(), output
     assert (status, orders.is_as_before()) == (0, True), output
@@ -108,7 +113,7 @@ def test_by_hand_a_rehearsal_that_only_the_file_asked_for_does_not_pass_for_an_e
         server, by_hand, orders, tmp_path):
     (tmp_path / "pgcurfew.yaml").write_text(config_of(server, "", mode="dry-run"))
     ran = tmp_path / "ran"
-    status, output = outcome_of(by_hand("drain", orders.name, "--for", "60s", "--", "touch", str(ran)))
+    status, output = outcome_of(by_hand("drain", orders.name, "--for", LONG, "--", "touch", str(ran)))
     assert not ran.exists(), output
     assert (status, orders.is_as_before()) == (75, True), output
 
@@ -116,12 +121,12 @@ def test_by_hand_a_rehearsal_that_only_the_file_asked_for_does_not_pass_for_an_e
 def test_by_hand_it_gives_back_when_the_command_has_cost_it_its_connection(server, by_hand, orders):
     script = f"""psql -XAtc "select pg_terminate_backend(pid) from pg_stat_activity where usename = 'pgcurfew'" \\
                  '{server.conninfo(user='postgres')}'"""
-    status, output = outcome_of(by_hand("drain", orders.name, "--for", "60s", *QUICK, "--", "sh", "-c", script))
+    status, output = outcome_of(by_hand("drain", orders.name, "--for", LONG, *QUICK, "--", "sh", "-c", script))
     assert (status, orders.is_as_before()) == (0, True), output
 
 
 def test_by_hand_ctrl_c_gives_the_database_back(by_hand, orders):
-    started = by_hand("drain", orders.name, "--for", "60s", *QUICK)
+    started = by_hand("drain", orders.name, "--for", LONG, *QUICK)
     wait_until(lambda: orders.limit == 0)
     started.send_signal(signal.SIGINT)
     status, output = outcome_of(started)
@@ -129,7 +134,7 @@ def test_by_hand_ctrl_c_gives_the_database_back(by_hand, orders):
 
 
 def test_by_hand_it_can_be_left_closed_and_reopened(by_hand, orders):
-    status, output = outcome_of(by_hand("drain", orders.name, "--for", "60s", "--exit-when-empty", *QUICK))
+    status, output = outcome_of(by_hand("drain", orders.name, "--for", LONG, "--exit-when-empty", *QUICK))
     assert (status, orders.limit) == (0, 0), output
     status, output = outcome_of(by_hand("reopen", orders.name))
     assert (status, orders.is_as_before()) == (0, True), output
@@ -137,10 +142,11 @@ def test_by_hand_it_can_be_left_closed_and_reopened(by_hand, orders):
     assert status == 66 and "bears no mark" in output
 
 
+@pytest.mark.slow
 def test_by_hand_what_was_killed_is_given_back_by_reopen_and_by_a_daemon_that_knows_nothing_of_it(
         server, by_hand, orders, daemon):
     for is_by_daemon in (False, True):
-        started = by_hand("drain", orders.name, "--for", "4s", *QUICK)
+        started = by_hand("drain", orders.name, "--for", SHORT, *QUICK)
         wait_until(lambda: orders.limit == 0)
         started.kill()
         started.wait()
@@ -149,7 +155,7 @@ def test_by_hand_what_was_killed_is_given_back_by_reopen_and_by_a_daemon_that_kn
                                        "escalate: [terminate] } ]")
             found = daemon(config).wait_for("gate_found")
             assert found["database"] == orders.name
-            wait_until(orders.is_as_before, timeout=20)
+            wait_until(orders.is_as_before)
         else:
             assert outcome_of(by_hand("reopen"))[0] == 0
             assert orders.is_as_before()
@@ -157,14 +163,17 @@ def test_by_hand_what_was_killed_is_given_back_by_reopen_and_by_a_daemon_that_kn
 
 def test_by_hand_reopen_does_not_wait_for_a_server_that_is_away_and_opens_the_gates_of_the_others(
         server, by_hand, orders, tmp_path):
-    status, output = outcome_of(by_hand("drain", orders.name, "--for", "60s", "--exit-when-empty", *QUICK))
+    status, output = outcome_of(by_hand("drain", orders.name, "--for", LONG, "--exit-when-empty", *QUICK))
     assert (status, orders.limit) == (0, 0), output
+    began = time.monotonic()
+    assert outcome_of(by_hand("reopen", "nosuch"))[0] == 66
+    alone = time.monotonic() - began
     away = f'{{ name: away, conninfo: "host={tmp_path} user=pgcurfew" }}'
     config = (tmp_path / "pgcurfew.yaml").read_text()
     (tmp_path / "pgcurfew.yaml").write_text(config.replace("servers: [ ", f"servers: [ {away}, "))
     began = time.monotonic()
     status, output = outcome_of(by_hand("reopen"))
-    assert time.monotonic() - began < 5, output
+    assert time.monotonic() - began < 6 + 3 * alone, output  # it waits for up to ten seconds where that is worth it
     assert (status, orders.is_as_before()) == (69, True), output
     told = [line for line in output.splitlines() if "away" in line]
     assert len(told) == 1 and told[0].startswith("pgcurfew: server away is out of reach: "), output
@@ -205,13 +214,14 @@ def on_terminal(pgcurfew, server, orders, tmp_path):
 
 def test_on_a_terminal_an_event_is_a_short_line_and_elsewhere_it_has_all_its_fields(on_terminal, by_hand, orders):
     orders.open("begin", "select 1")
-    terminal = on_terminal("drain", orders.name, "--for", "2s", *QUICK)
-    assert terminal.wait() == 0
+    terminal = on_terminal("drain", orders.name, "--for", LONG, "--exit-when-empty", *QUICK)
+    assert terminal.wait(PATIENCE_S) == 0
     events = [line for line in terminal.output.splitlines() if re.match(r"(\x1b\[\S*?[AJ]|\r)*\d\d:\d\d:\d\d ", line)]
     assert any(line.endswith("NOTICE: closed the gate of database orders") for line in events), terminal.output
     assert any(re.search(r" about to terminate pid \d+: drain \S+$", line) for line in events), terminal.output
     assert max(map(len, events)) < 120 and "decision=" not in terminal.output
-    _, output = outcome_of(by_hand("drain", orders.name, "--for", "2s", *QUICK))
+    orders.give_back()
+    _, output = outcome_of(by_hand("drain", orders.name, "--for", LONG, "--exit-when-empty", *QUICK))
     assert re.search(r"(?m)^\S+ \d\d:\d\d:\d\d\.\d{3}Z NOTICE  closed the gate .* decision=\S+ ", output), output
 
 
@@ -222,7 +232,7 @@ class Counter:
         self._path = path
         # a shell that stays, as the leader of the session
         before = ["sh", "-c", '"$@"; exit $?', "sh"] if shell else []
-        self.terminal = on_terminal("drain", orders.name, "--for", "60s", *QUICK, "--", sys.executable, "-c", COUNTER,
+        self.terminal = on_terminal("drain", orders.name, "--for", LONG, *QUICK, "--", sys.executable, "-c", COUNTER,
                                     path, before=before)
         wait_until(lambda: path.exists() and path.read_bytes().endswith(b"\n"))
         self.pid = int(path.read_text())
@@ -246,7 +256,7 @@ class Counter:
 
     def end(self):
         os.kill(self.pid, signal.SIGUSR1)
-        return self.terminal.wait()
+        return self.terminal.wait(PATIENCE_S)
 
 
 @pytest.mark.parametrize("shell", [False, True])

@@ -164,11 +164,11 @@ def test_the_function_answers_while_catalogs_are_locked_and_the_view_does_not(wa
     look(watchdog, victim.pid)  # warm
     one(watchdog, "select pg_cancel_backend(pid) from pg_stat_get_activity(%s) where state = 'no such'"
         " union all select null", victim.pid)
-    watchdog.execute("set statement_timeout = '300ms'")
+    watchdog.execute("set lock_timeout = '300ms'")
     with superuser.transaction():
         superuser.execute("lock pg_authid, pg_database in access exclusive mode")
         assert look(watchdog, victim.pid)[0] == "idle"
-        with pytest.raises(psycopg.errors.QueryCanceled):
+        with pytest.raises(psycopg.errors.LockNotAvailable):
             watchdog.execute("select count(*) from pg_stat_activity")
 
 
@@ -274,13 +274,15 @@ def test_binary_timestamps_are_exact_to_the_microsecond(watchdog, session):
     assert victim.outcome() == QUERY_CANCELED
 
 
-def test_the_guard_spares_the_next_query_of_the_same_session(watchdog, session):
+def test_the_guard_spares_the_next_query_of_the_same_session(watchdog, superuser, session):
     victim = session()
     victim.run("select 1")
     times = binary_times(watchdog, victim.pid)
-    victim.start("select 'innocent' from pg_sleep(0.1)")
+    superuser.execute("select pg_advisory_lock(2)")
+    victim.start("select 'innocent' from pg_advisory_lock(2)")
     wait_for_state(watchdog, victim.pid, "active")
     assert guard(watchdog, victim.pid, *times) == 0
+    superuser.execute("select pg_advisory_unlock(2)")
     assert victim.outcome() == OK
 
 
@@ -329,10 +331,11 @@ def test_with_track_activities_off_state_is_disabled_and_query_start_null(watchd
 def test_a_statement_has_the_age_of_the_servers_clock_and_never_a_negative_one(watchdog, session):
     victim = session()
     for _ in range(20):
-        victim.start("select pg_sleep(0.01)")
+        victim.start(LONG)
         wait_for_state(watchdog, victim.pid, "active")
         assert look(watchdog, victim.pid, "clock_timestamp() - query_start >= '0'")[0]
-        victim.outcome()
+        assert one(watchdog, "select pg_cancel_backend(%s)", victim.pid) is True
+        assert victim.outcome() == QUERY_CANCELED
 
 
 # -- what ends what -------------------------------------------------------------------------------------------------

@@ -1,7 +1,5 @@
 """PgBouncer as the gate: PAUSE and RESUME, or DISABLE and ENABLE, on its admin console."""
 
-import time
-
 import psycopg
 import pytest
 from psycopg import sql
@@ -102,9 +100,7 @@ def test_a_pause_is_not_held_up_by_an_open_transaction(pooler, turn):
     waiting.run("select 1")
     with psycopg.connect(pooler.conninfo("pooled"), autocommit=False) as client:
         client.execute("select 1")
-        began = time.monotonic()
-        assert turn(True)["outcome"] == "closed"
-        assert time.monotonic() - began < 2
+        assert turn(True)["outcome"] == "closed"  # waiting for the answer would fail
         # and it is still in force after whoever paused has gone
         assert pooler.shown("pooled") == (True, False)
         client.execute("select 1")
@@ -141,14 +137,12 @@ def test_a_server_that_is_no_pgbouncer_is_told_so(server, turn):
 
 def test_a_pgbouncer_that_is_away_fails_at_once(pooler, turn):
     pooler.stop()
-    began = time.monotonic()
-    assert turn(True)["outcome"] == "failed"
-    assert time.monotonic() - began < 2
+    failed = turn(True)
+    assert failed["outcome"] == "failed"
+    assert failed["error"]["message"] and "did not do it within" not in failed["error"]["message"], failed
 
 
 def test_a_pgbouncer_that_says_nothing_fails_in_time(pooler, turn):
     pooler.freeze()
-    began = time.monotonic()
     failed = turn(True)
     assert failed["error"]["message"] == "PgBouncer did not do it within 5s"
-    assert time.monotonic() - began < 7

@@ -250,7 +250,7 @@ def test_two_callers_at_once_do_not_both_hold_a_gate(server, set_up):
     with server.connect(user=ROLE, autocommit=False) as first, server.connect(user=ROLE) as second:
         first.execute("set transaction isolation level read committed")
         mark = first.execute(CLOSE, ["listed", "first", "x", 1, "reopen"]).fetchone()[1]
-        second.execute("set lock_timeout = '5s'")
+        second.execute("set lock_timeout = '5min'")
         pid = second.info.backend_pid
         caught = []
 
