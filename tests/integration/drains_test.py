@@ -11,7 +11,7 @@ import pytest
 
 from support.orders import config_of
 from support.session import ADMIN_SHUTDOWN, LOST, OK, PATIENCE_S, QUERY_CANCELED, Session, wait_until
-from support.stage import SLEEP, SWALLOWER, seconds_between
+from support.stage import SLEEP, SWALLOWER, moment, seconds_between
 from support.throwaway import Throwaway
 
 
@@ -276,10 +276,6 @@ class Watcher:
         return [count for before, after, count in self.seen if before > begin and after < end]
 
 
-def moment_of(event):
-    return datetime.fromisoformat(event["ts"].replace("Z", "+00:00"))
-
-
 @pytest.mark.slow
 @pytest.mark.parametrize("number", range(10))
 def test_the_database_is_emptied_and_given_back_whenever_pgcurfew_is_killed(server, orders, daemon, number):
@@ -297,16 +293,16 @@ def test_the_database_is_emptied_and_given_back_whenever_pgcurfew_is_killed(serv
         text = drain_text(orders.name, begin, seconds).replace("500ms", f"{step}s")
         first, last = run_through(daemon, config_of(server, text), killed, is_back_at_once, end)
         time.sleep(max(0, (end - datetime.now(timezone.utc)).total_seconds()))
-        empty = [moment_of(event) for one in (first, last) for event in one.all("drain_empty")]
+        empty = [moment(event) for one in (first, last) for event in one.all("drain_empty")]
         if is_back_at_once:
             assert empty, (killed - begin, first.lines, last.lines)
         if empty:  # then it stays so, whoever lives, up to the window's end
             after = watcher.between(min(empty), end)
             assert after and set(after) == {0}, (killed - begin, min(empty) - begin, watcher.seen)
         # Whoever takes over goes on with the steps where they were.
-        closed = [moment_of(event) for event in first.all("gate_closed")]
+        closed = [moment(event) for event in first.all("gate_closed")]
         begun_anew = [event for event in last.all("drain_phase", phase="waiting")
-                      if closed and moment_of(event) > closed[0] + timedelta(seconds=step + 2)]
+                      if closed and moment(event) > closed[0] + timedelta(seconds=step + 2)]
         assert begun_anew == [], (killed - begin, first.lines, last.lines)
         wait_until(lambda: orders.is_as_before())
         assert storm.refused > 0

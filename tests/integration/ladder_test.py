@@ -2,10 +2,13 @@
 
 import re
 import time
+from datetime import timedelta
+
+import pytest
 
 from support.session import ADMIN_SHUTDOWN, LOST, OK, QUERY_CANCELED, wait_until
-from support.stage import (SLEEP, SWALLOWER, WATCHFUL, grace_between, orders, outcome_of, outcomes, seconds_between,
-                           succeeds)
+from support.stage import (SLEEP, SWALLOWER, WATCHFUL, grace_between, intents, moment, orders, outcome_of, outcomes,
+                           seconds_between, succeeds)
 
 TWO_STEPS = """
 - name: two-steps
@@ -28,33 +31,38 @@ def signalled(daemon, session, step):
 
 
 def test_what_swallows_the_cancel_is_terminated_after_the_full_grace(stage):
-    session = stage.running(SWALLOWER)
-    daemon = stage.enforce(TWO_STEPS)
-    cancel = signalled(daemon, session, "cancel")
-    terminate = signalled(daemon, session, "terminate")
-    assert 0.8 <= grace_between(cancel, terminate) < 3
-    assert session.outcome() == ADMIN_SHUTDOWN
-    daemon.wait_for("verified", pid=session.pid, step="terminate", effect="ended")
-    assert outcomes(daemon, session) == [("cancel", "signalled"), ("terminate", "signalled")]
+    def is_in_time():
+        session = stage.waiting(SWALLOWER, "PgSleep")
+        daemon = stage.enforce(TWO_STEPS)
+        grace = grace_between(signalled(daemon, session, "cancel"), signalled(daemon, session, "terminate"))
+        assert grace >= 0.8
+        assert session.outcome() == ADMIN_SHUTDOWN
+        daemon.wait_for("verified", pid=session.pid, step="terminate", effect="ended")
+        assert outcomes(daemon, session) == [("cancel", "signalled"), ("terminate", "signalled")]
+        daemon.stop()
+        return grace < 1.5
+
+    wait_until(is_in_time)  # a slow machine is late now and then, a wrong grace is so each time
 
 
+@pytest.mark.slow
 def test_the_next_query_of_a_cancelled_session_is_not_terminated_in_its_stead(stage):
     daemon = stage.enforce("""
 - name: two-steps
-  match: { application_name: APP, state: active, query_age: 1s }
-  escalate: [cancel, terminate: { after: 300ms }]
+  match: { application_name: APP, state: active, query_age: 6s }
+  escalate: [cancel, terminate: { after: 2s }]
 """)
     session = stage.running()
     assert session.outcome() == QUERY_CANCELED
     # Runs beyond the moment at which the first query would have been terminated, but not beyond its own limit.
-    assert session.run("select pg_sleep(0.7)") == OK
+    assert session.run("select pg_sleep(3)") == OK
     daemon.wait_for("verified", pid=session.pid, effect="query_ended")
     assert orders(daemon, session) == ["cancel"]
     assert succeeds(session)
 
 
 def test_each_query_of_a_session_has_a_ladder_of_its_own(stage):
-    daemon = stage.enforce(TWO_STEPS)
+    daemon = stage.enforce(TWO_STEPS.replace("800ms", "10s"))
     session = stage.running()
     assert session.outcome() == QUERY_CANCELED
     assert session.run(SLEEP) == QUERY_CANCELED
@@ -109,13 +117,13 @@ def test_an_alert_says_so_and_touches_nobody_until_its_grace_is_over(stage):
     daemon = stage.enforce("""
 - name: warned
   match: { application_name: APP, state: active, query_age: 500ms }
-  escalate: [alert, cancel: { after: 700ms }]
+  escalate: [alert, cancel: { after: 5s }]
 """)
     alert = signalled(daemon, session, "alert")
     assert alert["level"] == "WARNING"
     assert stage.is_as_before(session, before)
     assert session.outcome() == QUERY_CANCELED
-    assert grace_between(alert, signalled(daemon, session, "cancel")) >= 0.7
+    assert grace_between(alert, signalled(daemon, session, "cancel")) >= 5
     assert orders(daemon, session) == ["alert", "cancel"]
 
 
@@ -128,15 +136,21 @@ def test_each_session_is_signalled_when_it_falls_due_and_not_at_the_next_tick(st
   match: { application_name: APP, state: active, query_age: 1s }
   escalate: [cancel]
 """)
-    # A tick of half a second would be late by a quarter of one in the median.
-    sessions = []
-    for _ in range(9):
-        sessions.append(stage.running())
-        time.sleep(0.07)
-    ages = sorted(signalled(daemon, session, "cancel")["age_s"] for session in sessions)
-    assert ages[0] >= 1
-    assert ages[len(ages) // 2] < 1.1
-    assert all(session.outcome() == QUERY_CANCELED for session in sessions)
+
+    def is_in_time():
+        sessions = []
+        for _ in range(9):
+            sessions.append(stage.running())
+            time.sleep(0.07)
+        ages = sorted(signalled(daemon, session, "cancel")["age_s"] for session in sessions)
+        assert ages[0] >= 1
+        assert all(session.outcome() == QUERY_CANCELED for session in sessions)
+        for session in sessions:
+            session.close()
+        return ages[len(ages) // 2] < 1.1
+
+    # A tick of half a second would be late by a quarter of one in the median, each time; a busy machine is now and then.
+    wait_until(is_in_time)
 
 
 def test_with_a_limit_of_minutes_it_does_not_look_every_second(stage):
@@ -231,7 +245,7 @@ def test_a_rule_without_an_age_meets_at_the_next_look(stage):
     daemon.wait_for("verified", pid=session.pid, effect="ended")
     # One that turns up while the daemon sleeps.
     late = stage.forgotten()
-    outcome_of(daemon, late, timeout=3, step="terminate", outcome="signalled")
+    outcome_of(daemon, late, step="terminate", outcome="signalled")
 
 
 def test_a_condition_that_comes_true_after_the_limit_is_noticed(stage):
@@ -240,7 +254,7 @@ def test_a_condition_that_comes_true_after_the_limit_is_noticed(stage):
     daemon = stage.enforce("- { name: limit, match: { application_name: APP, wait_event: advisory, query_age: 400ms }, "
                            "escalate: [cancel] }")
     assert session.outcome() == QUERY_CANCELED
-    assert 0.8 <= signalled(daemon, session, "cancel")["age_s"] < 4
+    assert signalled(daemon, session, "cancel")["age_s"] >= 0.8
     stage.superuser.execute("select pg_advisory_unlock(4713)")
 
 
@@ -254,9 +268,9 @@ def test_a_transaction_of_many_short_statements_does_not_escape_its_limit(stage)
 
 
 def test_a_procedure_that_commits_in_time_is_no_long_transaction(stage):
-    daemon = stage.enforce("- { name: long, match: { application_name: APP, transaction_age: 600ms }, "
+    daemon = stage.enforce("- { name: long, match: { application_name: APP, transaction_age: 4s }, "
                            "escalate: [terminate] }")
-    session = stage.running("do $$ begin for n in 1..5 loop perform pg_sleep(0.25); commit; end loop; end $$")
+    session = stage.running("do $$ begin for n in 1..5 loop perform pg_sleep(1); commit; end loop; end $$")
     assert session.outcome() == OK
     assert orders(daemon, session) == []
 
@@ -273,14 +287,13 @@ def test_of_several_rules_the_strongest_is_taken_and_the_others_are_recorded(sta
 - { name: as-hard, match: { application_name: APP, query_age: 300ms, state: active }, escalate: [terminate] }
 """)
     assert session.outcome() == ADMIN_SHUTDOWN
-    intent = daemon.wait_for("intent", pid=session.pid)
-    assert (intent["rule"], intent["step"]) == ("hard", "terminate")
     daemon.wait_for("verified", pid=session.pid)
-    superseded = daemon.all("superseded", pid=session.pid)
+    (intent,) = intents(daemon, pid=session.pid)
+    assert (intent["rule"], intent["step"]) == ("hard", "terminate")
+    superseded = daemon.all("superseded", pid=session.pid, decision=intent["decision"])
     assert sorted((event["rule"], event["step"]) for event in superseded) == [("as-hard", "terminate"),
                                                                                ("mild", "cancel")]
-    assert all(event["superseded_by"] == "hard" and event["decision"] == intent["decision"] for event in superseded)
-    assert len(daemon.all("intent", pid=session.pid)) == 1
+    assert all(event["superseded_by"] == "hard" for event in superseded)
 
 
 # -- accountable ----------------------------------------------------------------------------------------------------
@@ -290,7 +303,7 @@ def test_each_decision_is_told_before_and_after_with_all_that_it_rests_on(stage)
     session = stage.running()
     daemon = stage.enforce(CANCEL)
     outcome = signalled(daemon, session, "cancel")
-    intent = daemon.wait_for("intent", pid=session.pid)
+    (intent,) = intents(daemon, pid=session.pid)
     assert daemon.events.index(intent) < daemon.events.index(outcome)
     expected = {"server": "stage", "rule": "limit", "mode": "enforce", "step": "cancel", "clock": "query_age",
                 "limit_s": 0.5, "database": "postgres", "user": "app", "application_name": stage.app,
@@ -317,7 +330,7 @@ def test_decision_ids_differ_between_sessions_and_runs_of_the_daemon(stage):
         daemon = stage.enforce(CANCEL)
         assert session.outcome() == QUERY_CANCELED
         daemon.stop()
-        ids += [event["decision"] for event in daemon.all("intent")]
+        ids += [event["decision"] for event in intents(daemon)]
     assert len(set(ids)) == len(ids) == 2
 
 
@@ -342,34 +355,34 @@ def test_a_superusers_session_is_denied_once_and_the_others_are_still_hit(stage)
 def test_past_its_share_of_all_sessions_the_breaker_opens_and_nobody_is_signalled(stage):
     sessions = [stage.running() for _ in range(12)]
     stage.wait_until_older(sessions[-1], "query_start", 0.5)
-    before = [stage.row(session) for session in sessions]
-    daemon = stage.enforce(CANCEL, more="safety: { share: 25%, quiet: 1s }")
+    daemon = stage.enforce(CANCEL, more="safety: { share: 25%, quiet: 3s }")
     opened = daemon.wait_for("breaker_open")
     assert (opened["bound"], opened["due"], opened["held"], opened["level"]) == ("share", 12, 12, "ERROR")
-    stage.wait_until_older(sessions[-1], "query_start", 1)
-    assert daemon.all("intent") == []
-    assert all(map(stage.is_as_before, sessions, before))
     # After the quiet time the oldest go, as many as may at once, and it opens again.
     closed = daemon.wait_for("breaker_closed")
-    assert seconds_between(opened, closed) >= 0.95
+    assert seconds_between(opened, closed) >= 2
     again = daemon.wait_for("breaker_open", since=daemon.events.index(closed))
     assert again["held"] == 7
     assert all(session.outcome() == QUERY_CANCELED for session in sessions)
-    ended = [event["pid"] for event in daemon.all("intent")]
+    assert daemon.events.index(daemon.all("intent")[0]) > daemon.events.index(closed)
+    quiet_until = moment(opened) + timedelta(seconds=2)
+    assert all(stage.row(session)["state_change"] > quiet_until for session in sessions)
+    ended = [event["pid"] for event in intents(daemon)]
     assert set(ended[:5]) == {session.pid for session in sessions[:5]}
 
 
 def test_past_its_signals_in_a_time_the_breaker_lets_no_more_out_until_the_quiet_time_is_over(stage):
     sessions = [stage.running() for _ in range(5)]
     stage.wait_until_older(sessions[-1], "query_start", 0.5)
-    daemon = stage.enforce(CANCEL, more="safety: { signals: 3 per 1s, share: 100%, quiet: 1s }")
+    daemon = stage.enforce(CANCEL, more="safety: { signals: 3 per 1s, share: 100%, quiet: 3s }")
     opened = daemon.wait_for("breaker_open")
     assert (opened["bound"], opened["held"]) == ("signals", 2)
-    # The oldest go first.
-    wait_until(lambda: len(daemon.all("intent")) == 3)
-    assert {event["pid"] for event in daemon.all("intent")} == {session.pid for session in sessions[:3]}
     assert all(session.outcome() == QUERY_CANCELED for session in sessions)
-    assert seconds_between(opened, daemon.wait_for("breaker_closed")) >= 0.95
+    closed = daemon.wait_for("breaker_closed")
+    assert seconds_between(opened, closed) >= 2
+    # The oldest go first.
+    first = [event for event in intents(daemon) if daemon.events.index(event) < daemon.events.index(closed)]
+    assert {event["pid"] for event in first} == {session.pid for session in sessions[:3]}
 
 
 def test_a_few_may_be_ended_whatever_their_share(stage):

@@ -1,8 +1,10 @@
 """Databases and roles are known by their names, also those that come and go while the daemon runs."""
 
+import itertools
+
 import pytest
 
-from support.session import QUERY_CANCELED
+from support.session import QUERY_CANCELED, wait_until
 from support.stage import SLEEP, UNBOUNDED, WATCHFUL, orders, outcome_of, stopped
 
 
@@ -40,18 +42,29 @@ def new_database(stage):
             connection.execute(f"drop database {name}")
 
 
+def in_time(daemon, start, seconds=1.5):
+    """Sees sessions signalled, one after the other, until one of them was so within this age: a slow machine is late now
+    and then, one that waits for the next time at which names are looked up, once a minute, is so each time."""
+    numbers = itertools.count(1)
+
+    def is_in_time():
+        outcome = outcome_of(daemon, start(next(numbers)))
+        assert outcome["outcome"] == "signalled"
+        return outcome["age_s"] < seconds
+
+    wait_until(is_in_time)
+
+
 def test_a_role_that_is_made_while_it_runs_is_matched_by_name_in_time(stage, new_role):
-    daemon = stage.enforce("- { name: limit, match: { user: latecomer, state: active, query_age: 500ms }, "
+    daemon = stage.enforce("- { name: limit, match: { user: 'latecomer_*', state: active, query_age: 500ms }, "
                            "escalate: [cancel] }")
-    session = stage.running(user=new_role("latecomer"))
-    assert outcome_of(daemon, session, timeout=3)["age_s"] < 1.5
+    in_time(daemon, lambda number: stage.running(user=new_role(f"latecomer_{number}")))
 
 
 def test_a_database_that_is_made_while_it_runs_is_matched_by_name_in_time(stage, new_database):
     daemon = stage.enforce("- { name: limit, match: { database: 'late*', state: active, query_age: 500ms }, "
                            "escalate: [cancel] }")
-    session = stage.running(dbname=new_database("late_db"))
-    assert outcome_of(daemon, session, timeout=3)["age_s"] < 1.5
+    in_time(daemon, lambda number: stage.running(dbname=new_database(f"late_db_{number}")))
 
 
 def test_a_role_that_is_made_while_it_runs_is_protected_by_name(stage, new_role):
@@ -120,13 +133,19 @@ def test_who_may_be_protected_by_a_name_that_cannot_be_asked_for_is_not_touched(
 def test_a_name_that_cannot_be_asked_for_delays_nobody_else(stage, new_database):
     daemon = stage.enforce("- { name: limit, match: { database: postgres, application_name: APP, state: active, "
                            "query_age: 500ms }, escalate: [cancel] }\n" + WATCHFUL)
-    stage.wait_until_seen(daemon)
-    control = stage.open()
-    newcomer = new_database("unheard_of")
-    with stopped(daemon.pid):
-        stage.open(dbname=newcomer)
-        control.start(SLEEP)
-        locker = lock(stage, "pg_database, pg_authid")
-    outcome = outcome_of(daemon, control)
-    locker.close()
-    assert (outcome["outcome"], outcome["age_s"] < 0.8) == ("signalled", True)
+    lockers = []
+
+    def start(number):
+        for locker in lockers:
+            locker.close()
+        stage.wait_until_seen(daemon)
+        control = stage.open()
+        newcomer = new_database(f"unheard_of_{number}")
+        with stopped(daemon.pid):
+            stage.open(dbname=newcomer)
+            control.start(SLEEP)
+            lockers.append(lock(stage, "pg_database, pg_authid"))
+        return control
+
+    in_time(daemon, start, 0.8)
+    lockers[-1].close()

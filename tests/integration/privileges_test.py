@@ -70,7 +70,7 @@ def test_what_is_granted_while_it_runs_works_after_a_reload(stage, role):
     assert outcome_of(daemon, session)["outcome"] == "denied"
     stage.server.execute(f"grant pg_signal_backend to {name}")
     daemon.reload()
-    outcome_of(daemon, session, timeout=3, outcome="signalled")
+    outcome_of(daemon, session, outcome="signalled")
     assert session.outcome() == QUERY_CANCELED
 
 

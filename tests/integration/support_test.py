@@ -60,9 +60,9 @@ def test_a_throwaway_server_comes_back_from_a_crash_with_its_data():
 
 
 FAKE = """#!/bin/sh
+trap 'echo "{\\"event\\": \\"stopped\\"}"; exit 3' TERM
 echo 'no json'
 echo '{"ts": "x", "level": "info", "event": "started", "message": "m", "mode": "DRY-RUN"}'
-trap 'echo "{\\"event\\": \\"stopped\\"}"; exit 3' TERM
 while :; do sleep 0.01; done
 """
 

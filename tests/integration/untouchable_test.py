@@ -3,7 +3,7 @@
 import pytest
 
 from support.session import ADMIN_SHUTDOWN, LOST, QUERY_CANCELED, Session, wait_until
-from support.stage import SLEEP, UNBOUNDED, orders, outcome_of, succeeds
+from support.stage import SLEEP, UNBOUNDED, intents, orders, outcome_of, succeeds
 
 OLD = """
 - name: old
@@ -59,7 +59,7 @@ def test_of_a_parallel_query_the_leader_alone_is_judged_and_once(stage):
                            "escalate: [cancel] }")
     assert leader.outcome() == QUERY_CANCELED
     daemon.wait_for("verified", pid=leader.pid, effect="query_ended")
-    assert workers and [event["pid"] for event in daemon.all("intent")] == [leader.pid]
+    assert workers and [event["pid"] for event in intents(daemon)] == [leader.pid]
     assert succeeds(leader)
 
 
@@ -83,7 +83,7 @@ def test_a_commit_that_waits_for_a_standby_is_never_touched(stage):
     wait_until(lambda: stage.row(waiter)["wait_event"] == "SyncRep")
     control = stage.running()
     daemon = stage.enforce("- { name: limit, match: { application_name: APP, query_age: 500ms }, "
-                           "escalate: [cancel, terminate: { after: 200ms }] }")
+                           "escalate: [cancel, terminate: { after: 5s }] }")
     assert control.outcome() == QUERY_CANCELED
     assert orders(daemon, waiter) == []
     assert stage.row(waiter)["wait_event"] == "SyncRep"
@@ -102,7 +102,7 @@ def test_who_is_on_the_protect_list_is_never_touched(stage, protect, who):
     before = stage.row(precious)
     control = stage.running()
     daemon = stage.enforce("- { name: limit, match: { state: active, query_age: 500ms, user: [app, backup] }, "
-                           "escalate: [cancel, terminate: { after: 1ms }] }",
+                           "escalate: [cancel, terminate: { after: 5s }] }",
                            more=UNBOUNDED + f"\nprotect: [ {protect} ]")
     assert control.outcome() == QUERY_CANCELED
     assert orders(daemon, precious) == []

@@ -9,6 +9,7 @@ import os
 import signal
 from contextlib import contextmanager
 from datetime import datetime
+from pathlib import Path
 
 from support.session import OK, PATIENCE_S, Session, wait_until
 
@@ -183,11 +184,19 @@ def grace_between(first, second):
     return round(second["age_s"] - first["age_s"], 6)
 
 
+def moment(event):
+    """When a line of the log was written, a little after what it tells of."""
+    return datetime.fromisoformat(event["ts"].replace("Z", "+00:00"))
+
+
 def seconds_between(earlier, later):
-    """Between two lines of the log, roughly: they are written a little after what they tell of."""
-    def moment(event):
-        return datetime.fromisoformat(event["ts"].replace("Z", "+00:00"))
+    """Between two lines of the log, roughly."""
     return (moment(later) - moment(earlier)).total_seconds()
+
+
+def process_state(pid):
+    """As the kernel has it: R is at work or about to be, S waits for something, T is stopped."""
+    return Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace").rsplit(")", 1)[1].split()[0]
 
 
 @contextmanager
@@ -195,6 +204,7 @@ def stopped(pid):
     """A process that does not run for a while, without knowing it."""
     os.kill(pid, signal.SIGSTOP)
     try:
+        wait_until(lambda: process_state(pid) == "T")
         yield
     finally:
         os.kill(pid, signal.SIGCONT)
