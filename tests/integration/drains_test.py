@@ -280,7 +280,7 @@ class Watcher:
 @pytest.mark.parametrize("number", range(10))
 def test_the_database_is_emptied_and_given_back_whenever_pgcurfew_is_killed(server, orders, daemon, number):
     chance = random.Random(number)
-    # The steps take a fifth of the window. Whenever it is killed, one of the two has ten seconds besides to do it in.
+    # The steps take a fifth of the window. Whenever it is killed, one of the two has nine seconds besides to do it in.
     seconds, step = 24, 2.5
     storm = Storm(orders, 50)
     try:

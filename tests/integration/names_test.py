@@ -42,29 +42,29 @@ def new_database(stage):
             connection.execute(f"drop database {name}")
 
 
-def in_time(daemon, start, seconds=1.5):
+def in_time(start_daemon, start_session, seconds=1.5):
     """Sees sessions signalled, one after the other, until one of them was so within this age: a slow machine is late now
     and then, one that waits for the next time at which names are looked up, once a minute, is so each time."""
     numbers = itertools.count(1)
 
     def is_in_time():
-        outcome = outcome_of(daemon, start(next(numbers)))
+        daemon = start_daemon()
+        outcome = outcome_of(daemon, start_session(daemon, next(numbers)))
         assert outcome["outcome"] == "signalled"
+        daemon.stop()
         return outcome["age_s"] < seconds
 
     wait_until(is_in_time)
 
 
 def test_a_role_that_is_made_while_it_runs_is_matched_by_name_in_time(stage, new_role):
-    daemon = stage.enforce("- { name: limit, match: { user: 'latecomer_*', state: active, query_age: 500ms }, "
-                           "escalate: [cancel] }")
-    in_time(daemon, lambda number: stage.running(user=new_role(f"latecomer_{number}")))
+    rules = "- { name: limit, match: { user: 'latecomer_*', state: active, query_age: 500ms }, escalate: [cancel] }"
+    in_time(lambda: stage.enforce(rules), lambda _, number: stage.running(user=new_role(f"latecomer_{number}")))
 
 
 def test_a_database_that_is_made_while_it_runs_is_matched_by_name_in_time(stage, new_database):
-    daemon = stage.enforce("- { name: limit, match: { database: 'late*', state: active, query_age: 500ms }, "
-                           "escalate: [cancel] }")
-    in_time(daemon, lambda number: stage.running(dbname=new_database(f"late_db_{number}")))
+    rules = "- { name: limit, match: { database: 'late*', state: active, query_age: 500ms }, escalate: [cancel] }"
+    in_time(lambda: stage.enforce(rules), lambda _, number: stage.running(dbname=new_database(f"late_db_{number}")))
 
 
 def test_a_role_that_is_made_while_it_runs_is_protected_by_name(stage, new_role):
@@ -131,13 +131,16 @@ def test_who_may_be_protected_by_a_name_that_cannot_be_asked_for_is_not_touched(
 
 
 def test_a_name_that_cannot_be_asked_for_delays_nobody_else(stage, new_database):
-    daemon = stage.enforce("- { name: limit, match: { database: postgres, application_name: APP, state: active, "
-                           "query_age: 500ms }, escalate: [cancel] }\n" + WATCHFUL)
+    rules = ("- { name: limit, match: { database: postgres, application_name: APP, state: active, query_age: 500ms }, "
+             "escalate: [cancel] }\n" + WATCHFUL)
     lockers = []
 
-    def start(number):
+    def start_daemon():
         for locker in lockers:
             locker.close()
+        return stage.enforce(rules)
+
+    def start_session(daemon, number):
         stage.wait_until_seen(daemon)
         control = stage.open()
         newcomer = new_database(f"unheard_of_{number}")
@@ -147,5 +150,5 @@ def test_a_name_that_cannot_be_asked_for_delays_nobody_else(stage, new_database)
             lockers.append(lock(stage, "pg_database, pg_authid"))
         return control
 
-    in_time(daemon, start, 0.8)
+    in_time(start_daemon, start_session, 0.8)
     lockers[-1].close()
