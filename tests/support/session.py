@@ -16,8 +16,6 @@ ADMIN_SHUTDOWN = "57P01"
 OK = "ok"      # the statement ran to its end
 LOST = "lost"  # the connection ended without a word
 
-PATIENCE_S = 60
-
 
 class Session:
     def __init__(self, conninfo):
