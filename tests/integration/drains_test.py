@@ -206,7 +206,7 @@ class Storm:
                 session = Session(conninfo)
             except ConnectionError:
                 self.refused += 1
-                time.sleep(0.02)
+                time.sleep(0.5)  # of fifty that is a hundred attempts a second, each of which is a process of the server's
                 continue
             try:
                 if number % 5 == 0:
