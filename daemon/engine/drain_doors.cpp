@@ -56,14 +56,16 @@ bool DrainRun::any_closed() const {
 void DrainRun::find_doors(const Gates& gates, Now now) {
   if (has_found_doors_) return;
   has_found_doors_ = true;
+  missing_.reset();
   for (const auto& pattern : plan_.databases) {
     const auto found = databases_of(pattern, gates);
     for (const auto* gate : found) doors_.try_emplace(gate->database);
     if (!found.empty()) continue;
     if (told_missing_.insert(pattern.written()).second)
       tell(drain_no_database_event(plan_, pattern.written()));
-    progress_.obstacle = Error{
+    missing_ = Error{
         fmt::format("there is no database {} to drain", printable(pattern.written(), 80)), {}, {}, "3D000"};
+    progress_.obstacle = missing_;
   }
   progress_.databases.clear();
   TextTest names;
@@ -249,7 +251,7 @@ void DrainRun::mark_as_closed(Ledger& ledger, Now now) {
   progress_.has_looked = false;
   progress_.remaining.clear();
   progress_.trouble.clear();
-  if (!rehearses()) progress_.obstacle.reset();
+  if (!rehearses()) progress_.obstacle = missing_;
 }
 
 /// Whether the end of the drain opens its gate, or takes away the mark that is left of it.

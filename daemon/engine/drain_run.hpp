@@ -223,6 +223,7 @@ class DrainRun {
   bool has_found_doors_ = false;
   std::optional<MonotonicTime> find_again_;  ///< there was no such database
   std::set<std::string> told_missing_;       ///< patterns that fit no database
+  std::optional<Error> missing_;             ///< of the last of them: closed gates do not mend it
   bool needs_gates_ = true;
   std::optional<ServerTime> since_;  ///< the last gate closed
   std::uint64_t looks_before_ = 0;   ///< looks up to this one were asked for before that

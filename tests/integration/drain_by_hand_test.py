@@ -3,6 +3,7 @@
 import os
 import re
 import signal
+import subprocess
 import sys
 import time
 
@@ -16,7 +17,11 @@ QUICK = ["--wait", "0s", "--grace", "200ms"]
 
 
 def outcome_of(process, timeout=PATIENCE_S):
-    output = process.communicate(timeout=timeout)[0]
+    try:
+        output = process.communicate(timeout=timeout)[0]
+    except subprocess.TimeoutExpired:
+        process.kill()  # what it has said so far says why
+        raise TimeoutError(f"{timeout} s went by\n{process.communicate()[0]}") from None
     return process.returncode, output
 
 

@@ -68,6 +68,15 @@ TEST(DrainTold, WhatNoTimeWillMendIsKnownAtOnce) {
   EXPECT_THAT(held.message, HasSubstr("app: drain other of them holds its gate"));
 }
 
+TEST(DrainTold, WhereOneOfTwoDatabasesIsMissingTheClosedGateOfTheOtherDoesNotHideIt) {
+  auto plan = plan_of();
+  plan.databases.push_back(TextPattern::parse("nosuch").value());
+  World world(plan);
+  world.go(0s, {});
+  EXPECT_EQ(world.gates["app"].limit, 0);
+  EXPECT_EQ(world.desk.progress().front().obstacle.value_or(Error{}).sqlstate, "3D000");
+}
+
 TEST(DrainTold, ARehearsalKnowsWhatWouldBeInItsWay) {
   auto plan = plan_of();
   plan.mode = Mode::kDryRun;
