@@ -160,6 +160,7 @@ def test_who_holds_up_the_migration_is_ended_and_who_holds_up_anybody_else_is_no
 # -- the guard ------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_who_has_let_go_of_the_lock_just_before_it_is_due_is_spared(stage, table):
     # Long enough for it to be seen and stopped before, on any machine.
     daemon = stage.enforce(BLOCKERS.replace("500ms", "4s") + WATCHFUL)
@@ -183,6 +184,7 @@ def test_who_has_let_go_of_the_lock_just_before_it_is_due_is_spared(stage, table
 # -- one after the other --------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_at_most_one_from_a_look_and_a_pause_after_it(stage):
     roots = [stage.forgotten(f"select pg_advisory_xact_lock({key})") for key in (21, 22, 23)]
     waiters = [behind(stage, f"select pg_advisory_xact_lock({key})") for key in (21, 22, 23)]

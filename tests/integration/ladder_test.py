@@ -352,6 +352,7 @@ def test_a_superusers_session_is_denied_once_and_the_others_are_still_hit(stage)
 # -- the bounds -----------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_past_its_share_of_all_sessions_the_breaker_opens_and_nobody_is_signalled(stage):
     sessions = [stage.running() for _ in range(12)]
     stage.wait_until_older(sessions[-1], "query_start", 0.5)
