@@ -1,6 +1,8 @@
 #include "report/log.hpp"
 
+#include <algorithm>
 #include <chrono>
+#include <cstdlib>
 #include <ctime>
 #include <regex>
 #include <string>
@@ -11,10 +13,12 @@
 #include <nlohmann/json.hpp>
 #include <signal.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 namespace pgcurfew {
 namespace {
 
+using namespace std::chrono_literals;
 using Json = nlohmann::ordered_json;
 
 /// A pipe whose writing end blocks, as stdout's does.
@@ -171,13 +175,18 @@ TEST(Log, SurvivesAFullDiskAndAClosedDescriptor) {
 }
 
 TEST(Log, IsNotHeldUpByAReaderThatDoesNotRead) {
-  Pipe pipe;
-  Log log(options_for(pipe));
-  const auto begin = std::chrono::steady_clock::now();
-  for (int i = 0; i < 5000; ++i) log.write(event_of(Level::kInfo, std::string(300, 'x')));
-  // a busy machine has time for that; waiting for each line, be it for 20 ms, would take longer
-  EXPECT_LT(std::chrono::steady_clock::now() - begin, std::chrono::minutes(1));
-  EXPECT_GT(log.lost(), 4500U);
+  // A busy machine takes longer now and then, so the quickest of some logs counts. One that waits on purpose,
+  // be it for its first line alone or for a millisecond at each, is never that quick.
+  auto quickest = std::chrono::steady_clock::duration::max();
+  for (int round = 0; round < 5 && quickest >= 1s; ++round) {
+    Pipe pipe;
+    Log log(options_for(pipe));
+    const auto begin = std::chrono::steady_clock::now();
+    for (int i = 0; i < 1000; ++i) log.write(event_of(Level::kInfo, std::string(300, 'x')));
+    quickest = std::min(quickest, std::chrono::steady_clock::now() - begin);
+    EXPECT_GT(log.lost(), 700U);
+  }
+  EXPECT_LT(quickest, 1s);
 }
 
 TEST(Log, TellsHowMuchWasLostWhenItsReaderReadsAgain) {
