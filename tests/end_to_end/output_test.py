@@ -2,16 +2,14 @@
 
 import json
 import os
-import pty
 import re
-import select
 import subprocess
-import time
 
 import pytest
 
 from support.session import PATIENCE_S, QUERY_CANCELED, wait_until
 from support.stage import UNBOUNDED
+from support.terminal import Terminal
 
 LIMIT = """
 - name: limit
@@ -21,41 +19,17 @@ LIMIT = """
 ESCAPE = re.compile(r"\x1b\[[0-9;]*m")
 
 
-class Terminal:
-    """The daemon on a terminal of its own."""
-
-    def __init__(self, executable, config, *arguments, **environment):
-        self._master, slave = pty.openpty()
-        clean = {k: v for k, v in os.environ.items() if not k.startswith("PG") and k not in ("NO_COLOR", "TERM")}
-        self.process = subprocess.Popen([executable, "run", "--config", config, *arguments], stdin=slave, stdout=slave,
-                                        stderr=slave, env={**clean, "TERM": "xterm", **environment})
-        os.close(slave)
-
-    def read_until(self, text, timeout=PATIENCE_S):
-        shown, deadline = b"", time.monotonic() + timeout
-        while text.encode() not in shown:
-            assert select.select([self._master], [], [], max(0, deadline - time.monotonic()))[0], shown
-            shown += os.read(self._master, 65536)
-        # the line to its end
-        while not shown.endswith(b"\n"):
-            shown += os.read(self._master, 65536)
-        return shown.decode().replace("\r\n", "\n").splitlines()
-
-    def close(self):
-        if self.process.poll() is None:
-            self.process.kill()
-        self.process.wait()
-        os.close(self._master)
-
-
 @pytest.fixture
 def terminal(pgcurfew, tmp_path):
+    """Starts the daemon on a terminal of its own."""
     opened = []
 
     def run(policy, *arguments, **environment):
         path = tmp_path / "terminal.yaml"
         path.write_text(policy)
-        opened.append(Terminal(pgcurfew, path, *arguments, **environment))
+        clean = {k: v for k, v in os.environ.items() if not k.startswith("PG") and k not in ("NO_COLOR", "TERM")}
+        opened.append(Terminal([pgcurfew, "run", "--config", path, *arguments],
+                               {**clean, "TERM": "xterm", **environment}))
         return opened[-1]
 
     yield run
@@ -90,7 +64,7 @@ def raw_daemon(pgcurfew, tmp_path):
 
 
 def test_on_a_terminal_it_is_text_in_colours_and_begins_with_the_mode_in_capitals(stage, terminal):
-    shown = terminal(stage.policy(LIMIT)).read_until("watching stage")
+    shown = terminal(stage.policy(LIMIT)).lines_until("watching stage")
     assert re.match(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d\.\d{3}Z \x1b\[[0-9;]+mNOTICE \x1b\[0m mode ENFORCE: 1 servers?, "
                     r"1 rules? ", shown[0])
     assert all(ESCAPE.sub("", line).isprintable() for line in shown)
@@ -102,7 +76,7 @@ def test_on_a_terminal_it_is_text_in_colours_and_begins_with_the_mode_in_capital
     (["--log-format", "json"], {}, "json"),
 ])
 def test_on_a_terminal_it_can_be_plain_or_json(stage, terminal, arguments, environment, kind):
-    shown = terminal(stage.policy(LIMIT), *arguments, **environment).read_until("watching stage")
+    shown = terminal(stage.policy(LIMIT), *arguments, **environment).lines_until("watching stage")
     assert not any("\x1b" in line for line in shown)
     if kind == "json":
         assert json.loads(shown[0])["event"] == "started"

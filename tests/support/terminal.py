@@ -11,7 +11,7 @@ import subprocess
 import termios
 import threading
 
-from support.session import PATIENCE_S
+from support.session import PATIENCE_S, wait_until
 
 
 def _take_terminal():
@@ -38,6 +38,18 @@ class Terminal:
 
     def type(self, text):
         os.write(self._master, text.encode())
+
+    def lines_until(self, text, timeout=PATIENCE_S):
+        """What it shows, as lines, up to the first one that has `text` in it; waited for."""
+        def length():
+            output = self.output
+            return text in output and output.find("\n", output.index(text)) + 1
+
+        try:
+            end = wait_until(length, timeout)
+        except TimeoutError as error:
+            raise TimeoutError(f"{text!r} was not shown: {self.output}") from error
+        return self.output[:end].replace("\r\n", "\n").splitlines()
 
     def hang_up(self):
         """As when its window is closed."""
