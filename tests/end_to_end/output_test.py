@@ -4,10 +4,11 @@ import json
 import os
 import re
 import subprocess
+from contextlib import contextmanager
 
 import pytest
 
-from support.session import PATIENCE_S, QUERY_CANCELED, wait_until
+from support.session import PATIENCE_S, QUERY_CANCELED, wait_until, wait_until_quick
 from support.stage import UNBOUNDED
 from support.terminal import Terminal
 
@@ -145,7 +146,9 @@ def test_it_outlives_the_reader_of_its_log(stage, raw_daemon):
     assert process.wait(PATIENCE_S) == 0
 
 
-def test_a_reader_that_stalls_delays_no_signal_and_is_told_what_it_missed(stage, raw_daemon):
+@contextmanager
+def full_pipe():
+    """A pipe that takes nothing more until its reader reads: (read, write)."""
     read, write = os.pipe()
     try:
         os.set_blocking(write, False)
@@ -153,8 +156,29 @@ def test_a_reader_that_stalls_delays_no_signal_and_is_told_what_it_missed(stage,
             while True:
                 os.write(write, b"x" * 4096 + b"\n")
         os.set_blocking(write, True)
+        yield read, write
+    finally:
+        os.close(read)
+        os.close(write)
+
+
+def test_a_reader_that_stalls_delays_no_signal(stage, raw_daemon):
+    policy = stage.policy(LIMIT)
+
+    def cancel_a_session():
+        # Each time a daemon of its own: that it waits for its reader but once is too often.
+        with full_pipe() as (_, write):
+            process = raw_daemon(policy, stdout=write)
+            assert stage.running().outcome() == QUERY_CANCELED
+            process.kill()
+            process.wait()
+
+    wait_until_quick(cancel_a_session, 2)
+
+
+def test_a_reader_that_stalls_is_told_what_it_missed(stage, raw_daemon):
+    with full_pipe() as (read, write):
         process = raw_daemon(stage.policy(LIMIT), stdout=write)
-        # Nothing is read before that. How little a line waits, Log.IsNotHeldUp... of tests/unit holds.
         assert stage.running().outcome() == QUERY_CANCELED
         read_all = os.fdopen(os.dup(read), "rb", buffering=0)
         os.set_blocking(read, False)
@@ -178,9 +202,6 @@ def test_a_reader_that_stalls_delays_no_signal_and_is_told_what_it_missed(stage,
         assert json.loads(line[line.index(b"{"):])["lost"] >= 3
         process.terminate()
         assert process.wait(PATIENCE_S) == 0
-    finally:
-        os.close(read)
-        os.close(write)
 
 
 def test_a_full_disk_under_its_log_does_no_harm(stage, raw_daemon):
