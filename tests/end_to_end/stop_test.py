@@ -35,14 +35,17 @@ def seconds_to_stop(daemon, how=signal.SIGTERM):
 def is_within_a_second(start, stop=seconds_to_stop):
     """Whether a daemon stops within a second by itself.
 
-    What else goes on at a machine makes a stop longer, never shorter: so the quickest of some counts, and each is granted
-    what the daemon's own start took just before, which is more work. One who waits for something is never that quick.
+    What else goes on at a machine makes a stop longer, never shorter: so each is granted what the daemon's own start took
+    just before, which is more work, and some may be slow if the quick ones outnumber them by three. One who waits for
+    something is hardly ever that quick.
     """
+    lead = 0
     for _ in range(20):
         began = time.monotonic()
         daemon = start()
         its_start = time.monotonic() - began
-        if stop(daemon) < 1 + its_start:
+        lead += 1 if stop(daemon) < 1 + its_start else -1
+        if lead == 3:
             return True
     return False
 
@@ -70,8 +73,8 @@ def test_it_stops_within_a_second_while_servers_are_out_of_reach(stage):
 def test_it_stops_within_a_second_while_its_backend_hangs(stage):
     def stop(daemon):
         with stopped(daemon.wait_for("server_up")["backend_pid"]):
-            # A look is on its way within 50 ms. On a busy machine perhaps not, and less is proved.
-            time.sleep(0.1)
+            # A look is on its way within 50 ms, and has five seconds for its reply.
+            time.sleep(1)
             return seconds_to_stop(daemon)
 
     assert is_within_a_second(lambda: stage.enforce(LIMIT + WATCHFUL), stop)
