@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 DRY_RUN, ENFORCE = "dry-run", "enforce"
 ACTED = {DRY_RUN: "would_signal", ENFORCE: "signalled"}
 # Far more than pgcurfew needs, so that a busy machine spoils nothing: this shows what happens, not how fast.
-LATEST = 20.0
+LATEST = 60.0
 # Nothing was done, and it is tried again at once: asked a moment too soon, the server's list of backends moved, or the
 # order got there too late.
 PASSING = ("early", "shifted", "stale")
