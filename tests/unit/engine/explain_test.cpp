@@ -2,6 +2,8 @@
 
 #include "engine/explain.hpp"
 
+#include <algorithm>
+
 #include <gmock/gmock.h>
 
 #include "engine/engine_fixture.hpp"
