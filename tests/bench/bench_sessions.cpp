@@ -11,9 +11,11 @@
 // arrival of its outcome, and the outcome's SQLSTATE (00000: it ran to its end). Ends after SECONDS;
 // statements that run then are not counted. Exit status 1 if a session is lost.
 
+#include <algorithm>
 #include <chrono>
 #include <cstdio>
 #include <cstdlib>
+#include <functional>
 #include <queue>
 #include <random>
 #include <string>

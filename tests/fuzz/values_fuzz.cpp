@@ -3,6 +3,7 @@
 // and read back to the same.
 #include <algorithm>
 #include <optional>
+#include <utility>
 
 #include <fmt/format.h>
 

@@ -1,5 +1,7 @@
 #include "simulation/clients.hpp"
 
+#include <algorithm>
+
 #include "simulation/policy_writer.hpp"
 
 namespace pgcurfew::simulation {

@@ -1,5 +1,7 @@
 #include "simulation/rule_extras.hpp"
 
+#include <algorithm>
+
 #include <fmt/format.h>
 
 #include "base/duration.hpp"
