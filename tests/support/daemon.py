@@ -31,8 +31,9 @@ class Daemon:
         self._unread = b""  # of a line whose end has not come yet
         self._ended = False
         self._changed = threading.Condition()
+        # It drops lines for which there is no room: enough of that until a slow machine comes to read them.
         self.process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
-                                        stderr=subprocess.PIPE, text=True, errors="replace", env=clean)
+                                        stderr=subprocess.PIPE, pipesize=1 << 20, text=True, errors="replace", env=clean)
         self._errors = []
         self._readers = [threading.Thread(target=self._read_log, daemon=True),
                          threading.Thread(target=self._read_errors, daemon=True)]

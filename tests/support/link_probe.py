@@ -7,6 +7,7 @@ import json
 import os
 import select
 import subprocess
+import time
 from contextlib import suppress
 from pathlib import Path
 
@@ -40,8 +41,9 @@ class LinkProbe:
 
     def guard(self, pid, backend_start, action="nothing", **checks):
         """The verdict of a guarded statement; the checks are named as in engine/order.hpp."""
-        verdict = "shifted"
+        verdict, deadline = "shifted", time.monotonic() + PATIENCE_S
         while verdict == "shifted":  # others came or went meanwhile, so that nothing was done: the daemon, too, tries again
+            assert time.monotonic() < deadline, f"the list of backends has moved each time for {PATIENCE_S} s"
             self._say({"do": "guard", "pid": pid, "backend_start": backend_start, "action": action, **checks})
             reply = self._next("reply")
             assert reply["error"]["message"] == "", reply
