@@ -11,6 +11,7 @@ import pytest
 
 from support.orders import config_of
 from support.session import PATIENCE_S, wait_until
+from support.stage import parent_of
 from support.terminal import Terminal
 
 QUICK = ["--wait", "0s", "--grace", "200ms"]
@@ -241,8 +242,7 @@ class Counter:
                                     path, before=before)
         wait_until(lambda: path.exists() and path.read_bytes().endswith(b"\n"))
         self.pid = int(path.read_text())
-        with open(f"/proc/{self.pid}/stat", encoding="ascii") as stat:
-            self.parent = int(stat.read().rsplit(")", 1)[1].split()[1])
+        self.parent = parent_of(self.pid)
 
     def _read(self):
         return [signal.Signals(number).name for number in self._path.read_bytes().split(b"\n", 1)[1]]

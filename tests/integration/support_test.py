@@ -11,6 +11,7 @@ import pytest
 
 from support.daemon import Daemon
 from support.session import wait_until
+from support.stage import process_state
 from support.throwaway import Throwaway
 
 OWNER = """
@@ -24,8 +25,8 @@ time.sleep(600)
 
 def running(pid):
     try:
-        return Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0] != "Z"
-    except FileNotFoundError:
+        return process_state(pid) != "Z"
+    except (FileNotFoundError, ProcessLookupError):
         return False
 
 

@@ -195,8 +195,17 @@ def seconds_between(earlier, later):
 
 
 def process_state(pid):
-    """As the kernel has it: R is at work or about to be, S waits for something, T is stopped."""
-    return Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace").rsplit(")", 1)[1].split()[0]
+def _process_stat(pid):
+    """What the kernel tells of a process behind its name: its state, its parent, ..."""
+    return Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace").rsplit(")", 1)[1].split()
+
+
+    """As the kernel has it: R is at work or about to be, S waits for something, T is stopped, Z has ended."""
+    return _process_stat(pid)[0]
+
+
+def parent_of(pid):
+    return int(_process_stat(pid)[1])
 
 
 @contextmanager
