@@ -169,20 +169,25 @@ def test_by_hand_what_was_killed_is_given_back_by_reopen_and_by_a_daemon_that_kn
 
 def test_by_hand_reopen_does_not_wait_for_a_server_that_is_away_and_opens_the_gates_of_the_others(
         server, by_hand, orders, tmp_path):
-    status, output = outcome_of(by_hand("drain", orders.name, "--for", LONG, "--exit-when-empty", *QUICK))
-    assert (status, orders.limit) == (0, 0), output
-    began = time.monotonic()
-    assert outcome_of(by_hand("reopen", "nosuch"))[0] == 66
-    alone = time.monotonic() - began
+    path = tmp_path / "pgcurfew.yaml"
+    config = path.read_text()
     away = f'{{ name: away, conninfo: "host={tmp_path} user=pgcurfew" }}'
-    config = (tmp_path / "pgcurfew.yaml").read_text()
-    (tmp_path / "pgcurfew.yaml").write_text(config.replace("servers: [ ", f"servers: [ {away}, "))
-    began = time.monotonic()
-    status, output = outcome_of(by_hand("reopen"))
-    assert time.monotonic() - began < 6 + 3 * alone, output  # it waits for up to ten seconds where that is worth it
-    assert (status, orders.is_as_before()) == (69, True), output
-    told = [line for line in output.splitlines() if "away" in line]
-    assert len(told) == 1 and told[0].startswith("pgcurfew: server away is out of reach: "), output
+
+    def is_in_time():
+        path.write_text(config)
+        status, output = outcome_of(by_hand("drain", orders.name, "--for", LONG, "--exit-when-empty", *QUICK))
+        assert (status, orders.limit) == (0, 0), output
+        path.write_text(config.replace("servers: [ ", f"servers: [ {away}, "))
+        began = time.monotonic()
+        status, output = outcome_of(by_hand("reopen"))
+        took = time.monotonic() - began
+        assert (status, orders.is_as_before()) == (69, True), output
+        told = [line for line in output.splitlines() if "away" in line]
+        assert len(told) == 1 and told[0].startswith("pgcurfew: server away is out of reach: "), output
+        return took < 5
+
+    # It waits for up to ten seconds where that is worth it: here that would be so each time.
+    wait_until(is_in_time)
 
 
 # -- on a terminal ----------------------------------------------------------------------------------------------------

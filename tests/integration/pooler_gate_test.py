@@ -5,7 +5,7 @@ import pytest
 from psycopg import sql
 
 from support.pgbouncer import PgBouncer
-from support.session import OK, Session, wait_until
+from support.session import OK, Session, wait_until, wait_until_quick
 
 DATABASES = """
 pooled = ADDRESS dbname=pooled
@@ -144,5 +144,5 @@ def test_a_pgbouncer_that_is_away_fails_at_once(pooler, turn):
 
 def test_a_pgbouncer_that_says_nothing_fails_in_time(pooler, turn):
     pooler.freeze()
-    failed = turn(True)
+    failed = wait_until_quick(lambda: turn(True), 7)
     assert failed["error"]["message"] == "PgBouncer did not do it within 5s"
