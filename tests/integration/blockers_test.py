@@ -193,7 +193,7 @@ def test_at_most_one_from_a_look_and_a_pause_after_it(stage):
 - name: slowly
   match: { application_name: APP, blocks_for: 400ms }
   at_most: 1
-  pause: 5s
+  pause: 6s
   escalate: [terminate]
 """)
     assert [waiter.outcome() for waiter in waiters] == [OK] * 3

@@ -354,19 +354,19 @@ def test_a_superusers_session_is_denied_once_and_the_others_are_still_hit(stage)
 
 @pytest.mark.slow
 def test_past_its_share_of_all_sessions_the_breaker_opens_and_nobody_is_signalled(stage):
-    sessions = [stage.running() for _ in range(12)]
+    sessions = [stage.running() for _ in range(10)]
     stage.wait_until_older(sessions[-1], "query_start", 0.5)
-    daemon = stage.enforce(CANCEL, more="safety: { share: 25%, quiet: 3s }")
+    daemon = stage.enforce(CANCEL, more="safety: { share: 25%, quiet: 6s }")
     opened = daemon.wait_for("breaker_open")
-    assert (opened["bound"], opened["due"], opened["held"], opened["level"]) == ("share", 12, 12, "ERROR")
+    assert (opened["bound"], opened["due"], opened["held"], opened["level"]) == ("share", 10, 10, "ERROR")
     # After the quiet time the oldest go, as many as may at once, and it opens again.
     closed = daemon.wait_for("breaker_closed")
-    assert seconds_between(opened, closed) >= 2
+    assert seconds_between(opened, closed) >= 3
     again = daemon.wait_for("breaker_open", since=daemon.events.index(closed))
-    assert again["held"] == 7
+    assert again["held"] == 5
     assert all(session.outcome() == QUERY_CANCELED for session in sessions)
     assert daemon.events.index(daemon.all("intent")[0]) > daemon.events.index(closed)
-    quiet_until = moment(opened) + timedelta(seconds=2)
+    quiet_until = moment(opened) + timedelta(seconds=3)
     assert all(stage.row(session)["state_change"] > quiet_until for session in sessions)
     ended = [event["pid"] for event in intents(daemon)]
     assert set(ended[:5]) == {session.pid for session in sessions[:5]}
@@ -375,12 +375,12 @@ def test_past_its_share_of_all_sessions_the_breaker_opens_and_nobody_is_signalle
 def test_past_its_signals_in_a_time_the_breaker_lets_no_more_out_until_the_quiet_time_is_over(stage):
     sessions = [stage.running() for _ in range(5)]
     stage.wait_until_older(sessions[-1], "query_start", 0.5)
-    daemon = stage.enforce(CANCEL, more="safety: { signals: 3 per 1s, share: 100%, quiet: 3s }")
+    daemon = stage.enforce(CANCEL, more="safety: { signals: 3 per 1s, share: 100%, quiet: 6s }")
     opened = daemon.wait_for("breaker_open")
     assert (opened["bound"], opened["held"]) == ("signals", 2)
     assert all(session.outcome() == QUERY_CANCELED for session in sessions)
     closed = daemon.wait_for("breaker_closed")
-    assert seconds_between(opened, closed) >= 2
+    assert seconds_between(opened, closed) >= 3  # the first of the two may have been told late
     # The oldest go first.
     first = [event for event in intents(daemon) if daemon.events.index(event) < daemon.events.index(closed)]
     assert {event["pid"] for event in first} == {session.pid for session in sessions[:3]}
