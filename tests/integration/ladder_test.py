@@ -6,7 +6,7 @@ from datetime import timedelta
 
 import pytest
 
-from support.session import ADMIN_SHUTDOWN, LOST, OK, QUERY_CANCELED, wait_until
+from support.session import ADMIN_SHUTDOWN, LOST, OK, PATIENCE_S, QUERY_CANCELED, in_time, wait_until
 from support.stage import (SLEEP, SWALLOWER, WATCHFUL, grace_between, intents, moment, orders, outcome_of, outcomes,
                            seconds_between, succeeds)
 
@@ -45,20 +45,25 @@ def test_what_swallows_the_cancel_is_terminated_after_the_full_grace(stage):
     wait_until(is_in_time)  # a slow machine is late now and then, a wrong grace is so each time
 
 
-@pytest.mark.slow
 def test_the_next_query_of_a_cancelled_session_is_not_terminated_in_its_stead(stage):
-    daemon = stage.enforce("""
+    def attempt(seconds):
+        daemon = stage.enforce(f"""
 - name: two-steps
-  match: { application_name: APP, state: active, query_age: 6s }
-  escalate: [cancel, terminate: { after: 2s }]
+  match: {{ application_name: APP, state: active, query_age: {3 * seconds}s }}
+  escalate: [cancel, terminate: {{ after: {seconds}s }}]
 """)
-    session = stage.running()
-    assert session.outcome() == QUERY_CANCELED
-    # Runs beyond the moment at which the first query would have been terminated, but not beyond its own limit.
-    assert session.run("select pg_sleep(3)") == OK
-    daemon.wait_for("verified", pid=session.pid, effect="query_ended")
-    assert orders(daemon, session) == ["cancel"]
-    assert succeeds(session)
+        session = stage.running()
+        # The second runs beyond the moment at which the first would have been terminated, but not beyond its own limit.
+        seen = [session.outcome(), session.run(f"select pg_sleep({1.5 * seconds})", timeout=PATIENCE_S + 2 * seconds)]
+        is_in_time = (seen, orders(daemon, session)) == ([QUERY_CANCELED, OK], ["cancel"])
+        if is_in_time:
+            daemon.wait_for("verified", pid=session.pid, effect="query_ended")
+            assert succeeds(session)
+        daemon.stop()
+        return is_in_time
+
+    # A slow machine ends the first too late, or takes too long for the second.
+    in_time(attempt, (1, 4, 16))
 
 
 def test_each_query_of_a_session_has_a_ladder_of_its_own(stage):
@@ -112,19 +117,24 @@ def test_an_idle_session_gets_no_cancel_and_its_terminate_not_before_the_graces(
 
 
 def test_an_alert_says_so_and_touches_nobody_until_its_grace_is_over(stage):
-    session = stage.running()
-    before = stage.row(session)
-    daemon = stage.enforce("""
+    def attempt(seconds):
+        session = stage.running()
+        before = stage.row(session)
+        daemon = stage.enforce(f"""
 - name: warned
-  match: { application_name: APP, state: active, query_age: 500ms }
-  escalate: [alert, cancel: { after: 5s }]
+  match: {{ application_name: APP, state: active, query_age: 500ms }}
+  escalate: [alert, cancel: {{ after: {seconds}s }}]
 """)
-    alert = signalled(daemon, session, "alert")
-    assert alert["level"] == "WARNING"
-    assert stage.is_as_before(session, before)
-    assert session.outcome() == QUERY_CANCELED
-    assert grace_between(alert, signalled(daemon, session, "cancel")) >= 5
-    assert orders(daemon, session) == ["alert", "cancel"]
+        alert = signalled(daemon, session, "alert")
+        assert alert["level"] == "WARNING"
+        is_untouched = stage.is_as_before(session, before)
+        assert session.outcome() == QUERY_CANCELED
+        assert grace_between(alert, signalled(daemon, session, "cancel")) >= seconds
+        assert orders(daemon, session) == ["alert", "cancel"]
+        daemon.stop()
+        return is_untouched
+
+    in_time(attempt)
 
 
 # -- on time, and never early ---------------------------------------------------------------------------------------
@@ -268,11 +278,17 @@ def test_a_transaction_of_many_short_statements_does_not_escape_its_limit(stage)
 
 
 def test_a_procedure_that_commits_in_time_is_no_long_transaction(stage):
-    daemon = stage.enforce("- { name: long, match: { application_name: APP, transaction_age: 4s }, "
-                           "escalate: [terminate] }")
-    session = stage.running("do $$ begin for n in 1..5 loop perform pg_sleep(1); commit; end loop; end $$")
-    assert session.outcome() == OK
-    assert orders(daemon, session) == []
+    def attempt(seconds):
+        daemon = stage.enforce(f"- {{ name: long, match: {{ application_name: APP, transaction_age: {2 * seconds}s }}, "
+                               "escalate: [terminate] }")
+        session = stage.running(f"do $$ begin for n in 1..5 loop perform pg_sleep({seconds / 2}); commit; end loop; end $$")
+        outcome = session.outcome(timeout=PATIENCE_S + 3 * seconds)
+        told = orders(daemon, session)
+        daemon.stop()
+        assert (outcome == OK) == (told == [])
+        return outcome == OK
+
+    in_time(attempt)
 
 
 # -- several rules on one session -----------------------------------------------------------------------------------
@@ -361,7 +377,7 @@ def test_past_its_share_of_all_sessions_the_breaker_opens_and_nobody_is_signalle
     assert (opened["bound"], opened["due"], opened["held"], opened["level"]) == ("share", 10, 10, "ERROR")
     # After the quiet time the oldest go, as many as may at once, and it opens again.
     closed = daemon.wait_for("breaker_closed")
-    assert seconds_between(opened, closed) >= 3
+    assert seconds_between(opened, closed) >= 3  # the first of the two may have been told late
     again = daemon.wait_for("breaker_open", since=daemon.events.index(closed))
     assert again["held"] == 5
     assert all(session.outcome() == QUERY_CANCELED for session in sessions)
@@ -380,7 +396,7 @@ def test_past_its_signals_in_a_time_the_breaker_lets_no_more_out_until_the_quiet
     assert (opened["bound"], opened["held"]) == ("signals", 2)
     assert all(session.outcome() == QUERY_CANCELED for session in sessions)
     closed = daemon.wait_for("breaker_closed")
-    assert seconds_between(opened, closed) >= 3  # the first of the two may have been told late
+    assert seconds_between(opened, closed) >= 3
     # The oldest go first.
     first = [event for event in intents(daemon) if daemon.events.index(event) < daemon.events.index(closed)]
     assert {event["pid"] for event in first} == {session.pid for session in sessions[:3]}

@@ -42,7 +42,7 @@ def new_database(stage):
             connection.execute(f"drop database {name}")
 
 
-def in_time(start_daemon, start_session, seconds=1.5):
+def expect_in_time(start_daemon, start_session, seconds=1.5):
     """Sees sessions signalled, one after the other, until one of them was so within this age: a slow machine is late now
     and then, one that waits for the next time at which names are looked up, once a minute, is so each time."""
     numbers = itertools.count(1)
@@ -59,12 +59,14 @@ def in_time(start_daemon, start_session, seconds=1.5):
 
 def test_a_role_that_is_made_while_it_runs_is_matched_by_name_in_time(stage, new_role):
     rules = "- { name: limit, match: { user: 'latecomer_*', state: active, query_age: 500ms }, escalate: [cancel] }"
-    in_time(lambda: stage.enforce(rules), lambda _, number: stage.running(user=new_role(f"latecomer_{number}")))
+    expect_in_time(lambda: stage.enforce(rules),
+                   lambda _, number: stage.running(user=new_role(f"latecomer_{number}")))
 
 
 def test_a_database_that_is_made_while_it_runs_is_matched_by_name_in_time(stage, new_database):
     rules = "- { name: limit, match: { database: 'late*', state: active, query_age: 500ms }, escalate: [cancel] }"
-    in_time(lambda: stage.enforce(rules), lambda _, number: stage.running(dbname=new_database(f"late_db_{number}")))
+    expect_in_time(lambda: stage.enforce(rules),
+                   lambda _, number: stage.running(dbname=new_database(f"late_db_{number}")))
 
 
 def test_a_role_that_is_made_while_it_runs_is_protected_by_name(stage, new_role):
@@ -150,5 +152,5 @@ def test_a_name_that_cannot_be_asked_for_delays_nobody_else(stage, new_database)
             lockers.append(lock(stage, "pg_database, pg_authid"))
         return control
 
-    in_time(start_daemon, start_session, 0.8)
+    expect_in_time(start_daemon, start_session, 0.8)
     lockers[-1].close()

@@ -83,7 +83,7 @@ def test_a_commit_that_waits_for_a_standby_is_never_touched(stage):
     wait_until(lambda: stage.row(waiter)["wait_event"] == "SyncRep")
     control = stage.running()
     daemon = stage.enforce("- { name: limit, match: { application_name: APP, query_age: 500ms }, "
-                           "escalate: [cancel, terminate: { after: 5s }] }")
+                           "escalate: [cancel, terminate: { after: 10min }] }")
     assert control.outcome() == QUERY_CANCELED
     assert orders(daemon, waiter) == []
     assert stage.row(waiter)["wait_event"] == "SyncRep"
@@ -102,7 +102,7 @@ def test_who_is_on_the_protect_list_is_never_touched(stage, protect, who):
     before = stage.row(precious)
     control = stage.running()
     daemon = stage.enforce("- { name: limit, match: { state: active, query_age: 500ms, user: [app, backup] }, "
-                           "escalate: [cancel, terminate: { after: 5s }] }",
+                           "escalate: [cancel, terminate: { after: 10min }] }",
                            more=UNBOUNDED + f"\nprotect: [ {protect} ]")
     assert control.outcome() == QUERY_CANCELED
     assert orders(daemon, precious) == []

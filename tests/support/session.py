@@ -9,6 +9,10 @@ from psycopg import OperationalError, pq
 # comes in time has the alternative take much longer than this, or holds it against something measured beside it.
 PATIENCE_S = 60
 
+# Seconds for which something has to last until a test has done what it does in its midst. A slow machine may need more than
+# the first of them; the test then begins anew with the next.
+LONG_ENOUGH = (1, 4, 16, 40)
+
 # SQLSTATEs that the tests speak of
 QUERY_CANCELED = "57014"
 ADMIN_SHUTDOWN = "57P01"
@@ -91,3 +95,16 @@ def wait_until_quick(ask, seconds):
         return (answer,) if time.monotonic() - began < seconds else None
 
     return wait_until(try_it)[0]
+
+
+def in_time(attempt, lengths=LONG_ENOUGH):
+    """Tries it with longer and longer times, until `attempt(seconds)` gives something true, and gives that back.
+
+    That says that the machine was fast enough for what the test has to do in that time. What goes wrong however much time
+    there is goes wrong with the last of them, too.
+    """
+    for seconds in lengths:
+        found = attempt(seconds)
+        if found:
+            return found
+    raise AssertionError(f"not even {lengths[-1]} s were enough")

@@ -62,9 +62,9 @@ class Stage:
         return made
 
     def waiting(self, statement, wait_event, **who):
-        """A session in the midst of a statement that waits for `wait_event`."""
+        """A session in the midst of a statement that waits for `wait_event`, unless a daemon that runs has ended it by now."""
         made = self.open(**who).start(statement)
-        wait_until(lambda: self.row(made)["wait_event"] == wait_event)
+        wait_until(lambda: (row := self.row(made)) is None or row["wait_event"] == wait_event)
         return made
 
     def forgotten(self, *statements, **who):
@@ -104,8 +104,9 @@ class Stage:
         except TimeoutError:
             return False
 
-    def wait_until_seen(self, daemon, by="pg_stat_get_activity(NULL)"):
-        """Until the daemon has taken a look that shows everybody as they are now; `by`: in the last of its queries."""
+    def wait_until_seen(self, daemon, by="pg_stat_get_activity(NULL)", unless=lambda: False):
+        """Until the daemon has taken a look that shows everybody as they are now, `unless` there is no such look any more;
+        `by`: in the last of its queries."""
         since = self.superuser.execute("select clock_timestamp()").fetchone()[0]
 
         def has_looked():
@@ -113,7 +114,7 @@ class Stage:
             return (row is not None and by in row["query"] and row["query_start"] is not None
                     and row["query_start"] > since and row["state"] == "idle")
 
-        wait_until(has_looked, every=0.002)
+        wait_until(lambda: unless() or has_looked(), every=0.002)
 
     def wait_until_older(self, session, column, seconds):
         """Until the server's clock is `seconds` beyond this time of the session."""
@@ -194,12 +195,12 @@ def seconds_between(earlier, later):
     return (moment(later) - moment(earlier)).total_seconds()
 
 
-def process_state(pid):
 def _process_stat(pid):
     """What the kernel tells of a process behind its name: its state, its parent, ..."""
     return Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace").rsplit(")", 1)[1].split()
 
 
+def process_state(pid):
     """As the kernel has it: R is at work or about to be, S waits for something, T is stopped, Z has ended."""
     return _process_stat(pid)[0]
 
