@@ -167,8 +167,11 @@ void Link::read_replies(MonotonicTime now) {
     if (PQresultStatus(result.get()) != PGRES_PIPELINE_SYNC) {
       if (!is_good(result.get()) && PQresultStatus(result.get()) != PGRES_PIPELINE_ABORTED) {
         const auto error = error_of(result.get());
-        last_server_error_ = error.message;
-        last_sqlstate_ = error.sqlstate;
+        // what libpq says of the end has no SQLSTATE, and the server may have said why before
+        if (!error.sqlstate.empty() || last_sqlstate_.empty()) {
+          last_server_error_ = error.message;
+          last_sqlstate_ = error.sqlstate;
+        }
       }
       // what follows an error was not carried out
       if (!current_ || is_good(current_.get())) current_ = std::move(result);

@@ -76,10 +76,29 @@ def test_it_reconnects_after_its_own_session_was_terminated(stage):
     first = last_up(daemon, "stage")["backend_pid"]
     stage.superuser.execute("select pg_terminate_backend(%s)", [first])
     down = daemon.wait_for("server_down")
-    assert down["sqlstate"] == ADMIN_SHUTDOWN
+    assert down.get("sqlstate") == ADMIN_SHUTDOWN, down
     daemon.wait_for("server_up", since=daemon.events.index(down))
     assert last_up(daemon, "stage")["backend_pid"] != first
     assert stage.running().outcome() == QUERY_CANCELED
+
+
+def test_it_says_why_its_session_ended_though_it_has_asked_for_more_than_one_thing(stage):
+    """The server gives the reason to the first of them, and libpq says of the others that there was no reply."""
+    def down_of():
+        daemon = stage.enforce(CANCEL.replace("600ms", "1s") + WATCHFUL)
+        session = stage.running()
+        stage.wait_until_seen(daemon)
+        backend = last_up(daemon, "stage")["backend_pid"]
+        with stopped(backend):
+            stage.superuser.execute("select pg_terminate_backend(%s)", [backend])
+            daemon.wait_for("intent", pid=session.pid)  # and a look is under way
+        down = daemon.wait_for("server_down")
+        daemon.stop()
+        # else the machine was so slow that it had given it up before
+        return down if "no reply within" not in down["message"] else None
+
+    down = wait_until(down_of)
+    assert down.get("sqlstate") == ADMIN_SHUTDOWN, down
 
 
 def test_a_cancel_of_its_own_statements_does_no_harm(stage):
