@@ -231,7 +231,9 @@ class Throwaway:
 
     def _launch(self):
         command = ["sh", "-c", _GUARDIAN, "sh", self.directory, self.bindir / "postgres", "-D", self.directory / "data"]
-        self._guardian = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, **self._as_owner())
+        # Without a buffer: one that took in the second line with the first would hide it from select.
+        self._guardian = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, bufsize=0,
+                                          **self._as_owner())
         self.pid = int(self._guardian.stdout.readline())
         self._await_ready()
 
