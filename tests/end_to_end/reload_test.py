@@ -4,7 +4,7 @@ import os
 import signal
 from contextlib import contextmanager
 
-from support.session import ADMIN_SHUTDOWN, OK, QUERY_CANCELED, wait_until
+from support.session import ADMIN_SHUTDOWN, LONG_ENOUGH, OK, QUERY_CANCELED, wait_until
 from support.stage import SWALLOWER, UNBOUNDED, grace_between, orders, outcome_of
 
 LIMIT = """
@@ -119,7 +119,7 @@ def test_an_episode_goes_on_over_a_reload_in_its_own_time(stage):
 
 def test_an_episode_of_a_rule_that_is_gone_does_not_go_on(stage):
     # On a busy machine the reload may come after the first of these; then it is tried with the next.
-    for seconds in (1, 4, 16, 40):
+    for seconds in LONG_ENOUGH:
         session = stage.running(SWALLOWER)
         daemon = stage.enforce(LADDER.replace("after: 1s", f"after: {seconds}s"))
         cancel = outcome_of(daemon, session, step="cancel")

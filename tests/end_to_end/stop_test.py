@@ -6,7 +6,7 @@ import time
 
 import pytest
 
-from support.session import ADMIN_SHUTDOWN, QUERY_CANCELED, wait_until
+from support.session import ADMIN_SHUTDOWN, LONG_ENOUGH, QUERY_CANCELED, wait_until
 from support.stage import SWALLOWER, WATCHFUL, orders, outcome_of, stopped
 
 LIMIT = """
@@ -14,11 +14,6 @@ LIMIT = """
   match: { application_name: APP, state: active, query_age: 400ms }
   escalate: [cancel]
 """
-
-
-# Seconds for which something has to last until a test has done what it does in its midst. A busy machine may need more
-# than the first of them; the test then begins anew with the next.
-LONG_ENOUGH = (1, 4, 16, 40)
 
 
 def limit_of(seconds):
