@@ -16,8 +16,8 @@ server_packages() {
 }
 
 test_packages() {
-  echo libgtest-dev libgmock-dev librapidcheck-dev libbenchmark-dev clang-14 libclang-rt-14-dev \
-    clang-format-14 clang-tidy-14 python3-pytest python3-pytest-xdist python3-jsonschema \
+  echo libgtest-dev libgmock-dev librapidcheck-dev libbenchmark-dev clang-14 libclang-rt-14-dev llvm-14 \
+    clang-format-14 clang-tidy-14 shellcheck e2fsprogs python3-pytest python3-pytest-xdist python3-jsonschema \
     python3-yaml man-db systemd pgbouncer git
 }
 
