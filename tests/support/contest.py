@@ -1,6 +1,7 @@
 """What the benches share: the load, and those who are compared in limiting it.
 
 Each contender is a context manager over a running server; while it is entered, it ends what runs longer than LIMIT.
+$PGCURFEW_BENCH_LOG names a file that the daemon's log is kept in.
 """
 
 import contextlib
@@ -33,7 +34,7 @@ def build_load() -> Path:
         done = subprocess.run(command, cwd=REPOSITORY, capture_output=True, text=True)
         if done.returncode != 0:
             raise SystemExit(f"{' '.join(command)} failed:\n{done.stdout}{done.stderr}")
-    return REPOSITORY / "build" / "bench" / "tests" / "bench_sessions"
+    return REPOSITORY / "build" / "release" / "tests" / "bench_sessions"
 
 
 def server_for(sessions) -> Throwaway:
