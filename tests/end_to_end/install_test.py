@@ -11,6 +11,8 @@ from support.throwaway import REPOSITORY
 def installed(pgcurfew, tmp_path_factory):
     """The prefix of an installation of the build that the program comes from."""
     prefix = tmp_path_factory.mktemp("prefix")
+    # root's, where somebody has installed from there by sudo; it would be written to
+    (pgcurfew.parent / "install_manifest.txt").unlink(missing_ok=True)
     done = subprocess.run(["cmake", "--install", pgcurfew.parent, "--prefix", prefix], capture_output=True, text=True,
                           timeout=120)
     assert done.returncode == 0, done.stderr
@@ -30,3 +32,17 @@ def test_each_page_of_the_manual_comes(installed):
 
 def test_the_schema_that_the_shipped_files_name_comes(installed):
     assert (installed / "share" / "pgcurfew" / "schema.json").stat().st_size > 1000
+
+
+def test_the_symbols_come_where_gdb_looks_for_them(installed, pgcurfew):
+    if "CMAKE_BUILD_TYPE:STRING=RelWithDebInfo" not in (pgcurfew.parent / "CMakeCache.txt").read_text():
+        pytest.skip("only what is packaged has its symbols in a file of their own")
+    directory = installed / "lib" / "debug" / str(installed).lstrip("/") / "bin"
+    assert "pgcurfew.debug" in read_elf("--string-dump=.gnu_debuglink", installed / "bin" / "pgcurfew")
+    assert ".debug_line" in read_elf("--sections", directory / "pgcurfew.debug")
+    assert ".debug_line" not in read_elf("--sections", installed / "bin" / "pgcurfew")
+
+
+def read_elf(what, path):
+    return subprocess.run(["readelf", "--wide", what, path], check=True, capture_output=True, text=True,
+                          errors="replace").stdout
