@@ -56,14 +56,14 @@ void report(const AnyWorld& world, const WorldOptions& options, const Violation&
 
 /// Runs the same world again with its text kept, and prints the end of it.
 template <class AnyWorld>
-void print_last_lines(WorldOptions options) {
+void print_last_lines(WorldOptions options, const std::string& again) {
   options.text = Trace::Text::kLast;
   AnyWorld world(options);
   try {
     world.run();
   } catch (const Violation&) {
-    fmt::print("{}--- last lines of the trace (all of them: --seed {} --trace)\n", world.policy_text(),
-               options.seed);
+    fmt::print("{}--- last lines of the trace (all of them: --seed {} --trace{})\n", world.policy_text(),
+               options.seed, again);
     for (const auto& line : world.site().trace.last()) fmt::print("{}\n", line);
   }
 }
@@ -77,7 +77,8 @@ bool run_world(const WorldOptions& options, const Settings& settings, Totals& to
     world.run();
   } catch (const Violation& violation) {
     report(world, options, violation);
-    if (options.text == Trace::Text::kNone && !settings.is_quiet) print_last_lines<AnyWorld>(options);
+    if (options.text == Trace::Text::kNone && !settings.is_quiet)
+      print_last_lines<AnyWorld>(options, settings.again);
     return false;
   }
   totals.add(world);

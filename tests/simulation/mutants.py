@@ -170,9 +170,10 @@ def commands_of(build):
                           stdout=subprocess.PIPE).stdout
     compiles, link = {}, None
     for line in text.splitlines():
-        source = re.search(r"-c (\S+/daemon/engine/(\w+\.cpp))", line)
-        if source:
-            compiles[source.group(2)] = shlex.split(line)
+        words = shlex.split(line)
+        source = Path(words[words.index("-c") + 1]) if "-c" in words else None
+        if source and source.parent == REPOSITORY / "daemon/engine":
+            compiles[source.name] = words
         elif " -o " in line and line.split(" -o ")[1].split()[0].endswith("pgcurfew_sim"):
             link = shlex.split(re.sub(r"^: && | && :$", "", line))
     return compiles, link
@@ -237,6 +238,8 @@ def run_mutant(mutant, build, compiles, link):
 
 
 def main():
+    if len(sys.argv) < 2:
+        sys.exit(__doc__)
     build = Path(sys.argv[1]).resolve()
     wanted = [mutant for mutant in MUTANTS if not sys.argv[2:] or mutant.name in sys.argv[2:]]
     compiles, link = commands_of(build)

@@ -2,6 +2,7 @@
 
 #include <cstdlib>
 #include <fstream>
+#include <map>
 #include <sstream>
 
 #include <CLI/CLI.hpp>
@@ -33,19 +34,28 @@ SeedRange read_range(const std::string& text) {
   return range;
 }
 
-GuardHoles holes_of(const std::vector<std::string>& names) {
-  GuardHoles holes;
-  for (const auto& name : names) {
-    holes.backend_start |= name == "backend_start";
-    holes.anchors |= name == "anchors";
-    holes.not_before |= name == "not_before";
-    holes.not_after |= name == "not_after";
-    holes.edges |= name == "edges";
-    holes.lock_wait |= name == "lock_wait";
-    holes.xmin |= name == "xmin";
-    holes.in_recovery |= name == "in_recovery";
-  }
-  return holes;
+const std::map<std::string, bool GuardHoles::*>& known_holes() {
+  static const std::map<std::string, bool GuardHoles::*> known{
+      {"backend_start", &GuardHoles::backend_start},
+      {"anchors", &GuardHoles::anchors},
+      {"not_before", &GuardHoles::not_before},
+      {"not_after", &GuardHoles::not_after},
+      {"edges", &GuardHoles::edges},
+      {"lock_wait", &GuardHoles::lock_wait},
+      {"xmin", &GuardHoles::xmin},
+      {"in_recovery", &GuardHoles::in_recovery},
+  };
+  return known;
+}
+
+/// What makes a seed's world another one, as it is written on the command line.
+std::string options_of_each_world(const Settings& settings, const std::vector<std::string>& holes) {
+  std::string text;
+  if (!settings.part.empty()) text += " --part " + settings.part;
+  if (settings.is_late) text += " --late";
+  if (settings.drains_only) text += " --drains";
+  for (const auto& hole : holes) text += " --hole " + hole;
+  return text;
 }
 
 }  // namespace
@@ -72,8 +82,7 @@ Options read_options(int argc, const char* const* argv) {
   app.add_flag("--late", settings.is_late, "half of all requests wait on their way to the server");
   app.add_flag("--drains", settings.drains_only, "only the worlds in which databases are drained");
   app.add_option("--hole", holes, "a hole in the model's own guard, which a checker must notice")
-      ->check(CLI::IsMember({"backend_start", "anchors", "not_before", "not_after", "edges", "lock_wait",
-                             "xmin", "in_recovery"}));
+      ->check(CLI::IsMember(known_holes()));
   try {
     app.parse(argc, argv);
     if (!range.empty()) options.seeds = read_range(range);
@@ -81,7 +90,8 @@ Options read_options(int argc, const char* const* argv) {
     std::exit(app.exit(error));
   }
   if (!first.empty()) options.first = read_seeds(first);
-  settings.holes = holes_of(holes);
+  for (const auto& hole : holes) settings.holes.*known_holes().at(hole) = true;
+  settings.again = options_of_each_world(settings, holes);
   return options;
 }
 

@@ -16,6 +16,7 @@ struct Settings {
   bool is_late = false;
   bool is_quiet = false;
   bool drains_only = false;
+  std::string again;  ///< what draws the same worlds once more, to stand behind a seed
 };
 
 struct SeedRange {
