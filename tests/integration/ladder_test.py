@@ -63,7 +63,7 @@ def test_the_next_query_of_a_cancelled_session_is_not_terminated_in_its_stead(st
         return is_in_time
 
     # A slow machine ends the first too late, or takes too long for the second.
-    in_time(attempt, (1, 4, 16))
+    in_time(attempt)
 
 
 def test_each_query_of_a_session_has_a_ladder_of_its_own(stage):
@@ -388,6 +388,7 @@ def test_past_its_share_of_all_sessions_the_breaker_opens_and_nobody_is_signalle
     assert set(ended[:5]) == {session.pid for session in sessions[:5]}
 
 
+@pytest.mark.slow
 def test_past_its_signals_in_a_time_the_breaker_lets_no_more_out_until_the_quiet_time_is_over(stage):
     sessions = [stage.running() for _ in range(5)]
     stage.wait_until_older(sessions[-1], "query_start", 0.5)

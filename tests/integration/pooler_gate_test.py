@@ -142,6 +142,7 @@ def test_a_pgbouncer_that_is_away_fails_at_once(pooler, turn):
     assert failed["error"]["message"] and "did not do it within" not in failed["error"]["message"], failed
 
 
+@pytest.mark.slow
 def test_a_pgbouncer_that_says_nothing_fails_in_time(pooler, turn):
     pooler.freeze()
     failed = wait_until_quick(lambda: turn(True), 7)
