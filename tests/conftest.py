@@ -1,4 +1,4 @@
-"""What all tests share: one throwaway server for the whole run, sessions on it, and the daemon as a child."""
+"""What all tests share: one throwaway server for each worker of a run, sessions on it, and the daemon as a child."""
 
 import os
 import subprocess
@@ -37,7 +37,7 @@ def pytest_collection_modifyitems(items):
 
 @pytest.fixture(scope="session")
 def server():
-    """A server for the whole run: with the roles `pgcurfew` (packaging/grants.sql) and `app`."""
+    """A server for all tests of a worker: with the roles `pgcurfew` (packaging/grants.sql) and `app`."""
     with Throwaway(SETTINGS) as throwaway:
         throwaway.make_watchdog_role()
         throwaway.make_role(APPLICATION)

@@ -63,7 +63,8 @@ _QUIET = [
 
 
 def find_bindir() -> Path:
-    """The directory with `postgres` and `initdb`: $PGCURFEW_TEST_PG_BIN, or the newest one that is installed."""
+    """The directory with `postgres` and `initdb`: that which $PGCURFEW_TEST_PG_BIN names,
+    or that of pg_config, or the newest."""
     chosen = os.environ.get("PGCURFEW_TEST_PG_BIN")
     if chosen:
         candidates = [Path(chosen)]
