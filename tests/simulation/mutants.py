@@ -172,7 +172,7 @@ def commands_of(build):
     for line in text.splitlines():
         words = shlex.split(line)
         source = Path(words[words.index("-c") + 1]) if "-c" in words else None
-        if source and source.parent == REPOSITORY / "daemon/engine":
+        if source and source.match("daemon/engine/*.cpp"):
             compiles[source.name] = words
         elif " -o " in line and line.split(" -o ")[1].split()[0].endswith("pgcurfew_sim"):
             link = shlex.split(re.sub(r"^: && | && :$", "", line))
