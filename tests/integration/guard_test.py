@@ -51,7 +51,9 @@ def held_past_due(stage, rules, play, column="query_start", longer=0, **policy):
             wait_until(lambda: stage.row(backend)["state"] == "idle" and process_state(backend) == "S")
             if orders(daemon, session) == []:
                 yield daemon, session
-                past_due = [counts_from, limit + 0.02 + longer]
+                # By the daemon's reckoning, too: it lags behind the server's clock by what the quickest reply took to come in,
+                # and were it not due yet for it, a look would show the change before.
+                past_due = [counts_from, 1.25 * limit + longer]
                 wait_until(lambda: stage.superuser.execute(
                     "select clock_timestamp() > %s + make_interval(secs => %s)", past_due).fetchone()[0])
                 return
