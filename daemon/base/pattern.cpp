@@ -111,4 +111,19 @@ bool TextPattern::matches(std::string_view text) const {
   return false;
 }
 
+std::optional<std::string> TextPattern::as_like() const {
+  if (is_regular_expression()) return std::nullopt;
+  std::string like;
+  for (const char c : written_) {
+    if (static_cast<unsigned char>(c) >= 0x80) return std::nullopt;
+    if (kind_ == Kind::kWildcard && (c == '*' || c == '?')) {
+      like += c == '*' ? '%' : '_';
+      continue;
+    }
+    if (c == '%' || c == '_' || c == '\\') like += '\\';
+    like += c;
+  }
+  return like;
+}
+
 }  // namespace pgcurfew

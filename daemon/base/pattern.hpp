@@ -1,6 +1,7 @@
 #pragma once
 
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 
@@ -35,6 +36,10 @@ class TextPattern {
   [[nodiscard]] bool is_exact() const { return kind_ == Kind::kExact; }
 
   [[nodiscard]] bool is_regular_expression() const { return kind_ == Kind::kRegularExpression; }
+
+  /// The same test as a pattern of SQL's LIKE, with its usual escape character, for a column that holds ASCII
+  /// alone. Nothing for a regular expression, and for a pattern that is not ASCII.
+  [[nodiscard]] std::optional<std::string> as_like() const;
 
  private:
   enum class Kind { kExact, kWildcard, kRegularExpression };

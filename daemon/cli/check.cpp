@@ -49,12 +49,16 @@ void print_policy(const Policy& policy) {
   for (const auto& rule : policy.rules) fmt::print("{}\n", sentence_of(rule));
   for (const auto& drain : policy.drains) fmt::print("drain {}\n", sentence_of(drain, wall_clock()));
   if (!is_main) return;
+  const auto signals = static_cast<std::size_t>(policy.safety.signals);
   fmt::print(
-      "bounds per server: at most {} signals per {}; within a second at most {:g}% of all client sessions, "
-      "rounded down, but {} in any case; past either no signals for {}, and where more than that share fall "
-      "due together, none before\n",
-      policy.safety.signals, to_text(policy.safety.per), policy.safety.share * 100, Breaker::kAlwaysPass,
-      to_text(policy.safety.quiet));
+      "bounds per server: at most {} signals per {}, {} of them for one role in one database; within a "
+      "second "
+      "at most {:g}% of all client sessions, rounded down, three quarters of that for one role in one "
+      "database, "
+      "but {} in any case; past either no signals for {}, and where more than that share fall due together, "
+      "none before\n",
+      signals, to_text(policy.safety.per), signals - Breaker::reserve_of(signals), policy.safety.share * 100,
+      Breaker::kAlwaysPass, to_text(policy.safety.quiet));
 }
 
 }  // namespace

@@ -2,53 +2,238 @@
 
 #include <algorithm>
 #include <cmath>
+#include <utility>
 
 namespace pgcurfew {
 
-Breaker::Admission Breaker::admit(const Safety& safety, std::size_t due, std::size_t client_backends,
-                                  MonotonicTime now) {
-  if (due == 0 || is_open()) return {};
+namespace {
+
+std::size_t room_below(std::size_t bound, std::size_t taken) {
+  return bound > taken ? bound - taken : 0;
+}
+
+}  // namespace
+
+/// One call of admit().
+class Breaker::Round {
+ public:
+  Round(Breaker& breaker, const Safety& safety, std::size_t client_backends, MonotonicTime now)
+      : breaker_(breaker), safety_(safety), now_(now) {
+    all_ = {static_cast<std::size_t>(safety.signals), share_of(safety, client_backends)};
+    shared_ = {all_.signals - reserve_of(all_.signals), all_.at_once - reserve_of(all_.at_once)};
+  }
+
+  Admission run(const std::vector<Due>& due, std::size_t most) {
+    most_ = most;
+    for (std::size_t i = 0; i < due.size(); ++i) {
+      auto& queue = queues_[due[i].tenant];
+      queue.waiting.push_back(i);
+      if (due[i].is_shown) ++queue.shown;
+    }
+    for (auto& [tenant, queue] : queues_) {
+      queue.account = &breaker_.tenants_[tenant];
+      open_if_too_many(tenant, queue);
+    }
+    open_server_if_too_many();
+    std::vector<Queue*> turns;
+    for (auto& entry : queues_) turns.push_back(&entry.second);
+    // whoever has had least comes first, and of equals whose session has waited longest
+    std::sort(turns.begin(), turns.end(), [&](const Queue* one, const Queue* other) {
+      return std::pair(taken(*one->account, safety_.per), one->waiting.front()) <
+             std::pair(taken(*other->account, safety_.per), other->waiting.front());
+    });
+    if (!breaker_.is_open()) take_turns(turns);
+    take_from_reserve(turns);
+    for (auto& [tenant, queue] : queues_) open_if_exhausted(tenant, queue);
+    open_server_if_exhausted();
+    for (auto& trip : admission_.trips) {
+      trip.admitted = trip.tenant ? queues_.at(*trip.tenant).taken : admission_.admitted.size();
+    }
+    return std::move(admission_);
+  }
+
+ private:
+  /// Those of one tenant that are due.
+  struct Queue {
+    Account* account = nullptr;
+    std::vector<std::size_t> waiting;  ///< indices, the first to go first
+    std::size_t shown = 0;             ///< how many of them a look has shown
+    std::size_t taken = 0;             ///< how many have been admitted, from the front
+    [[nodiscard]] std::size_t left() const { return waiting.size() - taken; }
+  };
+
+  [[nodiscard]] std::size_t sent_within(const Account& account, Duration time) const {
+    return static_cast<std::size_t>(account.sent.end() -
+                                    std::upper_bound(account.sent.begin(), account.sent.end(), now_ - time));
+  }
+  [[nodiscard]] std::size_t taken(const Account& account, Duration time) const {
+    return sent_within(account, time) + account.in_flight;
+  }
+  [[nodiscard]] std::size_t room(const Account& account, const Limits& limits) const {
+    return std::min(room_below(limits.signals, taken(account, safety_.per)),
+                    room_below(limits.at_once, taken(account, kAtOnce)));
+  }
+  void wake_by(MonotonicTime time) { admission_.wake = std::min(admission_.wake.value_or(time), time); }
+
+  void open(Account& account, std::optional<Tenant> tenant, Bound bound, std::size_t due) {
+    account.open_until = now_ + safety_.quiet;
+    const bool is_share = bound == Bound::kShare;
+    admission_.trips.push_back({std::move(tenant), bound,
+                                sent_within(account, is_share ? kAtOnce : safety_.per), due,
+                                is_share ? shared_.at_once : shared_.signals, 0});
+  }
+
+  /// Whether more are due at once than may be; said once, and not again for as long as it goes on.
+  bool is_news_that_too_many(Account& account, std::size_t shown) {
+    const bool too_many = sent_within(account, kAtOnce) + shown > shared_.at_once && shown > 0;
+    const bool was_announced = account.announced_until && now_ <= *account.announced_until;
+    account.announced_until.reset();
+    if (too_many) account.announced_until = now_ + 2 * safety_.quiet;
+    return too_many && !was_announced;
+  }
+
+  void open_if_too_many(const Tenant& tenant, Queue& queue) {
+    auto& account = *queue.account;
+    if (account.open_until) return;
+    if (is_news_that_too_many(account, queue.shown)) open(account, tenant, Bound::kShare, queue.left());
+  }
+
+  void open_server_if_too_many() {
+    if (breaker_.is_open()) return;
+    std::size_t shown = 0;
+    std::size_t due = 0;
+    for (const auto& entry : queues_) {
+      if (entry.second.account->open_until) continue;
+      // of one tenant no more can go than its own part
+      shown += std::min(entry.second.shown, room(*entry.second.account, shared_));
+      due += entry.second.left();
+    }
+    if (is_news_that_too_many(breaker_.server_, shown)) open(breaker_.server_, {}, Bound::kShare, due);
+  }
+
+  void admit_next(Queue& queue) {
+    admission_.admitted.push_back(queue.waiting[queue.taken++]);
+    ++queue.account->in_flight;
+    ++breaker_.server_.in_flight;
+  }
+
+  [[nodiscard]] bool is_full() const { return admission_.admitted.size() >= most_; }
+
+  void take_turns(const std::vector<Queue*>& turns) {
+    for (bool goes_on = true; goes_on;) {
+      goes_on = false;
+      for (auto* queue : turns) {
+        if (is_full() || room(breaker_.server_, shared_) == 0) return;
+        if (queue->left() == 0 || queue->account->open_until || room(*queue->account, shared_) == 0) continue;
+        admit_next(*queue);
+        goes_on = true;
+      }
+    }
+  }
+
+  /// The bound that signals which were sent have reached; nothing where only orders without a reply stand in
+  /// the way.
+  [[nodiscard]] std::optional<Bound> exhausted(const Account& account) const {
+    if (sent_within(account, safety_.per) >= shared_.signals) return Bound::kSignals;
+    if (sent_within(account, kAtOnce) >= shared_.at_once) return Bound::kShare;
+    return std::nullopt;
+  }
+
+  void open_if_exhausted(const Tenant& tenant, Queue& queue) {
+    auto& account = *queue.account;
+    if (account.open_until || queue.left() == 0) return;
+    if (const auto bound = exhausted(account)) open(account, tenant, *bound, queue.waiting.size());
+  }
+
+  void open_server_if_exhausted() {
+    if (breaker_.is_open()) return;
+    std::size_t due = 0;
+    for (const auto& entry : queues_) {
+      if (!entry.second.account->open_until) due += entry.second.left();
+    }
+    if (due == 0) return;
+    if (const auto bound = exhausted(breaker_.server_)) open(breaker_.server_, {}, *bound, due);
+  }
+
+  void take_from_reserve(const std::vector<Queue*>& turns) {
+    if (!breaker_.is_open() && room(breaker_.server_, shared_) > 0) return;
+    const auto reserve = reserve_of(all_.signals);
+    for (auto* queue : turns) {
+      if (is_full() || room(breaker_.server_, all_) == 0) return;
+      const auto& account = *queue->account;
+      if (queue->left() == 0 || account.open_until || taken(account, safety_.per) >= reserve) continue;
+      if (taken(account, kAtOnce) > 0) {
+        // an order without a reply wakes by its reply
+        if (account.in_flight == 0) wake_by(account.sent.back() + kAtOnce);
+        continue;
+      }
+      admit_next(*queue);
+      if (queue->left() > 0) wake_by(now_ + kAtOnce);
+    }
+  }
+
+  Breaker& breaker_;
+  const Safety& safety_;
+  const MonotonicTime now_;
+  std::size_t most_ = 0;
+  Limits all_;     ///< the server's
+  Limits shared_;  ///< without the reserve: what one tenant may take, or all together at full speed
+  std::map<Tenant, Queue> queues_;
+  Admission admission_;
+};
+
+std::size_t Breaker::share_of(const Safety& safety, std::size_t client_backends) {
   const auto share =
       static_cast<std::size_t>(std::floor(safety.share * static_cast<double>(client_backends)));
-  const auto at_once = std::max(kAlwaysPass, share);
-  while (!sent_.empty() && sent_.front() + std::max(safety.per, kAtOnce) <= now) sent_.pop_front();
-  const auto sent_since = [&](Duration time) {
-    return static_cast<std::size_t>(
-        std::count_if(sent_.begin(), sent_.end(), [&](MonotonicTime sent) { return sent + time > now; }));
+  return std::max(kAlwaysPass + 1, share);
+}
+
+Breaker::Admission Breaker::admit(const Safety& safety, const std::vector<Due>& due,
+                                  std::size_t client_backends, std::size_t most, MonotonicTime now) {
+  const auto forget = [&](Account& account) {
+    while (!account.sent.empty() && account.sent.front() + std::max(safety.per, kAtOnce) <= now) {
+      account.sent.pop_front();
+    }
   };
-  const auto just_sent = sent_since(kAtOnce);
-  const bool too_many = just_sent + due > at_once;
-  const bool was_announced = announced_until_ && now <= *announced_until_;
-  announced_until_.reset();
-  if (too_many) announced_until_ = now + 2 * safety.quiet;
-  if (too_many && !was_announced) {
-    open_until_ = now + safety.quiet;
-    return {0, Trip::kShare, just_sent, at_once};
+  forget(server_);
+  for (auto& entry : tenants_) forget(entry.second);
+  auto admission = Round(*this, safety, client_backends, now).run(due, most);
+  std::erase_if(tenants_, [&](const auto& entry) {
+    const auto& account = entry.second;
+    const bool was_announced = account.announced_until && now <= *account.announced_until;
+    return account.sent.empty() && account.in_flight == 0 && !account.open_until && !was_announced;
+  });
+  if (is_open()) admission.wake = std::min(admission.wake.value_or(*server_.open_until), *server_.open_until);
+  for (const auto& entry : tenants_) {
+    const auto& until = entry.second.open_until;
+    if (until) admission.wake = std::min(admission.wake.value_or(*until), *until);
   }
-  const auto room_below = [](std::size_t bound, std::size_t taken) {
-    return bound > taken ? bound - taken : 0;
+  return admission;
+}
+
+void Breaker::answered(const Tenant& tenant, bool may_have_left, MonotonicTime now) {
+  for (auto* account : {&server_, &tenants_[tenant]}) {
+    if (account->in_flight > 0) --account->in_flight;
+    if (may_have_left) account->sent.push_back(now);
+  }
+}
+
+std::vector<std::optional<Tenant>> Breaker::close_if_quiet(MonotonicTime now) {
+  std::vector<std::optional<Tenant>> closed;
+  const auto close = [&](Account& account, std::optional<Tenant> tenant) {
+    if (!account.open_until || now < *account.open_until) return;
+    account.open_until.reset();
+    closed.push_back(std::move(tenant));
   };
-  const auto room_at_once = room_below(at_once, just_sent);
-  const auto signals = static_cast<std::size_t>(safety.signals);
-  const auto sent_in_time = sent_since(safety.per);
-  const auto room = room_below(signals, sent_in_time);
-  const auto admitted = std::min({due, room_at_once, room});
-  sent_.insert(sent_.end(), admitted, now);
-  if (admitted == due) return {admitted, Trip::kNone, 0, 0};
-  open_until_ = now + safety.quiet;
-  if (admitted == room_at_once) return {admitted, Trip::kShare, just_sent, at_once};
-  return {admitted, Trip::kSignals, sent_in_time, signals};
+  close(server_, {});
+  for (auto& [tenant, account] : tenants_) close(account, tenant);
+  return closed;
 }
 
-void Breaker::refund(MonotonicTime admitted_at) {
-  const auto found = std::lower_bound(sent_.begin(), sent_.end(), admitted_at);
-  if (found != sent_.end() && *found == admitted_at) sent_.erase(found);
-}
-
-bool Breaker::close_if_quiet(MonotonicTime now) {
-  if (!open_until_ || now < *open_until_) return false;
-  open_until_.reset();
-  return true;
+std::size_t Breaker::open_tenants() const {
+  return static_cast<std::size_t>(std::count_if(tenants_.begin(), tenants_.end(), [](const auto& entry) {
+    return entry.second.open_until.has_value();
+  }));
 }
 
 }  // namespace pgcurfew

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <chrono>
 #include <map>
+#include <tuple>
 #include <utility>
 
 #include <fmt/format.h>
@@ -46,8 +47,8 @@ class Decider {
       : policy_(policy), snapshot_(snapshot), docket_(docket), ledger_(ledger), now_(now) {}
 
   Decision run() {
-    if (ledger_.breaker.close_if_quiet(now_.monotonic)) tell(breaker_closed_event(Mode::kEnforce));
-    if (ledger_.rehearsed_breaker.close_if_quiet(now_.monotonic)) tell(breaker_closed_event(Mode::kDryRun));
+    close_if_quiet(Mode::kEnforce, ledger_.breaker);
+    close_if_quiet(Mode::kDryRun, ledger_.rehearsed_breaker);
     collect_due_steps();
     hold_back();
     for (std::size_t i = 0; i < signals_.size();) i = choose_for_session(i);
@@ -72,6 +73,29 @@ class Decider {
   void tell(Event event) { decision_.events.push_back(std::move(event)); }
   void wake_by(MonotonicTime time) { decision_.wake = std::min(decision_.wake.value_or(time), time); }
   void due_by(ServerTime time) { decision_.next_due = std::min(decision_.next_due.value_or(time), time); }
+
+  const Episode* episode_of(const Case& a_case) const {
+    const auto found = ledger_.episodes.find({session_of(a_case).key, a_case.rule});
+    return found == ledger_.episodes.end() ? nullptr : &found->second;
+  }
+
+  const Episode* current_episode_of(const DueStep& due) const {
+    const auto* episode = episode_of(*due.due_case);
+    return episode != nullptr && episode->anchor == due.due_case->judgement.anchor ? episode : nullptr;
+  }
+
+  /// How many guards in a row have spared the session in this episode.
+  int spared_of(const DueStep& due) const {
+    const auto* episode = current_episode_of(due);
+    return episode == nullptr ? 0 : episode->spared;
+  }
+
+  static Tenant tenant_of(const Session& session) { return {session.database, session.user}; }
+
+  void close_if_quiet(Mode mode, Breaker& breaker) {
+    for (const auto& tenant : breaker.close_if_quiet(now_.monotonic))
+      tell(breaker_closed_event(tenant, mode));
+  }
 
   void collect_due_steps() {
     chosen_ = chosen_cases(policy_, snapshot_, docket_, ledger_, now_.server);
@@ -101,8 +125,7 @@ class Decider {
   /// Whether the rule would have cancelled by now, had that any effect on the session.
   bool is_cancel_skipped(const Case& a_case) {
     const auto& session = session_of(a_case);
-    const auto found = ledger_.episodes.find({session.key, a_case.rule});
-    const auto* episode = found == ledger_.episodes.end() ? nullptr : &found->second;
+    const auto* episode = episode_of(a_case);
     if (episode != nullptr && (episode->in_flight || episode->is_closed)) return false;
     if (episode != nullptr && episode->anchor != a_case.judgement.anchor) episode = nullptr;
     const auto& rule = policy_.rules[a_case.rule];
@@ -121,7 +144,7 @@ class Decider {
         if (signals_[i].due_case->rule == r) own.push_back(i);
       }
       std::sort(own.begin(), own.end(),
-                [this](std::size_t a, std::size_t b) { return due_key(signals_[a]) < due_key(signals_[b]); });
+                [this](std::size_t a, std::size_t b) { return turn_of(signals_[a]) < turn_of(signals_[b]); });
       for (std::size_t i = room_of(r, selection, own.size()); i < own.size(); ++i) is_held[own[i]] = true;
     }
     std::vector<DueStep> kept;
@@ -170,8 +193,7 @@ class Decider {
   std::optional<DueStep> due_step_of(const Case& a_case) {
     const auto& rule = policy_.rules[a_case.rule];
     const auto& session = session_of(a_case);
-    const auto found = ledger_.episodes.find({session.key, a_case.rule});
-    const Episode* episode = found == ledger_.episodes.end() ? nullptr : &found->second;
+    const auto* episode = episode_of(a_case);
     if (episode != nullptr && (episode->in_flight || episode->look_needed > docket_.look))
       return std::nullopt;
     // over, but not settled: the look that shows it has overtaken the reply
@@ -191,11 +213,28 @@ class Decider {
       return std::nullopt;
     }
     if (!is_open(a_case.rule)) return std::nullopt;
+    if (rule.mode == Mode::kEnforce && next->kind != StepKind::kAlert && has_to_wait_for_elder(*next)) {
+      return std::nullopt;
+    }
     if (needs_fresh_look(rule) && now_.server - snapshot_.taken_at - snapshot_.under_way > kFreshLook) {
       decision_.look_now = true;
       return std::nullopt;
     }
     return DueStep{&a_case, *next, rule.mode};
+  }
+
+  /// Whether the older pgcurfew has not had its time, or no look has shown what it did with it.
+  bool has_to_wait_for_elder(const NextStep& next) {
+    if (!snapshot_.elder) return false;
+    const auto after = next.due + kAfterElder;
+    if (after > now_.server) {
+      due_by(after);
+    } else if (after > snapshot_.taken_at) {
+      decision_.look_at_once = true;
+    } else {
+      return false;
+    }
+    return true;
   }
 
   /// False if the rule pauses for such sessions.
@@ -240,30 +279,46 @@ class Decider {
     choices.push_back(std::move(choice));
   }
 
-  std::pair<ServerTime, SessionKey> due_key(const DueStep& due) const {
-    return {due.next.due, session_of(*due.due_case).key};
+  /// Whose turn it is: whose orders came to nothing comes behind the others, and among equals who has been
+  /// due the longest. By session at last: which of those that fell due together a bound lets pass must not
+  /// rest on how the server happens to list them.
+  std::tuple<int, ServerTime, SessionKey> turn_of(const DueStep& due) const {
+    const auto* episode = current_episode_of(due);
+    const int fruitless = episode == nullptr ? 0 : episode->fruitless;
+    return {fruitless, due.next.due, session_of(*due.due_case).key};
+  }
+
+  /// Whether the look showed the session past its limit, and not only that it would be if nothing moved.
+  bool is_shown(const DueStep& due) const { return due.next.due <= snapshot_.taken_at; }
+
+  /// Leaves out those of a tenant who are too many to be condemned by a look from before they fell due.
+  void leave_for_a_look(std::vector<Choice>& choices) {
+    std::map<Tenant, std::size_t> unshown;
+    for (const auto& choice : choices) {
+      if (!is_shown(choice.chosen)) ++unshown[tenant_of(session_of(*choice.chosen.due_case))];
+    }
+    const auto left_out = std::erase_if(choices, [&](const Choice& choice) {
+      const auto& session = session_of(*choice.chosen.due_case);
+      return !is_shown(choice.chosen) && unshown[tenant_of(session)] > kMostUnshown;
+    });
+    if (left_out > 0) decision_.look_at_once = true;
   }
 
   void order_signals(Mode mode, std::vector<Choice>& choices, Breaker& breaker) {
-    if (choices.empty()) {
-      if (breaker.is_open()) wake_by(*breaker.open_until());
-      return;
-    }
-    // by session where they fell due together: which of them a bound lets pass must not rest on how the
-    // server happens to list them
+    leave_for_a_look(choices);
     std::sort(choices.begin(), choices.end(),
-              [this](const Choice& a, const Choice& b) { return due_key(a.chosen) < due_key(b.chosen); });
-    const auto admission =
-        breaker.admit(policy_.safety, choices.size(), docket_.client_backends, now_.monotonic);
-    if (admission.trip != Breaker::Trip::kNone) {
-      tell(breaker_opened_event(admission, policy_.safety, choices.size(), docket_.client_backends, mode));
+              [this](const Choice& a, const Choice& b) { return turn_of(a.chosen) < turn_of(b.chosen); });
+    std::vector<Breaker::Due> due;
+    for (const auto& choice : choices) {
+      due.push_back({tenant_of(session_of(*choice.chosen.due_case)), is_shown(choice.chosen)});
     }
-    if (breaker.is_open()) wake_by(*breaker.open_until());
-    for (std::size_t i = 0; i < admission.admitted; ++i) {
-      if (ledger_.in_flight >= kMostInFlight) {
-        breaker.refund(now_.monotonic);
-        continue;
-      }
+    const auto most = kMostInFlight - std::min(kMostInFlight, ledger_.in_flight);
+    const auto admission = breaker.admit(policy_.safety, due, docket_.client_backends, most, now_.monotonic);
+    for (const auto& trip : admission.trips) {
+      tell(breaker_opened_event(trip, policy_.safety, docket_.client_backends, mode));
+    }
+    if (admission.wake) wake_by(*admission.wake);
+    for (const auto i : admission.admitted) {
       const auto order = place_order(choices[i].chosen, mode == Mode::kEnforce);
       for (const auto& superseded : choices[i].superseded) supersede(superseded, order);
     }
@@ -275,7 +330,7 @@ class Decider {
     auto order = describe(due);
     if (is_signal) order.action = order.step == StepKind::kCancel ? Action::kCancel : Action::kTerminate;
     const bool rests_on_state = due.next.kind == StepKind::kCancel || due.next.skipped_cancel;
-    order.guard = make_guard(policy_, rule, session, rests_on_state);
+    order.guard = make_guard(policy_, rule, session, {rests_on_state, spared_of(due)});
     order.guard.not_before = due.next.due;
     order.guard.not_after = now_.server + ServerClockEstimate::kTolerance;
     const auto open = open_.find(due.due_case->rule);

@@ -20,6 +20,7 @@ struct Decision {
   std::optional<MonotonicTime> wake;   ///< a wait of our own that ends: a pause, the breaker
   bool look_again = false;             ///< a rule held somebody back until the next look (`at_most`)
   bool look_now = false;               ///< somebody is due whom only a fresh look can condemn
+  bool look_at_once = false;           ///< so are many, for all that an old look can say
 };
 
 /// At most so many orders are without a reply at a time: a reply to the last of them still comes before its
@@ -31,6 +32,14 @@ inline constexpr std::size_t kMostInFlight = 64;
 /// long as that to come, none is fresher.
 bool needs_fresh_look(const Rule& rule);
 inline constexpr Duration kFreshLook = std::chrono::seconds(1);
+
+/// Of one tenant at most so many go by a look from before they fell due; where there are more, the server is
+/// looked at again first. Statements that end just before their limit come in herds.
+inline constexpr std::size_t kMostUnshown = Breaker::kAlwaysPass;
+
+/// Where an older pgcurfew of the same role watches the server, it acts first: this one waits so long past
+/// what falls due, and looks again.
+inline constexpr Duration kAfterElder = std::chrono::milliseconds(100);
 
 /// The heart. Takes what the last look showed and the time, and gives orders: at most one signal a session,
 /// of the strongest step that is due; ties go to the rule that stands first. The others are recorded as

@@ -146,6 +146,7 @@ class DrainRun {
     std::optional<StepKind> step;  ///< the strongest that was sent
     ServerTime at{};
     bool in_flight = false;
+    int spared = 0;  ///< guards in a row that found it no longer as the look had shown it
     bool is_denied = false;
     std::optional<MonotonicTime> not_before;  ///< after an order that came to nothing
     bool told_unkillable = false;

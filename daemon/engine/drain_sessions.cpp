@@ -169,7 +169,7 @@ Order DrainRun::make_order(const Session& session, StepKind step, ServerTime due
                                              : Action::kTerminate;
   order.ordered_at = now.monotonic;
   order.look = look_->number;
-  order.guard = make_guard(guard_policy_, proxy_, session, false);
+  order.guard = make_guard(guard_policy_, proxy_, session, {false, sent_.at(session.key).spared});
   order.guard.not_before = due;
   order.guard.not_after = now.server + ServerClockEstimate::kTolerance;
   order.is_beyond_us = session.is_beyond_us;
@@ -192,6 +192,7 @@ void DrainRun::take(const Order& order, const Reply& reply, Now now) {
     case ReplyKind::kSignalled:
       sent.step = order.step;
       sent.at = reply.server_time.value_or(now.server);
+      sent.spared = 0;
       sent.not_before.reset();
       (order.step == StepKind::kCancel ? progress_.cancelled : progress_.terminated) += 1;
       return;
@@ -205,6 +206,10 @@ void DrainRun::take(const Order& order, const Reply& reply, Now now) {
     case ReplyKind::kUnknown:
     case ReplyKind::kSyncRep:
       sent.not_before = now.monotonic + kSlowRetry;
+      return;
+    case ReplyKind::kMovedOn:
+      ++sent.spared;
+      sent.not_before = now.monotonic + kRetry;
       return;
     default:
       sent.not_before = now.monotonic + kRetry;

@@ -160,12 +160,15 @@ bool holds(const Condition& condition, const Session& session) {
   return std::visit(Holds{session, condition.field}, condition.test);
 }
 
+bool may_hold(const Condition& condition, const Session& session) {
+  if (condition.field == Field::kDatabase && session.has_nameless_database) return true;
+  if (condition.field == Field::kUser && session.has_nameless_user) return true;
+  return holds(condition, session);
+}
+
 bool may_fit(const Match& match, const Session& session) {
-  return std::all_of(match.conditions.begin(), match.conditions.end(), [&](const Condition& condition) {
-    if (condition.field == Field::kDatabase && session.has_nameless_database) return true;
-    if (condition.field == Field::kUser && session.has_nameless_user) return true;
-    return holds(condition, session);
-  });
+  return std::all_of(match.conditions.begin(), match.conditions.end(),
+                     [&](const Condition& condition) { return may_hold(condition, session); });
 }
 
 Immunity immunity_of(const Policy& policy, const Session& session) {

@@ -14,8 +14,12 @@ namespace pgcurfew {
 /// Whether one condition holds for a session. A NULL never fits.
 bool holds(const Condition& condition, const Session& session);
 
-/// Whether an entry of `protect` or `except` fits; its ages are not looked at. A name that we could not
-/// resolve may be the one: doubt protects.
+/// Whether a condition of an entry of `protect` or `except` holds. A name that we could not resolve may be
+/// the one: doubt protects.
+bool may_hold(const Condition& condition, const Session& session);
+
+/// Whether an entry of `protect` or `except` fits: all of its conditions may hold. Its ages are not looked
+/// at.
 bool may_fit(const Match& match, const Session& session);
 
 /// Why no rule may touch a session at all.

@@ -26,6 +26,7 @@ struct Episode {
   /// No order before this moment, after one that came to nothing.
   std::optional<MonotonicTime> not_before;
   int fruitless = 0;  ///< orders in a row that came to nothing
+  int spared = 0;     ///< of those, how many because the session was no longer as the look had shown it
   Mode mode = Mode::kDryRun;
   std::string policy;            ///< version of the policy that ordered last
   std::string decision;          ///< of the order in flight or awaiting verification

@@ -43,9 +43,9 @@ Event repeat_event(const Order& order, std::size_t times);
 Event prepared_transaction_event(const std::string& gid, std::size_t waiters,
                                  std::optional<Duration> longest);
 
-/// The breaker has opened on `due` signals, of which some may go all the same.
-Event breaker_opened_event(const Breaker::Admission& admission, const Safety& safety, std::size_t due,
-                           std::size_t client_backends, Mode mode);
-Event breaker_closed_event(Mode mode);
+/// A breaker has opened, the server's or a tenant's; some of those that are due may go all the same.
+Event breaker_opened_event(const Breaker::Trip& trip, const Safety& safety, std::size_t client_backends,
+                           Mode mode);
+Event breaker_closed_event(const std::optional<Tenant>& tenant, Mode mode);
 
 }  // namespace pgcurfew

@@ -7,6 +7,7 @@
 
 #include "base/duration.hpp"
 #include "base/words.hpp"
+#include "engine/decide.hpp"
 
 namespace pgcurfew {
 
@@ -104,6 +105,17 @@ Event blind_event(std::size_t hidden) {
                           fmt::format("{} sessions are hidden from us; no rule can judge them", hidden));
   event.fields.emplace_back("hidden", static_cast<std::int64_t>(hidden));
   event.fields.emplace_back("hint", "GRANT pg_read_all_stats TO the role.");
+  return event;
+}
+
+Event elder_event(std::string_view server, const SessionKey& elder) {
+  auto event = make_event(
+      Level::kWarning, "elder",
+      fmt::format(
+          "another pgcurfew (pid {}) has watched {} for longer under this role: signals leave {} after "
+          "they fall due, if a look shows that they are still wanted",
+          elder.pid, server, to_text(kAfterElder)));
+  event.fields.emplace_back("pid", static_cast<std::int64_t>(elder.pid));
   return event;
 }
 

@@ -8,6 +8,7 @@
 #include "base/time.hpp"
 #include "engine/event.hpp"
 #include "engine/server_facts.hpp"
+#include "engine/session.hpp"
 
 namespace pgcurfew {
 
@@ -28,6 +29,8 @@ Event pulse_failed_event(std::string_view server, const Error& error);
 
 /// So many sessions are hidden from us; so many have a database or a role whose name we do not know.
 Event blind_event(std::size_t hidden);
+/// Another pgcurfew of our role is older, and acts first.
+Event elder_event(std::string_view server, const SessionKey& elder);
 Event nameless_event(std::size_t nameless);
 
 /// `jump`: how far; negative: back.

@@ -26,7 +26,14 @@ struct BlockEdge {
   bool operator==(const BlockEdge&) const = default;
 };
 
-/// What must hold inside the server at the very moment of a signal: each fact that the decision rested on.
+/// What must hold of a text, all of it. The patterns are such as SQL can ask for (TextPattern::as_like).
+struct TextGuard {
+  Unchanged<std::string> unchanged;
+  std::optional<std::vector<TextPattern>> fits;  ///< one of them; a NULL fits none
+  std::vector<TextPattern> spares;               ///< none of them
+};
+
+/// What must hold inside the server at the very moment of a signal, so that the same would be decided anew.
 struct Guard {
   SessionKey session;
   std::string backend_type;
@@ -35,10 +42,11 @@ struct Guard {
   Unchanged<ServerTime> xact_start;
   Unchanged<ServerTime> query_start;
   Unchanged<ServerTime> state_change;
-  Unchanged<State> state;
-  Unchanged<std::string> wait_event_type;
-  Unchanged<std::string> wait_event;
-  Unchanged<std::string> application_name;
+  std::optional<std::vector<State>> states;  ///< one of these; a NULL is none
+  std::vector<State> spared_states;          ///< none of these
+  TextGuard wait_event_type;
+  TextGuard wait_event;
+  TextGuard application_name;
   Unchanged<std::int64_t> query_id;
   std::optional<std::string>
       database;  ///< checked if set: a name that the decision rested on, which can change hands
@@ -123,9 +131,20 @@ struct Reply {
   }
 };
 
-/// The guard for a step of a rule against a session as the look saw it: every fact that the rule, its
-/// exceptions or the protections read and that could have changed since. `rests_on_state`: the choice of the
-/// step itself did (a cancel, or a cancel that was skipped). Its times are the caller's to fill in.
-Guard make_guard(const Policy& policy, const Rule& rule, const Session& session, bool rests_on_state);
+/// A session that so many guards in a row have spared, each for another fact that had changed, while every
+/// look found it due still: what it can change at will is held no longer.
+inline constexpr int kSparesBelieved = 3;
+
+/// What the choice of a step rested on, besides the rule.
+struct StepBasis {
+  bool rests_on_state = false;  ///< a cancel, or a cancel that was skipped
+  int spared = 0;               ///< so many guards of this episode have spared the session in a row
+};
+
+/// The guard for a step of a rule against a session as the look saw it. It holds what the rule counts by,
+/// what its conditions ask for, and that no exception and no protection has come to fit. Where SQL cannot ask
+/// that (regular expressions, more than one condition that can change), it holds a fact as it was, up to
+/// kSparesBelieved guards. Its times are the caller's to fill in.
+Guard make_guard(const Policy& policy, const Rule& rule, const Session& session, StepBasis basis);
 
 }  // namespace pgcurfew

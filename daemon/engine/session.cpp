@@ -52,4 +52,13 @@ std::optional<std::string> value_of(const Session& session, Field field) {
   }
 }
 
+std::optional<SessionKey> elder_of(const Snapshot& snapshot, std::int32_t own_pid) {
+  std::optional<SessionKey> oldest;
+  for (const auto& session : snapshot.sessions) {
+    if (!session.is_own) continue;
+    if (!oldest || session.key.backend_start < oldest->backend_start) oldest = session.key;
+  }
+  return oldest && oldest->pid != own_pid ? oldest : std::nullopt;
+}
+
 }  // namespace pgcurfew

@@ -85,9 +85,14 @@ struct Snapshot {
   bool waits_failed = false;    ///< somebody waits, and the server did not tell for whom
   bool in_recovery = false;
   int connection_slots = 0;  ///< open to all roles; 0: not known
+  /// Another pgcurfew of our role whose connection is older than ours, the oldest if there are several.
+  std::optional<SessionKey> elder;
   /// Rows whose backend_start we may not see; no rule can judge them.
   std::size_t hidden = 0;
 };
+
+/// Of the pgcurfews of our role in a look, the oldest, if our own connection is not that.
+std::optional<SessionKey> elder_of(const Snapshot& snapshot, std::int32_t own_pid);
 
 }  // namespace pgcurfew
 

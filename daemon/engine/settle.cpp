@@ -24,6 +24,7 @@ void settle_episode(Episode& episode, const Order& order, const Reply& reply, co
   switch (reply.kind) {
     case ReplyKind::kSignalled:
       episode.fruitless = 0;
+      episode.spared = 0;
       episode.not_before.reset();
       episode.next_step = episode.ordered_step + 1;
       episode.stepped_at = replied_at;
@@ -43,6 +44,9 @@ void settle_episode(Episode& episode, const Order& order, const Reply& reply, co
       break;
     case ReplyKind::kUnknown:
       episode.awaits_verification = order.is_signal();
+      break;
+    case ReplyKind::kMovedOn:
+      ++episode.spared;
       break;
     default:
       break;
@@ -189,8 +193,9 @@ std::vector<Event> settle_reply(const Order& order, const Reply& reply, Ledger& 
   if (ledger.in_flight > 0) --ledger.in_flight;
   if (reply.kind == ReplyKind::kDenied) ledger.denied.insert(session);
   const bool may_have_left = reply.kind == ReplyKind::kSignalled || reply.kind == ReplyKind::kUnknown;
-  if (!may_have_left && order.step != StepKind::kAlert) {
-    (order.mode == Mode::kEnforce ? ledger.breaker : ledger.rehearsed_breaker).refund(order.ordered_at);
+  if (order.step != StepKind::kAlert) {
+    auto& breaker = order.mode == Mode::kEnforce ? ledger.breaker : ledger.rehearsed_breaker;
+    breaker.answered({order.database, order.user}, may_have_left, now);
   }
   // nothing has touched it; a rehearsal says nothing of whether another order has
   if (reply.is_to_be_tried_again() && order.is_signal()) ledger.touched.erase(session);

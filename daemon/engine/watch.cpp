@@ -21,6 +21,8 @@ constexpr Duration kFirstBackOff = milliseconds(500);
 constexpr Duration kFirstVerify = milliseconds(250);
 constexpr Duration kLastVerify = seconds(5);
 constexpr Duration kPendingInterval = seconds(1);
+/// Between two looks, however urgent the second.
+constexpr Duration kShortestPause = milliseconds(50);
 constexpr Duration kNamesPause = seconds(30);
 /// A sample this fresh needs no other before something falls due.
 constexpr Duration kFreshSample = seconds(5);
@@ -151,6 +153,8 @@ void Watch::handle(const happening::LookTaken& what, MonotonicTime now) {
   hidden_ = snapshot_->hidden;
   if (docket_.nameless > 0 && nameless_ == 0) tell(nameless_event(docket_.nameless));
   nameless_ = docket_.nameless;
+  if (snapshot_->elder && snapshot_->elder != elder_) tell(elder_event(options_.server, *snapshot_->elder));
+  elder_ = snapshot_->elder;
   must_decide_ = true;
   schedule_next_look(now);
 }
@@ -368,6 +372,7 @@ void Watch::give_orders(MonotonicTime now) {
   tell(std::move(decision.events));
   // once a second is often enough where replies take as long as that
   if (decision.look_now) next_look_ = std::min(next_look_, std::max(now, last_look_ + kPendingInterval));
+  if (decision.look_at_once) next_look_ = std::min(next_look_, std::max(now, last_look_ + kShortestPause));
   if (decision.look_again) next_look_ = std::min(next_look_, now + kPendingInterval);
   if (decision.orders.empty()) return;
   for (const auto& order : decision.orders) in_flight_[order.decision] = {order, now};

@@ -258,6 +258,7 @@ class Watch {
   std::uint64_t signals_sent_ = 0;
   std::size_t hidden_ = 0;
   std::size_t nameless_ = 0;
+  std::optional<SessionKey> elder_;  ///< that was told of
   bool is_stopping_ = false;
   bool is_given_up_ = false;
 

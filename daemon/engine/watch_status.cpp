@@ -31,6 +31,8 @@ WatchStatus Watch::status() const {
     status.trouble = "clock jumped";
   } else if (ledger_.breaker.is_open()) {
     status.trouble = "breaker open";
+  } else if (const auto tenants = ledger_.breaker.open_tenants(); tenants > 0) {
+    status.trouble = fmt::format("breaker open for {} tenant{}", tenants, tenants == 1 ? "" : "s");
   }
   return status;
 }

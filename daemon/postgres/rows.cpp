@@ -101,6 +101,7 @@ Result<LookRows> read_look(const PGresult* result, const NameCache& names, const
     session.is_own = *pid == facts.backend_pid || is_sibling;
     look.snapshot.sessions.push_back(std::move(session));
   }
+  look.snapshot.elder = elder_of(look.snapshot, facts.backend_pid);
   return look;
 }
 

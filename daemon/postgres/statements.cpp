@@ -2,6 +2,8 @@
 
 #include <fmt/format.h>
 
+#include "postgres/guard_facts.hpp"
+
 namespace pgcurfew::statement {
 
 namespace {
@@ -175,16 +177,16 @@ const char* guard_name(Action action, bool with_edges) {
 }
 
 namespace {
-/// The arm that asks whether everybody in $19 to $22 still waits for the session. pg_blocking_pids sees
-/// nothing of the startup process, which replays on a standby; whom it waits for is told by the locks
-/// themselves.
-std::string edges_arm() {
-  return fmt::format(R"sql(
+/// The arm that asks whether everybody in the four arrays from $`first` on still waits for the session.
+/// pg_blocking_pids sees nothing of the startup process, which replays on a standby; whom it waits for is
+/// told by the locks themselves.
+std::string edges_arm(int first) {
+  constexpr std::string_view kTemplate = R"sql(
          WHEN EXISTS
-              (SELECT FROM ROWS FROM (pg_catalog.unnest($19::pg_catalog.int4[]),
-                                      pg_catalog.unnest($20::pg_catalog.timestamptz[]),
-                                      pg_catalog.unnest($21::pg_catalog.timestamptz[]),
-                                      pg_catalog.unnest($22::pg_catalog.int4[]))
+              (SELECT FROM ROWS FROM (pg_catalog.unnest(${waiters}::pg_catalog.int4[]),
+                                      pg_catalog.unnest(${backend_starts}::pg_catalog.timestamptz[]),
+                                      pg_catalog.unnest(${query_starts}::pg_catalog.timestamptz[]),
+                                      pg_catalog.unnest(${blockers}::pg_catalog.int4[]))
                    e(waiter, backend_start, query_start, blocker)
                    LEFT JOIN LATERAL pg_catalog.pg_stat_get_activity(e.waiter) w ON true
                WHERE (w.backend_start = e.backend_start
@@ -194,11 +196,26 @@ std::string edges_arm() {
                             WHEN w.backend_type = 'startup' THEN
                               EXISTS (SELECT FROM pg_catalog.pg_lock_status() l, pg_catalog.pg_lock_status() h
                                       WHERE l.pid = e.waiter AND NOT l.granted AND h.pid = e.blocker
-                                            AND h.granted AND {})
+                                            AND h.granted AND {same})
                             ELSE e.blocker = ANY (pg_catalog.pg_blocking_pids(e.waiter))
                           END) IS NOT TRUE)
-           THEN 'moved_on')sql",
-                     same_object("h", "l"));
+           THEN 'moved_on')sql";
+  return fmt::format(fmt::runtime(kTemplate), fmt::arg("waiters", first),
+                     fmt::arg("backend_starts", first + 1), fmt::arg("query_starts", first + 2),
+                     fmt::arg("blockers", first + 3), fmt::arg("same", same_object("h", "l")));
+}
+
+/// What of the guard the bits of $6 ask for.
+std::string facts_hold(int server_version) {
+  std::string sql;
+  const auto& facts = guard_facts();
+  for (std::size_t i = 0; i < facts.size(); ++i) {
+    const auto parameter = fmt::format("${}", kGuardHead + 1 + static_cast<int>(i));
+    const auto holds = fmt::format(fmt::runtime(facts[i].holds), fmt::arg("p", parameter),
+                                   fmt::arg("query_id", query_id(server_version)));
+    sql += fmt::format("\n               AND ($6 & {} = 0 OR {})", guard_bit(i), holds);
+  }
+  return sql;
 }
 }  // namespace
 
@@ -208,30 +225,23 @@ SELECT pg_catalog.clock_timestamp(),
        CASE
          WHEN (s.backend_start = $2::pg_catalog.timestamptz) IS NOT TRUE THEN 'gone'
          WHEN s.pid = pg_catalog.pg_backend_pid() THEN 'moved_on'
-         WHEN (s.backend_type = $3::pg_catalog.text
-               AND ($6::pg_catalog.int4 & 1 = 0 OR s.xact_start IS NOT DISTINCT FROM $7::pg_catalog.timestamptz)
-               AND ($6 & 2 = 0 OR s.query_start IS NOT DISTINCT FROM $8::pg_catalog.timestamptz)
-               AND ($6 & 4 = 0 OR s.state_change IS NOT DISTINCT FROM $9::pg_catalog.timestamptz)
-               AND ($6 & 8 = 0 OR s.state IS NOT DISTINCT FROM $10::pg_catalog.text)
-               AND ($6 & 16 = 0 OR s.wait_event_type IS NOT DISTINCT FROM $11::pg_catalog.text)
-               AND ($6 & 32 = 0 OR s.wait_event IS NOT DISTINCT FROM $12::pg_catalog.text)
-               AND ($6 & 64 = 0 OR s.application_name IS NOT DISTINCT FROM $13::pg_catalog.text)
-               AND ($6 & 128 = 0 OR {query_id} IS NOT DISTINCT FROM $14::pg_catalog.int8)
-               AND ($6 & 256 = 0 OR pg_catalog.pg_describe_object(1262, s.datid, 0) = $15::pg_catalog.text)
-               AND ($6 & 512 = 0 OR pg_catalog.pg_get_userbyid(s.usesysid) = $16::pg_catalog.text)
-               AND ($6 & 1024 = 0 OR greatest(pg_catalog.age(s.backend_xid), pg_catalog.age(s.backend_xmin))
-                                     >= $17::pg_catalog.int8)
-               AND ($6 & 2048 = 0 OR pg_catalog.pg_is_in_recovery() = $18::pg_catalog.bool)
-               AND ($6 & 4096 = 0 OR s.wait_event_type IS DISTINCT FROM 'Lock')
+         WHEN (s.backend_type = $3::pg_catalog.text AND $6::pg_catalog.int4 IS NOT NULL{facts}
               ) IS NOT TRUE THEN 'moved_on'
-         WHEN $6 & 8192 = 0 AND s.wait_event = 'SyncRep' THEN 'sync_rep'
+         WHEN $6 & {let_sync_rep} = 0 AND s.wait_event = 'SyncRep' THEN 'sync_rep'
          WHEN pg_catalog.clock_timestamp() < $4::pg_catalog.timestamptz THEN 'early'
          WHEN pg_catalog.clock_timestamp() > $5::pg_catalog.timestamptz THEN 'stale'{edges}
          WHEN pg_catalog.pg_stat_clear_snapshot()::pg_catalog.text IS NULL THEN 'moved_on'
          WHEN (pg_catalog.pg_stat_get_backend_pid(i.id) = s.pid) IS NOT TRUE THEN 'shifted'
          WHEN (pg_catalog.pg_stat_get_backend_start(i.id) = s.backend_start) IS NOT TRUE THEN 'moved_on'
-         WHEN pg_catalog.pg_stat_get_backend_activity_start(i.id) IS DISTINCT FROM s.query_start THEN 'moved_on'
-         WHEN (pg_catalog.pg_stat_get_backend_xact_start(i.id) IS NULL) <> (s.xact_start IS NULL) THEN 'moved_on'
+         WHEN $6 & {of_query} <> 0
+              AND pg_catalog.pg_stat_get_backend_activity_start(i.id) IS DISTINCT FROM s.query_start
+           THEN 'moved_on'
+         WHEN $6 & {of_transaction} <> 0
+              AND pg_catalog.pg_stat_get_backend_xact_start(i.id) IS DISTINCT FROM s.xact_start
+           THEN 'moved_on'
+         WHEN $6 & {of_state} <> 0
+              AND (pg_catalog.pg_stat_get_backend_xact_start(i.id) IS NULL) <> (s.xact_start IS NULL)
+           THEN 'moved_on'
          WHEN {call} THEN 'signalled'
          ELSE 'gone'
        END,
@@ -242,8 +252,13 @@ FROM pg_catalog.pg_stat_get_activity($1::pg_catalog.int4) s
       FROM (SELECT pg_catalog.pg_stat_get_backend_idset() AS id) b
       WHERE pg_catalog.pg_stat_get_backend_pid(b.id) = $1
       LIMIT 1) i ON true)sql";
-  return fmt::format(fmt::runtime(kTemplate), fmt::arg("query_id", query_id(server_version)),
-                     fmt::arg("edges", with_edges ? edges_arm() : ""), fmt::arg("call", call(action)));
+  const auto first_of_edges = kGuardHead + 1 + static_cast<int>(guard_facts().size());
+  return fmt::format(
+      fmt::runtime(kTemplate), fmt::arg("facts", facts_hold(server_version)),
+      fmt::arg("let_sync_rep", kLetWaitForSyncRep),
+      fmt::arg("of_query", guard_bits({"query_start", "state_change"})),
+      fmt::arg("of_transaction", guard_bits({"xact_start"})), fmt::arg("of_state", guard_bits({"state"})),
+      fmt::arg("edges", with_edges ? edges_arm(first_of_edges) : ""), fmt::arg("call", call(action)));
 }
 
 }  // namespace pgcurfew::statement

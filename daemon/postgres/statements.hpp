@@ -43,14 +43,14 @@ std::string waits(int server_version);
 std::string pulse();
 
 /// One guarded signal: re-checks its parameters and only then acts. At most one row: server time, verdict,
-/// state, wait_event_type, wait_event, query. $1 to $18 are the session's; `with_edges` there are $19 to $22
-/// besides, four arrays of one length, a row for everybody who has to wait for it still. That is a statement
-/// of its own, for even an arm that is not taken costs time to set up.
+/// state, wait_event_type, wait_event, query. $1 to $6 are the session's, those of guard_facts() follow;
+/// `with_edges` there are four more, arrays of one length, a row for everybody who has to wait for it still.
+/// That is a statement of its own, for even an arm that is not taken costs time to set up.
 ///
 /// Two stages, for the time between reading a backend's status and kill() is the time in which an innocent
 /// successor can be hit: the first checks everything, then the snapshot is dropped and the second reads pid,
-/// backend_start, query_start and the presence of xact_start anew by the single-value functions, which is the
-/// shortest way from the status array to the signal.
+/// backend_start, and what the guard holds of query_start and xact_start anew by the single-value functions,
+/// which is the shortest way from the status array to the signal.
 std::string guard(int server_version, Action action, bool with_edges);
 
 /// The names under which they are prepared.
@@ -58,24 +58,5 @@ inline constexpr const char* kLook = "look";
 inline constexpr const char* kWaits = "waits";
 inline constexpr const char* kPulse = "pulse";
 const char* guard_name(Action action, bool with_edges);
-
-/// Bits of the guard's $6: which of the values that follow are checked, and what else is.
-enum Check : int {
-  kCheckXactStart = 1,
-  kCheckQueryStart = 2,
-  kCheckStateChange = 4,
-  kCheckState = 8,
-  kCheckWaitEventType = 16,
-  kCheckWaitEvent = 32,
-  kCheckApplicationName = 64,
-  kCheckQueryId = 128,
-  kCheckDatabase =
-      256,  ///< by pg_describe_object: the one way to a name that no lock on pg_database can hold up
-  kCheckUser = 512,
-  kCheckXminAge = 1024,
-  kCheckInRecovery = 2048,
-  kCheckNoWaitForLock = 4096,
-  kLetWaitForSyncRep = 8192,
-};
 
 }  // namespace pgcurfew::statement

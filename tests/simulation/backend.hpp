@@ -29,6 +29,9 @@ enum class Habit {
   kPortal,        ///< a cursor fetched in pieces
   kRenaming,      ///< changes its application_name between statements
   kUntracked,     ///< track_activities is off
+  kFlapping,      ///< another application_name each time that somebody reads it
+  kBusy,          ///< another statement of its transaction each time that somebody reads it
+  kHerd,          ///< begins with all others of its kind, and ends just before a limit
   kReplay,        ///< the startup process of a standby: its locks are those of the primary
   kSystem,        ///< not a client: stands still
 };
@@ -74,6 +77,7 @@ struct Backend {
   bool is_ours = false;  ///< a pgcurfew's
   bool is_superuser = false;
   Habit habit = Habit::kAutocommit;
+  std::uint64_t times_read = 0;  ///< of one that changes whenever it is read
   Temper temper = Temper::kProper;
   Duration latency{};           ///< from a signal to its effect
   bool in_block = false;        ///< between BEGIN and COMMIT

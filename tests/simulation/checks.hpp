@@ -159,6 +159,7 @@ class Checks {
   void enter_effect(Book& book, const Issued& issued, const Backend& backend, std::size_t node);
   void check_one_order(Book& book, const Order& order);
   void check_bounds(Book& book, const std::vector<Order>& orders);
+  std::size_t overdue_in_look(const Book& book) const;
   void check_error(const Book& book, const Event& event);
   void check_claim(const Book& book, const Event& event) const;
   // checks_late.cpp: what must have happened when the world is whole

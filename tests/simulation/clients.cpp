@@ -82,6 +82,12 @@ Temper Clients::draw_temper() {
   return Temper::kProper;
 }
 
+Habit Clients::draw_habit() {
+  if (random_.chance(faults_.herds)) return Habit::kHerd;
+  if (random_.chance(faults_.hostile)) return random_.chance(0.5) ? Habit::kFlapping : Habit::kBusy;
+  return random_.pick(kHabits);
+}
+
 std::string Clients::draw_user() {
   if (!healed_ && random_.chance(faults_.new_names * 0.3)) {
     return random_.pick(std::vector<std::string>{"app", "backup", "web"}) + "_" +
@@ -103,7 +109,12 @@ void Clients::arrive(std::optional<std::int32_t> pid) {
         address_of(random_.pick(std::vector<std::string>{"10.1.2.3", "192.168.0.7", "fd00::7"}));
   }
   backend.is_superuser = random_.chance(faults_.superusers * 0.5);
-  backend.habit = random_.pick(kHabits);
+  backend.habit = draw_habit();
+  if (backend.habit == Habit::kHerd) {
+    // of one tenant, or it would not be one for the breaker
+    backend.user = "app";
+    backend.database = "app";
+  }
   backend.temper = draw_temper();
   backend.latency = random_.chance(faults_.slow_to_die) ? random_.log_span(milliseconds(20), seconds(8))
                                                         : random_.log_span(Duration(100), milliseconds(20));
@@ -167,6 +178,8 @@ void Clients::act(Backend& backend) {
       return act_in_block(backend);
     case Habit::kPortal:
       return act_in_portal(backend);
+    case Habit::kHerd:
+      return act_in_herd(backend);
     case Habit::kExtended:
     case Habit::kPipeline:
       return act_in_messages(backend);
@@ -339,6 +352,18 @@ void Clients::act_in_portal(Backend& backend) {
   }
   server_.execute_message(backend, "fetch etl portal");
   plan(backend, random_.log_span(Duration(100), milliseconds(50)));
+}
+
+/// All of a herd begin at the same moments, twice the limit apart, and end a moment before the limit.
+void Clients::act_in_herd(Backend& backend) {
+  const auto limit = std::max<Duration>(limits_.front(), milliseconds(50));
+  if (backend.state == State::kActive) {
+    server_.end_statement(backend);
+  } else if (agenda_.now() % (limit * 2) == Duration(0)) {
+    server_.begin_statement(backend, random_.pick(query_texts()));
+    return plan(backend, limit - std::min<Duration>(limit / 20, milliseconds(random_.between(1, 30))));
+  }
+  plan(backend, limit * 2 - agenda_.now() % (limit * 2));
 }
 
 void Clients::act_in_messages(Backend& backend) {

@@ -33,6 +33,7 @@ class Clients {
   void act_in_messages(Backend& backend);
   void start_something(Backend& backend);
   void wait_within(Backend& backend);
+  void act_in_herd(Backend& backend);
   void act_in_replay(Backend& backend);
   bool has_to_wait(Backend& backend);
   void go_on(Backend& backend);
@@ -40,6 +41,7 @@ class Clients {
   Duration running_time();
   Duration pause();
   Temper draw_temper();
+  Habit draw_habit();
   std::string draw_user();
 
   Server& server_;

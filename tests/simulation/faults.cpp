@@ -57,6 +57,8 @@ Faults draw_faults(Random& random) {
   faults.slow_to_die = draw.rate(0.5);
   faults.new_names = draw.rate(0.5);
   faults.prepared = draw.rate(0.3);
+  faults.hostile = draw.rate(0.7);
+  if (draw.some()) faults.herds = 0.3 + draw.rate(0.5);
   faults.two_instances = random.chance(0.15);
   return faults;
 }

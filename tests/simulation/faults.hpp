@@ -44,6 +44,8 @@ struct Faults {
   double locks = 0;      ///< of their statements that take a lock
   double prepared = 0;   ///< of their transactions that are prepared and finished later
   double new_names = 0;  ///< of roles made since the names were read
+  double hostile = 0;    ///< that change what guards read whenever they are looked at
+  double herds = 0;      ///< whose statements begin together and end just before a limit
   bool two_instances = false;
 };
 

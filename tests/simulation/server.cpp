@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "engine/server_clock.hpp"
+#include "support/guard_model.hpp"
 
 namespace pgcurfew::simulation {
 
@@ -221,16 +222,29 @@ bool Server::still_holds(const Guard& guard, const Backend& backend) const {
   return guard.backend_type == backend.backend_type && same_time(guard.xact_start, backend.xact_start) &&
          same_time(guard.query_start, backend.query_start) &&
          same_time(guard.state_change, backend.state_change) &&
-         (same(guard.state, backend.state) || holes.anchors) &&
-         same(guard.wait_event_type, backend.wait_event_type) && same(guard.wait_event, backend.wait_event) &&
-         same(guard.application_name, std::optional(backend.application_name)) &&
+         (testing::holds_state(guard, backend.state) || holes.anchors) &&
+         testing::holds(guard.wait_event_type, backend.wait_event_type) &&
+         testing::holds(guard.wait_event, backend.wait_event) &&
+         testing::holds(guard.application_name, std::optional(backend.application_name)) &&
          same(guard.query_id, backend.query_id) && surroundings_hold(guard, backend);
+}
+
+void Server::reveal(Backend& backend) {
+  // what it is for a rule does not change: nothing fits these
+  if (backend.habit == Habit::kFlapping) {
+    backend.application_name = fmt::format("a{}", ++backend.times_read);
+  } else if (backend.habit == Habit::kBusy && backend.state == State::kActive && backend.xact_start &&
+             !backend.lock_wait) {
+    backend.query_start = backend.state_change = stamp();
+    backend.query = fmt::format("select 'busy', {}", ++backend.times_read);
+  }
 }
 
 GuardVerdict Server::run_guard(const Guard& guard, Action action, std::int32_t asker, bool may_signal) {
   const auto clock = shown_now();
   auto* backend = find(guard.session.pid);
   if (backend == nullptr) return {ReplyKind::kGone, false, clock};
+  reveal(*backend);
   if (backend->start.shown != guard.session.backend_start && !holes.backend_start) {
     return {ReplyKind::kGone, false, clock};
   }

@@ -94,6 +94,8 @@ class Server {
 
   /// The guarded statement, evaluated atomically by `asker`: the race that remains in a real server between
   /// check and kill() is left out.
+  /// Somebody is about to read a backend's row: who changes it without end has changed it until then.
+  void reveal(Backend& backend);
   GuardVerdict run_guard(const Guard& guard, Action action, std::int32_t asker, bool may_signal);
 
   void restart();

@@ -298,6 +298,7 @@ Snapshot Wire::snapshot_of(const Connection& connection, const LookCopy& copy, Q
     session.is_own = row.pid == connection.pid || is_sibling;
     snapshot.sessions.push_back(std::move(session));
   }
+  snapshot.elder = elder_of(snapshot, connection.pid);
   return snapshot;
 }
 
@@ -312,6 +313,9 @@ void Wire::execute_look(const ConnectionPtr& connection, Fate fate, const comman
   copy->in_recovery = server.in_recovery;
   copy->hides_others = site_.faults.lacks_read_all_stats;
   copy->transactions = server.transactions();
+  std::vector<std::int32_t> pids;
+  for (const auto& entry : server.backends()) pids.push_back(entry.first);
+  for (const auto pid : pids) server.reveal(*server.find(pid));
   for (const auto& [pid, backend] : server.backends()) {
     copy->rows.emplace(SessionKey{pid, backend.start.shown}, backend);
     if (backend.backend_type == "client backend") ++copy->client_backends;

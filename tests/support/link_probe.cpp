@@ -48,6 +48,14 @@ Unchanged<Value> unchanged(const json& request, const char* key, Read read) {
   return std::optional<Value>(read(request[key]));
 }
 
+std::vector<TextPattern> patterns_of(const json& written) {
+  std::vector<TextPattern> patterns;
+  for (const auto& pattern : written) {
+    patterns.push_back(TextPattern::parse(pattern.get<std::string>()).value());
+  }
+  return patterns;
+}
+
 Guard guard_of(const json& request) {
   const auto text = [](const json& value) { return value.get<std::string>(); };
   Guard guard;
@@ -56,7 +64,16 @@ Guard guard_of(const json& request) {
   guard.not_after = ServerTime::max();
   guard.xact_start = unchanged<ServerTime>(request, "xact_start", time_of);
   guard.query_start = unchanged<ServerTime>(request, "query_start", time_of);
-  guard.wait_event_type = unchanged<std::string>(request, "wait_event_type", text);
+  guard.wait_event_type.unchanged = unchanged<std::string>(request, "wait_event_type", text);
+  if (request.contains("names")) guard.application_name.fits = patterns_of(request["names"]);
+  if (request.contains("spared_names")) guard.application_name.spares = patterns_of(request["spared_names"]);
+  for (const auto& state : request.value("spared_states", json::array())) {
+    guard.spared_states.push_back(state_of(text(state)));
+  }
+  if (request.contains("states")) {
+    guard.states.emplace();
+    for (const auto& state : request["states"]) guard.states->push_back(state_of(text(state)));
+  }
   if (request.contains("database")) guard.database = text(request["database"]);
   if (request.contains("user")) guard.user = text(request["user"]);
   if (request.contains("xmin_age")) guard.xmin_age = request["xmin_age"].get<std::int64_t>();

@@ -8,66 +8,245 @@
 namespace pgcurfew::testing {
 namespace {
 
+using ::testing::ElementsAre;
+using ::testing::IsEmpty;
+using ::testing::SizeIs;
+
 MonotonicTime mono(Duration time) {
   return MonotonicTime(time);
 }
 
-TEST(Breaker, AnAnnouncementOfLastWeekIsNoAnnouncement) {
+const Tenant kApp{"app", "app"};
+const Tenant kOther{"other", "eve"};
+const Tenant kThird{"third", "bob"};
+
+/// A breaker whose server answers at once.
+struct Bench {
+  Safety safety;  // 20 per minute, a share of 25%
+  std::size_t clients = 100;
   Breaker breaker;
-  const Safety safety;
-  EXPECT_EQ(breaker.admit(safety, 60, 100, mono(0s)).admitted, 0U);
-  EXPECT_TRUE(breaker.close_if_quiet(mono(1min)));
+
+  /// How many of so many due sessions of a tenant may go now.
+  std::size_t admit(std::size_t due, MonotonicTime now, const Tenant& tenant = kApp) {
+    return ask(std::vector<Breaker::Due>(due, {tenant, true}), now).admitted.size();
+  }
+
+  Breaker::Admission ask(const std::vector<Breaker::Due>& due, MonotonicTime now, bool is_sent = true) {
+    auto admission = breaker.admit(safety, due, clients, 64, now);
+    for (const auto i : admission.admitted) breaker.answered(due[i].tenant, is_sent, now);
+    return admission;
+  }
+};
+
+TEST(Breaker, AnAnnouncementOfLastWeekIsNoAnnouncement) {
+  Bench bench;
+  EXPECT_EQ(bench.admit(60, mono(0s)), 0U);
+  EXPECT_THAT(bench.breaker.close_if_quiet(mono(1min)), SizeIs(1));
   // those went away by themselves; three days later others come
-  const auto later = breaker.admit(safety, 60, 100, mono(72h));
-  EXPECT_EQ(later.admitted, 0U);
-  EXPECT_EQ(later.trip, Breaker::Trip::kShare);
+  const auto later = bench.ask(std::vector<Breaker::Due>(60, {kApp, true}), mono(72h));
+  EXPECT_THAT(later.admitted, IsEmpty());
+  ASSERT_THAT(later.trips, SizeIs(1));
+  EXPECT_EQ(later.trips[0].bound, Breaker::Bound::kShare);
 }
 
 TEST(Breaker, AtOnceIsASecondAndNotAnInstant) {
-  Breaker breaker;
-  const Safety safety;  // a share of 25%
-  for (int i = 0; i < 10; ++i) EXPECT_EQ(breaker.admit(safety, 1, 40, mono(10ms * i)).admitted, 1U);
-  const auto eleventh = breaker.admit(safety, 1, 40, mono(100ms));
-  EXPECT_EQ(eleventh.admitted, 0U);
-  EXPECT_EQ(eleventh.trip, Breaker::Trip::kShare);
-  Breaker other;
-  for (int i = 0; i < 15; ++i) EXPECT_EQ(other.admit(safety, 1, 40, mono(200ms * i)).admitted, 1U);
+  Bench bench;
+  bench.clients = 40;  // ten at once, of which a tenant may have eight
+  for (int i = 0; i < 8; ++i) EXPECT_EQ(bench.admit(1, mono(10ms * i)), 1U);
+  const auto ninth = bench.ask({{kApp, true}}, mono(100ms));
+  EXPECT_THAT(ninth.admitted, IsEmpty());
+  ASSERT_THAT(ninth.trips, SizeIs(1));
+  EXPECT_EQ(ninth.trips[0].bound, Breaker::Bound::kShare);
+  Bench other;
+  other.clients = 40;
+  for (int i = 0; i < 15; ++i) EXPECT_EQ(other.admit(1, mono(200ms * i)), 1U);
 }
 
 TEST(Breaker, SaysOfTheShareHowManyWereSentAndHowManyAreAllowed) {
-  Breaker breaker;
-  const Safety safety;  // a share of 25%
-  EXPECT_EQ(breaker.admit(safety, 7, 31, mono(0s)).admitted, 7U) << "of 7.75";
-  const auto eighth = breaker.admit(safety, 1, 31, mono(500ms));
-  EXPECT_EQ(eighth.trip, Breaker::Trip::kShare);
-  EXPECT_EQ(eighth.sent, 7U);
-  EXPECT_EQ(eighth.allowed, 7U);
-  EXPECT_EQ(breaker_opened_event(eighth, safety, 1, 31, Mode::kEnforce).message,
-            "the breaker opens: 8 signals within 1s (7 sent, 1 due) among 31 client sessions, at most 7 are "
-            "allowed; none go now, 1 is held back for 1min, and then go on, the longest due first");
+  Bench bench;
+  bench.clients = 31;
+  EXPECT_EQ(bench.admit(6, mono(0s)), 6U) << "of 7.75, less a reserve of 1";
+  const auto seventh = bench.ask({{kApp, true}}, mono(500ms)).trips.at(0);
+  EXPECT_EQ(seventh.bound, Breaker::Bound::kShare);
+  EXPECT_EQ(seventh.sent, 6U);
+  EXPECT_EQ(seventh.allowed, 6U);
+  EXPECT_EQ(
+      breaker_opened_event(seventh, bench.safety, 31, Mode::kEnforce).message,
+      "the breaker of user app in database app opens: 7 signals within 1s (6 sent, 1 due) among 31 client "
+      "sessions, at most 6 are allowed; none go now, 1 is held back for 1min, and then go on, the longest "
+      "due first");
 }
 
 TEST(Breaker, SaysOfTheSignalsHowManyWereSentInTheirTime) {
-  Breaker breaker;
-  const Safety safety;  // 20 per minute
-  EXPECT_EQ(breaker.admit(safety, 15, 100, mono(0s)).admitted, 15U);
-  const auto wave = breaker.admit(safety, 8, 100, mono(30s));
-  EXPECT_EQ(wave.trip, Breaker::Trip::kSignals);
-  EXPECT_EQ(breaker_opened_event(wave, safety, 8, 100, Mode::kDryRun).message,
-            "the breaker would open: 23 signals within 1min (15 sent, 8 due), at most 20 are allowed; 5 go "
-            "now, 3 are held back for 1min, and then go on, the longest due first");
+  Bench bench;
+  EXPECT_EQ(bench.admit(10, mono(0s)), 10U);
+  const std::vector<Breaker::Due> wave(8, {kApp, true});
+  // orders without a reply take up room, and open nothing
+  const auto first = bench.breaker.admit(bench.safety, wave, 100, 64, mono(30s));
+  EXPECT_THAT(first.admitted, SizeIs(5));
+  EXPECT_THAT(first.trips, IsEmpty());
+  for (int i = 0; i < 5; ++i) bench.breaker.answered(kApp, true, mono(30s));
+  const auto rest = bench.ask({wave.begin(), wave.begin() + 3}, mono(30s)).trips.at(0);
+  EXPECT_EQ(rest.bound, Breaker::Bound::kSignals);
+  EXPECT_EQ(
+      breaker_opened_event(rest, bench.safety, 100, Mode::kDryRun).message,
+      "the breaker of user app in database app would open: 18 signals within 1min (15 sent, 3 due), at most "
+      "15 are allowed; none go now, 3 are held back for 1min, and then go on, the longest due first");
+}
+
+TEST(Breaker, CountsNoOrderThatBroughtNoSignal) {
+  Bench bench;
+  for (int i = 0; i < 200; ++i) {
+    const auto admission = bench.ask(std::vector<Breaker::Due>(8, {kApp, true}), mono(10ms * i), false);
+    EXPECT_THAT(admission.admitted, SizeIs(8));
+    EXPECT_THAT(admission.trips, IsEmpty());
+  }
+}
+
+TEST(Breaker, ATenantAtItsBoundOpensItsOwnOnly) {
+  Bench bench;
+  EXPECT_EQ(bench.admit(15, mono(0s)), 15U);
+  const auto more = bench.ask({{kApp, true}, {kOther, true}}, mono(10s));
+  EXPECT_THAT(more.admitted, ElementsAre(1));
+  ASSERT_THAT(more.trips, SizeIs(1));
+  EXPECT_EQ(more.trips[0].tenant, kApp);
+  EXPECT_FALSE(bench.breaker.is_open());
+  EXPECT_EQ(bench.breaker.open_tenants(), 1U);
+}
+
+TEST(Breaker, ATenantOfWhomTooManyAreDueHoldsNobodyElseBack) {
+  Bench bench;
+  std::vector<Breaker::Due> due(60, {kApp, true});
+  due.push_back({kOther, true});
+  const auto admission = bench.ask(due, mono(0s));
+  EXPECT_THAT(admission.admitted, ElementsAre(60)) << "the last of the queue";
+  ASSERT_THAT(admission.trips, SizeIs(1));
+  EXPECT_EQ(admission.trips[0].tenant, kApp);
+}
+
+TEST(Breaker, TenantsTakeTurns) {
+  Bench bench;
+  bench.safety.signals = 8;  // six but for the reserve
+  std::vector<Breaker::Due> due(6, {kApp, true});
+  due.push_back({kOther, true});
+  due.push_back({kThird, true});
+  const auto admission = bench.breaker.admit(bench.safety, due, 100, 64, mono(0s));
+  EXPECT_THAT(admission.admitted, ElementsAre(0, 6, 7, 1, 2, 3));
+}
+
+TEST(Breaker, WhoHasHadLeastComesFirst) {
+  Bench bench;
+  EXPECT_EQ(bench.admit(4, mono(0s)), 4U);
+  bench.safety.signals = 8;
+  const std::vector<Breaker::Due> due{{kApp, true}, {kApp, true}, {kApp, true}, {kOther, true}};
+  EXPECT_THAT(bench.breaker.admit(bench.safety, due, 100, 64, mono(10s)).admitted, ElementsAre(3, 0));
+}
+
+TEST(Breaker, WhileTheServersBoundIsReachedTheOthersGetASignalASecond) {
+  Bench bench;
+  EXPECT_EQ(bench.admit(15, mono(0s)), 15U);
+  const std::vector<Breaker::Due> due{{kOther, true}, {kOther, true}, {kThird, true}};
+  const auto first = bench.ask(due, mono(10s));
+  EXPECT_THAT(first.admitted, ElementsAre(0, 2));
+  ASSERT_THAT(first.trips, SizeIs(1)) << "one is held back";
+  EXPECT_FALSE(first.trips[0].tenant);
+  EXPECT_TRUE(bench.breaker.is_open());
+  EXPECT_EQ(first.wake, mono(11s));
+  EXPECT_EQ(bench.admit(1, mono(11s - 1us), kOther), 0U);
+  EXPECT_EQ(bench.admit(3, mono(11s), kOther), 1U);
+  EXPECT_EQ(bench.admit(3, mono(12s), kOther), 1U);
+  EXPECT_EQ(bench.admit(3, mono(13s), kOther), 1U);
+  EXPECT_EQ(bench.admit(3, mono(14s), kOther), 0U) << "20 of 20 have left";
+  EXPECT_EQ(bench.admit(3, mono(60s), kOther), 1U);
+  EXPECT_EQ(bench.admit(3, mono(61s), kOther), 0U) << "it has had its part of the reserve";
+  EXPECT_EQ(bench.admit(1, mono(60s), kThird), 1U);
+}
+
+TEST(Breaker, WhoOpenedItGetsNothingOfTheReserve) {
+  Bench bench;
+  EXPECT_EQ(bench.admit(8, mono(0s), kApp), 8U);
+  EXPECT_EQ(bench.admit(7, mono(2s), kOther), 7U);
+  EXPECT_EQ(bench.admit(3, mono(4s), kApp), 0U);
+  EXPECT_TRUE(bench.breaker.is_open());
+  EXPECT_EQ(bench.admit(3, mono(6s), kApp), 0U);
+  EXPECT_EQ(bench.admit(3, mono(6s), kOther), 0U);
+  EXPECT_EQ(bench.admit(3, mono(6s), kThird), 1U);
+}
+
+TEST(Breaker, NeverLetsMoreThanTheServersBoundPass) {
+  Bench bench;
+  bench.clients = 1000;
+  std::size_t sent = 0;
+  for (int i = 0; i < 590; ++i) {
+    std::vector<Breaker::Due> due;
+    for (int tenant = 0; tenant < 40; ++tenant) due.push_back({{"db", std::to_string(tenant)}, true});
+    sent += bench.ask(due, mono(100ms * i)).admitted.size();
+  }
+  EXPECT_EQ(sent, 20U) << "within a minute";
+}
+
+TEST(Breaker, WhatNoLookHasShownPastItsLimitOpensNothing) {
+  Bench bench;
+  bench.clients = 1;
+  const auto admission = bench.ask(std::vector<Breaker::Due>(40, {kApp, false}), mono(0s), false);
+  EXPECT_THAT(admission.admitted, SizeIs(Breaker::kAlwaysPass)) << "orders in flight take up room";
+  EXPECT_THAT(admission.trips, IsEmpty());
+}
+
+TEST(Breaker, ForgetsATenantThatHasNothingMoreToRemember) {
+  Bench bench;
+  for (int i = 0; i < 1000; ++i) bench.admit(1, mono(1h * i), {"db", std::to_string(i)});
+  EXPECT_EQ(bench.breaker.tenants(), 1U);
 }
 
 TEST(Breaker, GivesBackWhatBroughtNoSignal) {
   Desk desk(
       "safety: { signals: 2 per 1min, share: 100% }\n"
       "rules: [ { name: r, match: { state: active, query_age: 10s }, escalate: [ cancel ] } ]");
-  desk.look({active(1, 0s), active(2, 0s)}, 5s);
+  desk.look({active(1, 0s)}, 5s);
   for (const auto& order : desk.decide_at(10s).orders) desk.reply(order, ReplyKind::kShifted, 10s);
   for (const auto& order : desk.decide_at(11s).orders) desk.reply(order, ReplyKind::kMovedOn, 11s);
-  desk.look({active(3, 0s), active(4, 0s)}, 12s);
-  EXPECT_EQ(desk.decide_at(12s).orders.size(), 2U);
-  EXPECT_FALSE(desk.ledger.breaker.is_open());
+  desk.look({active(3, 0s)}, 12s);
+  EXPECT_EQ(desk.decide_at(12s).orders.size(), 1U);
+  EXPECT_EQ(desk.ledger.breaker.open_tenants(), 0U);
+}
+
+TEST(Breaker, ASparedSessionDoesNotHoldTheHeadOfTheQueue) {
+  Desk desk(
+      "safety: { signals: 2 per 1min, share: 100% }\n"
+      "rules: [ { name: r, match: { state: active, query_age: 10s }, escalate: [ cancel ] } ]");
+  const std::vector<Session> sessions{active(1, 0s), active(2, 1s)};
+  desk.look(sessions, 5s);
+  const auto first = desk.decide_at(20s).orders;
+  EXPECT_THAT(pids_of(first), ElementsAre(1)) << "one of two is for others";
+  desk.reply(first.at(0), ReplyKind::kMovedOn, 20s);
+  desk.look(sessions, 21s);
+  EXPECT_THAT(pids_of(desk.decide_at(21s).orders), ElementsAre(2));
+}
+
+TEST(Breaker, AHerdIsLookedAtAgainBeforeItIsCondemned) {
+  Desk desk("rules: [ { name: r, match: { state: active, query_age: 10s }, escalate: [ cancel ] } ]");
+  std::vector<Session> herd;
+  for (int pid = 1; pid <= 12; ++pid) herd.push_back(active(pid, 0s));
+  herd.push_back(active(99, 0s, "honest"));
+  desk.look(herd, 5s);
+  const auto decision = desk.decide_at(10s);
+  EXPECT_THAT(pids_of(decision.orders), ElementsAre(99)) << "the herd holds nobody else up";
+  EXPECT_TRUE(decision.look_at_once);
+  EXPECT_THAT(kinds_of(decision.events), ElementsAre("intent"));
+  desk.look({}, 10s + 1ms);
+  EXPECT_THAT(desk.decide_at(10s + 1ms).events, IsEmpty()) << "it was over before its limit";
+}
+
+TEST(Breaker, AHerdThatIsPastItsLimitOpensItsTenants) {
+  Desk desk("rules: [ { name: r, match: { state: active, query_age: 10s }, escalate: [ cancel ] } ]");
+  std::vector<Session> herd;
+  for (int pid = 1; pid <= 12; ++pid) herd.push_back(active(pid, 0s));
+  desk.look(herd, 10s);
+  const auto decision = desk.decide_at(10s);
+  EXPECT_THAT(decision.orders, IsEmpty());
+  EXPECT_FALSE(decision.look_at_once);
+  EXPECT_THAT(kinds_of(decision.events), ElementsAre("breaker_open"));
 }
 
 TEST(Breaker, AlertsAreBoundedByWhatMayBeInFlightAndComeBehindSignals) {
@@ -85,18 +264,6 @@ TEST(Breaker, AlertsAreBoundedByWhatMayBeInFlightAndComeBehindSignals) {
   EXPECT_EQ(orders[0].rule, "ended");
   for (const auto& order : orders) desk.reply(order, ReplyKind::kSignalled, 10s);
   EXPECT_EQ(desk.decide_at(10s).orders.size(), kMostInFlight) << "the others follow";
-}
-
-TEST(Breaker, GivesBackTheOneThatBroughtNothingAndNotTheNewest) {
-  Breaker breaker;
-  Safety safety;
-  safety.signals = 2;
-  safety.per = 1min;
-  breaker.admit(safety, 1, 100, mono(0s));
-  breaker.admit(safety, 1, 100, mono(30s));
-  breaker.refund(mono(0s));
-  EXPECT_EQ(breaker.admit(safety, 1, 100, mono(40s)).admitted, 1U);
-  EXPECT_EQ(breaker.admit(safety, 1, 100, mono(65s)).admitted, 0U) << "two have left since 30 s";
 }
 
 }  // namespace

@@ -11,6 +11,7 @@
 #include "engine/docket.hpp"
 #include "engine/settle.hpp"
 #include "policy/load.hpp"
+#include "support/guard_model.hpp"
 
 namespace pgcurfew::testing {
 

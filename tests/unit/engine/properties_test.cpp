@@ -47,6 +47,19 @@ Guard shifted(Guard guard, Duration by) {
   return guard;
 }
 
+std::vector<std::string> written(const std::vector<TextPattern>& patterns) {
+  std::vector<std::string> texts;
+  for (const auto& pattern : patterns) texts.push_back(pattern.written());
+  return texts;
+}
+
+void assert_same(const TextGuard& a, const TextGuard& b) {
+  RC_ASSERT(a.unchanged == b.unchanged);
+  RC_ASSERT(a.fits.has_value() == b.fits.has_value());
+  if (a.fits) RC_ASSERT(written(*a.fits) == written(*b.fits));
+  RC_ASSERT(written(a.spares) == written(b.spares));
+}
+
 void assert_same(const Guard& a, const Guard& b) {
   RC_ASSERT(a.session == b.session);
   RC_ASSERT(a.backend_type == b.backend_type);
@@ -55,10 +68,11 @@ void assert_same(const Guard& a, const Guard& b) {
   RC_ASSERT(a.xact_start == b.xact_start);
   RC_ASSERT(a.query_start == b.query_start);
   RC_ASSERT(a.state_change == b.state_change);
-  RC_ASSERT(a.state == b.state);
-  RC_ASSERT(a.wait_event_type == b.wait_event_type);
-  RC_ASSERT(a.wait_event == b.wait_event);
-  RC_ASSERT(a.application_name == b.application_name);
+  RC_ASSERT(a.states == b.states);
+  RC_ASSERT(a.spared_states == b.spared_states);
+  assert_same(a.wait_event_type, b.wait_event_type);
+  assert_same(a.wait_event, b.wait_event);
+  assert_same(a.application_name, b.application_name);
   RC_ASSERT(a.query_id == b.query_id);
 }
 

@@ -1,0 +1,283 @@
+#include <algorithm>
+
+#include "engine/blockers.hpp"
+#include "engine/judge.hpp"
+#include "engine/order.hpp"
+
+namespace pgcurfew {
+
+namespace {
+
+/// Whether a session whose anchor stands where it stood can have come under a protection since. Those of our
+/// own that rest on the state and the statement begin with another state, query or transaction.
+bool can_have_come_under(const Match& protection, AnchorKind anchor) {
+  if (anchor == AnchorKind::kBackendStart) return true;
+  // a LISTEN that was under way is over, and its session idle
+  if (protection.protection == protection::kListeners) return anchor == AnchorKind::kQueryStart;
+  return protection.protection != protection::kConcurrentIndex;
+}
+
+const std::vector<State>& cancellable_states() {
+  static const std::vector<State> kStates{State::kActive, State::kFastpathFunctionCall};
+  return kStates;
+}
+
+class GuardMaker {
+ public:
+  GuardMaker(const Policy& policy, const Rule& rule, const Session& session, StepBasis basis)
+      : policy_(policy), rule_(rule), session_(session), basis_(basis), anchor_(anchor_kind_of(rule)) {}
+
+  Guard make() {
+    guard_.session = session_.key;
+    guard_.backend_type = session_.backend_type;
+    hold_clocks();
+    hold_names();
+    for (const auto& condition : rule_.match.conditions) keep_holding(condition);
+    hold_surroundings();
+    if (basis_.rests_on_state) hold_step();
+    hold_groups();
+    keep_exceptions();
+    for (const auto& match : policy_.protect) {
+      // the guard has its own eye on the commit that waits
+      if (match.protection == protection::kSyncRep || !can_have_come_under(match, anchor_)) continue;
+      keep_from_fitting(match);
+    }
+    return std::move(guard_);
+  }
+
+ private:
+  /// The anchor, and what each of the rule's ages counts from, have to stand where they stood.
+  void hold_clocks() {
+    for (const auto& age : rule_.match.ages) {
+      if (age.clock == Clock::kStateAge) guard_.state_change = session_.state_change;
+      if (age.clock == Clock::kQueryAge) guard_.query_start = session_.query_start;
+      if (age.clock == Clock::kTransactionAge) guard_.xact_start = session_.xact_start;
+    }
+    switch (anchor_) {
+      case AnchorKind::kStateChange:
+      case AnchorKind::kStateChangeIfAny:
+        guard_.state_change = session_.state_change;
+        break;
+      case AnchorKind::kQueryStart:
+        guard_.query_start = session_.query_start;
+        break;
+      case AnchorKind::kXactStart:
+        guard_.xact_start = session_.xact_start;
+        break;
+      case AnchorKind::kTransaction:
+        guard_.xact_start = session_.xact_start;
+        if (!session_.xact_start) guard_.state_change = session_.state_change;
+        break;
+      case AnchorKind::kBackendStart:
+        break;
+    }
+    holds_query_ = guard_.query_start.has_value();
+    holds_state_ = guard_.state_change.has_value();
+  }
+
+  /// Names can change hands; no client can do that to its own.
+  void hold_names() {
+    const auto is_read = [&](Field field) {
+      const auto reads = [&](const Match& match) {
+        return std::any_of(match.conditions.begin(), match.conditions.end(),
+                           [&](const Condition& condition) { return condition.field == field; });
+      };
+      const auto& per = rule_.selection.per;
+      return reads(rule_.match) ||
+             std::any_of(rule_.except.begin(), rule_.except.end(),
+                         [&](const Exception& exception) { return reads(exception.match); }) ||
+             std::any_of(policy_.protect.begin(), policy_.protect.end(), reads) ||
+             (rule_.selection.keep && std::find(per.begin(), per.end(), field) != per.end()) ||
+             (rule_.repeat && rule_.repeat->per == field);
+    };
+    if (is_read(Field::kDatabase)) guard_.database = session_.database;
+    if (is_read(Field::kUser)) guard_.user = session_.user;
+  }
+
+  /// What the rule asks of locks, xmin and the server.
+  void hold_surroundings() {
+    const auto blocking = blocking_of(rule_.match);
+    if (blocking.is_asked) {
+      guard_.edges = edges_of(blocking, session_);
+      guard_.may_not_wait_for_lock = !blocking.may_wait;
+    }
+    if (blocking.may_wait) {
+      guard_.query_start = session_.query_start;
+      holds_query_ = true;
+      guard_.wait_event_type.fits = {TextPattern::exact("Lock")};
+      // a statement can have had its lock and wait for another's
+      if (!session_.blockers.empty()) {
+        guard_.edges.insert(guard_.edges.begin(),
+                            {session_.key, session_.query_start, session_.blockers.front()});
+        guard_.edges.resize(std::min(guard_.edges.size(), Guard::kMostEdges));
+      }
+    }
+    if (rule_.when.role) guard_.in_recovery = *rule_.when.role == Role::kStandby;
+    guard_.may_wait_for_sync_rep = is_switched_off(policy_, protection::kSyncRep);
+  }
+
+  /// A cancel is for a session that it can affect; it was skipped for one that it could not.
+  void hold_step() {
+    const auto& cancellable = cancellable_states();
+    if (!can_be_cancelled(session_)) {
+      guard_.spared_states.insert(guard_.spared_states.end(), cancellable.begin(), cancellable.end());
+      return;
+    }
+    auto states = guard_.states.value_or(cancellable);
+    std::erase_if(states, [&](State state) {
+      return std::find(cancellable.begin(), cancellable.end(), state) == cancellable.end();
+    });
+    guard_.states = std::move(states);
+  }
+
+  /// With whom it was counted.
+  void hold_groups() {
+    if (rule_.selection.keep) {
+      for (const auto field : rule_.selection.per) hold_as_it_was(field);
+    }
+    if (rule_.repeat) hold_as_it_was(rule_.repeat->per);
+  }
+
+  /// The first exception that fits says what the limit is: those before it must not come to fit, and it has
+  /// to go on fitting, or one behind it could.
+  void keep_exceptions() {
+    for (const auto& exception : rule_.except) {
+      const auto& match = exception.match;
+      if (!may_fit(match, session_)) {
+        keep_from_fitting(match);
+        continue;
+      }
+      for (const auto& condition : match.conditions) hold_as_it_was(condition.field);
+      return;
+    }
+  }
+
+  [[nodiscard]] bool can_change(Field field) const {
+    switch (field) {
+      case Field::kApplicationName:
+      case Field::kWaitEventType:
+      case Field::kWaitEvent:
+        return true;
+      case Field::kState:
+        return !holds_state_;
+      case Field::kQueryId:
+        // each statement of a message has its own, and none before it has been analysed
+        return true;
+      case Field::kQuery:
+        // a query's text and its query_start change together
+        return !holds_query_;
+      default:
+        return false;
+    }
+  }
+
+  TextGuard* text_guard_of(Field field) {
+    switch (field) {
+      case Field::kApplicationName:
+        return &guard_.application_name;
+      case Field::kWaitEventType:
+        return &guard_.wait_event_type;
+      case Field::kWaitEvent:
+        return &guard_.wait_event;
+      default:
+        return nullptr;
+    }
+  }
+
+  /// A fact that SQL cannot judge; not for ever: whoever changes it without end would never be met.
+  void hold_as_it_was(Field field) {
+    if (basis_.spared >= kSparesBelieved) return;
+    switch (field) {
+      case Field::kApplicationName:
+        guard_.application_name.unchanged = session_.application_name;
+        return;
+      case Field::kWaitEventType:
+        guard_.wait_event_type.unchanged = session_.wait_event_type;
+        return;
+      case Field::kWaitEvent:
+        guard_.wait_event.unchanged = session_.wait_event;
+        return;
+      case Field::kState:
+        if (session_.state) guard_.states = {*session_.state};
+        return;
+      case Field::kQueryId:
+        guard_.query_id = session_.query_id;
+        return;
+      case Field::kQuery:
+        guard_.query_start = session_.query_start;
+        return;
+      default:
+        return;
+    }
+  }
+
+  static bool is_simple(const TextTest& test) {
+    return std::all_of(test.any_of.begin(), test.any_of.end(),
+                       [](const TextPattern& pattern) { return pattern.as_like().has_value(); });
+  }
+
+  /// Whether SQL can tell if a condition holds.
+  static bool is_simple(const Condition& condition) {
+    if (condition.field == Field::kQuery) return false;
+    if (const auto* texts = std::get_if<TextTest>(&condition.test)) return is_simple(*texts);
+    return std::holds_alternative<StateTest>(condition.test);
+  }
+
+  /// A condition of the rule's that holds.
+  void keep_holding(const Condition& condition) {
+    if (const auto* xmin = std::get_if<XminAgeTest>(&condition.test)) guard_.xmin_age = xmin->at_least;
+    if (const auto* states = std::get_if<StateTest>(&condition.test)) guard_.states = states->any_of;
+    if (!can_change(condition.field)) return;
+    if (!is_simple(condition)) return hold_as_it_was(condition.field);
+    if (auto* guard = text_guard_of(condition.field)) guard->fits = std::get<TextTest>(condition.test).any_of;
+  }
+
+  /// An exception or a protection that does not fit.
+  void keep_from_fitting(const Match& match) {
+    std::vector<const Condition*> changing;
+    for (const auto& condition : match.conditions) {
+      if (can_change(condition.field)) {
+        changing.push_back(&condition);
+      } else if (!may_hold(condition, session_)) {
+        return;
+      }
+    }
+    if (changing.size() == 1) return keep_failing(*changing.front());
+    // several that can change: one that fails now goes on failing
+    std::erase_if(changing, [&](const Condition* condition) { return holds(*condition, session_); });
+    if (changing.empty() || basis_.spared >= kSparesBelieved) return;
+    const auto simple = std::find_if(changing.begin(), changing.end(),
+                                     [](const Condition* condition) { return is_simple(*condition); });
+    keep_failing(simple == changing.end() ? *changing.front() : **simple);
+  }
+
+  void keep_failing(const Condition& condition) {
+    if (const auto* states = std::get_if<StateTest>(&condition.test)) {
+      auto& spared = guard_.spared_states;
+      spared.insert(spared.end(), states->any_of.begin(), states->any_of.end());
+    }
+    if (auto* guard = text_guard_of(condition.field)) {
+      for (const auto& pattern : std::get<TextTest>(condition.test).any_of) {
+        if (pattern.as_like()) guard->spares.push_back(pattern);
+      }
+    }
+    if (!is_simple(condition)) hold_as_it_was(condition.field);
+  }
+
+  const Policy& policy_;
+  const Rule& rule_;
+  const Session& session_;
+  const StepBasis basis_;
+  const AnchorKind anchor_;
+  bool holds_query_ = false;  ///< the rule counts by the query
+  bool holds_state_ = false;  ///< ... by the state
+  Guard guard_;
+};
+
+}  // namespace
+
+Guard make_guard(const Policy& policy, const Rule& rule, const Session& session, StepBasis basis) {
+  return GuardMaker(policy, rule, session, basis).make();
+}
+
+}  // namespace pgcurfew

@@ -1,0 +1,29 @@
+#pragma once
+
+#include <algorithm>
+#include <optional>
+#include <string>
+
+#include "engine/order.hpp"
+
+namespace pgcurfew::testing {
+
+/// What the guard's SQL makes of a text and a state, for models of a server.
+inline bool holds(const TextGuard& guard, const std::optional<std::string>& text) {
+  const auto fits_one_of = [&](const std::vector<TextPattern>& patterns) {
+    return text && std::any_of(patterns.begin(), patterns.end(),
+                               [&](const TextPattern& pattern) { return pattern.matches(*text); });
+  };
+  if (guard.unchanged && *guard.unchanged != text) return false;
+  if (guard.fits && !fits_one_of(*guard.fits)) return false;
+  return !fits_one_of(guard.spares);
+}
+
+inline bool holds_state(const Guard& guard, const std::optional<State>& state) {
+  const auto is_one_of = [&](const std::vector<State>& states) {
+    return state && std::find(states.begin(), states.end(), *state) != states.end();
+  };
+  return (!guard.states || is_one_of(*guard.states)) && !is_one_of(guard.spared_states);
+}
+
+}  // namespace pgcurfew::testing
