@@ -1,24 +1,24 @@
 #include "cli/by_hand.hpp"
 
-#include <cstdio>
 #include <cstdlib>
 
 #include <fmt/format.h>
 #include <unistd.h>
 
 #include "base/words.hpp"
+#include "cli/printing.hpp"
 
 namespace pgcurfew {
 
 int complain(const Error& error, int code) {
-  fmt::print(stderr, "pgcurfew: {}\n", printable(error.message));
-  if (!error.hint.empty()) fmt::print(stderr, "pgcurfew: hint: {}\n", printable(error.hint));
+  say("pgcurfew: {}\n", printable(error.message));
+  if (!error.hint.empty()) say("pgcurfew: hint: {}\n", printable(error.hint));
   return code;
 }
 
 void complain_of_errors(const LoadResult& loaded) {
   if (!loaded.has_errors()) return;
-  for (const auto& diagnostic : loaded.diagnostics) fmt::print(stderr, "{}", render(diagnostic));
+  for (const auto& diagnostic : loaded.diagnostics) print_error("{}", render(diagnostic));
 }
 
 LogOptions log_options_by_hand(const Policy& policy) {

@@ -1,15 +1,13 @@
 #include "cli/check.hpp"
 
 #include <algorithm>
-#include <cstdio>
 #include <string_view>
-
-#include <fmt/format.h>
 
 #include "base/duration.hpp"
 #include "base/words.hpp"
 #include "cli/configuration.hpp"
 #include "cli/exit_code.hpp"
+#include "cli/printing.hpp"
 #include "cli/wall_clock.hpp"
 #include "engine/breaker.hpp"
 #include "policy/describe.hpp"
@@ -27,35 +25,33 @@ void print_protections(const Policy& policy, bool with_built_in) {
   for (const auto& match : policy.protect) {
     const auto* built_in = protection_named(match.protection);
     if (built_in != nullptr && !with_built_in) continue;
-    fmt::print("protected{}{}: {}{}\n", built_in == nullptr ? "" : " ", match.protection,
-               built_in == nullptr ? phrase_of(match) : std::string(built_in->meaning),
-               rests_on_application_name_alone(match) ? kSpoofable : "");
+    print("protected{}{}: {}{}\n", built_in == nullptr ? "" : " ", match.protection,
+          built_in == nullptr ? phrase_of(match) : std::string(built_in->meaning),
+          rests_on_application_name_alone(match) ? kSpoofable : "");
   }
   for (const auto& name : policy.unprotect) {
-    fmt::print("not protected: {} ({})\n", name, protection_named(name)->meaning);
+    print("not protected: {} ({})\n", name, protection_named(name)->meaning);
   }
 }
 
 void print_policy(const Policy& policy) {
   // a file of rules on its own has neither mode nor bounds
   const bool is_main = !policy.servers.empty();
-  if (is_main) fmt::print("mode: {}\n", name_of(policy.mode));
-  if (!policy.timezone.empty()) fmt::print("timezone: {}\n", policy.timezone);
+  if (is_main) print("mode: {}\n", name_of(policy.mode));
+  if (!policy.timezone.empty()) print("timezone: {}\n", policy.timezone);
   for (const auto& server : policy.servers) {
     const auto conninfo = Conninfo::parse(server.conninfo);
-    fmt::print("server {}: {}\n", printable(server.name), conninfo ? conninfo->describe() : "?");
+    print("server {}: {}\n", printable(server.name), conninfo ? conninfo->describe() : "?");
   }
   print_protections(policy, is_main);
-  for (const auto& rule : policy.rules) fmt::print("{}\n", sentence_of(rule));
-  for (const auto& drain : policy.drains) fmt::print("drain {}\n", sentence_of(drain, wall_clock()));
+  for (const auto& rule : policy.rules) print("{}\n", sentence_of(rule));
+  for (const auto& drain : policy.drains) print("drain {}\n", sentence_of(drain, wall_clock()));
   if (!is_main) return;
   const auto signals = static_cast<std::size_t>(policy.safety.signals);
-  fmt::print(
+  print(
       "bounds per server: at most {} signals per {}, {} of them for one role in one database; within a "
-      "second "
-      "at most {:g}% of all client sessions, rounded down, three quarters of that for one role in one "
-      "database, "
-      "but {} in any case; past either no signals for {}, and where more than that share fall due together, "
+      "second at most {:g}% of all client sessions, rounded down, three quarters of that for one role in one "
+      "database, but {} in any case; past either no signals for {}, and where more than that share fall due together, "
       "none before\n",
       signals, to_text(policy.safety.per), signals - Breaker::reserve_of(signals), policy.safety.share * 100,
       Breaker::kAlwaysPass, to_text(policy.safety.quiet));
@@ -67,14 +63,14 @@ int check(const std::vector<std::string>& paths) {
   bool good = true;
   for (const auto& path : paths) {
     const auto loaded = read_any(path);
-    for (const auto& diagnostic : loaded.diagnostics) fmt::print(stderr, "{}", render(diagnostic));
-    if (paths.size() > 1) fmt::print("{}{}:\n", path == paths.front() ? "" : "\n", printable(path));
+    for (const auto& diagnostic : loaded.diagnostics) print_error("{}", render(diagnostic));
+    if (paths.size() > 1) print("{}{}:\n", path == paths.front() ? "" : "\n", printable(path));
     if (loaded.has_errors()) {
       good = false;
       const auto errors =
           std::count_if(loaded.diagnostics.begin(), loaded.diagnostics.end(),
                         [](const auto& diagnostic) { return diagnostic.severity == Severity::kError; });
-      fmt::print(stderr, "{}: {} error{}\n", printable(path), errors, errors == 1 ? "" : "s");
+      print_error("{}: {} error{}\n", printable(path), errors, errors == 1 ? "" : "s");
       continue;
     }
     print_policy(*loaded.policy);

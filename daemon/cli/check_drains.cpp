@@ -1,7 +1,6 @@
 #include "cli/check_drains.hpp"
 
 #include <algorithm>
-#include <cstdio>
 #include <map>
 #include <string>
 #include <vector>
@@ -11,6 +10,7 @@
 
 #include "base/words.hpp"
 #include "cli/exit_code.hpp"
+#include "cli/printing.hpp"
 #include "engine/drain_reach.hpp"
 
 namespace pgcurfew {
@@ -88,9 +88,9 @@ std::string state_text(const Drain& plan, const Gate& gate) {
 }
 
 void complain_of_drain(const Server& server, const Drain& plan, std::string_view what, const Error& error) {
-  fmt::print(stderr, "pgcurfew: server {}: drain {}: {}{}\n", printable(server.name), plan.name, what,
-             printable(error.message));
-  if (!error.hint.empty()) fmt::print(stderr, "pgcurfew: hint: {}\n", error.hint);
+  print_error("pgcurfew: server {}: drain {}: {}{}\n", printable(server.name), plan.name, what,
+              printable(error.message));
+  if (!error.hint.empty()) print_error("pgcurfew: hint: {}\n", error.hint);
 }
 
 /// What one drain finds on a server.
@@ -104,13 +104,13 @@ void check_database(const Drain& plan, const Policy& policy, const Server& serve
   const auto occupants =
       occupants_of(plan, policy, *look.snapshot, gate.database, look.facts && look.facts->can_signal);
   const auto obstacle = obstacle_to(plan, gate, *look.gates);
-  fmt::print("  drain {}: {}: {}; {}{}\n", plan.name, printable(gate.database, 80), sessions_text(occupants),
-             gate_text(plan, gate, obstacle), state_text(plan, gate));
+  print("  drain {}: {}: {}; {}{}\n", plan.name, printable(gate.database, 80), sessions_text(occupants),
+        gate_text(plan, gate, obstacle), state_text(plan, gate));
   const auto name = fmt::format("database {}: ", printable(gate.database, 80));
   if (const auto stays = obstinate_text(occupants, gate); !stays.empty()) {
     // told as a warning: much can change until then
-    fmt::print(stderr, "pgcurfew: server {}: drain {}: {}warning: pgcurfew may not end {}\n",
-               printable(server.name), plan.name, name, stays);
+    print_error("pgcurfew: server {}: drain {}: {}warning: pgcurfew may not end {}\n", printable(server.name),
+                plan.name, name, stays);
   }
   if (!obstacle) {
     const bool is_avoidable = plan.gate == GateKind::kConnectionLimit;
@@ -133,7 +133,7 @@ void check_drain(const Drain& plan, const Policy& policy, const Server& server, 
       complain_of_drain(server, plan, "", {"there is no database " + pattern.written(), {}, {}, {}});
     }
   }
-  if (found.empty()) fmt::print("  drain {}: there is nothing to empty\n", plan.name);
+  if (found.empty()) print("  drain {}: there is nothing to empty\n", plan.name);
   for (const auto& entry : found) check_database(plan, policy, server, look, *entry.second, check);
 }
 
@@ -143,8 +143,8 @@ int check_drains(const Policy& policy, const Server& server, const OneLook& look
   if (policy.drains.empty() || !look.snapshot) return kExitOk;
   if (!look.gates) {
     const auto& error = look.gates_error.message.empty() ? look.error : look.gates_error;
-    fmt::print(stderr, "pgcurfew: server {}: could not read the gates of databases: {}\n",
-               printable(server.name), error.message.empty() ? "no reply" : printable(error.message));
+    print_error("pgcurfew: server {}: could not read the gates of databases: {}\n", printable(server.name),
+                error.message.empty() ? "no reply" : printable(error.message));
     return kExitUnavailable;
   }
   Check check;
@@ -154,7 +154,7 @@ int check_drains(const Policy& policy, const Server& server, const OneLook& look
                          ? fmt::format("GRANT SET ON PARAMETER pgcurfew.drain TO {};",
                                        printable(quoted_identifier(look.facts->role)))
                          : std::string("what pgcurfew setup-sql prints");
-    fmt::print("  with {} marks stand in the server, where every pgcurfew finds them\n", way);
+    print("  with {} marks stand in the server, where every pgcurfew finds them\n", way);
   }
   return check.code;
 }

@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <cstddef>
-#include <cstdio>
 #include <map>
 
 #include <fmt/format.h>
@@ -13,6 +12,7 @@
 #include "cli/configuration.hpp"
 #include "cli/exit_code.hpp"
 #include "cli/one_look.hpp"
+#include "cli/printing.hpp"
 #include "engine/explain.hpp"
 
 namespace pgcurfew {
@@ -101,9 +101,9 @@ void print_server(const Policy& all, const Server& server, const OneLook& look) 
   if (!look.snapshot) return;
   const auto policy = policy_for(all, server.name);
   const auto& snapshot = *look.snapshot;
-  fmt::print("server {} (PostgreSQL {}, {}):\n", printable(server.name), look.facts->version,
-             look.facts->in_recovery ? "standby" : "primary");
-  if (policy.rules.empty()) fmt::print("  no rule is for it\n");
+  print("server {} (PostgreSQL {}, {}):\n", printable(server.name), look.facts->version,
+        look.facts->in_recovery ? "standby" : "primary");
+  if (policy.rules.empty()) print("  no rule is for it\n");
   const auto around = find_in_look(policy, snapshot);
   std::vector<Tally> tallies(policy.rules.size());
   std::vector<bool> open;
@@ -121,8 +121,7 @@ void print_server(const Policy& all, const Server& server, const OneLook& look) 
   }
   for (std::size_t r = 0; r < tallies.size(); ++r) {
     const auto& rule = policy.rules[r];
-    fmt::print("  {}: {}{}\n", rule.name, text_of(tallies[r]),
-               open[r] ? "" : hours_text(rule, snapshot.taken_at));
+    print("  {}: {}{}\n", rule.name, text_of(tallies[r]), open[r] ? "" : hours_text(rule, snapshot.taken_at));
   }
 }
 
@@ -134,8 +133,7 @@ int check_servers(const std::vector<std::string>& paths) {
     const auto loaded = read_any(path);
     if (loaded.has_errors()) return kExitConfiguration;
     if (loaded.policy->servers.empty()) {
-      fmt::print(stderr, "pgcurfew: {} names no servers: check --server takes a main file\n",
-                 printable(path));
+      print_error("pgcurfew: {} names no servers: check --server takes a main file\n", printable(path));
       return kExitUsage;
     }
     const auto& policy = *loaded.policy;

@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <cstdint>
-#include <cstdio>
 #include <cstdlib>
 #include <exception>
 #include <limits>
@@ -21,6 +20,7 @@
 #include "cli/drain.hpp"
 #include "cli/exit_code.hpp"
 #include "cli/explain.hpp"
+#include "cli/printing.hpp"
 #include "cli/schema.hpp"
 #include "cli/service.hpp"
 #include "cli/windows.hpp"
@@ -61,12 +61,12 @@ LogOptions log_options(const Arguments& arguments, const Policy& policy) {
 
 int run(const Arguments& arguments) {
   auto loaded = read_configuration(arguments.configuration);
-  for (const auto& diagnostic : loaded.diagnostics) fmt::print(stderr, "{}", render(diagnostic));
+  for (const auto& diagnostic : loaded.diagnostics) say("{}", render(diagnostic));
   if (loaded.has_errors()) return kExitConfiguration;
   if (arguments.dry_run) make_dry(*loaded.policy);
   auto loop = Loop::create();
   if (!loop) {
-    fmt::print(stderr, "pgcurfew: {}\n", loop.error().message);
+    say("pgcurfew: {}\n", loop.error().message);
     return kExitSoftware;
   }
   Log log(log_options(arguments, *loaded.policy));
@@ -77,10 +77,10 @@ int run(const Arguments& arguments) {
 int print_setup(const SetupOptions& options) {
   const auto sql = setup_sql(options);
   if (!sql) {
-    fmt::print(stderr, "pgcurfew: {}\n", sql.error().message);
+    print_error("pgcurfew: {}\n", sql.error().message);
     return kExitUsage;
   }
-  fmt::print("{}", *sql);
+  print("{}", *sql);
   return kExitOk;
 }
 
@@ -219,7 +219,7 @@ int dispatch(int all_arguments, const char* const* argv) {
   CLI::App app("pgcurfew: session policy for PostgreSQL", "pgcurfew");
   describe_commands(app, arguments);
   if (const auto complaint = complain_of_command(argc, argv)) {
-    fmt::print(stderr, "pgcurfew: {}\npgcurfew: see pgcurfew --help\n", *complaint);
+    print_error("pgcurfew: {}\npgcurfew: see pgcurfew --help\n", *complaint);
     return kExitUsage;
   }
   try {
@@ -227,7 +227,7 @@ int dispatch(int all_arguments, const char* const* argv) {
   } catch (const CLI::ParseError& error) {
     // help and version are no errors
     if (error.get_exit_code() == 0) return app.exit(error);
-    fmt::print(stderr, "pgcurfew: {}\npgcurfew: see pgcurfew --help\n", printable(error.what()));
+    print_error("pgcurfew: {}\npgcurfew: see pgcurfew --help\n", printable(error.what()));
     return kExitUsage;
   }
   if (app.got_subcommand("run")) return run(arguments);
@@ -237,7 +237,7 @@ int dispatch(int all_arguments, const char* const* argv) {
   if (app.got_subcommand("drain")) return drain_now(arguments.drain);
   if (app.got_subcommand("reopen")) return reopen_now(arguments.reopen);
   if (app.got_subcommand("schema")) {
-    fmt::print("{}", schema_text());
+    print("{}", schema_text());
     return kExitOk;
   }
   if (arguments.files.empty()) arguments.files.emplace_back(kDefaultConfiguration);
@@ -249,10 +249,11 @@ int dispatch(int all_arguments, const char* const* argv) {
 
 int run_command_line(int argc, const char* const* argv) {
   fill_standard_descriptors();
+  outlive_readers();
   try {
     return dispatch(argc, argv);
   } catch (const std::exception& error) {
-    fmt::print(stderr, "pgcurfew: unexpected failure: {}\n", printable(error.what()));
+    say("pgcurfew: unexpected failure: {}\n", printable(error.what()));
     return kExitSoftware;
   }
 }

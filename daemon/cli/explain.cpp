@@ -1,7 +1,5 @@
 #include "cli/explain.hpp"
 
-#include <cstdio>
-
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
 
@@ -10,6 +8,7 @@
 #include "cli/configuration.hpp"
 #include "cli/exit_code.hpp"
 #include "cli/one_look.hpp"
+#include "cli/printing.hpp"
 #include "engine/explain.hpp"
 #include "policy/describe.hpp"
 #include "report/redact.hpp"
@@ -105,18 +104,18 @@ std::string session_line(const Policy& policy, const Snapshot& snapshot, const S
 
 void print_in_full(const Policy& policy, const Snapshot& snapshot, const SessionFinding& finding) {
   const auto& session = snapshot.sessions[finding.session];
-  fmt::print("pid {} (session {})\n", session.key.pid,
-             session_id_text(session.key.backend_start, session.key.pid));
-  if (session.query) fmt::print("  query: {}\n", printable(shown_query(policy, *session.query)));
-  if (finding.immunity != Immunity::kNone) fmt::print("  never touched: {}\n", immunity_text(finding));
+  print("pid {} (session {})\n", session.key.pid,
+        session_id_text(session.key.backend_start, session.key.pid));
+  if (session.query) print("  query: {}\n", printable(shown_query(policy, *session.query)));
+  if (finding.immunity != Immunity::kNone) print("  never touched: {}\n", immunity_text(finding));
   for (const auto& rule : finding.rules) {
     const auto verdict = verdict_text(policy, rule, session, snapshot.taken_at);
     // what would come if nothing protected it is worth knowing, but is not what comes
     const bool is_moot = finding.immunity != Immunity::kNone && rule.verdict == Verdict::kDue;
-    fmt::print("  rule {}: {}\n", policy.rules[rule.rule].name,
-               is_moot ? "matches, but the session is never touched" : verdict);
+    print("  rule {}: {}\n", policy.rules[rule.rule].name,
+          is_moot ? "matches, but the session is never touched" : verdict);
     const bool has_later_limit = rule.exception && rule.verdict != Verdict::kExempt;
-    if (has_later_limit) fmt::print("    later limit{}\n", exception_text(policy, rule));
+    if (has_later_limit) print("    later limit{}\n", exception_text(policy, rule));
     for (const auto& condition : rule.conditions) {
       std::string margin;
       if (condition.margin) {
@@ -124,8 +123,8 @@ void print_in_full(const Policy& policy, const Snapshot& snapshot, const Session
                      ? fmt::format(", past it by {}", to_rough_text(*condition.margin))
                      : fmt::format(", {} to go", to_rough_text(-*condition.margin));
       }
-      fmt::print("    {} {}: {} (is {}{})\n", condition.holds ? "yes" : "no ", condition.field,
-                 printable(condition.wanted), printable(shown_actual(policy, condition)), margin);
+      print("    {} {}: {} (is {}{})\n", condition.holds ? "yes" : "no ", condition.field,
+            printable(condition.wanted), printable(shown_actual(policy, condition)), margin);
     }
   }
 }
@@ -192,15 +191,15 @@ class ServerReport {
   }
 
   /// Whether the pid that was asked for is there (or none was).
-  bool print() const {
+  bool show() const {
     if (!look_.snapshot) return false;
     const auto& sessions = look_.snapshot->sessions;
     bool found = !options_.pid;
     if (!options_.pid) {
-      fmt::print("server {} (PostgreSQL {}, {})\n", printable(server_.name), look_.facts->version,
-                 look_.facts->in_recovery ? "standby" : "primary");
-      fmt::print("{:>8}  {:<14} {:<14} {:<20} {:<22} {}\n", "pid", "database", "user", "application_name",
-                 "state", "nearest rule (judged anew: a running daemon may be further)");
+      print("server {} (PostgreSQL {}, {})\n", printable(server_.name), look_.facts->version,
+            look_.facts->in_recovery ? "standby" : "primary");
+      print("{:>8}  {:<14} {:<14} {:<20} {:<22} {}\n", "pid", "database", "user", "application_name", "state",
+            "nearest rule (judged anew: a running daemon may be further)");
     }
     for (std::size_t i = 0; i < sessions.size(); ++i) {
       if (options_.pid && sessions[i].key.pid != *options_.pid) continue;
@@ -208,10 +207,10 @@ class ServerReport {
       const auto finding = explain(policy_, *look_.snapshot, around_, i);
       if (options_.pid) {
         found = true;
-        fmt::print("server {}, ", printable(server_.name));
+        print("server {}, ", printable(server_.name));
         print_in_full(policy_, *look_.snapshot, finding);
       } else {
-        fmt::print("{}", session_line(policy_, *look_.snapshot, finding));
+        print("{}", session_line(policy_, *look_.snapshot, finding));
       }
     }
     return found;
@@ -252,7 +251,7 @@ class ServerReport {
 int explain_sessions(const ExplainOptions& options) {
   const auto loaded = read_configuration(options.configuration);
   if (loaded.has_errors()) {
-    for (const auto& diagnostic : loaded.diagnostics) fmt::print(stderr, "{}", render(diagnostic));
+    for (const auto& diagnostic : loaded.diagnostics) print_error("{}", render(diagnostic));
     return kExitConfiguration;
   }
   // what only looks suspicious is told by `check`
@@ -268,13 +267,13 @@ int explain_sessions(const ExplainOptions& options) {
       all.push_back(report.json());
       found = found || !options.pid || (all.back().contains("sessions") && !all.back()["sessions"].empty());
     } else {
-      found = report.print() || found;
+      found = report.show() || found;
     }
     code = worse(code, exit_code_of(looks[i]));
   }
-  if (options.json) fmt::print("{}\n", all.dump(2, ' ', true, Json::error_handler_t::replace));
+  if (options.json) print("{}\n", all.dump(2, ' ', true, Json::error_handler_t::replace));
   if (options.pid && !found && code == kExitOk) {
-    fmt::print(stderr, "pgcurfew: no server has a session with pid {}\n", *options.pid);
+    print_error("pgcurfew: no server has a session with pid {}\n", *options.pid);
     return kExitNoInput;
   }
   return code;

@@ -1,14 +1,12 @@
 #include "cli/one_look.hpp"
 
 #include <algorithm>
-#include <cstdio>
 #include <memory>
 #include <string_view>
 
-#include <fmt/format.h>
-
 #include "base/words.hpp"
 #include "cli/exit_code.hpp"
+#include "cli/printing.hpp"
 #include "engine/blockers.hpp"
 #include "postgres/link.hpp"
 #include "system/loop.hpp"
@@ -116,24 +114,23 @@ std::vector<OneLook> look_once(const Policy& policy, LookAt what) {
 void complain_of(const Server& server, const OneLook& look) {
   const auto name = printable(server.name);
   if (!look.snapshot) {
-    fmt::print(stderr, "pgcurfew: server {}: {}\n", name, printable(look.error.message));
-    if (!look.error.hint.empty()) fmt::print(stderr, "pgcurfew: hint: {}\n", printable(look.error.hint));
+    print_error("pgcurfew: server {}: {}\n", name, printable(look.error.message));
+    if (!look.error.hint.empty()) print_error("pgcurfew: hint: {}\n", printable(look.error.hint));
     return;
   }
   const auto missing = [&](bool has, std::string_view privilege) {
     if (has) return;
     const auto role = printable(quoted_identifier(look.facts->role));
-    fmt::print(stderr,
-               "pgcurfew: server {}: role {} lacks {}\n"
-               "pgcurfew: hint: GRANT {} TO {}; and if it is a member already, ALTER ROLE {} INHERIT;\n",
-               name, printable(look.facts->role), privilege, privilege, role, role);
+    print_error(
+        "pgcurfew: server {}: role {} lacks {}\n"
+        "pgcurfew: hint: GRANT {} TO {}; and if it is a member already, ALTER ROLE {} INHERIT;\n",
+        name, printable(look.facts->role), privilege, privilege, role, role);
   };
   missing(look.facts->can_read_all_stats, "pg_read_all_stats");
   missing(look.facts->can_signal, "pg_signal_backend");
   if (look.snapshot->waits_failed) {
-    fmt::print(stderr,
-               "pgcurfew: server {}: could not ask who waits for whose lock; no rule on blockers fits\n",
-               name);
+    print_error("pgcurfew: server {}: could not ask who waits for whose lock; no rule on blockers fits\n",
+                name);
   }
 }
 

@@ -1,14 +1,12 @@
 #include <algorithm>
-#include <cstdio>
 #include <memory>
-
-#include <fmt/format.h>
 
 #include "base/words.hpp"
 #include "cli/by_hand.hpp"
 #include "cli/configuration.hpp"
 #include "cli/drain.hpp"
 #include "cli/exit_code.hpp"
+#include "cli/printing.hpp"
 #include "cli/server_runtime.hpp"
 #include "cli/unclaimed_gates.hpp"
 #include "report/log.hpp"
@@ -61,7 +59,7 @@ class HandReopening {
     if (event.kind == "server_up") states_[i] = State::kConnected;
     if (event.kind != "server_down" || states_[i] == State::kConnected) return log_.write(event);
     states_[i] = State::kUnreachable;
-    fmt::print(stderr, "pgcurfew: server {}\n", event.message);  // its name, and why
+    say("pgcurfew: server {}\n", event.message);  // its name, and why
     exit_if_done();
   }
 
@@ -95,7 +93,7 @@ int HandReopening::report() {
     const auto reopened = runtimes_[i]->reopened();
     if (!reopened) {
       if (states_[i] != State::kUnreachable)
-        fmt::print(stderr, "pgcurfew: server {}: its gates could not be read\n", printable(servers_[i].name));
+        say("pgcurfew: server {}: its gates could not be read\n", printable(servers_[i].name));
       code = kExitUnavailable;
       continue;
     }
@@ -104,7 +102,7 @@ int HandReopening::report() {
       code = error.sqlstate == "42501" ? kExitNoPermission : kExitUnavailable;
     }
     if (!reopened->is_done) {
-      fmt::print(stderr, "pgcurfew: server {}: it has not answered in time\n", printable(servers_[i].name));
+      say("pgcurfew: server {}: it has not answered in time\n", printable(servers_[i].name));
       code = kExitUnavailable;
     }
     std::erase_if(missing, [&](const std::string& database) {
@@ -117,9 +115,9 @@ int HandReopening::report() {
   }
   if (code != kExitOk) return code;
   for (const auto& database : missing) {
-    fmt::print(stderr, "pgcurfew: database {} bears no mark of pgcurfew\n", printable(database, 80));
+    say("pgcurfew: database {} bears no mark of pgcurfew\n", printable(database, 80));
   }
-  if (options_.databases.empty() && opened == 0) fmt::print("no gate bears a mark of pgcurfew\n");
+  if (options_.databases.empty() && opened == 0) print("no gate bears a mark of pgcurfew\n");
   return missing.empty() ? kExitOk : kExitNoInput;
 }
 

@@ -1,7 +1,6 @@
 #include "cli/windows.hpp"
 
 #include <chrono>
-#include <cstdio>
 #include <optional>
 #include <variant>
 #include <vector>
@@ -13,6 +12,7 @@
 #include "base/words.hpp"
 #include "cli/configuration.hpp"
 #include "cli/exit_code.hpp"
+#include "cli/printing.hpp"
 #include "cli/wall_clock.hpp"
 #include "policy/policy.hpp"
 
@@ -53,21 +53,20 @@ bool never_closes(const Interval& stretch) {
   return stretch.end - stretch.start >= kYear;
 }
 
-void print(const Rule& rule, const std::vector<Interval>& stretches, ServerTime now) {
+void print_one(const Rule& rule, const std::vector<Interval>& stretches, ServerTime now) {
   const auto& zone = zone_of(rule.hours);
-  fmt::print("rule {} ({})\n", rule.name, zone.name());
-  if (stretches.empty()) fmt::print("  never open within a year\n");
+  print("rule {} ({})\n", rule.name, zone.name());
+  if (stretches.empty()) print("  never open within a year\n");
   for (const auto& stretch : stretches) {
     const bool is_open = stretch.start <= now;
     const auto when = is_open ? "open now" : "in " + to_rough_text(stretch.start - now);
     const auto start = zone.to_text(stretch.start);
     if (never_closes(stretch)) {
-      fmt::print("  {}, and does not close within a year\n",
-                 is_open ? when : fmt::format("{}  {}", start, when));
+      print("  {}, and does not close within a year\n", is_open ? when : fmt::format("{}  {}", start, when));
       continue;
     }
-    fmt::print("  {:<24} - {}  {}, {} {}\n", is_open ? "now" : start, zone.to_text(stretch.end), when,
-               is_open ? "for another" : "for", to_rough_text(stretch.end - stretch.start));
+    print("  {:<24} - {}  {}, {} {}\n", is_open ? "now" : start, zone.to_text(stretch.end), when,
+          is_open ? "for another" : "for", to_rough_text(stretch.end - stretch.start));
   }
 }
 
@@ -115,20 +114,20 @@ std::optional<Interval> past_window(const Drain& drain) {
   return begins == nullptr ? std::nullopt : std::optional(Interval{*begins, *begins + drain.duration});
 }
 
-void print(const Drain& drain, const std::vector<Interval>& windows, ServerTime now) {
-  fmt::print("drain {} ({})\n", drain.name, drain.zone.name());
+void print_one(const Drain& drain, const std::vector<Interval>& windows, ServerTime now) {
+  print("drain {} ({})\n", drain.name, drain.zone.name());
   if (windows.empty()) {
     const auto past = past_window(drain);
-    fmt::print("  {}\n", past ? fmt::format("past: it began {}, and does not come again",
-                                            drain.zone.to_text(past->start))
-                              : "does not come within eight years");
+    print("  {}\n",
+          past ? fmt::format("past: it began {}, and does not come again", drain.zone.to_text(past->start))
+               : "does not come within eight years");
   }
   for (const auto& window : windows) {
     const bool is_under_way = window.start <= now;
-    fmt::print("  {:<24} - {}  {}, {} {}\n", drain.zone.to_text(window.start), drain.zone.to_text(window.end),
-               is_under_way ? "under way" : "in " + to_rough_text(window.start - now),
-               is_under_way ? "for another" : "for",
-               to_rough_text(window.end - (is_under_way ? now : window.start)));
+    print("  {:<24} - {}  {}, {} {}\n", drain.zone.to_text(window.start), drain.zone.to_text(window.end),
+          is_under_way ? "under way" : "in " + to_rough_text(window.start - now),
+          is_under_way ? "for another" : "for",
+          to_rough_text(window.end - (is_under_way ? now : window.start)));
   }
 }
 
@@ -158,7 +157,7 @@ Json json_of(const Drain& drain, const std::vector<Interval>& windows, ServerTim
 
 int show_windows(const WindowsOptions& options) {
   const auto loaded = read_any(options.file);
-  for (const auto& diagnostic : loaded.diagnostics) fmt::print(stderr, "{}", render(diagnostic));
+  for (const auto& diagnostic : loaded.diagnostics) print_error("{}", render(diagnostic));
   if (loaded.has_errors()) return kExitConfiguration;
   const auto now = wall_clock();
   bool any = false;
@@ -168,16 +167,15 @@ int show_windows(const WindowsOptions& options) {
     if (options.json) {
       all.push_back(json_of(item, stretches, now));
     } else {
-      print(item, stretches, now);
+      print_one(item, stretches, now);
     }
   };
   for (const auto& rule : loaded.policy->rules) {
     if (!rule.hours.is_empty()) show(rule, next_stretches(rule.hours, now, options.next));
   }
   for (const auto& drain : loaded.policy->drains) show(drain, next_windows(drain, now, options.next));
-  if (options.json) fmt::print("{}\n", all.dump(2, ' ', true, Json::error_handler_t::replace));
-  if (!any && !options.json)
-    fmt::print("no rule has hours: each is in force all the time; there are no drains\n");
+  if (options.json) print("{}\n", all.dump(2, ' ', true, Json::error_handler_t::replace));
+  if (!any && !options.json) print("no rule has hours: each is in force all the time; there are no drains\n");
   return kExitOk;
 }
 

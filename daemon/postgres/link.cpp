@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 #include <libpq-fe.h>
 
+#include "postgres/quiet_connect.hpp"
 #include "postgres/statements.hpp"
 
 namespace pgcurfew {
@@ -89,21 +90,16 @@ void Link::lose_with_libpq_message(std::string_view fallback) {
   if (error.message.find("unsupported startup parameter") != std::string::npos) {
     error.hint = "This is a connection pooler; pgcurfew needs the server itself.";
   }
+  if (error.hint.empty()) error.hint = warning_;
   lose(std::move(error));
 }
 
 void Link::start_connect(const Resolver::Addresses& addresses) {
   const auto parameters = conninfo_.parameters(addresses, first_address_);
   if (!parameters) return lose(parameters.error());
-  std::vector<const char*> keywords;
-  std::vector<const char*> values;
-  for (const auto& [keyword, value] : *parameters) {
-    keywords.push_back(keyword.c_str());
-    values.push_back(value.c_str());
-  }
-  keywords.push_back(nullptr);
-  values.push_back(nullptr);
-  conn_.reset(PQconnectStartParams(keywords.data(), values.data(), 0));
+  auto started = start_quietly(*parameters);
+  conn_.reset(started.conn);
+  warning_ = std::move(started.warning);
   if (!conn_ || PQstatus(conn_.get()) == CONNECTION_BAD) return lose_with_libpq_message("could not connect");
   phase_ = Phase::kConnecting;
   wants_write_ = true;

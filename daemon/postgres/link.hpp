@@ -123,6 +123,7 @@ class Link {
   std::optional<Resolver> resolver_;
   std::unique_ptr<PGconn, ConnDeleter> conn_;
   bool wants_write_ = false;
+  std::string warning_;            ///< libpq's when it began to connect
   std::size_t first_address_ = 0;  ///< which to begin with: the one behind that which brought nothing
   std::deque<Request> requests_;
   ResultPtr

@@ -20,6 +20,7 @@ Guard harmless_guard(bool with_edges) {
 void Link::set_up() {
   phase_ = Phase::kPreparing;
   wants_write_ = false;
+  warning_.clear();
   PQsetNoticeReceiver(conn_.get(), &Link::receive_notice, this);
   const int version = PQserverVersion(conn_.get());
   if (version < 100000) {

@@ -9,6 +9,7 @@
 
 #include "base/duration.hpp"
 #include "base/words.hpp"
+#include "postgres/quiet_connect.hpp"
 #include "postgres/rows.hpp"
 
 namespace pgcurfew {
@@ -113,20 +114,11 @@ std::optional<PoolerSession::Answer> PoolerSession::proceed(bool ready) {
 }
 
 std::optional<PoolerSession::Answer> PoolerSession::start_connect(const Resolver::Addresses& addresses) {
-  const auto parameters = conninfo_.parameters(addresses);
+  auto parameters = conninfo_.parameters(addresses);
   if (!parameters) return fail(parameters.error());
-  std::vector<const char*> keywords;
-  std::vector<const char*> values;
-  for (const auto& [keyword, value] : *parameters) {
-    if (keyword == "dbname") continue;
-    keywords.push_back(keyword.c_str());
-    values.push_back(value.c_str());
-  }
-  keywords.push_back("dbname");
-  values.push_back("pgbouncer");  // the admin console's name
-  keywords.push_back(nullptr);
-  values.push_back(nullptr);
-  conn_.reset(PQconnectStartParams(keywords.data(), values.data(), 0));
+  std::erase_if(*parameters, [](const auto& parameter) { return parameter.first == "dbname"; });
+  parameters->emplace_back("dbname", "pgbouncer");  // the admin console's name
+  conn_.reset(start_quietly(*parameters).conn);
   if (!conn_ || PQstatus(conn_.get()) == CONNECTION_BAD) return fail_with_libpq_message();
   phase_ = Phase::kConnecting;
   wants_write_ = true;
@@ -142,8 +134,6 @@ std::optional<PoolerSession::Answer> PoolerSession::poll_connect() {
       wants_write_ = true;
       return std::nullopt;
     case PGRES_POLLING_OK:
-      PQsetNoticeProcessor(
-          conn_.get(), [](void*, const char*) {}, nullptr);
       phase_ = Phase::kReady;
       if (PQsetnonblocking(conn_.get(), 1) != 0) return fail_with_libpq_message();
       return send();

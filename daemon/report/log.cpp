@@ -1,64 +1,22 @@
 #include "report/log.hpp"
 
-#include <algorithm>
-#include <cerrno>
 #include <chrono>
-#include <climits>
 #include <cstdio>
 #include <ctime>
 #include <string>
 
 #include <fmt/format.h>
-#include <poll.h>
-#include <signal.h>
 #include <spdlog/logger.h>
 #include <spdlog/pattern_formatter.h>
 #include <spdlog/sinks/base_sink.h>
 #include <sys/stat.h>
 
+#include "report/output.hpp"
 #include "report/render.hpp"
 
 namespace pgcurfew {
 
 namespace {
-
-constexpr int kPatienceMs = 20;
-
-/// Keeps a write to a broken pipe from raising SIGPIPE, whatever the process does with that signal, and
-/// without touching what other code has set up for it; libpq does the same.
-class NoSigpipe {
- public:
-  NoSigpipe() {
-    sigemptyset(&sigpipe_);
-    sigaddset(&sigpipe_, SIGPIPE);
-    sigset_t pending;
-    sigemptyset(&pending);
-    sigpending(&pending);
-    was_pending_ = sigismember(&pending, SIGPIPE) == 1;
-    pthread_sigmask(SIG_BLOCK, &sigpipe_, &before_);
-  }
-  ~NoSigpipe() {
-    if (!was_pending_) {
-      const timespec at_once{};
-      while (sigtimedwait(&sigpipe_, nullptr, &at_once) == -1 && errno == EINTR) {
-      }
-    }
-    pthread_sigmask(SIG_SETMASK, &before_, nullptr);
-  }
-  NoSigpipe(const NoSigpipe&) = delete;
-  NoSigpipe& operator=(const NoSigpipe&) = delete;
-
- private:
-  sigset_t sigpipe_{};
-  sigset_t before_{};
-  bool was_pending_ = false;
-};
-
-bool is_writable(int descriptor, int patience_ms) {
-  pollfd ready{descriptor, POLLOUT, 0};
-  // an interrupted wait counts as over: it is bounded either way
-  return poll(&ready, 1, patience_ms) == 1 && (ready.revents & POLLOUT) != 0;
-}
 
 char priority_of(Level level) {  // syslog's
   switch (level) {
@@ -113,19 +71,17 @@ std::string wall_clock_text(LogFormat format) {
 
 }  // namespace
 
-/// Writes lines to a descriptor without ever waiting for long. Pieces of at most PIPE_BUF bytes, each after
-/// poll(): a pipe or socket that is writable takes such a piece without blocking, although the descriptor may
-/// be a blocking one. (Making it non-blocking would do so for all who share it, the user's shell first.)
+/// Writes lines to an output, and counts those that it could not take.
 class Log::Sink final : public spdlog::sinks::base_sink<spdlog::details::null_mutex> {
  public:
   explicit Sink(int descriptor)
       : base_sink(std::make_unique<spdlog::pattern_formatter>("%v", spdlog::pattern_time_type::utc, "\n")),
-        descriptor_(descriptor) {}
+        output_(descriptor) {}
 
   [[nodiscard]] std::uint64_t lost() const noexcept { return lost_; }
   void count_lost() noexcept { ++lost_; }
   void set_lost(std::uint64_t lost) noexcept { lost_ = lost; }
-  [[nodiscard]] bool is_ready() const noexcept { return is_writable(descriptor_, 0); }
+  [[nodiscard]] bool is_ready() const noexcept { return output_.is_ready(); }
 
  protected:
   void sink_it_(const spdlog::details::log_msg& message) override {
@@ -133,45 +89,20 @@ class Log::Sink final : public spdlog::sinks::base_sink<spdlog::details::null_mu
     // the rest of a line that was torn must not run into this one
     if (is_torn_) line.push_back('\n');
     formatter_->format(message, line);
-    const auto written = write_all({line.data(), line.size()});
+    const auto written = output_.write({line.data(), line.size()});
     if (written == line.size()) {
       is_torn_ = false;
-      is_stalled_ = false;
       return;
     }
     if (written > 0) is_torn_ = written > 1 || !is_torn_;
-    is_stalled_ = true;
     ++lost_;
   }
 
   void flush_() override {}  // nothing is buffered
 
  private:
-  /// How much of it was taken.
-  std::size_t write_all(std::string_view bytes) {
-    const NoSigpipe guard;
-    const auto patience_end = std::chrono::steady_clock::now() + std::chrono::milliseconds(kPatienceMs);
-    std::size_t written = 0;
-    while (written < bytes.size()) {
-      const auto rest =
-          std::chrono::ceil<std::chrono::milliseconds>(patience_end - std::chrono::steady_clock::now());
-      // who kept us waiting for one line does not do so for the next
-      const int patience_ms = is_stalled_ ? 0 : std::clamp(static_cast<int>(rest.count()), 0, kPatienceMs);
-      if (!is_writable(descriptor_, patience_ms)) break;
-      const auto piece = bytes.substr(written, PIPE_BUF);
-      const auto count = ::write(descriptor_, piece.data(), piece.size());
-      if (count > 0) {
-        written += static_cast<std::size_t>(count);
-      } else if (count == 0 || errno != EINTR) {
-        break;  // EPIPE, ENOSPC, EAGAIN, ...: counted by the caller, there is nowhere to tell
-      }
-    }
-    return written;
-  }
-
-  int descriptor_;
+  Output output_;
   bool is_torn_ = false;
-  bool is_stalled_ = false;
   std::uint64_t lost_ = 0;
 };
 

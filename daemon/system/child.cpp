@@ -45,7 +45,7 @@ Result<Child> Child::start(const std::vector<std::string>& argv,
   auto environment = environment_with(variables);
   posix_spawnattr_t attributes;
   posix_spawnattr_init(&attributes);
-  // the loop has signals blocked, and the log SIGPIPE ignored
+  // the loop has signals blocked, and outlive_readers() ignored
   sigset_t none;
   sigset_t all;
   sigemptyset(&none);

@@ -1,5 +1,7 @@
 #include "system/descriptors.hpp"
 
+#include <csignal>
+
 #include <fcntl.h>
 
 namespace pgcurfew {
@@ -9,6 +11,11 @@ void fill_standard_descriptors() {
     // takes the lowest free number, which is this one
     if (fcntl(descriptor, F_GETFD) == -1) static_cast<void>(open("/dev/null", O_RDWR));
   }
+}
+
+void outlive_readers() {
+  std::signal(SIGPIPE, SIG_IGN);
+  std::signal(SIGTTOU, SIG_IGN);
 }
 
 }  // namespace pgcurfew

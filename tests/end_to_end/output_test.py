@@ -204,6 +204,67 @@ def test_a_reader_that_stalls_is_told_what_it_missed(stage, raw_daemon):
         assert process.wait(PATIENCE_S) == 0
 
 
+def test_a_full_pipe_for_its_errors_delays_neither_its_start_nor_its_signals(stage, raw_daemon, tmp_path):
+    """What is said before the loop turns, what libpq says, and what the server says as we connect."""
+    passwords = tmp_path / "pgpass"
+    passwords.write_text("*:*:*:*:secret\n")
+    passwords.chmod(0o644)  # libpq warns of that each time
+    conninfo = stage.server.conninfo(user="pgcurfew", password="secret", passfile=str(passwords))
+    without = stage.server.conninfo(user="pgcurfew", passfile=str(passwords))
+    for line in (conninfo, without):
+        with full_pipe() as (_, write):
+            process = raw_daemon(stage.policy(LIMIT, servers={"stage": line}), stdout=subprocess.DEVNULL, stderr=write)
+            assert stage.running().outcome() == QUERY_CANCELED
+            process.terminate()
+            assert process.wait(PATIENCE_S) == 0
+
+
+def test_what_libpq_and_the_server_warn_of_as_we_connect_gets_to_no_standard_error(stage, daemon, tmp_path):
+    passwords = tmp_path / "pgpass"
+    passwords.write_text("*:*:*:*:secret\n")
+    passwords.chmod(0o644)
+    away = f"host=/nowhere user=pgcurfew passfile={passwords}"
+    collation = "update pg_database set datcollversion = %s where datname = 'postgres' returning 1"
+    before = None
+    if stage.server.version >= 15:
+        before = stage.superuser.execute("select datcollversion from pg_database where datname = 'postgres'").fetchone()
+        stage.superuser.execute(collation, ["0"])
+    try:
+        started = daemon(stage.policy(LIMIT, servers={"stage": stage.server.conninfo(user="pgcurfew"), "away": away}))
+        started.wait_for("server_up")
+        down = started.wait_for("server_down")
+        started.stop()
+    finally:
+        if before:
+            stage.superuser.execute(collation, before)
+    assert started.stderr == ""
+    assert down["hint"].startswith("libpq warns: password file ") and down["hint"].endswith("(0600) or less.")
+
+
+def test_a_terminal_that_is_stopped_delays_no_signal(stage, terminal):
+    shown = terminal(stage.policy(LIMIT))
+    shown.lines_until("watching stage")
+    shown.type("\x13")
+    for _ in range(3):
+        assert stage.running().outcome() == QUERY_CANCELED
+    shown.process.terminate()
+    assert shown.process.wait(PATIENCE_S) == 0
+
+
+def test_whoever_reads_but_the_beginning_of_what_a_command_says_ends_it_by_no_signal(stage, command, pgcurfew, tmp_path):
+    path = tmp_path / "policy.yaml"
+    path.write_text(stage.policy(LIMIT))
+    for arguments in (["check", path], ["schema"], ["explain", "--config", path], ["--help"], ["nonsense"]):
+        expected = command(*arguments).returncode
+        read, write = os.pipe()
+        os.close(read)
+        try:
+            done = subprocess.run([pgcurfew, *arguments], stdout=write, stderr=write, timeout=PATIENCE_S)
+        finally:
+            os.close(write)
+        assert done.returncode == expected, arguments
+
+
 def test_a_full_disk_under_its_log_does_no_harm(stage, raw_daemon):
     with open("/dev/full", "wb") as full:
         process = raw_daemon(stage.policy(LIMIT), stdout=full)
