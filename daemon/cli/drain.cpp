@@ -2,10 +2,10 @@
 
 #include <algorithm>
 #include <csignal>
-#include <cstdio>
 #include <memory>
 #include <random>
 
+#include <fmt/chrono.h>
 #include <fmt/format.h>
 #include <unistd.h>
 
@@ -17,6 +17,7 @@
 #include "cli/drain_plan.hpp"
 #include "cli/exit_code.hpp"
 #include "cli/one_look.hpp"
+#include "cli/printing.hpp"
 #include "cli/server_runtime.hpp"
 #include "policy/condition.hpp"
 #include "report/log.hpp"
@@ -89,7 +90,7 @@ class HandDrain {
     const auto all = runtime_.drains();
     if (all.empty() && server_now() >= std::get<ServerTime>(drain_.begins) + drain_.duration &&
         !is_finished_) {
-      fmt::print(stderr, "pgcurfew: the server was out of reach until the time was over\n");
+      say("pgcurfew: the server was out of reach until the time was over\n");
       return finish(kExitUnavailable);
     }
     if (!all.empty()) display_.show(all.front(), server_now());
@@ -100,8 +101,8 @@ class HandDrain {
     // a terminal that goes away says so more than once
     if (is_interrupted_ && signal == SIGHUP) return;
     if (std::exchange(is_interrupted_, true)) {
-      fmt::print(stderr, "pgcurfew: left with the gate closed; pgcurfew reopen {} opens it\n",
-                 printable(options_.databases.front(), 80));
+      say("pgcurfew: left with the gate closed; pgcurfew reopen {} opens it\n",
+          printable(options_.databases.front(), 80));
       return finish(kInterrupted);
     }
     if (child_ && !child_->status()) {
@@ -161,7 +162,7 @@ class HandDrain {
     if (options_.exits_when_empty && options_.command.empty()) return finish(kExitOk);
     if (options_.command.empty() || child_ || was_tried_ || is_stopping_) return;
     was_tried_ = true;
-    display_.clear();
+    display_.give_way(leave_taking());
     auto child = Child::start(options_.command, {{"PGAPPNAME", command_name_}});
     if (!child) {
       complain(child.error(), 0);
@@ -171,15 +172,30 @@ class HandDrain {
     child_ = *child;
   }
 
+  [[nodiscard]] std::string database_names() const {
+    std::string databases;
+    for (const auto& name : options_.databases)
+      databases += (databases.empty() ? "" : ", ") + printable(name, 80);
+    return databases;
+  }
+
+  /// `orders: empty, reopens at 14:45:03; the command begins`, by the clock on the wall.
+  [[nodiscard]] std::string leave_taking() const {
+    auto text = database_names() + ": empty";
+    if (progress_.ends) {
+      const auto at = std::chrono::system_clock::now() + (*progress_.ends - server_now());
+      text +=
+          fmt::format(", reopens at {:%H:%M:%S}", fmt::localtime(std::chrono::system_clock::to_time_t(at)));
+    }
+    return text + "; the command begins";
+  }
+
   /// The command goes on, but no longer in a database of its own.
   void warn_of_open_gate() {
     if (is_stopping_ || std::exchange(was_outlived_, true)) return;
     display_.clear();
-    std::string databases;
-    for (const auto& name : options_.databases)
-      databases += (databases.empty() ? "" : ", ") + printable(name, 80);
-    fmt::print(stderr, "pgcurfew: {}: {} is open to everybody again while the command still runs\n",
-               progress_.yielded ? "somebody else has opened the gate" : "the time is over", databases);
+    say("pgcurfew: {}: {} is open to everybody again while the command still runs\n",
+        progress_.yielded ? "somebody else has opened the gate" : "the time is over", database_names());
   }
 
   /// A rehearsal ends when all of its story is told.
@@ -210,8 +226,8 @@ class HandDrain {
 
   void leave_closed() {
     display_.clear();
-    fmt::print(stderr, "pgcurfew: the gate could not be opened; pgcurfew reopen {} does it\n",
-               printable(options_.databases.front(), 80));
+    say("pgcurfew: the gate could not be opened; pgcurfew reopen {} does it\n",
+        printable(options_.databases.front(), 80));
     finish(kExitUnavailable);
   }
 
@@ -269,8 +285,7 @@ int drain_now(const DrainOptions& options) {
   plan->begins = looks.front().snapshot->taken_at;
   plan->mode = options.dry_run ? Mode::kDryRun : policy.mode;
   if (plan->mode == Mode::kDryRun && !options.dry_run) {
-    fmt::print(stderr, "pgcurfew: {} says mode: dry-run, so this is a rehearsal\n",
-               printable(options.configuration));
+    say("pgcurfew: {} says mode: dry-run, so this is a rehearsal\n", printable(options.configuration));
   }
   policy.rules.clear();
   policy.drains = {*plan};

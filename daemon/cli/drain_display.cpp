@@ -1,7 +1,6 @@
 #include "cli/drain_display.hpp"
 
 #include <algorithm>
-#include <cstdio>
 #include <map>
 
 #include <fmt/format.h>
@@ -49,10 +48,10 @@ std::string left_text(const DrainProgress& progress) {
   const auto phase = progress.phase;
   const bool is_ending_them =
       phase == DrainPhase::kWaiting || phase == DrainPhase::kCancelling || phase == DrainPhase::kTerminating;
-  if (is_ending_them && !progress.has_looked) return ", looking";
-  if (is_ending_them && progress.remaining.empty()) return ", nobody left";
+  if (is_ending_them && !progress.has_looked) return "looking";
+  if (is_ending_them && progress.remaining.empty()) return "nobody left";
   if (phase == DrainPhase::kGating || progress.remaining.empty()) return {};
-  return fmt::format(", {} left ({})", progress.remaining.size(), states_text(progress.remaining));
+  return fmt::format("{} left: {}", progress.remaining.size(), states_text(progress.remaining));
 }
 
 std::string line_of(const Remaining& entry, bool with_database) {
@@ -75,14 +74,20 @@ std::string progress_text(const DrainProgress& progress, ServerTime now, std::si
   std::string databases;
   for (const auto& name : progress.databases)
     databases += (databases.empty() ? "" : ", ") + printable(name, 40);
-  auto text = fmt::format("{}{}: {}", progress.mode == Mode::kDryRun ? "DRY-RUN " : "",
-                          databases.empty() ? progress.drain : databases, phase_text(progress.phase));
-  text += left_text(progress);
+  const bool is_closed = progress.phase != DrainPhase::kReopening && progress.phase != DrainPhase::kDone;
+  std::string text = progress.mode == Mode::kDryRun ? "DRY-RUN " : "";
+  // what people wait for comes first: a narrow terminal cuts the end
+  if (progress.ends && is_closed) text += fmt::format("reopens in {}  ", clock_text(*progress.ends - now));
+  text += fmt::format("{}: {}", databases.empty() ? progress.drain : databases, phase_text(progress.phase));
+  std::string left = left_text(progress);
   if (progress.next_step && progress.phase != DrainPhase::kEmpty) {
-    text += fmt::format(", {} in {}", next_word(progress.phase), clock_text(*progress.next_step - now));
+    left += fmt::format("{}{} in {}", left.empty() ? "" : ", ", next_word(progress.phase),
+                        clock_text(*progress.next_step - now));
   }
-  if (progress.gives_up) text += fmt::format(", gives up in {}", clock_text(*progress.gives_up - now));
-  if (progress.ends) text += fmt::format(", reopens in {}", clock_text(*progress.ends - now));
+  if (progress.gives_up) {
+    left += fmt::format("{}gives up in {}", left.empty() ? "" : ", ", clock_text(*progress.gives_up - now));
+  }
+  if (!left.empty()) text += "\n  " + left;
   if (!progress.trouble.empty()) text += fmt::format("\n  {}", printable(progress.trouble, kWidth));
   for (std::size_t i = 0; i < progress.remaining.size() && i < most_sessions; ++i) {
     text += "\n  " + line_of(progress.remaining[i], progress.databases.size() > 1);
@@ -93,24 +98,33 @@ std::string progress_text(const DrainProgress& progress, ServerTime now, std::si
   return text;
 }
 
-DrainDisplay::DrainDisplay() : is_on_(isatty(STDOUT_FILENO) != 0) {}
+DrainDisplay::DrainDisplay() : is_on_(isatty(STDOUT_FILENO) != 0), output_(STDOUT_FILENO) {}
+
+void DrainDisplay::draw(std::string_view text, std::size_t lines) {
+  // CAN ends a sequence that was torn; else to the first of our lines, and everything below it away
+  std::string all = is_torn_ ? "\x18\x1b[?7h\r\n" : lines_ > 0 ? fmt::format("\r\x1b[{}A\x1b[J", lines_) : "";
+  all += text;
+  const auto written = output_.write(all);
+  if (written == 0) return;  // what stood there stands there
+  is_torn_ = written < all.size();
+  lines_ = is_torn_ ? 0 : lines;
+}
 
 void DrainDisplay::clear() {
-  if (!is_on_ || lines_ == 0) return;
-  // to the first of our lines, and everything below it away
-  fmt::print("\r\x1b[{}A\x1b[J", lines_);
-  std::fflush(stdout);
-  lines_ = 0;
+  if (is_on_) draw("", 0);
 }
 
 void DrainDisplay::show(const DrainProgress& progress, ServerTime now) {
   if (!is_on_) return;
-  clear();
   const auto text = progress_text(progress, now, kMostSessions);
-  lines_ = static_cast<std::size_t>(std::count(text.begin(), text.end(), '\n')) + 1;
+  const auto lines = static_cast<std::size_t>(std::count(text.begin(), text.end(), '\n')) + 1;
   // a line that is too long would wrap, and be counted once
-  fmt::print("\x1b[?7l{}\x1b[?7h\n", text);
-  std::fflush(stdout);
+  draw(fmt::format("\x1b[?7l{}\x1b[?7h\n", text), lines);
+}
+
+void DrainDisplay::give_way(std::string_view last_words) {
+  if (is_on_) draw(fmt::format("{}\n", last_words), 0);
+  is_on_ = false;
 }
 
 }  // namespace pgcurfew

@@ -297,3 +297,62 @@ def test_a_terminal_that_is_closed_tells_the_command_once(on_terminal, orders, t
     assert counter.signals == ["SIGHUP"]
     os.kill(counter.pid, signal.SIGUSR1)
     wait_until(orders.is_as_before)
+
+
+@pytest.mark.slow
+def test_nobody_who_reads_what_it_says_leaves_no_gate_closed(by_hand, orders, tmp_path):
+    """As with `2>&1 | head -1`."""
+    go_on = tmp_path / "go-on"
+    started = by_hand("drain", orders.name, "--for", SHORT, *QUICK, "--",
+                      "sh", "-c", f"touch '{go_on}.began'; " + WAITS.format(go_on))
+    wait_until((tmp_path / "go-on.began").exists)
+    started.stdout.close()
+    started.stdout = None
+    wait_until(orders.is_as_before)  # that the command still runs is said before
+    go_on.touch()
+    assert started.wait(PATIENCE_S) == 75
+    assert orders.is_as_before()
+
+
+@pytest.mark.slow
+def test_a_stopped_terminal_keeps_no_gate_closed_when_the_time_is_over(on_terminal, orders):
+    orders.open("begin", "select 1", application_name="pg_dump")  # so that there is more to show
+    terminal = on_terminal("drain", orders.name, "--for", SHORT, *QUICK)
+    wait_until(lambda: orders.limit == 0)
+    terminal.type("\x13")
+    wait_until(orders.is_as_before)
+    assert terminal.process.wait(PATIENCE_S) == 75
+
+
+def test_a_stopped_terminal_keeps_it_from_no_end(on_terminal, orders):
+    terminal = on_terminal("drain", orders.name, "--for", LONG, *QUICK)
+    terminal.lines_until("reopens in")
+    wait_until(lambda: orders.limit == 0)
+    terminal.type("\x13")
+    time.sleep(1)  # in which it would draw four times
+    terminal.process.terminate()
+    assert terminal.process.wait(PATIENCE_S) == 130
+    assert orders.is_as_before()
+
+
+@pytest.mark.slow
+def test_a_command_that_fills_a_stopped_terminal_keeps_no_gate_closed(on_terminal, orders):
+    terminal = on_terminal("drain", orders.name, "--for", SHORT, *QUICK, "--", "yes")
+    terminal.lines_until("y\r\ny\r\n")
+    terminal.type("\x13")
+    wait_until(orders.is_as_before)
+    terminal.process.terminate()
+    assert terminal.process.wait(PATIENCE_S) == 128 + signal.SIGTERM
+
+
+def test_on_a_terminal_nothing_is_written_over_what_the_command_says(on_terminal, orders, tmp_path):
+    go_on = tmp_path / "go-on"
+    terminal = on_terminal("drain", orders.name, "--for", LONG, *QUICK, "--",
+                           "sh", "-c", "echo the command begins to speak; " + WAITS.format(go_on) + "printf 'and its last word'")
+    shown = terminal.lines_until("the command begins to speak")
+    assert any(re.search(r"orders: empty, reopens at \d\d:\d\d:\d\d; the command begins$", line) for line in shown)
+    time.sleep(1)  # in which it would draw four times
+    go_on.touch()
+    assert terminal.wait(PATIENCE_S) == 0
+    after = terminal.output[terminal.output.index("the command begins to speak"):]
+    assert "and its last word" in after and "\x1b[" not in after, after
