@@ -31,6 +31,24 @@ Condition texts(Field field, std::initializer_list<std::string_view> patterns) {
   return condition_of(field, std::move(test));
 }
 
+/// What builds or drops an index concurrently, in `statement`'s notation.
+///
+/// Of REINDEX the options are read as the server reads them: `concurrently false` is none, nor is a word in a
+/// comment. Who gives options that are not known here is not protected. *Source*: PostgreSQL's gram.y,
+/// ExecReindex(), defGetBoolean(). A text with more statements is none either: the server refuses all of
+/// these there (PreventInTransactionBlock()). Of one that was cut we see the beginning.
+std::string concurrent_index() {
+  const std::string setting =
+      R"re((?:verbose(?:_\w+|~'[^'\\]*')?|tablespace(?:_[\w\x80-\xff]+|~"[^"]*"|~'[^'\\]*')))re";
+  const std::string wish = R"re(concurrently(?:_(?:true|on|1)|~'(?:true|on)')?)re";
+  const std::string any = "(?:" + setting + "|" + wish + ")";
+  const std::string target = "(?:index|table|schema|database|system)";
+  return R"re((?:create_(?:unique_)?index_concurrently|drop_index_concurrently|)re" +
+         ("reindex~\\(~(?:" + setting + "~,~)*" + wish + "(?:~,~" + any + ")*~\\)~" + target + "|") +
+         ("reindex(?:_|~\\(~" + any + "(?:~,~" + any + ")*~\\)~)" + target + "_concurrently)") +
+         R"re(\b(?:[^;'"]|'[^']*'|"[^"]*"|~)*(?:'[^']*|"[^"]*|(?:;~)*)$)re";
+}
+
 /// In `statement`, `_` stands for what separates two words, `~` for what may.
 Condition statement(std::string_view statement) {
   std::string expression = "(?i)^~";
@@ -82,11 +100,7 @@ std::vector<Protection> make_all() {
       made("concurrent-index",
            "CREATE INDEX, REINDEX and DROP INDEX CONCURRENTLY while they run: ended early, they leave an "
            "invalid index behind",
-           {in_state(State::kActive),
-            statement(
-                R"re((?:create_(?:unique_)?index_concurrently\b|drop_index_concurrently\b|)re"
-                R"re(reindex~\([^)]*\bconcurrently\b|)re"
-                R"re(reindex~(?:\([^)]*\)~)?(?:index|table|schema|database|system)_concurrently\b))re")}),
+           {in_state(State::kActive), statement(concurrent_index())}),
       made("listeners", "idle sessions whose last statement was LISTEN: they wait on purpose",
            {in_state(State::kIdle), statement(R"(listen\b)")}),
   };

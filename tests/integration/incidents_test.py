@@ -300,6 +300,19 @@ def test_who_is_protected_by_default_is_left_alone_by_the_harshest_of_rules(stag
     assert stage.is_as_before(sacred, before)
 
 
+@pytest.mark.parametrize("options", ["concurrently false", "verbose /* concurrently */"])
+def test_who_only_looks_like_a_concurrent_index_is_not_protected(stage, options):
+    if "false" in options and stage.server.version < 14:
+        pytest.skip("there is no such option")
+    stage.server.execute("drop schema if exists own cascade; create schema own authorization app")
+    stage.server.execute("create table own.mine (n int); alter table own.mine owner to app")
+    wolf = stage.open()
+    wolf.start(f"reindex ({options}) table own.mine; select pg_sleep(600)")
+    wait_until(lambda: stage.row(wolf)["wait_event"] == "PgSleep")
+    stage.enforce(HARSH)
+    assert wolf.outcome() == QUERY_CANCELED
+
+
 @pytest.mark.parametrize("name", PROTECTED)
 def test_a_protection_that_is_switched_off_by_name_protects_nobody(stage, name):
     profane = PROTECTED[name](stage)
