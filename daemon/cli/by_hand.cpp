@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include "base/words.hpp"
+#include "cli/diagnostics.hpp"
 #include "cli/printing.hpp"
 
 namespace pgcurfew {
@@ -18,7 +19,7 @@ int complain(const Error& error, int code) {
 
 void complain_of_errors(const LoadResult& loaded) {
   if (!loaded.has_errors()) return;
-  for (const auto& diagnostic : loaded.diagnostics) print_error("{}", render(diagnostic));
+  print_diagnostics(loaded);
 }
 
 LogOptions log_options_by_hand(const Policy& policy) {
@@ -27,6 +28,7 @@ LogOptions log_options_by_hand(const Policy& policy) {
   // whoever looks at the live display wants to see it still; a file is searched later
   options.format = on_terminal ? LogFormat::kBrief : LogFormat::kText;
   options.colour = on_terminal && std::getenv("NO_COLOR") == nullptr;
+  options.journal_prefix = is_journal(STDOUT_FILENO, std::getenv("JOURNAL_STREAM"));
   options.query_text = policy.query_text;
   return options;
 }

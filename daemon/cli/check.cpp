@@ -6,6 +6,7 @@
 #include "base/duration.hpp"
 #include "base/words.hpp"
 #include "cli/configuration.hpp"
+#include "cli/diagnostics.hpp"
 #include "cli/exit_code.hpp"
 #include "cli/printing.hpp"
 #include "cli/wall_clock.hpp"
@@ -63,7 +64,7 @@ int check(const std::vector<std::string>& paths) {
   bool good = true;
   for (const auto& path : paths) {
     const auto loaded = read_any(path);
-    for (const auto& diagnostic : loaded.diagnostics) print_error("{}", render(diagnostic));
+    print_diagnostics(loaded);
     if (paths.size() > 1) print("{}{}:\n", path == paths.front() ? "" : "\n", printable(path));
     if (loaded.has_errors()) {
       good = false;

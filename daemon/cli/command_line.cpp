@@ -17,6 +17,7 @@
 #include "cli/check.hpp"
 #include "cli/check_server.hpp"
 #include "cli/configuration.hpp"
+#include "cli/diagnostics.hpp"
 #include "cli/drain.hpp"
 #include "cli/exit_code.hpp"
 #include "cli/explain.hpp"
@@ -47,7 +48,7 @@ struct Arguments {
   ReopenOptions reopen;
 };
 
-LogOptions log_options(const Arguments& arguments, const Policy& policy) {
+LogOptions log_options(const Arguments& arguments) {
   const bool on_terminal = isatty(STDOUT_FILENO) != 0;
   LogOptions options;
   const bool text = arguments.log_format.empty() ? on_terminal : arguments.log_format == "text";
@@ -55,21 +56,29 @@ LogOptions log_options(const Arguments& arguments, const Policy& policy) {
   options.colour = on_terminal && std::getenv("NO_COLOR") == nullptr;
   options.journal_prefix = is_journal(STDOUT_FILENO, std::getenv("JOURNAL_STREAM"));
   options.show_debug = arguments.debug;
-  options.query_text = policy.query_text;
   return options;
 }
 
+/// To people with the line and a caret, and to the log where people don't read it.
+void tell_diagnostics(const LoadResult& loaded, Log& log) {
+  if (isatty(STDERR_FILENO) != 0) say_diagnostics(loaded);
+  if (isatty(STDOUT_FILENO) != 0) return;
+  for (const auto& diagnostic : loaded.diagnostics) log.write(event_of(diagnostic));
+  if (loaded.has_errors()) log.write(start_refused_event(loaded));
+}
+
 int run(const Arguments& arguments) {
+  Log log(log_options(arguments));
   auto loaded = read_configuration(arguments.configuration);
-  for (const auto& diagnostic : loaded.diagnostics) say("{}", render(diagnostic));
+  tell_diagnostics(loaded, log);
   if (loaded.has_errors()) return kExitConfiguration;
   if (arguments.dry_run) make_dry(*loaded.policy);
+  log.set_query_text(loaded.policy->query_text);
   auto loop = Loop::create();
   if (!loop) {
-    say("pgcurfew: {}\n", loop.error().message);
+    log.write({Level::kError, "start_refused", loop.error().message, {}});
     return kExitSoftware;
   }
-  Log log(log_options(arguments, *loaded.policy));
   Service service(*loop, log, {arguments.configuration, arguments.dry_run}, std::move(*loaded.policy));
   return service.run();
 }

@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <cerrno>
-#include <cstring>
 #include <filesystem>
 #include <fstream>
 #include <iterator>
@@ -23,13 +22,23 @@ namespace fs = std::filesystem;
 /// Anything larger is refused by the loader; this only keeps a slip such as /dev/zero from eating the memory.
 constexpr std::size_t kReadAtMost = (1U << 20) + 1;
 
-Diagnostic unreadable(const std::string& path, const std::string& why) {
-  const bool is_default = path == kDefaultConfiguration;
-  return {Severity::kError,
-          {path, 0, 0},
-          fmt::format("cannot read the file: {}", why),
-          is_default ? "Name another one with --config, or begin with the example in the README." : "",
-          {}};
+Diagnostic unreadable(const std::string& path, const std::string& why, std::string hint = {}) {
+  return {Severity::kError, {path, 0, 0}, fmt::format("cannot read the file: {}", why), std::move(hint), {}};
+}
+
+/// What to do about it, as far as that is known.
+std::string hint_for(const std::string& path, const std::error_code& error) {
+  if (error == std::errc::permission_denied) {
+    return "Run it as a user who may read the file, for instance with sudo -u pgcurfew.";
+  }
+  if (error == std::errc::no_such_file_or_directory && path == kDefaultConfiguration) {
+    return "Name another one with --config, or begin with the example in the README.";
+  }
+  return {};
+}
+
+Diagnostic unreadable(const std::string& path, const std::error_code& error) {
+  return unreadable(path, error.message(), hint_for(path, error));
 }
 
 /// *Errors*: adds a diagnostic and gives nothing.
@@ -37,7 +46,8 @@ std::optional<Source> read_source(const std::string& path, std::vector<Diagnosti
   std::error_code error;
   const auto status = fs::status(path, error);
   if (!fs::exists(status)) {
-    diagnostics.push_back(unreadable(path, error ? error.message() : std::strerror(ENOENT)));
+    diagnostics.push_back(
+        unreadable(path, error ? error : std::make_error_code(std::errc::no_such_file_or_directory)));
     return std::nullopt;
   }
   if (!fs::is_regular_file(status)) {
@@ -47,7 +57,7 @@ std::optional<Source> read_source(const std::string& path, std::vector<Diagnosti
   std::ifstream file(path, std::ios::binary);
   std::string text(kReadAtMost, '\0');
   if (!file || (!file.read(text.data(), static_cast<std::streamsize>(text.size())) && !file.eof())) {
-    diagnostics.push_back(unreadable(path, std::strerror(errno)));
+    diagnostics.push_back(unreadable(path, std::error_code(errno, std::generic_category())));
     return std::nullopt;
   }
   text.resize(static_cast<std::size_t>(file.gcount()));
@@ -66,7 +76,7 @@ std::vector<Source> read_drop_ins(const std::string& main_path, std::vector<Diag
     if (path.extension() == ".yml") diagnostics.push_back(unreadable(path.string(), "drop-ins end in .yaml"));
   }
   if (error && error != std::errc::no_such_file_or_directory) {
-    diagnostics.push_back(unreadable(folder.string(), error.message()));
+    diagnostics.push_back(unreadable(folder.string(), error));
   }
   std::sort(paths.begin(), paths.end());
   std::vector<Source> sources;

@@ -6,6 +6,7 @@
 #include "base/duration.hpp"
 #include "base/words.hpp"
 #include "cli/configuration.hpp"
+#include "cli/diagnostics.hpp"
 #include "cli/exit_code.hpp"
 #include "cli/one_look.hpp"
 #include "cli/printing.hpp"
@@ -251,7 +252,7 @@ class ServerReport {
 int explain_sessions(const ExplainOptions& options) {
   const auto loaded = read_configuration(options.configuration);
   if (loaded.has_errors()) {
-    for (const auto& diagnostic : loaded.diagnostics) print_error("{}", render(diagnostic));
+    print_diagnostics(loaded);
     return kExitConfiguration;
   }
   // what only looks suspicious is told by `check`

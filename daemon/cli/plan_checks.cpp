@@ -54,9 +54,9 @@ void warn_of_own_database(const Policy& policy, const OwnDatabases& own,
          drain.place,
          fmt::format("drain \"{}\" empties database {}, which our own connection to server {} is in",
                      drain.name, printable(found->second), printable(found->first)),
-         "Unless its role is a superuser, pgcurfew locks itself out: let conninfo name another database, "
-         "such as "
-         "postgres.",
+         fmt::format("Unless its role is a superuser, pgcurfew locks itself out: let conninfo name another "
+                     "database, {}.",
+                     found->second == "postgres" ? "one that no drain empties" : "such as postgres"),
          {}});
   }
 }

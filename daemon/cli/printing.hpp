@@ -11,11 +11,15 @@ namespace pgcurfew {
 /// that is gone. Not for what is said while the loop turns.
 void print_text(std::string_view text) noexcept;
 
-/// The same on standard error.
-void print_error_text(std::string_view text) noexcept;
+/// Of a line on standard error, for the journal.
+enum class Urgency { kError, kWarning };
 
-/// On standard error, for what is said while the loop turns: dropped if it can't be written at once.
-void say_text(std::string_view text) noexcept;
+/// The same on standard error. Where that is the journal's stream, with the priority in front of each line.
+void print_error_text(std::string_view text, Urgency urgency = Urgency::kError);
+
+/// On standard error, for what is said while the loop turns: dropped if it can't be written at once. The
+/// priority is as for print_error_text().
+void say_text(std::string_view text);
 
 template <class... Values>
 void print(fmt::format_string<Values...> format, Values&&... values) {

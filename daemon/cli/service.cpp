@@ -10,6 +10,7 @@
 
 #include "base/words.hpp"
 #include "cli/configuration.hpp"
+#include "cli/diagnostics.hpp"
 #include "cli/exit_code.hpp"
 #include "cli/unclaimed_gates.hpp"
 #include "policy/fingerprint.hpp"
@@ -252,17 +253,7 @@ void Service::refuse_reload(const std::vector<Diagnostic>& diagnostics) {
 }
 
 void Service::tell(const std::vector<Diagnostic>& diagnostics) {
-  for (const auto& diagnostic : diagnostics) {
-    const bool is_error = diagnostic.severity == Severity::kError;
-    Event event{is_error ? Level::kError : Level::kWarning,
-                is_error ? "configuration_error" : "configuration_warning",
-                diagnostic.message,
-                {{"file", diagnostic.place.file},
-                 {"line", static_cast<std::int64_t>(diagnostic.place.line)},
-                 {"column", static_cast<std::int64_t>(diagnostic.place.column)}}};
-    if (!diagnostic.hint.empty()) event.fields.emplace_back("hint", diagnostic.hint);
-    log_.write(event);
-  }
+  for (const auto& diagnostic : diagnostics) log_.write(event_of(diagnostic));
 }
 
 void Service::replace_policy(Policy policy) {

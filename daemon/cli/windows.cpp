@@ -11,6 +11,7 @@
 #include "base/duration.hpp"
 #include "base/words.hpp"
 #include "cli/configuration.hpp"
+#include "cli/diagnostics.hpp"
 #include "cli/exit_code.hpp"
 #include "cli/printing.hpp"
 #include "cli/wall_clock.hpp"
@@ -157,7 +158,7 @@ Json json_of(const Drain& drain, const std::vector<Interval>& windows, ServerTim
 
 int show_windows(const WindowsOptions& options) {
   const auto loaded = read_any(options.file);
-  for (const auto& diagnostic : loaded.diagnostics) print_error("{}", render(diagnostic));
+  print_diagnostics(loaded);
   if (loaded.has_errors()) return kExitConfiguration;
   const auto now = wall_clock();
   bool any = false;

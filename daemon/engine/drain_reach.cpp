@@ -33,8 +33,10 @@ std::optional<Error> obstacle_to(const Drain& plan, const Gate& gate, const Gate
     return Error{"the server is a standby", "Only the primary can close the gate.", {}, "25006"};
   }
   if (gate.database == gates.own_database && !gates.is_superuser) {
-    return Error{"our own connection is in it", "Its gate would keep us out ourselves.",
-                 "Let conninfo name another database, for instance postgres.", "0A000"};
+    const auto* hint = gate.database == "postgres"
+                           ? "Let conninfo name another database, one that no drain empties."
+                           : "Let conninfo name another database, for instance postgres.";
+    return Error{"our own connection is in it", "Its gate would keep us out ourselves.", hint, "0A000"};
   }
   if (gate.access == GateAccess::kNone) {
     return Error{"our role may not close its gate",

@@ -42,15 +42,27 @@ Event missing_privilege_event(const ServerFacts& facts, std::string_view privile
   return event;
 }
 
+/// " for 4min"; nothing at its beginning.
+std::string for_how_long(Duration outage) {
+  return outage == Duration(0) ? std::string() : " for " + to_rough_text(outage);
+}
+
+void add_outage(Event& event, Duration outage) {
+  if (outage > Duration(0)) event.fields.emplace_back("outage_s", outage);
+}
+
 }  // namespace
 
-Event server_up_event(std::string_view server, const ServerFacts& facts) {
+Event server_up_event(std::string_view server, const ServerFacts& facts, std::optional<Duration> outage) {
+  const auto after =
+      outage ? fmt::format("; it was out of reach for {}", to_rough_text(*outage)) : std::string();
   auto up = make_event(Level::kNotice, "server_up",
-                       fmt::format("watching {} as {}", server, printable(facts.role)));
+                       fmt::format("watching {} as {}{}", server, printable(facts.role), after));
   up.fields.emplace_back("version", facts.version);
   up.fields.emplace_back("role", facts.role);
   up.fields.emplace_back("backend_pid", static_cast<std::int64_t>(facts.backend_pid));
   up.fields.emplace_back("in_recovery", facts.in_recovery);
+  if (outage) up.fields.emplace_back("outage_s", *outage);
   return up;
 }
 
@@ -67,16 +79,29 @@ std::vector<Event> missing_privileges(const ServerFacts& facts) {
   return missing;
 }
 
-Event server_down_event(std::string_view server, const Error& error, Duration retry) {
-  auto down = failure_event(Level::kError, "server_down",
-                            fmt::format("{} is out of reach: {}", server, printable(error.message)), error);
+Event server_down_event(std::string_view server, const Error& error, Duration retry, Duration outage) {
+  auto down = failure_event(
+      Level::kError, "server_down",
+      fmt::format("{} is out of reach{}: {}", server, for_how_long(outage), printable(error.message)), error);
   down.fields.emplace_back("retry_s", retry);
+  add_outage(down, outage);
   return down;
 }
 
-Event look_failed_event(std::string_view server, const Error& error) {
-  return failure_event(Level::kError, "look_failed",
-                       fmt::format("could not look at {}: {}", server, printable(error.message)), error);
+Event look_failed_event(std::string_view server, const Error& error, Duration outage) {
+  auto failed = failure_event(
+      Level::kError, "look_failed",
+      fmt::format("could not look at {}{}: {}", server, for_how_long(outage), printable(error.message)),
+      error);
+  add_outage(failed, outage);
+  return failed;
+}
+
+Event looks_again_event(std::string_view server, Duration outage) {
+  auto again = make_event(Level::kNotice, "looks_again",
+                          fmt::format("looks at {} succeed again, after {}", server, to_rough_text(outage)));
+  add_outage(again, outage);
+  return again;
 }
 
 Event names_failed_event(std::string_view server, const Error& error) {

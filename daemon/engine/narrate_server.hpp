@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstddef>
+#include <optional>
 #include <string_view>
 #include <vector>
 
@@ -13,16 +14,17 @@
 namespace pgcurfew {
 
 /// The events about a server itself, and about how well we see it: those that belong to no decision.
-/// `server` is its name.
-Event server_up_event(std::string_view server, const ServerFacts& facts);
+/// `server` is its name; `outage`: how long it has gone on.
+Event server_up_event(std::string_view server, const ServerFacts& facts, std::optional<Duration> outage);
 
 /// One for each privilege that our role lacks there.
 std::vector<Event> missing_privileges(const ServerFacts& facts);
 
 /// `retry`: how long until the next try.
-Event server_down_event(std::string_view server, const Error& error, Duration retry);
+Event server_down_event(std::string_view server, const Error& error, Duration retry, Duration outage);
 
-Event look_failed_event(std::string_view server, const Error& error);
+Event look_failed_event(std::string_view server, const Error& error, Duration outage);
+Event looks_again_event(std::string_view server, Duration outage);
 Event names_failed_event(std::string_view server, const Error& error);
 Event waits_failed_event(std::string_view server, const Error& error);
 Event pulse_failed_event(std::string_view server, const Error& error);

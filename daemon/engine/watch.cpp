@@ -74,7 +74,7 @@ void Watch::handle(const happening::Connected& what, MonotonicTime now) {
   link_ = Link::kUp;
   drains_.connected();
   next_look_ = now;
-  tell(server_up_event(options_.server, *facts_));
+  tell(server_up_event(options_.server, *facts_, outage_.end(now)));
   tell(missing_privileges(*facts_));
 }
 
@@ -96,7 +96,7 @@ void Watch::go_down(const Error& error, MonotonicTime now) {
   pulse_sent_.reset();
   next_due_.reset();
   decide_at_.reset();
-  tell(server_down_event(options_.server, error, wait));
+  if (const auto lasted = outage_.fail(now)) tell(server_down_event(options_.server, error, wait, *lasted));
   settle_as_unknown("the connection was lost before the reply", now);
   drains_.connection_lost();
   ledger_.denied.clear();
@@ -136,6 +136,7 @@ void Watch::handle(const happening::LookTaken& what, MonotonicTime now) {
   last_look_ = now;
   failures_ = 0;
   failed_looks_ = 0;
+  if (const auto lasted = blindness_.end(now)) tell(looks_again_event(options_.server, *lasted));
   if (std::exchange(look_is_outdated_, false)) {
     next_look_ = now;
     return;
@@ -166,7 +167,7 @@ void Watch::handle(const happening::LookFailed& what, MonotonicTime now) {
   const auto wait = std::min<Duration>(seconds(10), milliseconds(500) * (1 << std::min(failed_looks_, 8)));
   ++failed_looks_;
   next_look_ = now + wait;
-  tell(look_failed_event(options_.server, what.error));
+  if (const auto lasted = blindness_.fail(now)) tell(look_failed_event(options_.server, what.error, *lasted));
 }
 
 void Watch::handle(const happening::NamesFailed& what, MonotonicTime now) {

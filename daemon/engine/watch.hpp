@@ -17,6 +17,7 @@
 #include "engine/gate.hpp"
 #include "engine/ledger.hpp"
 #include "engine/order.hpp"
+#include "engine/outage.hpp"
 #include "engine/prepared.hpp"
 #include "engine/server_clock.hpp"
 #include "engine/server_facts.hpp"
@@ -237,6 +238,8 @@ class Watch {
   MonotonicTime retry_at_{};  ///< while down
   MonotonicTime connecting_since_{};
   int failures_ = 0;  ///< connections in a row that brought no look
+  Outage outage_;     ///< of the connection
+  Outage blindness_;  ///< of looks
 
   std::optional<Snapshot> snapshot_;  ///< of this connection and this policy
   Docket docket_;

@@ -4,6 +4,7 @@ import json
 import os
 import re
 import socket
+import subprocess
 
 import pytest
 
@@ -48,6 +49,11 @@ def test_the_complaint_about_a_pid_can_be_read(command):
     assert len(command("explain", "--pid", "abc").stderr.splitlines()[0]) < 100
 
 
+def logged(done):
+    """The events that a daemon told instead of starting."""
+    return [json.loads(line) for line in done.stdout.splitlines()]
+
+
 @pytest.fixture
 def unusable(tmp_path):
     """Paths at which there is no file to be read, and what is said of them."""
@@ -65,14 +71,26 @@ def unusable(tmp_path):
 @pytest.mark.parametrize("arguments", [["run", "--config"], ["check"], ["explain", "--config"]],
                          ids=["run", "check", "explain"])
 def test_a_file_that_cannot_be_read_ends_with_78(command, unusable, arguments, name, said):
+    is_logged = arguments[0] == "run"
     # Root may read everything.
     drop = {"user": "nobody"} if name == "locked.yaml" and os.geteuid() == 0 else {}
     try:
         done = command(*arguments, unusable / name, **drop)
     except PermissionError:
         pytest.skip("nobody may not run the executable where it is")
-    assert (done.returncode, done.stdout) == (78, "")
-    assert done.stderr.startswith(f"{unusable / name}: error: cannot read the file: ") and said in done.stderr
+    if is_logged:
+        (error, end), refused = logged(done), {"event": "start_refused", "level": "ERROR"}
+        assert (done.returncode, done.stderr, {**end, **refused}) == (78, "", end)
+        assert error["message"].startswith("cannot read the file: ") and said in error["message"]
+        assert (error["event"], error["level"], error["file"]) == ("configuration_error", "ERROR", str(unusable / name))
+        hint = error.get("hint")
+    else:
+        assert (done.returncode, done.stdout) == (78, "")
+        assert done.stderr.startswith(f"{unusable / name}: error: cannot read the file: ") and said in done.stderr
+        hint = re.search("(?m)^hint: (.*)", done.stderr)
+        hint = hint and hint[1]
+    # a file that is there is not missing
+    assert bool(hint) == (name == "locked.yaml") and "README" not in (hint or "")
 
 
 @pytest.mark.parametrize("arguments", [["run", "--config"], ["check"], ["explain", "--config"]],
@@ -83,7 +101,11 @@ def test_a_drop_in_that_cannot_be_read_ends_with_78(command, stage, tmp_path, ar
     (tmp_path / "policies.d" / "folder.yaml").mkdir(parents=True)
     done = command(*arguments, main)
     assert done.returncode == 78
-    assert "policies.d/folder.yaml: error: cannot read the file: it is not a regular file" in done.stderr
+    if arguments[0] == "run":
+        assert logged(done)[0]["file"].endswith("policies.d/folder.yaml")
+        assert logged(done)[0]["message"] == "cannot read the file: it is not a regular file"
+    else:
+        assert "policies.d/folder.yaml: error: cannot read the file: it is not a regular file" in done.stderr
 
 
 # -- check ----------------------------------------------------------------------------------------------------------
@@ -192,13 +214,42 @@ def test_check_warns_of_a_password_in_the_file_and_does_not_show_it(command, tmp
     assert "PGPASSFILE" in done.stderr and "hunter2" not in done.stderr
 
 
-@pytest.mark.parametrize("arguments", [["run", "--config"], ["explain", "--config"]], ids=["run", "explain"])
-def test_a_bad_file_is_refused_with_the_same_words_by_every_command(command, tmp_path, arguments):
+def test_a_bad_file_is_refused_with_the_same_words_by_every_command(command, tmp_path):
     path = tmp_path / "bad.yaml"
     path.write_text(BAD)
-    done = command(*arguments, path)
+    done = command("explain", "--config", path)
     assert (done.returncode, done.stdout) == (78, "")
     assert done.stderr.replace(str(path), "FILE") + "FILE: 8 errors\n" == BAD_SAID
+
+
+def test_a_bad_file_is_told_of_by_a_daemon_as_its_log_tells_everything(command, tmp_path):
+    path = tmp_path / "bad.yaml"
+    path.write_text(BAD)
+    done = command("run", "--config", path)
+    *errors, end = logged(done)
+    assert (done.returncode, done.stderr, end["message"]) == (78, "", "the configuration has 8 errors; not started")
+    heads = re.findall(r"(?m)^FILE:(\d+):(\d+): (?:error|warning): (.*)", BAD_SAID)
+    assert [(str(e["line"]), str(e["column"]), e["message"]) for e in errors] == heads
+    hints = re.findall("(?m)^hint: (.*)", BAD_SAID.replace("FILE", str(path)))
+    assert [event["hint"] for event in errors if "hint" in event] == hints
+    lines = command("run", "--log-format", "text", "--config", path).stdout.splitlines()
+    assert len(lines) == 9 and all(re.match(r"\S+ \S+Z ERROR   ", line) for line in lines)
+
+
+def test_what_is_wrong_before_the_start_has_its_priority_in_the_journal(pgcurfew, tmp_path):
+    bad = tmp_path / "bad.yaml"
+    bad.write_text(BAD)
+    for arguments, begins in ((["run", "--config", bad], '<3>{"ts"'), (["explain", "--config", bad], f"<3>{bad}:1:7: error"),
+                              (["run", "--frobnicate"], "<3>pgcurfew: ")):
+        read, write = os.pipe()
+        status = os.fstat(write)
+        done = subprocess.run([pgcurfew, *arguments], stdout=write, stderr=write, timeout=60,
+                              env={**os.environ, "JOURNAL_STREAM": f"{status.st_dev}:{status.st_ino}"})
+        os.close(write)
+        with os.fdopen(read) as lines:
+            said = lines.read().splitlines()
+        assert done.returncode in (64, 78) and said[0].startswith(begins)
+        assert all(line.startswith("<3>") for line in said)
 
 
 def test_check_says_of_a_good_file_what_it_will_do(command, tmp_path):

@@ -54,6 +54,7 @@ def test_by_hand_what_no_time_will_mend_is_said_at_once(server, by_hand, orders)
         for options in ([], ["--dry-run"]):
             found, output = outcome_of(by_hand("drain", database, "--for", LONG, *options))
             assert (found, words in output) == (status, True), output
+            assert "for instance postgres" not in output, output
     # one that could be closed does not stay so for the sake of another that can't
     found, output = outcome_of(by_hand("drain", orders.name, "nosuch", "--for", LONG))
     assert (found, orders.is_as_before()) == (66, True), output

@@ -63,6 +63,10 @@ TEST(DrainReach, OurOwnDatabaseStandsInTheWayUnlessWeGetPastItsGate) {
   const auto own = obstacle_to(plan, gate("watch"), gates);
   ASSERT_TRUE(own);
   EXPECT_EQ(own->message, "our own connection is in it");
+  EXPECT_THAT(own->hint, testing::HasSubstr("for instance postgres"));
+  gates.own_database = "postgres";
+  EXPECT_THAT(obstacle_to(plan, gate("postgres"), gates)->hint, testing::Not(testing::HasSubstr("postgres")));
+  gates.own_database = "watch";
   gates.is_superuser = true;
   EXPECT_FALSE(obstacle_to(plan, gate("watch"), gates));
 }
