@@ -368,6 +368,8 @@ class Decider {
     order.database = session.database;
     order.user = session.user;
     order.application_name = session.application_name;
+    order.client_addr = value_of(session, Field::kClientAddr);
+    order.query_id = session.query_id;
     order.state = session.state;
     order.repeat_key = repeat_key_of(rule, session);
     order.repeat = rule.repeat;
@@ -396,6 +398,8 @@ class Decider {
     episode.mode = order.mode;
     episode.policy = order.policy;
     episode.decision = order.decision;
+    episode.database = order.database;
+    episode.user = order.user;
     episode.ordered_step = due.next.number;
     episode.ordered_kind = due.next.kind;
     episode.in_flight = true;

@@ -88,8 +88,7 @@ std::string remaining_text(const std::vector<Remaining>& remaining) {
   auto text = counted(remaining.size(), "session");
   for (std::size_t i = 0; i < remaining.size() && i < kMostNames; ++i) {
     const auto& entry = remaining[i];
-    text += fmt::format("{} pid {} {}@{}", i == 0 ? ":" : ",", entry.session.pid,
-                        printable(entry.user.value_or("?"), 80), printable(entry.database, 80));
+    text += fmt::format("{} {}", i == 0 ? ":" : ",", session_text(entry.session, entry.user, entry.database));
     if (!entry.reason.empty()) text += fmt::format(" ({})", printable(entry.reason, 80));
   }
   if (remaining.size() > kMostNames) text += ", ...";
@@ -214,9 +213,9 @@ Event drain_done_event(const Drain& plan, const DrainProgress& progress, const D
 
 Event drain_intent_event(const Drain& plan, const Order& order) {
   auto event = intent_event(order);
-  event.message =
-      fmt::format("{} {} pid {}: drain {}", order.mode == Mode::kDryRun ? "would now" : "about to",
-                  name_of(order.step), order.guard.session.pid, plan.name);
+  event.message = fmt::format("{} {} {}: drain {}", order.mode == Mode::kDryRun ? "would now" : "about to",
+                              name_of(order.step),
+                              session_text(order.guard.session, order.user, order.database), plan.name);
   return event;
 }
 
@@ -225,14 +224,19 @@ Event drain_outcome_event(const Drain& /*plan*/, const Order& order, const Reply
 }
 
 Event drain_unkillable_event(const Drain& plan, const Session& session, Duration since) {
-  auto event = event_of(
-      plan, Level::kError, "unkillable",
-      fmt::format("pid {} is still there {} after it was terminated", session.key.pid, to_rough_text(since)));
+  auto event = event_of(plan, Level::kError, "unkillable",
+                        fmt::format("{} (drain {}) is still there {} after it was terminated",
+                                    session_text(session), plan.name, to_rough_text(since)));
   event.fields.emplace_back("pid", static_cast<std::int64_t>(session.key.pid));
   event.fields.emplace_back("session_id", session_id_text(session.key.backend_start, session.key.pid));
   event.fields.emplace_back("backend_start", session.key.backend_start);
   if (session.wait_event_type) event.fields.emplace_back("wait_event_type", *session.wait_event_type);
   if (session.wait_event) event.fields.emplace_back("wait_event", *session.wait_event);
+  if (session.database) event.fields.emplace_back("database", *session.database);
+  if (session.user) event.fields.emplace_back("user", *session.user);
+  if (session.application_name) event.fields.emplace_back("application_name", *session.application_name);
+  if (const auto client = value_of(session, Field::kClientAddr))
+    event.fields.emplace_back("client_addr", *client);
   return event;
 }
 

@@ -177,6 +177,8 @@ Order DrainRun::make_order(const Session& session, StepKind step, ServerTime due
   order.database = session.database;
   order.user = session.user;
   order.application_name = session.application_name;
+  order.client_addr = value_of(session, Field::kClientAddr);
+  order.query_id = session.query_id;
   order.state = session.state;
   return order;
 }

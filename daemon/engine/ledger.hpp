@@ -28,8 +28,10 @@ struct Episode {
   int fruitless = 0;  ///< orders in a row that came to nothing
   int spared = 0;     ///< of those, how many because the session was no longer as the look had shown it
   Mode mode = Mode::kDryRun;
-  std::string policy;            ///< version of the policy that ordered last
-  std::string decision;          ///< of the order in flight or awaiting verification
+  std::string policy;                   ///< version of the policy that ordered last
+  std::string decision;                 ///< of the order in flight or awaiting verification
+  std::optional<std::string> database;  ///< the session's, in that order
+  std::optional<std::string> user;
   std::size_t ordered_step = 0;  ///< which step that order is
   StepKind ordered_kind = StepKind::kAlert;
   bool in_flight = false;

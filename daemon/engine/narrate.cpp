@@ -25,6 +25,30 @@ void add_text(Event& event, std::string name, const std::optional<std::string>& 
   if (text) event.fields.emplace_back(std::move(name), *text);
 }
 
+/// `pid 4711 app@orders (rule limit)`.
+std::string subject_of(const Order& order) {
+  const auto text = session_text(order.guard.session, order.user, order.database);
+  return order.drain.empty() ? fmt::format("{} (rule {})", text, order.rule)
+                             : fmt::format("{} (drain {})", text, order.drain);
+}
+
+/// Of the session, as the look showed it.
+void add_names(Event& event, const Order& order) {
+  add_text(event, "database", order.database);
+  add_text(event, "user", order.user);
+  add_text(event, "application_name", order.application_name);
+  add_text(event, "client_addr", order.client_addr);
+  if (order.query_id) event.fields.emplace_back("query_id", *order.query_id);
+}
+
+void add_names(Event& event, const Session& session) {
+  add_text(event, "database", session.database);
+  add_text(event, "user", session.user);
+  add_text(event, "application_name", session.application_name);
+  add_text(event, "client_addr", value_of(session, Field::kClientAddr));
+  if (session.query_id) event.fields.emplace_back("query_id", *session.query_id);
+}
+
 void add_decision(Event& event, const Order& order) {
   event.fields.emplace_back("decision", order.decision);
   if (order.drain.empty()) {
@@ -154,34 +178,34 @@ Level level_of(const Order& order, ReplyKind kind) {
 }
 
 std::string outcome_message(const Order& order, const Reply& reply) {
-  const auto pid = order.guard.session.pid;
+  const auto subject = subject_of(order);
   switch (reply.kind) {
     case ReplyKind::kSignalled:
       if (order.mode == Mode::kDryRun && order.step != StepKind::kAlert) {
-        return fmt::format("would have sent {} to pid {}", verb(order.step), pid);
+        return fmt::format("would have sent {} to {}", verb(order.step), subject);
       }
-      return fmt::format("{} pid {}", past(order.step), pid);
+      return fmt::format("{} {}", past(order.step), subject);
     case ReplyKind::kMovedOn:
-      return fmt::format("spared pid {}: it has moved on", pid);
+      return fmt::format("spared {}: it has moved on", subject);
     case ReplyKind::kGone:
-      return fmt::format("nothing to {}: pid {} is gone", verb(order.step), pid);
+      return fmt::format("nothing to {}: {} is gone", verb(order.step), subject);
     case ReplyKind::kEarly:
-      return fmt::format("pid {} is not due yet by the server's clock", pid);
+      return fmt::format("{} is not due yet by the server's clock", subject);
     case ReplyKind::kShifted:
-      return fmt::format("the server's list of backends moved before pid {} was signalled; trying again",
-                         pid);
+      return fmt::format("the server's list of backends moved before {} was signalled; trying again",
+                         subject);
     case ReplyKind::kStale:
-      return fmt::format("spared pid {}: the order reached the server too late, or its clock jumped", pid);
+      return fmt::format("spared {}: the order reached the server too late, or its clock jumped", subject);
     case ReplyKind::kSyncRep:
-      return fmt::format("spared pid {}: it waits for synchronous replication", pid);
+      return fmt::format("spared {}: it waits for synchronous replication", subject);
     case ReplyKind::kDenied:
-      return fmt::format("may not {} pid {}: {}", verb(order.step), pid, printable(reply.error.message));
+      return fmt::format("may not {} {}: {}", verb(order.step), subject, printable(reply.error.message));
     case ReplyKind::kFailed:
-      return fmt::format("could not {} pid {}: {}", verb(order.step), pid, printable(reply.error.message));
+      return fmt::format("could not {} {}: {}", verb(order.step), subject, printable(reply.error.message));
     case ReplyKind::kUnknown:
       break;
   }
-  return fmt::format("outcome unknown of {} for pid {}: {}", name_of(order.step), pid,
+  return fmt::format("outcome unknown of {} for {}: {}", name_of(order.step), subject,
                      printable(reply.error.message));
 }
 
@@ -191,14 +215,12 @@ Event intent_event(const Order& order) {
   Event event;
   event.level = Level::kInfo;
   event.kind = "intent";
-  event.message = fmt::format("{} {} pid {}: {}", order.mode == Mode::kDryRun ? "would now" : "about to",
-                              verb(order.step), order.guard.session.pid, grounds_text(order));
+  event.message = fmt::format("{} {} {}: {}", order.mode == Mode::kDryRun ? "would now" : "about to",
+                              verb(order.step), subject_of(order), grounds_text(order));
   add_decision(event, order);
   if (order.drain.empty()) add_age(event, order, order.age);
   add_grounds(event, order);
-  add_text(event, "database", order.database);
-  add_text(event, "user", order.user);
-  add_text(event, "application_name", order.application_name);
+  add_names(event, order);
   if (order.state) event.fields.emplace_back("state", std::string(name_of(*order.state)));
   return event;
 }
@@ -212,9 +234,7 @@ Event outcome_event(const Order& order, const Reply& reply) {
   event.fields.emplace_back("outcome", std::string(outcome_of(order, reply.kind)));
   if (order.drain.empty())
     add_age(event, order, reply.server_time ? *reply.server_time - order.clock_start : order.age);
-  add_text(event, "database", order.database);
-  add_text(event, "user", order.user);
-  add_text(event, "application_name", order.application_name);
+  add_names(event, order);
   if (reply.state) event.fields.emplace_back("state", std::string(name_of(*reply.state)));
   add_text(event, "wait_event_type", reply.wait_event_type);
   add_text(event, "wait_event", reply.wait_event);
@@ -234,23 +254,24 @@ Event skipped_event(const Rule& rule, const std::string& policy, const Session& 
   const auto state = session.state ? name_of(*session.state) : "unknown";
   Event event;
   event.kind = "skipped";
-  event.message =
-      fmt::format("cancel of rule {} is skipped for pid {}: it cannot affect a session in state {}",
-                  rule.name, session.key.pid, state);
+  event.message = fmt::format("cancel of rule {} is skipped for {}: it cannot affect a session in state {}",
+                              rule.name, session_text(session), state);
   event.fields.emplace_back("rule", rule.name);
   event.fields.emplace_back("policy", policy);
   add_session(event, session.key);
   event.fields.emplace_back("mode", std::string(name_of(rule.mode)));
   event.fields.emplace_back("step", std::string(name_of(StepKind::kCancel)));
   event.fields.emplace_back("state", std::string(state));
+  add_names(event, session);
   return event;
 }
 
 Event superseded_event(const Order& order, std::string_view superseded_rule, StepKind superseded_step) {
   Event event;
   event.kind = "superseded";
-  event.message = fmt::format("{} of rule {} for pid {} is left to rule {}", name_of(superseded_step),
-                              superseded_rule, order.guard.session.pid, order.rule);
+  event.message =
+      fmt::format("{} of rule {} for {} is left to rule {}", name_of(superseded_step), superseded_rule,
+                  session_text(order.guard.session, order.user, order.database), order.rule);
   event.fields.emplace_back("decision", order.decision);
   event.fields.emplace_back("rule", std::string(superseded_rule));
   event.fields.emplace_back("policy", order.policy);
@@ -258,6 +279,7 @@ Event superseded_event(const Order& order, std::string_view superseded_rule, Ste
   event.fields.emplace_back("mode", std::string(name_of(order.mode)));
   event.fields.emplace_back("step", std::string(name_of(superseded_step)));
   event.fields.emplace_back("superseded_by", order.rule);
+  add_names(event, order);
   return event;
 }
 
@@ -265,13 +287,17 @@ Event verified_event(std::string_view rule, const SessionKey& session, const Epi
                      std::string_view effect) {
   Event event;
   event.kind = "verified";
-  event.message = effect == "ended"         ? fmt::format("pid {} has ended", session.pid)
-                  : effect == "query_ended" ? fmt::format("the query of pid {} has ended", session.pid)
-                  : effect == "moved_on"    ? fmt::format("pid {} has moved on", session.pid)
-                  : effect == "unseen"      ? fmt::format("pid {} can no longer be seen", session.pid)
-                                            : fmt::format("pid {} is still there", session.pid);
+  const auto subject =
+      fmt::format("{} (rule {})", session_text(session, episode.user, episode.database), rule);
+  event.message = effect == "ended"         ? fmt::format("{} has ended", subject)
+                  : effect == "query_ended" ? fmt::format("the query of {} has ended", subject)
+                  : effect == "moved_on"    ? fmt::format("{} has moved on", subject)
+                  : effect == "unseen"      ? fmt::format("{} can no longer be seen", subject)
+                                            : fmt::format("{} is still there", subject);
   add_decision(event, rule, session, episode);
   event.fields.emplace_back("effect", std::string(effect));
+  add_text(event, "database", episode.database);
+  add_text(event, "user", episode.user);
   return event;
 }
 
@@ -279,11 +305,12 @@ Event unkillable_event(std::string_view rule, const Session& session, const Epis
   Event event;
   event.level = Level::kWarning;
   event.kind = "unkillable";
-  event.message = fmt::format("pid {} has outlived the last step of rule {}", session.key.pid, rule);
+  event.message = fmt::format("{} has outlived the last step of rule {}", session_text(session), rule);
   add_decision(event, rule, session.key, episode);
   if (session.state) event.fields.emplace_back("state", std::string(name_of(*session.state)));
   event.fields.emplace_back("wait_event_type", session.wait_event_type.value_or("none"));
   event.fields.emplace_back("wait_event", session.wait_event.value_or("none"));
+  add_names(event, session);
   return event;
 }
 

@@ -90,6 +90,8 @@ struct Order {
   std::optional<std::string> database;
   std::optional<std::string> user;
   std::optional<std::string> application_name;
+  std::optional<std::string> client_addr;  ///< an address, or `local`
+  std::optional<std::int64_t> query_id;
   std::optional<State> state;
 
   Grounds grounds;

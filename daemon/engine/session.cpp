@@ -1,5 +1,9 @@
 #include "engine/session.hpp"
 
+#include <fmt/format.h>
+
+#include "base/words.hpp"
+
 namespace pgcurfew {
 
 std::optional<ServerTime> anchor_of(const Session& session, Clock clock) {
@@ -59,6 +63,17 @@ std::optional<SessionKey> elder_of(const Snapshot& snapshot, std::int32_t own_pi
     if (!oldest || session.key.backend_start < oldest->backend_start) oldest = session.key;
   }
   return oldest && oldest->pid != own_pid ? oldest : std::nullopt;
+}
+
+std::string session_text(const SessionKey& session, const std::optional<std::string>& user,
+                         const std::optional<std::string>& database) {
+  if (!user && !database) return fmt::format("pid {}", session.pid);
+  return fmt::format("pid {} {}@{}", session.pid, printable(user.value_or("?"), 80),
+                     printable(database.value_or("?"), 80));
+}
+
+std::string session_text(const Session& session) {
+  return session_text(session.key, session.user, session.database);
 }
 
 }  // namespace pgcurfew

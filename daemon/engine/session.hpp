@@ -67,6 +67,12 @@ std::optional<ServerTime> anchor_of(const Session& session, Clock clock);
 /// What a session has in a field that holds a value, as text; nothing for a NULL and for an age.
 std::optional<std::string> value_of(const Session& session, Field field);
 
+/// Which session it is, for people: `pid 4711 app@orders`. *Shapes*: safe to print; `?` stands for a name
+/// that is not known, and without any there is the pid alone.
+std::string session_text(const SessionKey& session, const std::optional<std::string>& user,
+                         const std::optional<std::string>& database);
+std::string session_text(const Session& session);
+
 /// One session that waits for a heavyweight lock.
 struct LockWait {
   SessionKey waiter;

@@ -48,7 +48,7 @@ MUTANTS = [
     Mutant("the guard forgets the limit", {"early"}, hole="not_before"),
     Mutant("acts on a look of an earlier connection", {"stale-look"}, "watch.cpp",
            (("  retry_at_ = now + wait;\n  snapshot_.reset();\n", "  retry_at_ = now + wait;\n"),
-            ("  next_due_.reset();\n  decide_at_.reset();\n  tell(server_down", "  must_decide_ = true;\n  tell(server_down"))),
+            ("  next_due_.reset();\n  decide_at_.reset();\n  if (const auto lasted", "  must_decide_ = true;\n  if (const auto lasted"))),
     Mutant("acts on a look of an earlier policy", {"replaced-policy"}, "watch.cpp",
            (("look_is_outdated_ = look_sent_.has_value();", "look_is_outdated_ = false;"),)),
     Mutant("counts from the wrong timestamp", {"early"}, "judge.cpp",

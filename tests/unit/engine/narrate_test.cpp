@@ -2,6 +2,8 @@
 
 #include "engine/narrate.hpp"
 
+#include <set>
+
 #include <fmt/format.h>
 #include <gmock/gmock.h>
 
@@ -47,7 +49,8 @@ TEST(Intent, SaysOfKeepHowManyThereAreAndWhatTheyHaveInCommon) {
   desk.look({active(1, 0s), active(2, 1s), active(3, 2s), active(4, 3s, "etl")}, 20s);
   const auto intent = first_intent(desk, 20s);
   EXPECT_EQ(intent.message,
-            "about to cancel pid 1: one of 3 of user app, application_name psql that are due, keep is 2, "
+            "about to cancel pid 1 app@app (rule r): one of 3 of user app, application_name psql that are "
+            "due, keep is 2, "
             "query_age 20.0s of limit 10s");
   EXPECT_EQ(field(intent, "group"), "user app, application_name psql");
   EXPECT_EQ(field(intent, "group_size"), "3");
@@ -60,7 +63,8 @@ TEST(Intent, SaysOfWhenWhatTheServerIs) {
   desk.look({active(1, 0s), active(2, 1s)}, 10s);
   const auto intent = first_intent(desk, 10s);
   EXPECT_EQ(intent.message,
-            "about to cancel pid 1: connections_used 66.7%, on a primary, query_age 10.0s of limit 10s");
+            "about to cancel pid 1 app@app (rule r): connections_used 66.7%, on a primary, query_age 10.0s "
+            "of limit 10s");
   EXPECT_EQ(field(intent, "connections_used"), "0.667");
   EXPECT_EQ(field(intent, "server_role"), "primary");
 }
@@ -79,13 +83,14 @@ TEST(Intent, SaysOfRepeatHowOftenItHasActed) {
   desk.look({active(1, 0s)}, 10s);
   const auto first = desk.decide_at(10s);
   EXPECT_EQ(field(first.events.at(0), "repeated"), "0");
-  EXPECT_THAT(first.events.at(0).message, EndsWith("pid 1: query_age 10.0s of limit 10s"));
+  EXPECT_THAT(first.events.at(0).message, EndsWith("pid 1 app@app (rule r): query_age 10.0s of limit 10s"));
   desk.reply(first.orders.at(0), ReplyKind::kSignalled, 10s);
   desk.look({active(1, 20s)}, 30s);
   const auto second = first_intent(desk, 30s);
   EXPECT_EQ(field(second, "repeated"), "1");
   EXPECT_EQ(second.message,
-            "about to cancel pid 1: has acted 1 time within 10min on user app, query_age 10.0s of limit 10s");
+            "about to cancel pid 1 app@app (rule r): has acted 1 time within 10min on user app, query_age "
+            "10.0s of limit 10s");
 }
 
 TEST(Intent, OfARuleWithoutAnAgeNamesNoClock) {
@@ -93,7 +98,7 @@ TEST(Intent, OfARuleWithoutAnAgeNamesNoClock) {
   desk.look({active(1, 0s)}, 10s);
   const auto decision = desk.decide_at(10s);
   const auto outcome = desk.reply(decision.orders.at(0), ReplyKind::kSignalled, 10s).at(0);
-  EXPECT_EQ(decision.events.at(0).message, "about to cancel pid 1: it matches");
+  EXPECT_EQ(decision.events.at(0).message, "about to cancel pid 1 app@app (rule r): it matches");
   for (const auto* name : {"clock", "age_s", "limit_s"}) {
     EXPECT_EQ(field(decision.events.at(0), name), "");
     EXPECT_EQ(field(outcome, name), "");
@@ -105,8 +110,9 @@ TEST(Intent, NamesTheWaitersAgeAfterItsPlaceInTheRule) {
   const auto waiter = waiting(2, 1s, "migrator");
   desk.look({idle_in_transaction(1, 0s), waiter}, 10s, {wait_of(waiter, {1}, 1s)});
   const auto intent = first_intent(desk, 10s);
-  EXPECT_EQ(intent.message,
-            "about to terminate pid 1: blocks 1 session, blocks.blocked_for 9.0s of limit 5s");
+  EXPECT_EQ(
+      intent.message,
+      "about to terminate pid 1 app@app (rule r): blocks 1 session, blocks.blocked_for 9.0s of limit 5s");
   EXPECT_EQ(field(intent, "clock"), "blocks.blocked_for");
 }
 
@@ -140,7 +146,8 @@ TEST(SkippedCancel, IsToldOnceAndTheNextStepSaysSo) {
   const auto told = desk.decide_at(15s).events;
   ASSERT_THAT(kinds_of(told), ElementsAre("skipped"));
   EXPECT_EQ(told[0].message,
-            "cancel of rule r is skipped for pid 1: it cannot affect a session in state idle in transaction");
+            "cancel of rule r is skipped for pid 1 app@app: it cannot affect a session in state idle in "
+            "transaction");
   EXPECT_THAT(desk.decide_at(16s).events, IsEmpty());
   desk.look({idle_in_transaction(1, 2s)}, 20s);
   EXPECT_THAT(desk.decide_at(20s).events, IsEmpty()) << "another look is no news";
@@ -148,7 +155,8 @@ TEST(SkippedCancel, IsToldOnceAndTheNextStepSaysSo) {
   const auto intent = first_intent(desk, 45s);
   EXPECT_EQ(field(intent, "skipped"), "cancel");
   EXPECT_EQ(intent.message,
-            "about to terminate pid 1: a cancel could not affect it, transaction_age 45.0s of limit 10s");
+            "about to terminate pid 1 app@app (rule r): a cancel could not affect it, transaction_age 45.0s "
+            "of limit 10s");
 }
 
 TEST(SkippedCancel, IsToldWhereNothingFollowsToo) {
@@ -163,6 +171,40 @@ TEST(SkippedCancel, IsNotToldOfOneThatIsActive) {
   Desk desk(rule_with("transaction_age: 10s", ""));
   desk.look({active(1, 2s)}, 15s);
   EXPECT_THAT(kinds_of(desk.decide_at(15s).events), ElementsAre("intent"));
+}
+
+TEST(Narrate, NamesTheRuleTheUserAndTheDatabaseWhereverItSpeaksOfASession) {
+  Desk desk(rule_with("state: active, query_age: 10s", ""));
+  auto session = active(7, 0s);
+  session.is_local = false;
+  session.client_addr = *parse_address("10.1.2.3");
+  session.query_id = 4711;
+  desk.look({session}, 10s);
+  const auto decision = desk.decide_at(10s);
+  ASSERT_EQ(decision.orders.size(), 1U);
+  auto told = decision.events;
+  for (const auto& event : desk.reply(decision.orders.front(), ReplyKind::kSignalled, 10s))
+    told.push_back(event);
+  for (const auto kind :
+       {ReplyKind::kMovedOn, ReplyKind::kGone, ReplyKind::kEarly, ReplyKind::kShifted, ReplyKind::kStale,
+        ReplyKind::kSyncRep, ReplyKind::kDenied, ReplyKind::kFailed, ReplyKind::kUnknown}) {
+    Reply reply;
+    reply.kind = kind;
+    told.push_back(outcome_event(decision.orders.front(), reply));
+  }
+  for (const auto& event : desk.look({session}, 11s)) told.push_back(event);
+  for (const auto& event : desk.look({session}, 20s)) told.push_back(event);
+  for (const auto& event : desk.look({}, 30s)) told.push_back(event);
+  std::set<std::string> kinds;
+  for (const auto& event : told) {
+    kinds.insert(event.kind);
+    EXPECT_THAT(event.message, ::testing::HasSubstr("pid 7 app@app"));
+    EXPECT_THAT(event.message, ::testing::HasSubstr("rule r"));
+    if (event.kind == "verified") continue;
+    EXPECT_EQ(field(event, "client_addr"), "10.1.2.3") << event.kind;
+    EXPECT_EQ(field(event, "query_id"), "4711") << event.kind;
+  }
+  EXPECT_THAT(kinds, ElementsAre("intent", "outcome", "unkillable", "verified"));
 }
 
 }  // namespace
