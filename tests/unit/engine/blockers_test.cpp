@@ -359,7 +359,8 @@ TEST(Blockers, TheIntentSaysHowManyWait) {
   desk.look(pile.sessions(), 6s, pile.waits());
   const auto decision = desk.decide_at(6s);
   const auto& intent = decision.events.at(0);
-  EXPECT_EQ(intent.message, "about to terminate pid 1 app@app (rule r): blocks 3 sessions, blocks_for 5.0s of limit 5s");
+  EXPECT_EQ(intent.message,
+            "about to terminate pid 1 app@app (rule r): blocks 3 sessions, blocks_for 5.0s of limit 5s");
 }
 
 TEST(Blockers, FiveHundredInOneQueueAreLinkedWithinReason) {
