@@ -1,12 +1,12 @@
 #include "policy/complaints.hpp"
 
 #include <algorithm>
-#include <array>
 #include <utility>
 
 #include <fmt/format.h>
 
 #include "base/words.hpp"
+#include "policy/secret_lines.hpp"
 
 namespace pgcurfew {
 
@@ -29,28 +29,13 @@ std::size_t count_characters(std::string_view text) {
   return count;
 }
 
-char lowered(char c) {
-  return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c;
-}
-
 }  // namespace
 
-std::string without_secrets(std::string_view text) {
-  // a misspelt password is one all the same: nothing of a conninfo is shown
-  constexpr std::array<std::string_view, 4> kSigns{"password", "passwd", "://", "conninfo:"};
-  std::string lower(text);
-  std::transform(lower.begin(), lower.end(), lower.begin(), lowered);
-  std::size_t cut = std::string::npos;
-  for (const auto sign : kSigns) {
-    const auto at = lower.find(sign);
-    if (at != std::string::npos) cut = std::min(cut, at + sign.size());
-  }
-  if (cut >= text.size()) return std::string(text);
-  return std::string(text.substr(0, cut)) + "...";
-}
-
 Complaints::Complaints(const Source& source)
-    : name_(source.name), text_(without_byte_order_mark(source.text)), line_starts_{0} {
+    : name_(source.name),
+      text_(without_byte_order_mark(source.text)),
+      line_starts_{0},
+      near_secrets_(lines_near_secrets(text_)) {
   for (std::size_t i = 0; i < text_.size(); ++i) {
     if (text_[i] == '\n') line_starts_.push_back(i + 1);
   }
@@ -75,8 +60,13 @@ void Complaints::add(Severity severity, Mark at, const std::string& message, std
     is_full_ = true;
     return;
   }
-  const auto shown = without_secrets(line(at.line).substr(0, kLongestSourceLine));
+  const auto written = line(at.line).substr(0, kLongestSourceLine);
+  const auto shown = without_secrets(may_be_shown(at) ? std::string(written) : harmless_part(written));
   diagnostics_.push_back({severity, place(at), without_secrets(message), std::move(hint), shown});
+}
+
+bool Complaints::may_be_shown(Mark at) const {
+  return at.line == 0 || at.line > near_secrets_.size() || !near_secrets_[at.line - 1];
 }
 
 std::string_view Complaints::line(std::size_t number) const {
@@ -92,6 +82,10 @@ std::string_view Complaints::text_from(Mark at) const {
   if (at.line == 0 || at.line > line_starts_.size()) return {};
   const auto offset = line_starts_[at.line - 1] + (at.column == 0 ? 0 : at.column - 1);
   return offset < text_.size() ? text_.substr(offset) : std::string_view{};
+}
+
+std::string_view Complaints::text_before(Mark at) const {
+  return text_.substr(0, text_.size() - text_from(at).size());
 }
 
 Place Complaints::place(Mark at) const {

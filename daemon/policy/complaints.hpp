@@ -42,6 +42,10 @@ class Complaints {
 
   /// The text from a spot on; empty past its end.
   [[nodiscard]] std::string_view text_from(Mark at) const;
+  [[nodiscard]] std::string_view text_before(Mark at) const;
+
+  /// Whether a message may quote what stands in this line: no part of a connection string can be there.
+  [[nodiscard]] bool may_be_shown(Mark at) const;
 
   /// The spot for people: columns count characters.
   [[nodiscard]] Place place(Mark at) const;
@@ -55,12 +59,10 @@ class Complaints {
   std::string name_;
   std::string_view text_;
   std::vector<std::size_t> line_starts_;
+  std::vector<bool> near_secrets_;  ///< of each line
   std::vector<Diagnostic> diagnostics_;
   std::size_t errors_ = 0;
   bool is_full_ = false;
 };
-
-/// A text without what follows the first sign of a password in a connection string, as messages may show it.
-std::string without_secrets(std::string_view text);
 
 }  // namespace pgcurfew

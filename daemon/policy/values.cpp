@@ -128,8 +128,13 @@ void check_keys(const YamlNode& map, std::string_view owner, std::span<const std
                 std::span<const Synonym> synonyms, Complaints& complaints) {
   for (const auto& key : map.keys) {
     if (std::find(known.begin(), known.end(), key.text) != known.end()) continue;
-    complaints.error(key.mark, fmt::format("unknown key \"{}\" in {}", printable(key.text, 80), owner),
-                     hint_for_key(key.text, known, synonyms));
+    if (may_be_rest_of_text(map, key.mark, complaints)) {
+      complaints.error(key.mark, fmt::format("unknown key in {}", owner),
+                       "A text that holds a comma is written in quotes.");
+    } else {
+      complaints.error(key.mark, fmt::format("unknown key \"{}\" in {}", printable(key.text, 80), owner),
+                       hint_for_key(key.text, known, synonyms));
+    }
   }
 }
 
@@ -168,6 +173,10 @@ std::optional<std::string> read_text(const YamlNode& node, std::string_view name
   if (!text) return std::nullopt;
   if (node.is_plain) {
     if (const auto guess = guessed_type(*text)) {
+      if (!complaints.may_be_shown(node.mark) && lines == Lines::kMany) {
+        complaints.error(node.mark, fmt::format("\"{}\" is {} without quotes", name, *guess));
+        return std::nullopt;
+      }
       complaints.error(node.mark,
                        fmt::format("\"{}\" is {} without quotes: {}", name, *guess, printable(*text, 80)),
                        fmt::format("Write \"{}\" if it is a text.", printable(*text, 80)));
@@ -279,7 +288,10 @@ std::optional<std::string> read_identifier(const YamlNode& node, std::string_vie
   auto text = read_text(node, name, complaints);
   if (!text) return std::nullopt;
   if (text->size() > 63 || !std::all_of(text->begin(), text->end(), is_identifier_letter)) {
-    complaints.error(node.mark, fmt::format("invalid {} \"{}\"", name, printable(*text, 80)),
+    // a connection string under the wrong key
+    const bool is_secret = !complaints.may_be_shown(node.mark) && text->find('=') != std::string::npos;
+    const auto shown = is_secret ? "" : fmt::format(" \"{}\"", printable(*text, 80));
+    complaints.error(node.mark, fmt::format("invalid {}{}", name, shown),
                      "It takes letters, digits, _, - and ., at most 63 of them.");
     return std::nullopt;
   }

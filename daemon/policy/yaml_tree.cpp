@@ -1,5 +1,6 @@
 #include "policy/yaml_tree.hpp"
 
+#include <algorithm>
 #include <array>
 #include <exception>
 #include <map>
@@ -60,8 +61,9 @@ class TreeBuilder : public YAML::EventHandler {
   }
 
   void OnAnchor(const YAML::Mark& at, const std::string& name) override {
-    complaints_.error(mark_of(at), fmt::format("anchors are not allowed: \"&{}\"", printable(name)),
-                      "Write the value out at each of its places.");
+    const auto mark = mark_of(at);
+    const auto shown = complaints_.may_be_shown(mark) ? fmt::format(": \"&{}\"", printable(name)) : "";
+    complaints_.error(mark, "anchors are not allowed" + shown, "Write the value out at each of its places.");
   }
 
   void OnScalar(const YAML::Mark& at, const std::string& tag, YAML::anchor_t,
@@ -155,7 +157,9 @@ class TreeBuilder : public YAML::EventHandler {
     }
     const auto [first, is_new] = map.known.emplace(key.text, key.mark);
     if (!is_new) {
-      complaints_.error(key.mark, fmt::format("duplicate key \"{}\"", printable(key.text)),
+      const bool is_rest = may_be_rest_of_text(map.node, key.mark, complaints_);
+      const auto shown = is_rest ? "" : fmt::format(" \"{}\"", printable(key.text));
+      complaints_.error(key.mark, "duplicate key" + shown,
                         fmt::format("It stands in line {} already.", first->second.line));
       return;
     }
@@ -198,6 +202,14 @@ class TreeBuilder : public YAML::EventHandler {
   std::size_t nodes_ = 0;
   int documents_ = 0;
 };
+
+/// Whether a connection string without quotes stands in it.
+bool holds_plain_connection(const YamlNode& node) {
+  if (node.is_plain) {
+    return node.text.find('=') != std::string::npos || node.text.find("://") != std::string::npos;
+  }
+  return std::any_of(node.values.begin(), node.values.end(), holds_plain_connection);
+}
 
 /// The line that holds this byte, without its end.
 std::string_view line_around(std::string_view text, std::size_t at) {
@@ -260,6 +272,16 @@ std::string hint_at(const Complaints& complaints, const YAML::Exception& error) 
 }
 
 }  // namespace
+
+bool may_be_rest_of_text(const YamlNode& map, Mark key, const Complaints& complaints) {
+  const auto before = complaints.text_before(key);
+  const auto last = before.find_last_not_of(" \t\r\n");
+  if (last == std::string_view::npos || before[last] != ',') return false;
+  return std::any_of(map.values.begin(), map.values.end(), [&](const YamlNode& value) {
+    const bool is_before = std::pair(value.mark.line, value.mark.column) < std::pair(key.line, key.column);
+    return is_before && holds_plain_connection(value);
+  });
+}
 
 const YamlNode* YamlNode::find(std::string_view key) const {
   for (std::size_t i = 0; i < keys.size(); ++i) {

@@ -31,6 +31,10 @@ struct YamlNode {
   [[nodiscard]] const YamlNode* find(std::string_view key) const;
 };
 
+/// Whether what looks like a key of `map` may be the rest of a connection string that holds a comma and has
+/// no quotes: it must not be quoted then.
+bool may_be_rest_of_text(const YamlNode& map, Mark key, const Complaints& complaints);
+
 /// Turns a file's text into a tree. Takes the safe part of YAML only.
 /// *Shapes*: at most 1 MiB, 100,000 values, 64 levels deep.
 /// *Errors*: none of its own; each reason for refusal is in `complaints` with its place: bad syntax, bytes

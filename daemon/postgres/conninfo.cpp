@@ -1,16 +1,18 @@
 #include "postgres/conninfo.hpp"
 
 #include <algorithm>
+#include <cctype>
 #include <charconv>
 #include <cstdlib>
-#include <initializer_list>
 #include <memory>
 #include <string_view>
 
+#include <fmt/format.h>
 #include <libpq-fe.h>
 
 #include "base/address.hpp"
 #include "base/words.hpp"
+#include "postgres/conninfo_refusal.hpp"
 
 namespace pgcurfew {
 
@@ -38,6 +40,63 @@ std::string from_environment(const char* variable) {
   return value == nullptr ? std::string() : std::string(value);
 }
 
+/// An IPv6 address may have a zone: fe80::1%eth0.
+bool is_address(std::string_view text) {
+  const auto percent = text.find('%');
+  const auto zone = percent == std::string_view::npos ? std::string_view() : text.substr(percent + 1);
+  return parse_address(text.substr(0, percent)).has_value() &&
+         std::all_of(zone.begin(), zone.end(), [](unsigned char c) {
+           return std::isalnum(c) != 0 || c == '.' || c == '-' || c == '_';
+         });
+}
+
+/// Anything else would be a slip, perhaps a part of a password, and messages name hosts.
+bool may_be_host(std::string_view name) {
+  const auto is_of_a_name = [](char c) {
+    const auto byte = static_cast<unsigned char>(c);
+    return std::isalnum(byte) != 0 || byte >= 0x80 || c == '.' || c == '-' || c == '_';
+  };
+  if (name.starts_with('/') || name.starts_with('@')) return true;
+  return std::all_of(name.begin(), name.end(), is_of_a_name) || is_address(name);
+}
+
+bool is_whole_number(std::string_view text) {
+  int number = 0;
+  const auto parsed = std::from_chars(text.data(), text.data() + text.size(), number);
+  return parsed.ec == std::errc() && parsed.ptr == text.data() + text.size();
+}
+
+/// Values that libpq, or the server, refuses in words that quote them.
+struct Choices {
+  std::string_view keyword;
+  std::vector<std::string_view> words;
+};
+
+const std::vector<Choices>& all_choices() {
+  static const std::vector<Choices> kAll{
+      {"sslmode", {"disable", "allow", "prefer", "require", "verify-ca", "verify-full"}},
+      {"target_session_attrs", {"any", "read-write", "read-only", "primary", "standby", "prefer-standby"}},
+      {"sslnegotiation", {"postgres", "direct"}},
+      {"sslcertmode", {"disable", "allow", "require"}},
+      {"sslsni", {"0", "1"}},
+      {"ssl_min_protocol_version", {"TLSv1", "TLSv1.1", "TLSv1.2", "TLSv1.3"}},
+      {"ssl_max_protocol_version", {"TLSv1", "TLSv1.1", "TLSv1.2", "TLSv1.3"}},
+      {"gssencmode", {"disable", "prefer", "require"}},
+      {"channel_binding", {"disable", "prefer", "require"}},
+      {"load_balance_hosts", {"disable", "random"}},
+  };
+  return kAll;
+}
+
+std::string or_list(const std::vector<std::string_view>& words) {
+  std::string text;
+  for (std::size_t i = 0; i < words.size(); ++i) {
+    if (i > 0) text += i + 1 < words.size() ? ", " : " or ";
+    text += words[i];
+  }
+  return text;
+}
+
 bool is_port(const std::string& text) {
   int number = 0;
   const auto* end = text.data() + text.size();
@@ -52,14 +111,10 @@ struct OptionsDeleter {
 }  // namespace
 
 Result<Conninfo> Conninfo::parse(const std::string& text) {
-  char* message = nullptr;
-  const std::unique_ptr<PQconninfoOption, OptionsDeleter> options(PQconninfoParse(text.c_str(), &message));
-  if (!options) {
-    // libpq's words quote the offending part of the string, which may be the password
-    PQfreemem(message);
-    return failure("invalid connection string", "libpq cannot parse it.",
-                   "It is written as in conninfo: \"host=db1 dbname=postgres user=pgcurfew\".");
-  }
+  if (const auto checked = check_uri(text); !checked) return tl::unexpected(checked.error());
+  // libpq's own words quote the offending part of the string, which may be the password
+  const std::unique_ptr<PQconninfoOption, OptionsDeleter> options(PQconninfoParse(text.c_str(), nullptr));
+  if (!options) return tl::unexpected(why_refused(text));
   const char* service = std::getenv("PGSERVICE");
   const bool has_service_in_environment = service != nullptr && *service != '\0';
   Conninfo conninfo;
@@ -88,18 +143,33 @@ Result<void> Conninfo::check() const {
     return failure("conninfo has another number of ports than of hosts", "",
                    "Give one port for all hosts, or one for each.");
   }
-  const auto is_one_of = [&](const char* keyword, std::initializer_list<std::string_view> words) {
-    const auto written = value(keyword);
-    return written.empty() || std::find(words.begin(), words.end(), written) != words.end();
-  };
-  if (!is_one_of("sslmode", {"disable", "allow", "prefer", "require", "verify-ca", "verify-full"})) {
-    return failure("unknown sslmode in conninfo", "",
-                   "It is disable, allow, prefer, require, verify-ca or verify-full.");
+  for (const auto& name : split(value("host"))) {
+    if (may_be_host(name)) continue;
+    return failure("a host in conninfo is neither a name nor an address", "",
+                   "In a URI's user and password @ is written as %40, / as %2F, : as %3A, % as %25.");
   }
-  if (!is_one_of("target_session_attrs",
-                 {"any", "read-write", "read-only", "primary", "standby", "prefer-standby"})) {
-    return failure("unknown target_session_attrs in conninfo", "",
-                   "It is any, read-write, read-only, primary, standby or prefer-standby.");
+  for (const auto& number : split(value("hostaddr"))) {
+    if (number.empty() || is_address(number)) continue;
+    return failure("a hostaddr in conninfo is not an address");
+  }
+  for (const char* keyword : {"connect_timeout", "keepalives", "keepalives_idle", "keepalives_interval",
+                              "keepalives_count", "tcp_user_timeout"}) {
+    const auto written = value(keyword);
+    if (!written.empty() && !is_whole_number(written))
+      return failure(fmt::format("{} in conninfo is not a whole number", keyword));
+  }
+  for (const auto& [keyword, words] : all_choices()) {
+    const auto written = value(std::string(keyword));
+    const bool has_case = !keyword.starts_with("ssl_");
+    const auto is_it = [&, &written = written](std::string_view word) {
+      return std::equal(word.begin(), word.end(), written.begin(), written.end(), [&](char a, char b) {
+        return a == b || (!has_case && std::tolower(static_cast<unsigned char>(a)) ==
+                                           std::tolower(static_cast<unsigned char>(b)));
+      });
+    };
+    if (written.empty() || std::any_of(words.begin(), words.end(), is_it)) continue;
+    return failure(fmt::format("unknown {} in conninfo", keyword), "",
+                   fmt::format("It is {}.", or_list(words)));
   }
   return {};
 }

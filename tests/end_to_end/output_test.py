@@ -283,6 +283,9 @@ CONNINFOS = [
     f"host=127.0.0.1 password='{SECRET}",
     f"host=127.0.0.1 password = {SECRET} {SECRET}",
     f"postgresql://pgcurfew:{SECRET}@[127.0.0.1:1/postgres",
+    f"postgresql://pgcurfew:p@{SECRET}@127.0.0.1:1/postgres",
+    f"postgresql://pgcurfew:p/{SECRET}@127.0.0.1:1/postgres",
+    f"host=127.0.0.1 port=1 connect_timeout={SECRET}",
 ]
 
 
@@ -310,6 +313,17 @@ def test_a_password_gets_into_no_output(stage, command, daemon, tmp_path, connin
 def test_a_password_under_a_misspelt_word_gets_into_no_output(command, tmp_path, spoil):
     path = tmp_path / "misspelt.yaml"
     path.write_text(f'servers:\n- {{ name: a, conninfo: "host=/nowhere pasword={SECRET}"{spoil} }}\n')
+    done = command("check", path)
+    assert done.returncode == 78
+    assert SECRET not in done.stdout + done.stderr
+
+
+@pytest.mark.parametrize("server", [f"conninfo: host=/nowhere password=x,{SECRET}", f"conninfo: host=/nowhere password=x: {SECRET}",
+                                    f"conninfo: host=/nowhere password=x,&{SECRET}",
+                                    f"conninfo: host=/nowhere\n password=x,\n {SECRET}"])
+def test_the_rest_of_a_password_without_quotes_gets_into_no_output(command, tmp_path, server):
+    path = tmp_path / "plain.yaml"
+    path.write_text(f"servers:\n- {{ name: a, {server} }}\n")
     done = command("check", path)
     assert done.returncode == 78
     assert SECRET not in done.stdout + done.stderr

@@ -29,11 +29,11 @@ BEYOND = {
     "a range of durations, and of numbers in quotes": [r" is out of range$", r" must be longer than 0$"],
     "what stands behind a name or an expression": [
         r"^unknown time zone ", r" is not an? [a-z ]+ of cron$", r"^this schedule never comes$", r"^there is no 2", r"^invalid regular expression ", r"^the regular expression is empty$",
-        r" is not an address$", r"^invalid prefix length in ", r" has bits set ", r"^invalid connection string$",
-        r"^unknown \w+ in conninfo$", r"^conninfo has another number of ports than of hosts$", r"^a port in conninfo is ",
+        r" is not an address$", r"^invalid prefix length in ", r" has bits set ", r"^invalid connection string: ", r" in conninfo is not a",
+        r"^unknown \w+ in conninfo$", r"^conninfo has another number of ports than of hosts$", r"^a host in conninfo is ",
     ],
     "how a number is written": [r" is finer than a microsecond$", r" has too many digits$"],
-    "a way of writing YAML": [r" without quotes: ", r" goes on over the end of the line$", r"^duplicate key "],
+    "a way of writing YAML": [r" without quotes(: |$)", r" goes on over the end of the line$", r"^duplicate key "],
 }
 
 

@@ -290,6 +290,17 @@ TEST(DrainGate, ShowsNothingOfAPassword) {
   EXPECT_EQ(all_of(result).find("geheim"), std::string::npos) << all_of(result);
 }
 
+TEST(DrainGate, ShowsNothingOfTheRestOfAConninfo) {
+  for (const std::string pgbouncer :
+       {"{ conninfo: host=a password=x,geheim, by: pause }", "{ conninfo: host=a password=x},geheim }",
+        "\n    conninfo: host=a\n     pasword=x\n     geheim: y", "\n    conninf: host=a pasword=geheim",
+        "{ conninfo: host=a pasword=x,\n  geheim, geheim }"}) {
+    const auto result = load(drain_with("gate: pgbouncer\n  pgbouncer: " + pgbouncer));
+    EXPECT_NE(all_of(result), "") << pgbouncer;
+    EXPECT_EQ(all_of(result).find("geheim"), std::string::npos) << all_of(result);
+  }
+}
+
 TEST(DrainExceptions, TakeNoAges) {
   expect_error(load(drain_with("except: [ { user: a, query_age: 1h } ]")), 7, 24,
                "except of a drain takes no query_age",

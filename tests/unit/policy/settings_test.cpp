@@ -74,6 +74,34 @@ TEST(Settings, NeverShowPasswords) {
   }
 }
 
+/// Rests of a connection string that a slip has made into something else.
+TEST(Settings, NeverShowWhatMayBeTheRestOfAConninfo) {
+  for (const std::string servers :
+       {"[ { name: a, conninfo: host=b password=x,geheim } ]",
+        "[ { name: a, conninfo: host=b password=x,geheim, geheim } ]",
+        "[ { name: a, conninfo: host=b password=x,&geheim } ]",
+        "[ { name: a, conninfo: host=b password=x: geheim } ]",
+        "[ { name: a, conninfo: host=b password=x},geheim } ]",
+        "[ { name: a, conninf: host=b pasword=geheim } ]",
+        "[ { name: a, \"conninfo\" : host=b pasword=geheim, x: } ]",
+        "\n- name: a\n  conninfo: host=b\n    password=x\n    geheim: y",
+        "\n- name: a\n  dsn: host=b\n   geheim\n x",
+        "[ { name: a, conninfo:\n host=b pasword=geheim, x\n geheim: 1,\ngeheim: } ]",
+        "\n- name: a\n  conninfo: |\n    host=b\n\tgeheim\n  x",
+        "[ { name: a, conninfo: \"host=b pasword=geheim }", "[ { name: host=b pasword=geheim, x: } ]"}) {
+    const auto result = load_main(with_servers(servers));
+    EXPECT_NE(all_of(result), "") << servers;
+    EXPECT_EQ(all_of(result).find("geheim"), std::string::npos) << all_of(result);
+    const auto misspelt = load_main("server: " + servers + "\n");
+    EXPECT_EQ(all_of(misspelt).find("geheim"), std::string::npos) << all_of(misspelt);
+  }
+}
+
+TEST(Settings, SayHowTheRestOfAConninfoIsMeant) {
+  expect_error(load_main(with_servers("[ { name: a, conninfo: host=b password=x,geheim } ]")), 2, 51,
+               "unknown key in a server", "A text that holds a comma is written in quotes.");
+}
+
 TEST(Settings, HaveDefaults) {
   const auto policy = taken(load_main(main_with("")));
   EXPECT_EQ(policy.mode, Mode::kDryRun);

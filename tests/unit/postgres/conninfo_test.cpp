@@ -1,0 +1,82 @@
+#include "postgres/conninfo.hpp"
+
+#include <string>
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+namespace pgcurfew {
+namespace {
+
+using ::testing::AllOf;
+using ::testing::HasSubstr;
+using ::testing::Not;
+
+constexpr const char* kSecret = "GEHEIM";
+
+/// What is said of a string that is refused.
+std::string said_of(const std::string& text) {
+  const auto parsed = Conninfo::parse(text);
+  if (parsed) return "taken";
+  const auto& error = parsed.error();
+  return error.message + "\n" + error.detail + "\n" + error.hint;
+}
+
+TEST(Conninfo, NamesAKeywordThatIsAllButOne) {
+  EXPECT_THAT(said_of("host=a pasword=GEHEIM"),
+              AllOf(HasSubstr("unknown keyword \"pasword\""), HasSubstr("Did you mean \"password\"?")));
+  EXPECT_THAT(said_of("hostname=a"), HasSubstr("unknown keyword \"hostname\""));
+  EXPECT_THAT(said_of("postgresql://h/db?conect_timeout=3"), HasSubstr("unknown keyword \"conect_timeout\""));
+}
+
+TEST(Conninfo, SaysBehindWhichKeywordItWentWrong) {
+  EXPECT_THAT(said_of("host=a password=x GEHEIM"),
+              HasSubstr("\"=\" is missing after a word behind \"password\""));
+  EXPECT_THAT(said_of("host=a password=x GEHEIM=y user=u"), HasSubstr("unknown keyword behind \"password\""));
+  EXPECT_THAT(said_of("host=a password='x GEHEIM"),
+              HasSubstr("the quotes after \"password\" are not closed"));
+  EXPECT_THAT(said_of("GEHEIM"), HasSubstr("\"=\" is missing after a word at its beginning"));
+  EXPECT_THAT(said_of("host=a password='x\\' y' GEHEIM"), HasSubstr("behind \"password\""));
+}
+
+TEST(Conninfo, SaysNothingOfItButKeywords) {
+  for (const std::string text : {"host=a password=x,GEHEIM GEHEIM",
+                                 "password=GEHEIM GEHEIM=1",
+                                 "postgresql://u:p@GEHEIM@db",
+                                 "postgresql://u:p/GEHEIM@db/x",
+                                 "postgresql://u:5432/GEHEIM@db",
+                                 "postgresql://u:p%zzGEHEIM@db",
+                                 "postgresql://u:p?GEHEIM@@db",
+                                 "postgresql://[GEHEIM/db",
+                                 "postgresql://h/db?GEHEIM=1",
+                                 "postgresql://h/db?password=x&GEHEIM",
+                                 "host=a sslmode=GEHEIM",
+                                 "host=a hostaddr=GEHEIM",
+                                 "host=a port=GEHEIM",
+                                 "host=a connect_timeout=GEHEIM",
+                                 "host=a tcp_user_timeout=1GEHEIM",
+                                 "host=a channel_binding=GEHEIM",
+                                 "host=a ssl_min_protocol_version=GEHEIM",
+                                 "host=u:GEHEIM@db",
+                                 "host='a GEHEIM'",
+                                 "host=a keepalives=GEHEIM",
+                                 "host=a gssencmode=GEHEIM",
+                                 "service=GEHEIM host=a"}) {
+    EXPECT_THAT(said_of(text), AllOf(Not(HasSubstr(kSecret)), Not("taken"))) << text;
+  }
+}
+
+TEST(Conninfo, TakesWhatIsMeantSo) {
+  for (const std::string text :
+       {"", "host=a", "host='/var/run/postgresql' user=u", "host=@abstract",
+        "host=::1,127.0.0.1,db.example.org", "host=fe80::1%eth0",
+        "postgresql://u:p%40x@db:5433,db2/x?connect_timeout=3", "postgresql:///x",
+        "postgresql://u@/x?host=/tmp", "postgresql://h/db?application_name=a@b", "postgres://u:p?x@db/y",
+        "host=a ssl_min_protocol_version=tlsv1.2 keepalives=1", "host=a password='x y\\'z' port=5432",
+        "postgresql://u:p@h?application_name=a@b"}) {
+    EXPECT_EQ(said_of(text), "taken") << text;
+  }
+}
+
+}  // namespace
+}  // namespace pgcurfew
