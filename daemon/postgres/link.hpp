@@ -110,6 +110,7 @@ class Link {
   void finish_gates(const PGresult* result);
   void finish_turn(const Request& request, const PGresult* result);
 
+  void request_settings(int server_version);
   void request_sql(const std::string& sql, Request request, bool in_binary = false);
   void request_prepare(const char* name, const std::string& sql);
   void request_prepared(const char* name, const Parameters& parameters, Request request);

@@ -29,7 +29,7 @@ void Link::set_up() {
   if (PQsetnonblocking(conn_.get(), 1) != 0 || PQenterPipelineMode(conn_.get()) != 1) {
     return lose_with_libpq_message("could not start a pipeline");
   }
-  request_sql(statement::settings(version), {RequestKind::kSetUp});
+  request_settings(version);
   request_sql(statement::facts(), {RequestKind::kFacts});
   request_sql(statement::database_names(), {RequestKind::kDatabaseNames});
   request_sql(statement::role_names(), {RequestKind::kRoleNames});
@@ -53,6 +53,15 @@ void Link::set_up() {
     }
   }
   request_bare(statement::kPulse, {RequestKind::kSetUp});
+}
+
+void Link::request_settings(int server_version) {
+  bool sent = true;
+  // they share one Sync, and so one transaction
+  for (const auto& sql : statement::settings(server_version)) {
+    sent = sent && PQsendQueryParams(conn_.get(), sql.c_str(), 0, nullptr, nullptr, nullptr, nullptr, 0) == 1;
+  }
+  finish_request(sent, {RequestKind::kSetUp});
 }
 
 void Link::finish_request(bool sent, Request request) {

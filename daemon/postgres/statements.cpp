@@ -1,5 +1,8 @@
 #include "postgres/statements.hpp"
 
+#include <array>
+#include <string_view>
+
 #include <fmt/format.h>
 
 #include "postgres/guard_facts.hpp"
@@ -39,25 +42,70 @@ std::string_view call(Action action) {
 }
 }  // namespace
 
-std::string settings(int server_version) {
-  const auto set = [](std::string_view name, std::string_view value) {
-    return fmt::format("pg_catalog.set_config('{}', '{}', false)", name, value);
+std::vector<std::string> settings(int server_version) {
+  struct Setting {
+    std::string_view name;
+    std::string_view value;
+    int since = 0;
   };
-  std::string sql = "SELECT " + set("search_path", "pg_catalog");
-  sql += ", " + set("statement_timeout", "4s");
-  sql += ", " + set("lock_timeout", "20ms");
-  sql += ", " + set("idle_in_transaction_session_timeout", "0");
-  sql += ", " + set("default_transaction_read_only", "on");
-  sql += ", " + set("max_parallel_workers_per_gather", "0");
-  sql += ", " + set("timezone", "UTC");
-  sql += ", " + set("datestyle", "ISO");
-  sql += ", " + set("client_min_messages", "warning");
-  if (server_version >= 110000) sql += ", " + set("jit", "off");
-  // a plan made once: nothing is planned, and no catalog read, at the moment of a signal
-  if (server_version >= 120000) sql += ", " + set("plan_cache_mode", "force_generic_plan");
-  if (server_version >= 140000) sql += ", " + set("idle_session_timeout", "0");
-  if (server_version >= 170000) sql += ", " + set("transaction_timeout", "0");
-  return sql;
+  constexpr std::array kSettings{
+      // first, so that it holds for those that follow
+      Setting{"statement_timeout", "4s"},
+      // the server refuses every snapshot on a standby, and on a primary lets it wait for those who write
+      Setting{"default_transaction_isolation", "read committed"},
+      Setting{"default_transaction_deferrable", "off"},
+      Setting{"default_transaction_read_only", "on"},
+      // else an error, such as that of a locked catalog, ends the session
+      Setting{"exit_on_error", "off"},
+      Setting{"search_path", "pg_catalog"},
+      Setting{"lock_timeout", "20ms"},
+      Setting{"idle_in_transaction_session_timeout", "0"},
+      Setting{"idle_session_timeout", "0", 140000},
+      Setting{"transaction_timeout", "0", 170000},
+      Setting{"tcp_user_timeout", "0", 120000},
+      Setting{"client_connection_check_interval", "0", 140000},
+      Setting{"tcp_keepalives_idle", "0"},
+      Setting{"tcp_keepalives_interval", "0"},
+      Setting{"tcp_keepalives_count", "0"},
+      Setting{"timezone", "UTC"},
+      Setting{"datestyle", "ISO"},
+      Setting{"intervalstyle", "postgres"},
+      Setting{"bytea_output", "hex"},
+      Setting{"standard_conforming_strings", "on"},
+      Setting{"transform_null_equals", "off"},
+      Setting{"array_nulls", "on"},
+      Setting{"quote_all_identifiers", "off"},
+      Setting{"row_security", "on"},
+      Setting{"client_min_messages", "warning"},
+      Setting{"plpgsql.extra_errors", "none"},
+      Setting{"plpgsql.extra_warnings", "none"},
+      // what a statement reads and how long it takes hangs on its plan, and that on these
+      Setting{"max_parallel_workers_per_gather", "0"},
+      Setting{"jit", "off", 110000},
+      // a plan made once: nothing is planned, and no catalog read, at the moment of a signal
+      Setting{"plan_cache_mode", "force_generic_plan", 120000},
+      Setting{"geqo", "off"},
+      Setting{"from_collapse_limit", "8"},
+      Setting{"join_collapse_limit", "8"},
+      Setting{"enable_nestloop", "on"},
+      Setting{"enable_hashjoin", "on"},
+      Setting{"enable_mergejoin", "on"},
+      Setting{"enable_hashagg", "on"},
+      Setting{"enable_sort", "on"},
+      Setting{"enable_material", "on"},
+      Setting{"enable_memoize", "on", 140000},
+      Setting{"cpu_tuple_cost", "0.01"},
+      Setting{"cpu_operator_cost", "0.0025"},
+      Setting{"work_mem", "4MB"},
+      Setting{"temp_tablespaces", ""},
+  };
+  // by SET, which needs no snapshot, and may therefore be refused none
+  std::vector<std::string> all;
+  for (const auto& setting : kSettings) {
+    if (server_version >= setting.since)
+      all.push_back(fmt::format("SET {} TO '{}'", setting.name, setting.value));
+  }
+  return all;
 }
 
 std::string facts() {

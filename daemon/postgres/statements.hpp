@@ -1,6 +1,7 @@
 #pragma once
 
 #include <string>
+#include <vector>
 
 #include "engine/order.hpp"
 
@@ -10,8 +11,10 @@ namespace pgcurfew::statement {
 /// transaction, with parameters for every value that is not ours.
 /// *Source*: what they rest on is tried against real servers in tests/integration/facts_test.py.
 
-/// Settings of our session: pinned names, own bounds, read-only.
-std::string settings(int server_version);
+/// Settings of our session, each a statement without a snapshot: pinned names, own bounds, read-only; and
+/// whatever of those that a server, a database or a role may carry could stop a look, delay it, or change
+/// what it says.
+std::vector<std::string> settings(int server_version);
 
 /// One row, in text: backend pid, postmaster start (microseconds since 2000), in recovery, role, may read all
 /// statistics, may signal, superuser, connection slots that are not reserved.

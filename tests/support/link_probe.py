@@ -34,10 +34,11 @@ class LinkProbe:
         self._ask_for_look(what)
         return self._read_look()
 
-    def look_with_complaint(self, happened, **what):
-        """What happened besides, and the look."""
+    def look_with_complaint(self, happened, times=1, **what):
+        """What happened besides, the last of so many times, and the look."""
         self._ask_for_look(what)
-        return self._next(happened), self._read_look()
+        told = [self._next(happened) for _ in range(times)]
+        return told[-1], self._read_look()
 
     def guard(self, pid, backend_start, action="nothing", **checks):
         """The verdict of a guarded statement; the checks are named as in engine/order.hpp."""

@@ -1,0 +1,144 @@
+"""Settings that a server, a database or our own role may carry: none of them stops a look, none makes it wait."""
+
+import pytest
+
+from support.session import QUERY_CANCELED, wait_until
+from support.stage import SLEEP, Stage
+from support.standby import Standby
+from support.throwaway import Throwaway
+
+LIMIT = """
+- name: limit
+  match: { application_name: APP, state: active, query_age: 200ms }
+  escalate: [cancel]
+"""
+
+LOCK_NOT_AVAILABLE = "55P03"
+
+# Nobody can undo these for a session: they say who it is, or are done with before it can say a word.
+OUT_OF_REACH = ["role", "session_authorization", "local_preload_libraries", "session_preload_libraries", "post_auth_delay",
+                "pre_auth_delay", "jit_debugging_support", "jit_profiling_support", "ignore_system_indexes",
+                # for superusers alone to set and to undo
+                "max_stack_depth", "temp_file_limit", "wal_consistency_checking", "session_replication_role"]
+
+# What such a setting does with a server as with nobody's: nothing to do with us, and much to write down.
+NOISE = "log_|debug_|trace_|auto_explain|jit_dump"
+
+WORDS = {"default_tablespace": "nowhere", "temp_tablespaces": "nowhere", "default_table_access_method": "heap",
+         "search_path": "nowhere", "timezone": "Asia/Kathmandu", "datestyle": "Postgres, DMY",
+         "default_text_search_config": "simple",
+         "restrict_nonsystem_relation_kind": "view"}
+
+
+def hostile_settings(server, extreme):
+    """(name, value) of all that a role can carry, each at the end of its range: "least" or "most"."""
+    rows = server.execute(
+        "select name, vartype, reset_val, enumvals, case when %s then min_val else max_val end from pg_settings"
+        " where context in ('user', 'superuser', 'backend', 'superuser-backend') and name <> all (%s) and name !~ %s",
+        [extreme == "least", OUT_OF_REACH, NOISE])
+    found = {"plpgsql.extra_errors": "'all'"}
+    for name, kind, value, words, end in rows:
+        if kind == "bool":
+            found[name] = "'off'" if value == "on" else "'on'"
+        elif kind == "enum":
+            others = [word for word in words if word != value]
+            found[name] = f"'{others[-1 if extreme == 'most' else 0]}'" if others else f"'{value}'"
+        elif kind in ("integer", "real"):
+            found[name] = f"'{end}'"
+        elif name.lower() in WORDS:
+            found[name] = f"'{WORDS[name.lower()]}'"
+    for timeout in ("statement_timeout", "idle_session_timeout", "transaction_timeout", "idle_in_transaction_session_timeout"):
+        if timeout in found and extreme == "least":
+            found[timeout] = "'2s'"  # long enough to get at a word, and too short for a session that stands for minutes
+    found["default_transaction_isolation"] = "'serializable'"
+    found["default_transaction_deferrable"] = "'on'"
+    return found
+
+
+def make_hostile(server, settings):
+    """Gives them to the role."""
+    taken = 0
+    with server.connect() as connection:
+        for name, value in settings.items():
+            try:
+                connection.execute(f"alter role pgcurfew set {name} = {value}")
+                taken += 1
+            except Exception as refused:  # one at the end of its range that contradicts another
+                print(name, value, refused)
+    assert taken > len(settings) * 0.8
+    assert server.execute("select 1 from pg_db_role_setting where setconfig::text like '%default_transaction_isolation%'")
+
+
+@pytest.fixture
+def hostile_server():
+    with Throwaway() as made:
+        made.make_watchdog_role()
+        made.make_role("app")
+        yield made
+
+
+@pytest.fixture
+def limit_holds(daemon):
+    """Whether a limit is enforced on this server, without a complaint."""
+    def check(server):
+        stage = Stage(server, daemon)
+        try:
+            offender = stage.open().start(SLEEP)
+            watching = stage.enforce(LIMIT)
+            assert offender.outcome() == QUERY_CANCELED
+            assert stage.running().outcome() == QUERY_CANCELED
+            assert watching.all("look_failed") == [] and watching.all("server_down") == []
+            assert watching.all("names_failed") == [] and watching.all("waits_failed") == []
+        finally:
+            stage.close()
+    return check
+
+
+@pytest.mark.parametrize("extreme", ["least", "most"])
+def test_no_setting_of_the_role_stops_a_look(hostile_server, limit_holds, extreme):
+    make_hostile(hostile_server, hostile_settings(hostile_server, extreme))
+    limit_holds(hostile_server)
+
+
+@pytest.mark.parametrize("extreme", ["least", "most"])
+def test_no_setting_of_the_role_makes_it_read_a_locked_catalog(hostile_server, probe, session, extreme):
+    hostile_server.execute("create table t ()")
+    make_hostile(hostile_server, hostile_settings(hostile_server, extreme))
+    root = session(on=hostile_server, user="postgres")
+    root.run("begin; lock table t")
+    waiter = session(on=hostile_server, user="postgres").start("begin; lock table t")
+    link = probe(on=hostile_server)
+    with hostile_server.connect() as superuser:
+        wait_until(lambda: waiter.pid in link.look(waits=True)["waits"])
+        superuser.execute("create role newcomer login superuser")
+        session(on=hostile_server, user="newcomer")
+        with superuser.transaction():
+            for (catalog,) in superuser.execute("select oid::regclass::text from pg_class where relnamespace = 11 and relkind = 'r'"
+                                                " and oid::regclass::text <> 'pg_largeobject'").fetchall():
+                superuser.execute(f"lock table {catalog} in access exclusive mode")
+            told, found = link.look_with_complaint("names_failed", times=2, waits=True)
+            assert told["error"]["sqlstate"] == LOCK_NOT_AVAILABLE
+            assert found["waits"][waiter.pid]["blockers"] == [root.pid]
+            found = link.look(waits=True)
+            assert found["waits"][waiter.pid]["blockers"] == [root.pid]
+            edge = {"waiter": waiter.pid, "backend_start": found["sessions"][waiter.pid]["backend_start"],
+                    "query_start": found["sessions"][waiter.pid]["query_start"], "blocker": root.pid}
+            assert link.guard(root.pid, found["sessions"][root.pid]["backend_start"], edges=[edge],
+                              may_not_wait_for_lock=True) == "signalled"
+
+
+def test_a_deferrable_transaction_by_default_waits_for_nobody(hostile_server, limit_holds):
+    hostile_server.execute("create table t (); grant all on t to public")
+    make_hostile(hostile_server, {"default_transaction_isolation": "serializable", "default_transaction_deferrable": "on",
+                                  "default_transaction_read_only": "on"})
+    with hostile_server.connect(user="app", autocommit=False) as writer:
+        writer.execute("set transaction isolation level serializable, read write")
+        writer.execute("insert into t default values")
+        limit_holds(hostile_server)
+
+
+def test_a_standby_is_watched_though_serializable_is_its_default(hostile_server, limit_holds):
+    with Standby(hostile_server) as standby:
+        make_hostile(hostile_server, {"default_transaction_isolation": "serializable", "default_transaction_deferrable": "on"})
+        standby.catch_up()
+        limit_holds(standby)
