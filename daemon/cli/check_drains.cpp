@@ -101,8 +101,7 @@ struct Check {
 
 void check_database(const Drain& plan, const Policy& policy, const Server& server, const OneLook& look,
                     const Gate& gate, Check& check) {
-  const auto occupants =
-      occupants_of(plan, policy, *look.snapshot, gate.database, look.facts && look.facts->can_signal);
+  const auto occupants = occupants_of(plan, policy, *look.snapshot, gate.database);
   const auto obstacle = obstacle_to(plan, gate, *look.gates);
   print("  drain {}: {}: {}; {}{}\n", plan.name, printable(gate.database, 80), sessions_text(occupants),
         gate_text(plan, gate, obstacle), state_text(plan, gate));

@@ -26,7 +26,8 @@ struct Tally {
   std::size_t too_young = 0;
   std::size_t exempt = 0;
   std::size_t protection = 0;               ///< they fit, but nothing may touch them
-  std::size_t denied = 0;                   ///< of those that are due: the server would deny the signal
+  std::size_t superusers = 0;               ///< of those that are due: the server would deny the signal
+  std::size_t without_right = 0;            ///< the same, for our role lacks the right
   std::size_t unaffected = 0;               ///< they fit, but no step can affect them as they are
   std::map<std::string, std::size_t> held;  ///< by what holds the rule back from them
 };
@@ -54,7 +55,8 @@ void count(const Session& session, const SessionFinding& finding, const RuleFind
     ++tally.held[rule.held_by];
   } else {
     ++tally.due;
-    if (session.is_beyond_us && rule.next->kind != StepKind::kAlert) ++tally.denied;
+    if (!session.is_beyond_us || rule.next->kind == StepKind::kAlert) return;
+    ++(session.is_superusers ? tally.superusers : tally.without_right);
   }
 }
 
@@ -67,10 +69,13 @@ std::string text_of(const Tally& tally) {
   auto text =
       fmt::format("{} of {} session{} {} due now", tally.due, tally.candidates,
                   tally.candidates == 1 ? "" : "s", tally.due == 1 || tally.candidates == 1 ? "is" : "are");
-  if (tally.denied > 0) {
+  if (tally.superusers > 0)
+    text += fmt::format(" ({} of them superusers', which the server will deny)", tally.superusers);
+  if (tally.without_right > 0) {
     text += fmt::format(
-        " ({} of them the server will deny: superusers' sessions, or pg_signal_backend is missing)",
-        tally.denied);
+        " ({} of them the server will deny, for our role is a member of neither pg_signal_backend nor "
+        "theirs)",
+        tally.without_right);
   }
   if (tally.too_young > 0) {
     text += tally.too_young == 1 ? ", 1 more fits and is not old enough yet"
@@ -97,9 +102,8 @@ std::string hours_text(const Rule& rule, ServerTime now) {
                      zone.to_text(open->start));
 }
 
-void print_server(const Policy& all, const Server& server, const OneLook& look) {
+void print_server(const Policy& policy, const Server& server, const OneLook& look) {
   if (!look.snapshot) return;
-  const auto policy = policy_for(all, server.name);
   const auto& snapshot = *look.snapshot;
   print("server {} (PostgreSQL {}, {}):\n", printable(server.name), look.facts->version,
         look.facts->in_recovery ? "standby" : "primary");
@@ -140,10 +144,11 @@ int check_servers(const std::vector<std::string>& paths) {
     const auto looks = look_once(policy, policy.drains.empty() ? LookAt::kSessions : LookAt::kGatesToo);
     for (std::size_t i = 0; i < looks.size(); ++i) {
       const auto& server = policy.servers[i];
-      complain_of(server, looks[i]);
-      print_server(policy, server, looks[i]);
-      code = worse(code, exit_code_of(looks[i]));
-      code = worse(code, check_drains(policy_for(policy, server.name), server, looks[i]));
+      const auto its_policy = policy_for(policy, server.name);
+      complain_of(its_policy, server, looks[i]);
+      print_server(its_policy, server, looks[i]);
+      code = worse(code, exit_code_of(its_policy, looks[i]));
+      code = worse(code, check_drains(its_policy, server, looks[i]));
     }
   }
   return code;

@@ -273,8 +273,11 @@ int drain_now(const DrainOptions& options) {
   auto policy = *loaded.policy;
   policy.servers = *servers;
   const auto looks = look_once(policy);
-  complain_of(policy.servers.front(), looks.front());
-  if (const int code = exit_code_of(looks.front()); code != kExitOk) return code;
+  auto asked = policy;
+  asked.rules.clear();
+  asked.drains = {*plan};
+  complain_of(asked, policy.servers.front(), looks.front());
+  if (const int code = exit_code_of(asked, looks.front()); code != kExitOk) return code;
 
   const auto name = command_name();
   if (!options.command.empty()) {

@@ -50,12 +50,18 @@ std::string step_text(const Policy& policy, const RuleFinding& finding, const Se
                       ServerTime now) {
   const auto& rule = policy.rules[finding.rule];
   const auto kind = finding.next->kind;
-  const bool is_denied = session.is_beyond_us && kind != StepKind::kAlert;
-  return fmt::format(
-      "{}{} {}{}{}", rule.mode == Mode::kDryRun ? "would " : "", name_of(kind),
-      when_text(finding.next->due - now),
-      finding.next->skipped_cancel ? ", as a cancel cannot affect it while it is idle" : "",
-      is_denied ? ", but the server will deny it: a superuser's session, or no right to signal" : "");
+  std::string denial;
+  if (session.is_beyond_us && kind != StepKind::kAlert) {
+    denial = session.is_superusers ? ", but the server will deny it: a superuser's session"
+                                   : fmt::format(
+                                         ", but the server will deny it: our role is a member of neither "
+                                         "pg_signal_backend nor {}",
+                                         session.user ? printable(*session.user, 63) : "the session's role");
+  }
+  return fmt::format("{}{} {}{}{}", rule.mode == Mode::kDryRun ? "would " : "", name_of(kind),
+                     when_text(finding.next->due - now),
+                     finding.next->skipped_cancel ? ", as a cancel cannot affect it while it is idle" : "",
+                     denial);
 }
 
 std::string verdict_text(const Policy& policy, const RuleFinding& finding, const Session& session,
@@ -217,6 +223,9 @@ class ServerReport {
     return found;
   }
 
+  /// What of it is for this server.
+  [[nodiscard]] const Policy& policy() const { return policy_; }
+
   Json json() const {
     Json json;
     json["server"] = server_.name;
@@ -227,7 +236,7 @@ class ServerReport {
     json["version"] = look_.facts->version;
     json["missing_privileges"] = Json::array();
     if (!look_.facts->can_read_all_stats) json["missing_privileges"].push_back("pg_read_all_stats");
-    if (!look_.facts->can_signal) json["missing_privileges"].push_back("pg_signal_backend");
+    if (!may_signal(policy_, look_)) json["missing_privileges"].push_back("pg_signal_backend");
     json["sessions"] = Json::array();
     const auto& sessions = look_.snapshot->sessions;
     for (std::size_t i = 0; i < sessions.size(); ++i) {
@@ -240,7 +249,7 @@ class ServerReport {
   }
 
  private:
-  const Policy policy_;  ///< what of it is for this server
+  const Policy policy_;
   LookFinding around_;
   const Server& server_;
   const OneLook& look_;
@@ -263,14 +272,14 @@ int explain_sessions(const ExplainOptions& options) {
   auto all = Json::array();
   for (std::size_t i = 0; i < looks.size(); ++i) {
     const ServerReport report(policy, policy.servers[i], looks[i], options);
-    complain_of(policy.servers[i], looks[i]);
+    complain_of(report.policy(), policy.servers[i], looks[i]);
     if (options.json) {
       all.push_back(report.json());
       found = found || !options.pid || (all.back().contains("sessions") && !all.back()["sessions"].empty());
     } else {
       found = report.show() || found;
     }
-    code = worse(code, exit_code_of(looks[i]));
+    code = worse(code, exit_code_of(report.policy(), looks[i]));
   }
   if (options.json) print("{}\n", all.dump(2, ' ', true, Json::error_handler_t::replace));
   if (options.pid && !found && code == kExitOk) {

@@ -8,6 +8,8 @@
 #include "cli/exit_code.hpp"
 #include "cli/printing.hpp"
 #include "engine/blockers.hpp"
+#include "engine/drain_reach.hpp"
+#include "engine/explain.hpp"
 #include "postgres/link.hpp"
 #include "system/loop.hpp"
 
@@ -111,7 +113,47 @@ std::vector<OneLook> look_once(const Policy& policy, LookAt what) {
   return looks;
 }
 
-void complain_of(const Server& server, const OneLook& look) {
+namespace {
+
+/// Whether a rule would signal the session, now or later.
+bool is_for_a_rule(const Policy& policy, const Snapshot& snapshot, const LookFinding& around,
+                   std::size_t session) {
+  const auto finding = explain(policy, snapshot, around, session);
+  return finding.immunity == Immunity::kNone &&
+         std::any_of(finding.rules.begin(), finding.rules.end(), [](const RuleFinding& rule) {
+           return rule.next && rule.held_by.empty() && rule.next->kind != StepKind::kAlert;
+         });
+}
+
+bool is_for_a_drain(const Policy& policy, const Snapshot& snapshot, const Session& session) {
+  return std::any_of(policy.drains.begin(), policy.drains.end(), [&](const Drain& drain) {
+    const bool is_in = session.database &&
+                       std::any_of(drain.databases.begin(), drain.databases.end(),
+                                   [&](const auto& pattern) { return pattern.matches(*session.database); });
+    if (!is_in) return false;
+    const auto stay = occupants_of(drain, policy, snapshot, *session.database).stay;
+    return std::any_of(stay.begin(), stay.end(), [&](const Occupants::Stays& entry) {
+      return entry.session == &session && entry.reason == Occupants::kNoRight;
+    });
+  });
+}
+
+}  // namespace
+
+bool may_signal(const Policy& policy, const OneLook& look) {
+  if (look.facts->can_signal) return true;
+  if (look.facts->lacks_signal() || !look.snapshot) return false;
+  const auto& sessions = look.snapshot->sessions;
+  const auto around = find_in_look(policy, *look.snapshot);
+  for (std::size_t i = 0; i < sessions.size(); ++i) {
+    if (!sessions[i].is_beyond_us || sessions[i].is_superusers) continue;
+    if (is_for_a_rule(policy, *look.snapshot, around, i)) return false;
+    if (is_for_a_drain(policy, *look.snapshot, sessions[i])) return false;
+  }
+  return true;
+}
+
+void complain_of(const Policy& policy, const Server& server, const OneLook& look) {
   const auto name = printable(server.name);
   if (!look.snapshot) {
     print_error("pgcurfew: server {}: {}\n", name, printable(look.error.message));
@@ -127,16 +169,16 @@ void complain_of(const Server& server, const OneLook& look) {
         name, printable(look.facts->role), privilege, privilege, role, role);
   };
   missing(look.facts->can_read_all_stats, "pg_read_all_stats");
-  missing(look.facts->can_signal, "pg_signal_backend");
+  missing(may_signal(policy, look), "pg_signal_backend");
   if (look.snapshot->waits_failed) {
     print_error("pgcurfew: server {}: could not ask who waits for whose lock; no rule on blockers fits\n",
                 name);
   }
 }
 
-int exit_code_of(const OneLook& look) {
+int exit_code_of(const Policy& policy, const OneLook& look) {
   if (!look.snapshot) return kExitUnavailable;
-  return look.facts->can_read_all_stats && look.facts->can_signal ? kExitOk : kExitNoPermission;
+  return look.facts->can_read_all_stats && may_signal(policy, look) ? kExitOk : kExitNoPermission;
 }
 
 int worse(int a, int b) {

@@ -27,11 +27,15 @@ enum class LookAt { kSessions, kGatesToo };
 /// *Shapes*: in the order of Policy::servers. *Units*: gives up on a server after ten seconds.
 std::vector<OneLook> look_once(const Policy& policy, LookAt what = LookAt::kSessions);
 
+/// Whether our role may signal: everybody who is no superuser, or at least each session that a rule of this
+/// server's policy would signal now or later.
+bool may_signal(const Policy& policy, const OneLook& look);
+
 /// Says on standard error why there is no look at a server, or which privilege is missing there.
-void complain_of(const Server& server, const OneLook& look);
+void complain_of(const Policy& policy, const Server& server, const OneLook& look);
 
 /// *Errors*: 69 if the server is out of reach, 77 if a privilege is missing there.
-int exit_code_of(const OneLook& look);
+int exit_code_of(const Policy& policy, const OneLook& look);
 
 /// Of two exit statuses of looks the worse one: out of reach is worse than a missing privilege.
 int worse(int a, int b);

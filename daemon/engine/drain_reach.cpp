@@ -65,7 +65,7 @@ std::string why_protected(const Policy& protections, const Session& session) {
 }
 
 Occupants occupants_of(const Drain& plan, const Policy& policy, const Snapshot& snapshot,
-                       const std::string& database, bool can_signal) {
+                       const std::string& database) {
   Rule proxy;
   proxy.name = plan.name;
   proxy.except = plan.except;
@@ -82,7 +82,7 @@ Occupants occupants_of(const Drain& plan, const Policy& policy, const Snapshot& 
     ++found.sessions;
     auto reason = why_protected(protections, session);
     if (reason.empty() && session.is_beyond_us) {
-      reason = can_signal ? "superuser" : "pg_signal_backend is missing";
+      reason = session.is_superusers ? std::string("superuser") : std::string(Occupants::kNoRight);
     }
     if (!reason.empty()) found.stay.push_back({&session, std::move(reason)});
   }

@@ -3,6 +3,7 @@
 #include <cstddef>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "base/pattern.hpp"
@@ -32,17 +33,17 @@ std::string why_protected(const Policy& protections, const Session& session);
 
 /// Whom a drain would find in a database.
 struct Occupants {
+  static constexpr std::string_view kNoRight = "pg_signal_backend is missing";
   struct Stays {
     const Session* session;  ///< points into the snapshot
-    std::string reason;      ///< as why_protected(), or `superuser`, `pg_signal_backend is missing`
+    std::string reason;      ///< as why_protected(), or `superuser`, kNoRight
   };
   std::size_t sessions = 0;  ///< of clients, without our own and those that `except` spares
   std::size_t exempt = 0;    ///< those
   std::vector<Stays> stay;   ///< of `sessions` those that no step would end
 };
 
-/// *Shapes*: `can_signal`: our role has the right, so that whoever is beyond us is a superuser.
 Occupants occupants_of(const Drain& plan, const Policy& policy, const Snapshot& snapshot,
-                       const std::string& database, bool can_signal);
+                       const std::string& database);
 
 }  // namespace pgcurfew

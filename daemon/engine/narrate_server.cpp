@@ -1,5 +1,6 @@
 #include "engine/narrate_server.hpp"
 
+#include <algorithm>
 #include <string>
 #include <utility>
 
@@ -72,11 +73,23 @@ std::vector<Event> missing_privileges(const ServerFacts& facts) {
     missing.push_back(missing_privilege_event(facts, "pg_read_all_stats",
                                               "other roles' sessions are hidden, no rule can see them"));
   }
-  if (!facts.can_signal) {
+  if (facts.lacks_signal()) {
     missing.push_back(missing_privilege_event(facts, "pg_signal_backend",
                                               "only sessions of its own role can be signalled"));
   }
   return missing;
+}
+
+Error would_be_denied(const std::optional<Snapshot>& look, const SessionKey& key) {
+  const bool is_superusers =
+      look && std::any_of(look->sessions.begin(), look->sessions.end(), [&](const Session& session) {
+        return session.key == key && session.is_superusers;
+      });
+  return {"the server would deny it",
+          is_superusers ? "The session is a superuser's."
+                        : "Our role is a member of neither pg_signal_backend nor the session's role.",
+          {},
+          "42501"};
 }
 
 Event server_down_event(std::string_view server, const Error& error, Duration retry, Duration outage) {

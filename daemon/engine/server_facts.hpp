@@ -17,8 +17,12 @@ struct ServerFacts {
   bool in_recovery = false;
   std::string role;
   bool can_read_all_stats = false;
-  bool can_signal = false;
+  bool can_signal = false;          ///< sessions of every role that is no superuser
+  bool can_signal_members = false;  ///< those of another role at least, because ours is a member of it
   bool is_superuser = false;
+
+  /// Whether only sessions of our own role can be signalled.
+  [[nodiscard]] bool lacks_signal() const { return !can_signal && !can_signal_members; }
 };
 
 }  // namespace pgcurfew

@@ -56,8 +56,9 @@ struct Session {
   /// protection and exception by name may.
   bool has_nameless_database = false;
   bool has_nameless_user = false;
-  bool is_beyond_us = false;  ///< the server would not let us signal it: a superuser's, or we lack the right
-  bool is_own = false;        ///< our connection, or another pgcurfew's of the same role
+  bool is_superusers = false;  ///< its role is a superuser
+  bool is_beyond_us = false;   ///< the server would not let us signal it: a superuser's, or we lack the right
+  bool is_own = false;         ///< our connection, or another pgcurfew's of the same role
 };
 
 /// The timestamp of the session itself that an age counts from; of blocks_for, which takes a rule to tell,

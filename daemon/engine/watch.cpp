@@ -204,10 +204,7 @@ void Watch::handle(const happening::Replied& what, MonotonicTime now) {
       order.step != StepKind::kAlert) {
     // a rehearsal asks all but the server's permission
     reply.kind = ReplyKind::kDenied;
-    reply.error = {"the server would deny it",
-                   "The session is a superuser's, or pg_signal_backend is missing.",
-                   {},
-                   "42501"};
+    reply.error = would_be_denied(snapshot_, order.guard.session);
   }
   if (!order.drain.empty()) {
     if (order.is_signal() && reply.kind == ReplyKind::kSignalled) ++signals_sent_;

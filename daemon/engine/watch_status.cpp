@@ -17,7 +17,7 @@ WatchStatus Watch::status() const {
     status.trouble = "out of reach";
   } else if (facts_ && !facts_->can_read_all_stats) {
     status.trouble = "lacks pg_read_all_stats";
-  } else if (facts_ && !facts_->can_signal) {
+  } else if (facts_ && facts_->lacks_signal()) {
     status.trouble = "lacks pg_signal_backend";
   } else if (failed_looks_ > 0) {
     status.trouble = "cannot look";

@@ -30,8 +30,9 @@ void set_names(Session& session, std::optional<const Name*> database, std::optio
   if (role && *role != nullptr) session.user = (*role)->name;
   session.has_nameless_user = role && *role == nullptr;
   const bool is_superusers = role && *role != nullptr && (*role)->is_superuser;
-  const bool is_others = session.user != facts.role;
-  session.is_beyond_us = !facts.is_superuser && (is_superusers || (is_others && !facts.can_signal));
+  const bool is_ours = session.user == facts.role || (role && *role != nullptr && (*role)->is_ours);
+  session.is_superusers = is_superusers;
+  session.is_beyond_us = !facts.is_superuser && (is_superusers || (!is_ours && !facts.can_signal));
 }
 
 /// Each once; who comes first stays first.
@@ -46,7 +47,7 @@ void drop_repeated(std::vector<Value>& values) {
 
 constexpr int kLookColumns = 20;
 constexpr int kWaitsColumns = 5;
-constexpr int kFactsColumns = 8;
+constexpr int kFactsColumns = 9;
 constexpr int kVerdictColumns = 6;
 
 }  // namespace
@@ -138,21 +139,22 @@ Result<ServerFacts> read_facts(const PGresult* result, int server_version) {
   facts.role = text(3);
   facts.can_read_all_stats = text(4) == "t";
   facts.can_signal = text(5) == "t";
-  facts.is_superuser = text(6) == "t";
-  facts.connection_slots = static_cast<int>(std::strtol(text(7).data(), nullptr, 10));
+  facts.can_signal_members = text(6) == "t";
+  facts.is_superuser = text(7) == "t";
+  facts.connection_slots = static_cast<int>(std::strtol(text(8).data(), nullptr, 10));
   return facts;
 }
 
 namespace {
 template <class Fill>
-Result<Names> read_names(const PGresult* result, Fill fill) {
-  if (PQnfields(result) != 3) return misshapen("list of names");
+Result<Names> read_names(const PGresult* result, int columns, Fill fill) {
+  if (PQnfields(result) != columns) return misshapen("list of names");
   Names names;
   for (int row = 0; row < PQntuples(result); ++row) {
     const auto oid = std::strtoul(PQgetvalue(result, row, 0), nullptr, 10);
     Name name;
     name.name = PQgetvalue(result, row, 1);
-    fill(name, PQgetvalue(result, row, 2));
+    fill(name, row);
     names.emplace(static_cast<std::uint32_t>(oid), std::move(name));
   }
   return names;
@@ -160,11 +162,14 @@ Result<Names> read_names(const PGresult* result, Fill fill) {
 }  // namespace
 
 Result<Names> read_database_names(const PGresult* result) {
-  return read_names(result, [](Name& name, const char* text) { name.description = text; });
+  return read_names(result, 3, [&](Name& name, int row) { name.description = PQgetvalue(result, row, 2); });
 }
 
 Result<Names> read_role_names(const PGresult* result) {
-  return read_names(result, [](Name& name, const char* text) { name.is_superuser = *text == 't'; });
+  return read_names(result, 4, [&](Name& name, int row) {
+    name.is_superuser = *PQgetvalue(result, row, 2) == 't';
+    name.is_ours = *PQgetvalue(result, row, 3) == 't';
+  });
 }
 
 Result<Reply> read_verdict(const PGresult* result) {

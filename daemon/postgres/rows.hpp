@@ -22,6 +22,7 @@ struct Name {
   std::string name;
   std::string description;    ///< of a database, as pg_describe_object tells it
   bool is_superuser = false;  ///< of a role
+  bool is_ours = false;       ///< of a role: we have its rights, and so may signal its sessions
 };
 /// By oid; an oid that is not in it has no name that a rule could fit.
 using Names = std::unordered_map<std::uint32_t, Name>;

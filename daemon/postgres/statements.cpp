@@ -115,6 +115,8 @@ std::string facts() {
          "pg_catalog.pg_is_in_recovery(), current_user, "
          "pg_catalog.pg_has_role(current_user, 'pg_read_all_stats', 'USAGE'), "
          "pg_catalog.pg_has_role(current_user, 'pg_signal_backend', 'USAGE'), "
+         "EXISTS (SELECT FROM pg_catalog.pg_roles r WHERE r.rolcanlogin AND NOT r.rolsuper "
+         "AND r.rolname <> current_user AND pg_catalog.pg_has_role(r.oid, 'USAGE')), "
          "pg_catalog.current_setting('is_superuser') = 'on', "
          "pg_catalog.current_setting('max_connections')::pg_catalog.int4 - "
          "pg_catalog.current_setting('superuser_reserved_connections')::pg_catalog.int4 - "
@@ -127,8 +129,9 @@ std::string database_names() {
 }
 std::string role_names() {
   // through the catalog cache: a signal looks the role of its target up there, and must not have to read it
-  // from a table that somebody has locked
-  return "SELECT oid, pg_catalog.pg_get_userbyid(oid), rolsuper FROM pg_catalog.pg_roles";
+  // from a table that somebody has locked; the same holds for our membership in it
+  return "SELECT oid, pg_catalog.pg_get_userbyid(oid), rolsuper, pg_catalog.pg_has_role(oid, 'USAGE') "
+         "FROM pg_catalog.pg_roles";
 }
 
 std::string look(int server_version) {

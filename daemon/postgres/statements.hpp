@@ -17,11 +17,12 @@ namespace pgcurfew::statement {
 std::vector<std::string> settings(int server_version);
 
 /// One row, in text: backend pid, postmaster start (microseconds since 2000), in recovery, role, may read all
-/// statistics, may signal, superuser, connection slots that are not reserved.
+/// statistics, may signal everybody, may signal the sessions of another role at least, superuser, connection
+/// slots that are not reserved.
 std::string facts();
 
-/// oid, name, and the name as pg_describe_object tells it (databases) or whether it is a superuser (roles);
-/// waits for a lock no longer than lock_timeout.
+/// oid, name, and the name as pg_describe_object tells it (databases) or whether it is a superuser and
+/// whether we have its rights (roles); waits for a lock no longer than lock_timeout.
 std::string database_names();
 std::string role_names();
 

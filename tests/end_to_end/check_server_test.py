@@ -147,5 +147,5 @@ def test_it_says_of_those_that_are_due_whom_the_server_would_deny(stage, check_s
     stage.running()
     stage.running(user="postgres")
     _, lines = check_server()
-    assert re.match(r"2 of \d+ sessions are due now \(1 of them the server will deny: superusers' sessions, or "
-                    r"pg_signal_backend is missing\)$", of_rule(lines, "busy"))
+    assert re.match(r"2 of \d+ sessions are due now \(1 of them superusers', which the server will deny\)$",
+                    of_rule(lines, "busy"))

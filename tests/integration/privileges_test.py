@@ -103,3 +103,58 @@ def test_explain_ends_with_77_and_names_what_is_missing(stage, role, command, tm
     assert done.returncode == 77
     assert f"role explains lacks {missing}\npgcurfew: hint: GRANT {missing} TO explains;" in done.stderr
     assert succeeds(stage.open())
+
+
+# -- membership in the role of the session ----------------------------------------------------------------------------
+
+
+@pytest.fixture
+def member(role, server):
+    """A role that may see everything, and is a member of `app` and of nothing else that could signal."""
+    name = role("member_of_app", "pg_read_all_stats", "app")
+    server.make_role("stranger")
+    return name
+
+
+@pytest.fixture
+def ask(stage, command, tmp_path):
+    def run(*arguments, user):
+        path = tmp_path / "pgcurfew.yaml"
+        path.write_text(stage.policy(CANCEL.replace("400ms", "1ms"), user=user))
+        return command(*arguments, "--config", path)
+    return run
+
+
+def test_a_member_of_the_sessions_role_may_signal_it_and_says_nothing_else(stage, member, ask, notify_socket):
+    session = stage.running()
+    explained, checked = ask("explain", user=member), ask("check", "--server", user=member)
+    assert (explained.returncode, checked.returncode) == (0, 0), explained.stderr + checked.stderr
+    assert "deny" not in explained.stdout + checked.stdout
+    assert "lacks" not in explained.stderr + checked.stderr
+    daemon = stage.enforce(CANCEL, user=member, environment=notify_socket.environment())
+    assert session.outcome() == QUERY_CANCELED
+    assert told_as_missing(daemon) == []
+    assert not any("lacks" in status for status in notify_socket.statuses())
+
+
+def test_of_a_session_of_another_role_a_member_says_that_the_right_is_missing(stage, member, ask):
+    stage.running(user="stranger")
+    explained, checked = ask("explain", user=member), ask("check", "--server", user=member)
+    assert (explained.returncode, checked.returncode) == (77, 77)
+    assert "deny it: our role is a member of neither pg_signal_backend nor stranger\n" in explained.stdout
+    assert "(1 of them the server will deny, for our role is a member of neither pg_signal_backend nor theirs)" in checked.stdout
+    assert "role member_of_app lacks pg_signal_backend" in explained.stderr and "superuser" not in explained.stdout
+    rehearsing = stage.enforce(CANCEL, user=member, mode="dry-run")
+    denied = rehearsing.wait_for("outcome")
+    assert (denied["outcome"], denied["detail"]) == (
+        "denied", "Our role is a member of neither pg_signal_backend nor the session's role.")
+
+
+def test_of_a_superusers_session_no_right_is_said_to_be_missing(stage, member, ask):
+    stage.running(user="postgres")
+    explained, checked = ask("explain", user=member), ask("check", "--server", user=member)
+    assert (explained.returncode, checked.returncode) == (0, 0)
+    assert "deny it: a superuser's session\n" in explained.stdout
+    assert "(1 of them superusers', which the server will deny)" in checked.stdout
+    rehearsing = stage.enforce(CANCEL, user=member, mode="dry-run")
+    assert rehearsing.wait_for("outcome")["detail"] == "The session is a superuser's."

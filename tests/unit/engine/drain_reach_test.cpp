@@ -114,9 +114,9 @@ TEST(DrainReach, WhomNoStepWouldEndIsNamedWithTheReason) {
   Snapshot look;
   look.sessions = {session(1, "app"), session(2, "postgres"), session(3, "app", "pg_dump"),
                    session(4, "backup"), session(5, "app")};
-  look.sessions[1].is_beyond_us = true;
+  look.sessions[1].is_beyond_us = look.sessions[1].is_superusers = true;
   look.sessions[4].query = "listen news";
-  const auto found = occupants_of({}, policy, look, "app", true);
+  const auto found = occupants_of({}, policy, look, "app");
   EXPECT_EQ(found.sessions, 5U);
   EXPECT_EQ(found.exempt, 0U);
   std::vector<std::string> told;
@@ -124,7 +124,8 @@ TEST(DrainReach, WhomNoStepWouldEndIsNamedWithTheReason) {
     told.push_back(std::to_string(entry.session->key.pid) + " " + entry.reason);
   }
   EXPECT_THAT(told, testing::ElementsAre("2 superuser", "3 protected: dumps", "4 protected"));
-  const auto denied = occupants_of({}, policy, look, "app", false);
+  look.sessions[1].is_superusers = false;
+  const auto denied = occupants_of({}, policy, look, "app");
   EXPECT_EQ(denied.stay.front().reason, "pg_signal_backend is missing");
 }
 
@@ -140,7 +141,7 @@ TEST(DrainReach, WhomExceptSparesIsCountedApartThoughWeCouldNotEndIt) {
   look.sessions[2].is_own = true;
   look.sessions[3].database = "another";
   look.sessions[4].backend_type = "walsender";
-  const auto found = occupants_of(plan, {}, look, "app", true);
+  const auto found = occupants_of(plan, {}, look, "app");
   EXPECT_EQ(found.sessions, 1U);
   EXPECT_EQ(found.exempt, 1U);
   EXPECT_THAT(found.stay, testing::IsEmpty());

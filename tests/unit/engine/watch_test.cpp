@@ -274,6 +274,8 @@ TEST(Watch, ARehearsalReportsWhatTheServerWouldDeny) {
   h.look({superusers});
   h.reply(ReplyKind::kSignalled);
   EXPECT_EQ(text_field(h.told.back(), "outcome"), "denied");
+  EXPECT_EQ(text_field(h.told.back(), "detail"),
+            "Our role is a member of neither pg_signal_backend nor the session's role.");
 }
 
 TEST(Watch, RepliesAreDecidedUponAtTheWakeUpThatIsAskedForAtOnce) {

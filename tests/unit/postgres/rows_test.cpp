@@ -147,11 +147,30 @@ TEST(ReadWaits, RefusesArraysThatAreNotWhatTheySay) {
 }
 
 TEST(ReadFacts, CountTheSlotsThatAreNotReserved) {
-  const Row row{"12", "1000", "f", "pgcurfew", "t", "t", "f", "93"};
+  const Row row{"12", "1000", "f", "pgcurfew", "t", "t", "f", "f", "93"};
   const auto facts = read_facts(make_result({row}, row.size()).get(), 150020);
   ASSERT_TRUE(facts);
   EXPECT_EQ(facts->connection_slots, 93);
   EXPECT_EQ(facts->role, "pgcurfew");
+}
+
+TEST(ReadLook, WhomTheServerWouldLetUsSignalHangsOnItsRoleAndOurs) {
+  struct Case {
+    bool is_superuser, is_ours, can_signal, is_beyond_us;
+  };
+  for (const auto& [is_superuser, is_ours, can_signal, is_beyond_us] :
+       {Case{false, false, false, true}, Case{false, false, true, false}, Case{false, true, false, false},
+        Case{true, true, true, true}, Case{true, false, false, true}}) {
+    auto cache = names();
+    cache.roles[10].is_superuser = is_superuser;
+    cache.roles[10].is_ours = is_ours;
+    ServerFacts facts;
+    facts.can_signal = can_signal;
+    const auto found = read_look(make_result({look_row(1)}, kLookColumns).get(), cache, facts);
+    ASSERT_TRUE(found);
+    EXPECT_EQ(found->snapshot.sessions.at(0).is_beyond_us, is_beyond_us);
+    EXPECT_EQ(found->snapshot.sessions.at(0).is_superusers, is_superuser);
+  }
 }
 
 TEST(ReadFacts, RefuseAnotherNumberOfColumns) {
