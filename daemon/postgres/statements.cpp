@@ -135,14 +135,18 @@ std::string role_names() {
 }
 
 std::string look(int server_version) {
+  // cut before it is sent, and by bytes: what substr() does with a text hangs on its encoding, and fails
+  // where a stranger's bytes are none of it
   return fmt::format(
       "SELECT s.pid, s.backend_start, s.datid, s.usesysid, s.application_name, s.client_addr, s.client_port, "
       "s.backend_type, {}, s.state, s.xact_start, s.query_start, s.state_change, s.wait_event_type, "
       "s.wait_event, {}, greatest(pg_catalog.age(s.backend_xid), pg_catalog.age(s.backend_xmin)), "
-      "CASE WHEN $1::pg_catalog.int4 = 2 OR ($1 = 1 AND s.state = 'active') THEN s.query END, "
+      "CASE WHEN $1::pg_catalog.int4 = 2 OR ($1 = 1 AND s.state = 'active') "
+      "THEN pg_catalog.substr(pg_catalog.textsend(s.query), 1, {}) END, "
       "pg_catalog.pg_is_in_recovery(), pg_catalog.clock_timestamp() "
       "FROM pg_catalog.pg_stat_get_activity(NULL) s",
-      server_version >= kHasLeaderPid ? "s.leader_pid" : "NULL::pg_catalog.int4", query_id(server_version));
+      server_version >= kHasLeaderPid ? "s.leader_pid" : "NULL::pg_catalog.int4", query_id(server_version),
+      kMostOfAText);
 }
 
 std::string waits(int server_version) {

@@ -6,7 +6,8 @@ import re
 import pytest
 
 from support.session import QUERY_CANCELED, Session, wait_until
-from support.stage import UNBOUNDED, orders, outcome_of
+from support.stage import UNBOUNDED, Stage, orders, outcome_of
+from support.throwaway import Throwaway
 
 CANCEL = """
 - name: limit
@@ -135,3 +136,40 @@ def test_a_reload_changes_how_texts_are_told(stage):
     second = stage.running()
     assert outcome_of(daemon, second)["query"] == "select pg_sleep(600)"
     assert orders(daemon, first) == ["cancel"]
+
+
+# -- long texts -----------------------------------------------------------------------------------------------------
+
+MOST = 16384  # bytes of a text that a look brings
+
+
+@pytest.fixture(scope="module")
+def roomy_server():
+    """A server that keeps texts of 1 MB."""
+    with Throwaway(["track_activity_query_size = '1MB'", "max_connections = 20"]) as made:
+        made.make_watchdog_role()
+        made.make_role("app")
+        yield made
+
+
+@pytest.mark.parametrize("letter", ["x", "\u20ac"])
+def test_a_look_brings_the_first_bytes_of_a_text_and_no_more(roomy_server, probe, session, letter):
+    text = f"select pg_sleep(600) /*{letter * 300_000}*/"
+    talkative = session(on=roomy_server).start(text)
+    link = probe(on=roomy_server)
+    query = wait_until(lambda: link.look(texts="active")["sessions"][talkative.pid]["query"])
+    seen = text.encode()[:MOST].decode(errors="replace")
+    assert query.rstrip("\ufffd") == seen.rstrip("\ufffd")
+
+
+def test_a_pattern_sees_what_stands_in_the_first_bytes(roomy_server, daemon):
+    stage = Stage(roomy_server, daemon)
+    try:
+        within = stage.open().start(f"select pg_sleep(600) /*{'x' * (MOST - 100)} needle */")
+        beyond = stage.open().start(f"select pg_sleep(600) /*{'x' * MOST} needle */")
+        watching = stage.enforce(CANCEL.replace("400ms", "400ms, query: /needle/"))
+        assert within.outcome() == QUERY_CANCELED
+        stage.wait_until_seen(watching)
+        assert orders(watching, beyond) == []
+    finally:
+        stage.close()
