@@ -73,6 +73,7 @@ void Link::disconnect() {
   must_refresh_names_ = false;
   waits_failed_ = 0;
   wants_write_ = false;
+  intake_ = Intake(kMostOfAReply);
   last_server_error_.clear();
   last_sqlstate_.clear();
 }
@@ -152,6 +153,12 @@ void Link::receive_notice(void* link, const PGresult* notice) noexcept {
 }
 
 void Link::read_replies(MonotonicTime now) {
+  if (!intake_.take(PQsocket(conn_.get()))) {
+    return lose({fmt::format("a reply is larger than {} MB", kMostOfAReply >> 20),
+                 {},
+                 "Is this PostgreSQL, and not something that only speaks its protocol?",
+                 {}});
+  }
   const bool connected = PQconsumeInput(conn_.get()) == 1;
   PQisBusy(conn_.get());  // parses what came unasked
   while (conn_ && !requests_.empty() && PQisBusy(conn_.get()) == 0) {
@@ -173,6 +180,7 @@ void Link::read_replies(MonotonicTime now) {
       if (!current_ || is_good(current_.get())) current_ = std::move(result);
       continue;
     }
+    intake_.reset();
     last_server_error_.clear();
     last_sqlstate_.clear();
     const auto request = std::move(requests_.front());

@@ -9,6 +9,7 @@
 
 #include "engine/watch.hpp"
 #include "postgres/conninfo.hpp"
+#include "postgres/intake.hpp"
 #include "postgres/parameters.hpp"
 #include "postgres/resolver.hpp"
 #include "postgres/rows.hpp"
@@ -51,6 +52,10 @@ class Link {
   /// failed is not tried again.
   static constexpr Duration kNamesLifetime = std::chrono::minutes(1);
   static constexpr Duration kNamesPause = std::chrono::seconds(30);
+
+  /// Of one reply, in bytes: a look at 15,000 sessions with the longest texts. Past it the connection is
+  /// given up.
+  static constexpr std::size_t kMostOfAReply = std::size_t{256} * 1024 * 1024;
 
   /// Who waits for whom was not told so often in a row: then it is said, once.
   static constexpr int kWaitsFailuresToTell = 3;
@@ -125,6 +130,7 @@ class Link {
   std::unique_ptr<PGconn, ConnDeleter> conn_;
   bool wants_write_ = false;
   std::string warning_;            ///< libpq's when it began to connect
+  Intake intake_{kMostOfAReply};
   std::size_t first_address_ = 0;  ///< which to begin with: the one behind that which brought nothing
   std::deque<Request> requests_;
   ResultPtr

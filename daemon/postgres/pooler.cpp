@@ -155,6 +155,9 @@ std::optional<PoolerSession::Answer> PoolerSession::send() {
 
 std::optional<PoolerSession::Answer> PoolerSession::receive(bool ready) {
   if (!ready) return std::nullopt;
+  if (!intake_.take(PQsocket(conn_.get()))) {
+    return fail({fmt::format("PgBouncer's reply is larger than {} MB", kMostOfAReply >> 20), {}, {}, {}});
+  }
   if (PQconsumeInput(conn_.get()) != 1) return fail_with_libpq_message();
   const int flushed = PQflush(conn_.get());
   if (flushed < 0) return fail_with_libpq_message();
@@ -166,6 +169,7 @@ std::optional<PoolerSession::Answer> PoolerSession::receive(bool ready) {
       continue;
     }
     is_asking_ = false;
+    intake_.reset();
     if (!result_ || PQstatus(conn_.get()) == CONNECTION_BAD) return fail_with_libpq_message();
     if (!is_good(result_.get())) return Answer(tl::make_unexpected(error_of(result_.get())));
     return Answer(std::move(result_));

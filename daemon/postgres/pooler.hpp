@@ -10,6 +10,7 @@
 #include "base/time.hpp"
 #include "engine/gate.hpp"
 #include "postgres/conninfo.hpp"
+#include "postgres/intake.hpp"
 #include "postgres/resolver.hpp"
 
 struct pg_conn;
@@ -33,6 +34,8 @@ class PoolerSession {
   };
   using Answer = Result<std::unique_ptr<PGresult, ResultDeleter>>;
   static constexpr const char* kShowDatabases = "SHOW DATABASES";
+  /// In bytes; PgBouncer takes about 200 for a database.
+  static constexpr std::size_t kMostOfAReply = std::size_t{16} * 1024 * 1024;
 
   /// Connects as `conninfo` says, to the database `pgbouncer`, and asks.
   PoolerSession(const std::string& conninfo, std::string question);
@@ -67,6 +70,7 @@ class PoolerSession {
   std::optional<Resolver> resolver_;
   std::unique_ptr<PGconn, ConnDeleter> conn_;
   bool wants_write_ = false;
+  Intake intake_{kMostOfAReply};
   std::string question_;  ///< not yet sent
   bool is_asking_ = false;
   std::unique_ptr<PGresult, ResultDeleter> result_;

@@ -4,6 +4,7 @@ import psycopg
 import pytest
 from psycopg import sql
 
+from support.endless_server import EndlessServer
 from support.pgbouncer import PgBouncer
 from support.session import OK, Session, wait_until, wait_until_quick
 
@@ -147,3 +148,14 @@ def test_a_pgbouncer_that_says_nothing_fails_in_time(pooler, turn):
     pooler.freeze()
     failed = wait_until_quick(lambda: turn(True), 7)
     assert failed["error"]["message"] == "PgBouncer did not do it within 5s"
+
+
+@pytest.mark.parametrize("is_local", [False, True])
+def test_an_answer_without_end_is_cut_off(probe, tmp_path, is_local):
+    console = EndlessServer(tmp_path if is_local else None)
+    try:
+        reply = probe().turn_pooler(console.conninfo, "pooled", True, "pause")
+        assert (reply["outcome"], reply["error"]["message"]) == ("failed", "PgBouncer's reply is larger than 16 MB")
+        assert wait_until(lambda: console.sent)[0] < 64 << 20
+    finally:
+        console.close()

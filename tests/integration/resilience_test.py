@@ -5,6 +5,7 @@ import socket
 
 import pytest
 
+from support.endless_server import EndlessServer
 from support.session import ADMIN_SHUTDOWN, QUERY_CANCELED, Session, wait_until
 from support.stage import SLEEP, SWALLOWER, WATCHFUL, orders, outcome_of, stopped
 from support.throwaway import Throwaway
@@ -252,3 +253,15 @@ def test_reconnecting_leaves_no_descriptor_behind(stage):
         wait_until(lambda: len(daemon.all("server_up")) == number + 2)
     assert stage.running().outcome() == QUERY_CANCELED
     wait_until(lambda: descriptors_of(daemon) <= before)
+
+
+@pytest.mark.parametrize("is_local", [False, True])
+def test_a_reply_without_end_is_cut_off(stage, tmp_path, is_local):
+    endless = EndlessServer(tmp_path if is_local else None)
+    try:
+        daemon = stage.enforce(CANCEL, servers={"endless": endless.conninfo, "stage": stage.server.conninfo(user="pgcurfew")})
+        assert stage.running().outcome() == QUERY_CANCELED
+        assert "a reply is larger than 256 MB" in daemon.wait_for("server_down", server="endless")["message"]
+        assert wait_until(lambda: endless.sent)[0] < 512 << 20
+    finally:
+        endless.close()

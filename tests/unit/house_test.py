@@ -15,7 +15,7 @@ REPOSITORY = Path(__file__).resolve().parents[2]
 DAEMON = REPOSITORY / "daemon"
 
 EVERYWHERE = ("fmt/", "tl/expected.hpp")
-POSIX = ("arpa/", "dirent.h", "errno.h", "fcntl.h", "net/", "netdb.h", "netinet/", "poll.h", "pwd.h", "signal.h", "spawn.h", "sys/",
+POSIX = ("arpa/", "dirent.h", "errno.h", "fcntl.h", "linux/tcp.h", "net/", "netdb.h", "netinet/", "poll.h", "pwd.h", "signal.h", "spawn.h", "sys/",
          "termios.h", "time.h", "unistd.h")
 
 
