@@ -109,6 +109,7 @@ Service::Service(Loop& loop, Log& log, Options options, Policy policy)
       log_(log),
       options_(std::move(options)),
       policy_(std::make_shared<const Policy>(std::move(policy))),
+      reader_(loop, options_.configuration, [this](LoadResult loaded) { finish_reload(std::move(loaded)); }),
       status_timer_(loop, [this] { tell_status(); }),
       stop_timer_(loop, [this] { stop_for_good(); }),
       leave_timer_(loop, [this] { see_off(); }) {}
@@ -230,7 +231,11 @@ void Service::reload() {
   if (is_stopping_) return;
   const auto microseconds = Loop::now().time_since_epoch().count();
   notify_manager(fmt::format("RELOADING=1\nMONOTONIC_USEC={}", microseconds));
-  auto loaded = read_configuration(options_.configuration);
+  reader_.read();
+}
+
+void Service::finish_reload(LoadResult loaded) {
+  if (is_stopping_) return;
   reload_failed_ = loaded.has_errors();
   if (loaded.has_errors()) {
     refuse_reload(loaded.diagnostics);

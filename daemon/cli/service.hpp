@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "cli/configuration_reader.hpp"
 #include "cli/server_runtime.hpp"
 #include "policy/load.hpp"
 #include "report/log.hpp"
@@ -29,6 +30,7 @@ class Service {
  private:
   void start_servers();
   void reload();
+  void finish_reload(LoadResult loaded);
   void refuse_reload(const std::vector<Diagnostic>& diagnostics);
   void tell(const std::vector<Diagnostic>& diagnostics);
   void replace_policy(Policy policy);
@@ -55,6 +57,7 @@ class Service {
   std::vector<std::unique_ptr<ServerRuntime>> servers_;
   std::set<std::string> told_files_;  ///< of unclaimed gates, since the files were read
   std::vector<Leaving> leaving_;      ///< no longer watched; their drains give back what they have closed
+  ConfigurationReader reader_;
   Timer status_timer_;
   Timer stop_timer_;
   Timer leave_timer_;

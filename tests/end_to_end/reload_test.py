@@ -5,7 +5,7 @@ import signal
 from contextlib import contextmanager
 
 from support.session import ADMIN_SHUTDOWN, LONG_ENOUGH, OK, QUERY_CANCELED, wait_until
-from support.stage import SWALLOWER, UNBOUNDED, grace_between, orders, outcome_of
+from support.stage import SWALLOWER, UNBOUNDED, grace_between, orders, outcome_of, stopped
 
 LIMIT = """
 - name: limit
@@ -213,3 +213,24 @@ def test_many_reloads_in_a_row_are_all_well(stage):
     assert orders(daemon, session) == ["cancel"]
     assert [event["mode"] for event in daemon.all("reload")] == ["enforce"] * len(daemon.all("reload"))
     assert daemon.all("reload_refused") == []
+
+
+def test_it_goes_on_enforcing_while_it_reads_a_large_file(stage):
+    """The more drains, the longer it takes to check that they do not overlap."""
+    def is_ahead(drains):
+        daemon = stage.enforce(LIMIT)
+        large = "drains:\n" + "".join(
+            f"- {{ name: d{i}, databases: nobodys, schedule: '{i % 60} {i // 60} * * *', timezone: UTC, duration: 1min, "
+            "mode: dry-run, escalate: [terminate] }\n" for i in range(drains))
+        with stopped(daemon.pid):
+            session = stage.running()
+            daemon.reload(stage.policy(LIMIT, more=f"{UNBOUNDED}\n{large}"))
+        outcome = outcome_of(daemon, session)
+        reload = daemon.wait_for("reload")
+        ahead = daemon.events.index(outcome) < daemon.events.index(reload)
+        assert session.outcome() == QUERY_CANCELED
+        daemon.stop()
+        return ahead
+
+    # on a fast machine it takes many
+    assert any(is_ahead(drains) for drains in (100, 300, 1000))
