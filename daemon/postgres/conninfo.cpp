@@ -18,6 +18,8 @@ namespace pgcurfew {
 
 namespace {
 
+constexpr const char* kDefaultPort = "5432";
+
 std::vector<std::string> split(const std::string& list) {
   std::vector<std::string> parts;
   std::size_t begin = 0;
@@ -189,6 +191,10 @@ bool Conninfo::Host::needs_look_up() const {
   return !parse_address(name).has_value();
 }
 
+bool Conninfo::names_hosts() const {
+  return !value("host").empty() || !value("hostaddr").empty();
+}
+
 std::vector<Conninfo::Host> Conninfo::hosts() const {
   auto host = value("host");
   const auto hostaddr = value("hostaddr");
@@ -197,7 +203,7 @@ std::vector<Conninfo::Host> Conninfo::hosts() const {
   const auto names = split(host);
   const auto addresses = split(hostaddr);
   auto port = value("port");
-  if (port.empty()) port = from_environment("PGPORT");
+  if (port.empty() && !names_hosts()) port = from_environment("PGPORT");
   const auto ports = split(port);
   std::vector<Host> hosts;
   const auto count = std::max(names.size(), addresses.size());
@@ -212,7 +218,8 @@ std::vector<Conninfo::Host> Conninfo::hosts() const {
 }
 
 Result<std::vector<std::pair<std::string, std::string>>> Conninfo::parameters(
-    const std::map<std::string, std::vector<std::string>>& addresses, std::size_t first) const {
+    const std::map<std::string, std::vector<std::string>>& addresses, std::size_t first,
+    bool with_known) const {
   auto values = values_;
   const auto all_hosts = hosts();
   if (!all_hosts.empty()) {
@@ -220,13 +227,13 @@ Result<std::vector<std::pair<std::string, std::string>>> Conninfo::parameters(
     std::vector<std::string> numbers;
     std::vector<std::string> ports;
     const auto add = [&](const Host& host, const std::string& number) {
-      names.push_back(host.name);
-      numbers.push_back(number);
-      ports.push_back(host.port);
+      names.push_back(host.name.empty() ? number : host.name);
+      numbers.push_back(number.empty() && is_address(host.name) ? host.name : number);
+      ports.push_back(host.port.empty() && names_hosts() ? kDefaultPort : host.port);
     };
     for (const auto& host : all_hosts) {
       if (!host.needs_look_up()) {
-        add(host, host.hostaddr);
+        if (with_known) add(host, host.hostaddr);
         continue;
       }
       const auto found = addresses.find(host.name);
@@ -237,6 +244,11 @@ Result<std::vector<std::pair<std::string, std::string>>> Conninfo::parameters(
     const auto begin = static_cast<std::ptrdiff_t>(first % names.size());
     for (auto* list : {&names, &numbers, &ports})
       std::rotate(list->begin(), list->begin() + begin, list->end());
+    // libpq takes an empty hostaddr for none, and asks the environment; in a list it does not
+    if (names.size() == 1 && numbers.front().empty() && !from_environment("PGHOSTADDR").empty() &&
+        names_hosts()) {
+      for (auto* list : {&names, &numbers, &ports}) list->push_back(list->front());
+    }
     values["host"] = joined(names);
     values["hostaddr"] = joined(numbers);
     values["port"] = joined(ports);
@@ -244,6 +256,7 @@ Result<std::vector<std::pair<std::string, std::string>>> Conninfo::parameters(
   const auto by_default = [&](const char* keyword, const char* value_if_unset) {
     if (values[keyword].empty()) values[keyword] = value_if_unset;
   };
+  if (names_hosts()) by_default("target_session_attrs", "any");
   by_default("keepalives_idle", "30");
   by_default("keepalives_interval", "10");
   by_default("keepalives_count", "3");

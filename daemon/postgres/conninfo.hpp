@@ -33,10 +33,12 @@ class Conninfo {
 
   /// Keywords and values for PQconnectStartParams, with our own settings enforced and each host replaced by
   /// what `addresses` has for its name (a host without an entry is left out). The address number `first`,
-  /// modulo their count, is tried first, then those behind it and those before.
-  /// *Errors*: no host is left.
+  /// modulo their count, is tried first, then those behind it and those before. `with_known`: also the hosts
+  /// that need no look-up. Where the string names hosts, no environment variable leads elsewhere. *Errors*:
+  /// no host is left.
   [[nodiscard]] Result<std::vector<std::pair<std::string, std::string>>> parameters(
-      const std::map<std::string, std::vector<std::string>>& addresses, std::size_t first = 0) const;
+      const std::map<std::string, std::vector<std::string>>& addresses, std::size_t first = 0,
+      bool with_known = true) const;
 
   /// The database that it names; empty if it does not.
   [[nodiscard]] std::string database() const { return value("dbname"); }
@@ -47,6 +49,7 @@ class Conninfo {
  private:
   /// *Errors*: what libpq would not connect with.
   [[nodiscard]] Result<void> check() const;
+  [[nodiscard]] bool names_hosts() const;
   [[nodiscard]] std::string value(const std::string& keyword) const;
   std::map<std::string, std::string> values_;
 };

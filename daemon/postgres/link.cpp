@@ -1,5 +1,8 @@
 #include "postgres/link.hpp"
 
+#include <algorithm>
+#include <utility>
+
 #include <fmt/format.h>
 #include <libpq-fe.h>
 
@@ -53,12 +56,11 @@ void Link::connect() {
   for (const auto& host : conninfo_.hosts()) {
     if (host.needs_look_up()) names.push_back(host.name);
   }
-  if (names.empty()) {
-    start_connect({});
-    return;
-  }
+  if (names.empty()) return start_connect({}, true);
   phase_ = Phase::kResolving;
-  resolver_.emplace(std::move(names));
+  // a name that takes longer than the grace, beside an address that leads nowhere, gets its turn in the end
+  const auto grace = Resolver::kGrace * static_cast<int>(1 + std::min<std::size_t>(first_address_, 15));
+  resolver_.emplace(std::move(names), grace);
 }
 
 void Link::disconnect() {
@@ -66,6 +68,9 @@ void Link::disconnect() {
   if (phase_ == Phase::kConnecting || phase_ == Phase::kPreparing) ++first_address_;
   phase_ = Phase::kClosed;
   resolver_.reset();
+  tried_.clear();
+  has_begun_ = false;
+  connect_error_.reset();
   conn_.reset();
   requests_.clear();
   current_.reset();
@@ -95,13 +100,45 @@ void Link::lose_with_libpq_message(std::string_view fallback) {
   lose(std::move(error));
 }
 
-void Link::start_connect(const Resolver::Addresses& addresses) {
-  const auto parameters = conninfo_.parameters(addresses, first_address_);
+/// Connects to the hosts that have become known; those that hang are waited for beside that, and tried when
+/// they are known, unless we are connected by then.
+void Link::go_on_resolving() {
+  resolver_->acknowledge();
+  if (!resolver_->may_begin()) return;
+  const bool is_complete = resolver_->is_complete();
+  auto fresh = resolver_->addresses();
+  for (const auto& [name, numbers] : tried_) fresh.erase(name);
+  const auto hosts = conninfo_.hosts();
+  const bool has_known = !has_begun_ && std::any_of(hosts.begin(), hosts.end(),
+                                                    [](const auto& host) { return !host.needs_look_up(); });
+  if (fresh.empty() && !has_known && !is_complete) return;
+  if (is_complete) resolver_.reset();
+  if (fresh.empty() && !has_known && connect_error_) return lose(*connect_error_);
+  tried_.insert(fresh.begin(), fresh.end());
+  const bool is_first = !std::exchange(has_begun_, true);
+  start_connect(fresh, is_first);
+}
+
+/// With one of the hosts; there may be others whose names are not known yet.
+void Link::fail_to_connect() {
+  if (!resolver_) return lose_with_libpq_message("could not connect");
+  Error error;
+  error.message = on_one_line(PQerrorMessage(conn_.get()));
+  error.hint = warning_;
+  connect_error_ = std::move(error);
+  conn_.reset();
+  phase_ = Phase::kResolving;
+  wants_write_ = false;
+  go_on_resolving();
+}
+
+void Link::start_connect(const Resolver::Addresses& addresses, bool with_known) {
+  const auto parameters = conninfo_.parameters(addresses, first_address_, with_known);
   if (!parameters) return lose(parameters.error());
   auto started = start_quietly(*parameters);
   conn_.reset(started.conn);
   warning_ = std::move(started.warning);
-  if (!conn_ || PQstatus(conn_.get()) == CONNECTION_BAD) return lose_with_libpq_message("could not connect");
+  if (!conn_ || PQstatus(conn_.get()) == CONNECTION_BAD) return fail_to_connect();
   phase_ = Phase::kConnecting;
   wants_write_ = true;
 }
@@ -115,18 +152,16 @@ void Link::poll_connect() {
       wants_write_ = true;
       return;
     case PGRES_POLLING_OK:
+      resolver_.reset();
       return set_up();
     default:
-      return lose_with_libpq_message("could not connect");
+      return fail_to_connect();
   }
 }
 
 std::vector<Happening> Link::proceed(MonotonicTime now, bool ready) {
   if (phase_ == Phase::kResolving) {
-    if (const auto addresses = resolver_->result()) {
-      resolver_.reset();
-      start_connect(*addresses);
-    }
+    go_on_resolving();
   } else if (phase_ == Phase::kConnecting && ready) {
     poll_connect();
   }

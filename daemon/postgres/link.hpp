@@ -97,7 +97,9 @@ class Link {
     std::optional<std::vector<LockWait>> waits = {};  ///< nothing: they could not be read
   };
 
-  void start_connect(const Resolver::Addresses& addresses);
+  void go_on_resolving();
+  void start_connect(const Resolver::Addresses& addresses, bool with_known);
+  void fail_to_connect();
   void poll_connect();
   void set_up();
   static void receive_notice(void* link, const PGresult* notice) noexcept;
@@ -126,7 +128,10 @@ class Link {
 
   Conninfo conninfo_;
   Phase phase_ = Phase::kClosed;
-  std::optional<Resolver> resolver_;
+  std::optional<Resolver> resolver_;  ///< until all names are known
+  Resolver::Addresses tried_;         ///< that have been connected to in this attempt
+  bool has_begun_ = false;            ///< to connect
+  std::optional<Error> connect_error_;
   std::unique_ptr<PGconn, ConnDeleter> conn_;
   bool wants_write_ = false;
   std::string warning_;            ///< libpq's when it began to connect

@@ -95,10 +95,13 @@ std::optional<PoolerSession::Answer> PoolerSession::proceed(bool ready) {
     case Phase::kResolving: {
       if (wrong_) return fail(*wrong_);
       if (!resolver_) return start_connect({});
-      const auto addresses = resolver_->result();
-      if (!addresses) return std::nullopt;
+      resolver_->acknowledge();
+      if (!resolver_->may_begin()) return std::nullopt;
+      const auto addresses = resolver_->addresses();
+      // one that hangs is left out; the next attempt asks for it again
+      if (!resolver_->is_complete() && !conninfo_.parameters(addresses)) return std::nullopt;
       resolver_.reset();
-      return start_connect(*addresses);
+      return start_connect(addresses);
     }
     case Phase::kConnecting:
       if (!ready) return std::nullopt;

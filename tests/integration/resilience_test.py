@@ -2,6 +2,7 @@
 
 import os
 import socket
+import subprocess
 
 import pytest
 
@@ -265,3 +266,40 @@ def test_a_reply_without_end_is_cut_off(stage, tmp_path, is_local):
         assert wait_until(lambda: endless.sent)[0] < 512 << 20
     finally:
         endless.close()
+
+
+HANGING_NAMES = """
+#define _GNU_SOURCE
+#include <dlfcn.h>
+#include <netdb.h>
+#include <string.h>
+#include <unistd.h>
+
+int getaddrinfo(const char *name, const char *service, const struct addrinfo *hints, struct addrinfo **found) {
+  while (name && strcmp(name, "hangs.invalid") == 0) sleep(600);
+  return ((int (*)(const char *, const char *, const struct addrinfo *, struct addrinfo **))
+          dlsym(RTLD_NEXT, "getaddrinfo"))(name, service, hints, found);
+}
+"""
+
+
+@pytest.fixture(scope="module")
+def hanging_names(tmp_path_factory):
+    """The environment of a process in which the look-up of hangs.invalid takes ten minutes."""
+    folder = tmp_path_factory.mktemp("names")
+    (folder / "hangs.c").write_text(HANGING_NAMES)
+    subprocess.run(["cc", "-shared", "-fPIC", "-o", folder / "hangs.so", folder / "hangs.c", "-ldl"], check=True)
+    return {"LD_PRELOAD": str(folder / "hangs.so")}
+
+
+@pytest.mark.parametrize("order", ["hangs.invalid,{}", "{},hangs.invalid"])
+def test_a_name_that_hangs_hides_no_other_host(stage, hanging_names, order):
+    conninfo = f"host={order.format(stage.server.directory)} user=pgcurfew dbname=postgres"
+    stage.enforce(CANCEL, servers={"stage": conninfo}, environment=hanging_names)
+    assert stage.running().outcome() == QUERY_CANCELED
+
+
+def test_the_environment_does_not_redirect_a_conninfo(stage):
+    elsewhere = {"PGHOSTADDR": "127.0.0.1", "PGPORT": "1", "PGHOST": "nowhere.invalid", "PGTARGETSESSIONATTRS": "standby"}
+    stage.enforce(CANCEL, environment=elsewhere)
+    assert stage.running().outcome() == QUERY_CANCELED

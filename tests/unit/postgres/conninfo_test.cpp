@@ -1,5 +1,7 @@
 #include "postgres/conninfo.hpp"
 
+#include <cstdlib>
+#include <map>
 #include <string>
 
 #include <gmock/gmock.h>
@@ -76,6 +78,39 @@ TEST(Conninfo, TakesWhatIsMeantSo) {
         "postgresql://u:p@h?application_name=a@b"}) {
     EXPECT_EQ(said_of(text), "taken") << text;
   }
+}
+
+/// What is handed to libpq, with these environment variables set.
+std::map<std::string, std::string> handed_on(const std::string& text,
+                                             const std::map<std::string, std::string>& environment) {
+  for (const auto& [name, value] : environment) setenv(name.c_str(), value.c_str(), 1);
+  const auto found = Conninfo::parse(text)->parameters({{"db1", {"10.0.0.1"}}});
+  std::map<std::string, std::string> values(found->begin(), found->end());
+  for (const auto& [name, value] : environment) unsetenv(name.c_str());
+  return values;
+}
+
+const std::map<std::string, std::string> kElsewhere{{"PGHOST", "elsewhere"},
+                                                    {"PGHOSTADDR", "10.9.9.9"},
+                                                    {"PGPORT", "9999"},
+                                                    {"PGTARGETSESSIONATTRS", "standby"}};
+
+TEST(Conninfo, NoEnvironmentVariableLeadsElsewhereThanItsHosts) {
+  auto values = handed_on("host=db1", kElsewhere);
+  EXPECT_EQ(values["host"] + " " + values["hostaddr"] + " " + values["port"], "db1 10.0.0.1 5432");
+  EXPECT_EQ(values["target_session_attrs"], "any");
+  values = handed_on("host=10.0.0.2 port=5433", kElsewhere);
+  EXPECT_EQ(values["host"] + " " + values["hostaddr"] + " " + values["port"], "10.0.0.2 10.0.0.2 5433");
+  values = handed_on("hostaddr=10.0.0.3", kElsewhere);
+  EXPECT_EQ(values["host"] + " " + values["hostaddr"] + " " + values["port"], "10.0.0.3 10.0.0.3 5432");
+  values = handed_on("host=/run/postgresql", kElsewhere);
+  EXPECT_EQ(values["hostaddr"], ",");
+  EXPECT_EQ(values["host"] + " " + values["port"], "/run/postgresql,/run/postgresql 5432,5432");
+}
+
+TEST(Conninfo, WithoutHostsTheEnvironmentNamesThem) {
+  auto values = handed_on("user=pgcurfew", {{"PGHOST", "/run/there"}, {"PGPORT", "5433"}});
+  EXPECT_EQ(values["host"] + " " + values["port"], "/run/there 5433");
 }
 
 }  // namespace
