@@ -1,7 +1,7 @@
 """What the benches share: the load, and those who are compared in limiting it.
 
 Each contender is a context manager over a running server; while it is entered, it ends what runs longer than LIMIT.
-$PGCURFEW_BENCH_LOG names a file that the daemon's log is kept in.
+$PGCURFEW_BENCH_LOG names a file to which the daemons' logs are added.
 """
 
 import contextlib
@@ -138,12 +138,25 @@ safety: {{ signals: 10000 per 1s, share: 100% }}
 
 
 @contextlib.contextmanager
-def pgcurfew(server, limit=LIMIT):
-    """The daemon, with a policy of one rule."""
+def pgcurfew(server, limit=LIMIT, instances=1):
+    """The daemon, with a policy of one rule; several of them with the same one, if told."""
+    policy = POLICY.format(conninfo=server.conninfo(user=server.make_watchdog_role()), user=USER,
+                           limit_ms=int(limit * 1000))
+    with contextlib.ExitStack() as entered:
+        costs = [entered.enter_context(enforcing(policy)) for _ in range(instances)]
+        total = Cost()
+        yield total
+        entered.close()
+        total.cpu_percent = sum(cost.cpu_percent for cost in costs)
+        total.rss_mib = sum(cost.rss_mib for cost in costs)
+
+
+@contextlib.contextmanager
+def enforcing(policy):
+    """The daemon, with this policy of one server, once it sees that."""
     with tempfile.TemporaryDirectory(prefix="pgcurfew-bench-") as directory:
         config = Path(directory) / "pgcurfew.yaml"
-        config.write_text(POLICY.format(conninfo=server.conninfo(user=server.make_watchdog_role()), user=USER,
-                                        limit_ms=int(limit * 1000)), encoding="utf-8")
+        config.write_text(policy, encoding="utf-8")
         log = Path(directory) / "log"
         with open(log, "wb") as output:
             process = subprocess.Popen([executable(), "run", "--config", config, "--log-format", "json"],
@@ -162,7 +175,8 @@ def pgcurfew(server, limit=LIMIT):
             cost.rss_mib = _rss_mib(process.pid)
             kept = os.environ.get("PGCURFEW_BENCH_LOG")
             if kept:
-                Path(kept).write_bytes(log.read_bytes())
+                with open(kept, "ab") as all_logs:
+                    all_logs.write(log.read_bytes())
         finally:
             process.terminate()
             try:
