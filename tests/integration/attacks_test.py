@@ -58,17 +58,23 @@ RENAME = "select set_config('application_name', 'a' || clock_timestamp(), false)
 IN_TRANSACTION = {"before": ("begin",)}
 
 
-@pytest.mark.parametrize("match, again, how", [
-    ("state: active, query_age: 1s", hostile.renaming(), {}),
-    ("state: active, query_age: 1s", hostile.RENAMING_ON, {}),
-    ("transaction_age: 1s", RENAME, {"pause": 0.005, **IN_TRANSACTION}),
-    ("state: idle in transaction, transaction_age: 1s", RENAME, {"pause": 0.005, **IN_TRANSACTION}),
-    ("session_age: 1s", RENAME, {"pause": 0.005}),
+@pytest.mark.parametrize("count, match, again, how", [
+    (40, "state: active, query_age: 1s", hostile.renaming(), {}),
+    (40, "state: active, query_age: 1s", hostile.RENAMING_ON, {}),
+    (4, "transaction_age: 1s", RENAME, {"pause": 0.005, **IN_TRANSACTION}),
+    (4, "state: idle in transaction, transaction_age: 1s", RENAME, {"pause": 0.005, **IN_TRANSACTION}),
+    (4, "session_age: 1s", RENAME, {"pause": 0.005}),
 ], ids=["one statement", "one that swallows cancels", "a transaction", "idle in a transaction", "a session"])
-def test_sessions_that_rename_themselves_all_the_time_are_ended(stage, crowd, match, again, how):
+def test_sessions_that_rename_themselves_all_the_time_are_ended(stage, crowd, count, match, again, how):
     stage.enforce(rule(match), more=UNBOUNDED)
-    attackers = crowd(4, again, **how)
+    attackers = crowd(count, again, **how)
     assert all(stage.is_gone(pid) for pid in attackers.pids)
+
+
+def test_nobody_escapes_an_alert_by_a_new_name(stage, crowd):
+    daemon = stage.enforce(rule("state: active, query_age: 1s", "alert"), more=UNBOUNDED)
+    attackers = crowd(40, hostile.renaming())
+    wait_until(lambda: {event["pid"] for event in daemon.all("outcome", outcome="alerted")} == set(attackers.pids))
 
 
 @pytest.mark.parametrize("match, again, how", [

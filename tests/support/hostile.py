@@ -98,12 +98,13 @@ class _Member:
 class Crowd:
     """`count` sessions that run `before` once, one statement after the other, and then, from `start` on, `again` for ever.
 
-    pause:   seconds between two of them
-    batch:   so many are sent at once, in a pipeline with one Sync behind the last (extended protocol)
-    insists: whether a session goes on after an error; one whose connection has ended never does
+    conninfos: one, or a list of which they take turns
+    pause:     seconds between two of them
+    batch:     so many are sent at once, in a pipeline with one Sync behind the last (extended protocol)
+    insists:   whether a session goes on after an error; one whose connection has ended never does
     """
 
-    def __init__(self, conninfo, count, again, *, before=(), pause=0.0, batch=0, insists=False):
+    def __init__(self, conninfos, count, again, *, before=(), pause=0.0, batch=0, insists=False):
         self._again = again
         self._pause = pause
         self._insists = insists
@@ -111,8 +112,9 @@ class Crowd:
         self._thread = threading.Thread(target=self._drive, daemon=True)
         self.sessions = []
         self.longest = 0.0  # seconds from the sending of one to the arrival of its outcome
-        for _ in range(count):
-            self.sessions.append(Session(conninfo))
+        conninfos = [conninfos] if isinstance(conninfos, str) else conninfos
+        for number in range(count):
+            self.sessions.append(Session(conninfos[number % len(conninfos)]))
             for statement in before:
                 assert self.sessions[-1].run(statement) == OK, statement
         self._members = [_Member(session, batch) for session in self.sessions]
