@@ -90,6 +90,16 @@ def test_sessions_that_change_what_the_rule_does_not_count_by_are_ended(stage, c
     assert all(stage.is_gone(pid) for pid in attackers.pids)
 
 
+def test_a_pipeline_that_waits_for_its_client_is_ended_though_a_cancel_is_lost_on_it(stage, crowd):
+    """The server takes no cancel between two statements; whether it comes while one runs is luck."""
+    stage.enforce(rule("transaction_age: 1s", "cancel, terminate: { after: 500ms }"), more=UNBOUNDED)
+    attackers = crowd(2, "select 1", batch=1, syncs=False, pause=0.05)  # both steps of more would be too many at once
+    for pid in attackers.pids:
+        wait_until(lambda pid=pid: (row := stage.row(pid)) and row["xact_start"])
+    for pid in attackers.pids:
+        wait_until(lambda pid=pid: not (row := stage.row(pid)) or row["xact_start"] is None)
+
+
 def test_a_tenant_that_renames_itself_does_not_keep_the_daemon_from_another_tenants_offender(stage, crowd):
     stage.enforce(QUERIES, more=BOUNDED)
     attackers = crowd(8, hostile.renaming())

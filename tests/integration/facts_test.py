@@ -4,6 +4,7 @@ Where one of these fails on another version, the design has lost a leg there: se
 that rest on it.
 """
 
+import select
 import struct
 import time
 
@@ -11,7 +12,7 @@ import psycopg
 import pytest
 from psycopg import pq
 
-from support.session import ADMIN_SHUTDOWN, LOST, OK, QUERY_CANCELED, wait_until
+from support.session import ADMIN_SHUTDOWN, LOST, OK, PATIENCE_S, QUERY_CANCELED, wait_until
 
 LOOK = "select query_start from pg_stat_get_activity(%s)"
 TIMESTAMPTZ, INT4 = 1184, 23
@@ -411,6 +412,36 @@ def test_copy_from_a_silent_client_is_active_in_clientread_and_deaf_to_cancel(wa
     assert look(watchdog, victim.pid, "state, query_start") == before
     one(watchdog, "select pg_terminate_backend(%s)", victim.pid)
     wait_until(lambda: gone(watchdog, victim.pid))
+
+
+def test_a_cancel_between_two_statements_of_a_pipeline_is_lost(watchdog, session):
+    """It is not put off until the client goes on, as it is in the midst of COPY."""
+    victim = session()
+    victim.pgconn.enter_pipeline_mode()
+    in_pipeline(victim, "select 1")
+    wait_until(lambda: look(watchdog, victim.pid, "state, wait_event") == ("active", "ClientRead"))
+    began = look(watchdog, victim.pid, "xact_start")
+    assert one(watchdog, "select pg_cancel_backend(%s)", victim.pid) is True
+    time.sleep(0.05)  # long enough for a cancel that works
+    in_pipeline(victim, "select 2")
+    assert look(watchdog, victim.pid, "xact_start") == began
+    one(watchdog, "select pg_terminate_backend(%s)", victim.pid)
+    wait_until(lambda: gone(watchdog, victim.pid))
+
+
+def in_pipeline(session, statement):
+    """Runs it without a Sync; it has to end well."""
+    pgconn = session.pgconn
+    pgconn.send_query_params(statement.encode(), None)
+    pgconn.send_flush_request()
+    pgconn.flush()
+    found = None
+    while found is None:
+        while pgconn.is_busy():
+            assert select.select([pgconn.socket], [], [], PATIENCE_S)[0], "no reply"
+            pgconn.consume_input()
+        found = pgconn.get_result()
+    assert found.status == pq.ExecStatus.TUPLES_OK, found.error_message
 
 
 # -- who is not a client --------------------------------------------------------------------------------------------

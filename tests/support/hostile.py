@@ -46,8 +46,10 @@ RENAMING_ON = """do $$ declare i int8 := 0; begin
 class _Member:
     """A session, and how what it sent last fares."""
 
-    def __init__(self, session, batch):
+    def __init__(self, session, batch, syncs):
         self.session = session
+        self._syncs = syncs
+        self._awaited = 0
         self.sent = 0.0
         self._batch = batch
         self._is_good = True
@@ -64,7 +66,12 @@ class _Member:
                 return
             for _ in range(self._batch):
                 pgconn.send_query_params(statement.encode(), None)
-            pgconn.pipeline_sync()
+            if self._syncs:
+                pgconn.pipeline_sync()
+            else:
+                pgconn.send_flush_request()
+                pgconn.flush()
+                self._awaited = self._batch
         except OperationalError:
             pass  # its end is met where it is read
 
@@ -83,6 +90,10 @@ class _Member:
                         return None
                 elif result.status == pq.ExecStatus.PIPELINE_SYNC:
                     return self._is_good
+                elif result.status == pq.ExecStatus.TUPLES_OK and self._batch and not self._syncs:
+                    self._awaited -= 1
+                    if self._awaited == 0:
+                        return self._is_good
                 elif result.status in (pq.ExecStatus.FATAL_ERROR, pq.ExecStatus.PIPELINE_ABORTED):
                     self._is_good = False
                 was_none = result is None
@@ -101,10 +112,11 @@ class Crowd:
     conninfos: one, or a list of which they take turns
     pause:     seconds between two of them
     batch:     so many are sent at once, in a pipeline with one Sync behind the last (extended protocol)
+    syncs:     false: with none at all, so that everything is one transaction; it ends with the first error
     insists:   whether a session goes on after an error; one whose connection has ended never does
     """
 
-    def __init__(self, conninfos, count, again, *, before=(), pause=0.0, batch=0, insists=False):
+    def __init__(self, conninfos, count, again, *, before=(), pause=0.0, batch=0, syncs=True, insists=False):
         self._again = again
         self._pause = pause
         self._insists = insists
@@ -117,7 +129,7 @@ class Crowd:
             self.sessions.append(Session(conninfos[number % len(conninfos)]))
             for statement in before:
                 assert self.sessions[-1].run(statement) == OK, statement
-        self._members = [_Member(session, batch) for session in self.sessions]
+        self._members = [_Member(session, batch, syncs) for session in self.sessions]
 
     @property
     def pids(self):
