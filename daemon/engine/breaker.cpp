@@ -32,18 +32,13 @@ class Breaker::Round {
     }
     for (auto& [tenant, queue] : queues_) {
       queue.account = &breaker_.tenants_[tenant];
+      queue.of_role = &breaker_.roles_[tenant.user];
       open_if_too_many(tenant, queue);
     }
     open_server_if_too_many();
-    std::vector<Queue*> turns;
-    for (auto& entry : queues_) turns.push_back(&entry.second);
-    // whoever has had least comes first, and of equals whose session has waited longest
-    std::sort(turns.begin(), turns.end(), [&](const Queue* one, const Queue* other) {
-      return std::pair(taken(*one->account, safety_.per), one->waiting.front()) <
-             std::pair(taken(*other->account, safety_.per), other->waiting.front());
-    });
-    if (!breaker_.is_open()) take_turns(turns);
-    take_from_reserve(turns);
+    auto roles = roles_by_turn();
+    if (!breaker_.is_open()) take_turns(roles);
+    take_from_reserve(roles);
     for (auto& [tenant, queue] : queues_) open_if_exhausted(tenant, queue);
     open_server_if_exhausted();
     for (auto& trip : admission_.trips) {
@@ -56,11 +51,55 @@ class Breaker::Round {
   /// Those of one tenant that are due.
   struct Queue {
     Account* account = nullptr;
+    Account* of_role = nullptr;
     std::vector<std::size_t> waiting;  ///< indices, the first to go first
     std::size_t shown = 0;             ///< how many of them a look has shown
     std::size_t taken = 0;             ///< how many have been admitted, from the front
     [[nodiscard]] std::size_t left() const { return waiting.size() - taken; }
   };
+  /// A role's turns go round its databases.
+  struct Role {
+    Account* account = nullptr;
+    std::vector<Queue*> queues;
+    std::size_t next = 0;
+  };
+
+  /// Whoever has had least comes first, and of equals whose session has waited longest.
+  std::vector<Role> roles_by_turn() {
+    std::map<std::optional<std::string>, Role> by_name;
+    for (auto& [tenant, queue] : queues_) {
+      auto& role = by_name[tenant.user];
+      role.account = queue.of_role;
+      role.queues.push_back(&queue);
+    }
+    const auto turn = [this](const Account& account, const Queue& first) {
+      return std::pair(taken(account, safety_.per), first.waiting.front());
+    };
+    std::vector<Role> roles;
+    for (auto& entry : by_name) {
+      auto& queues = entry.second.queues;
+      std::sort(queues.begin(), queues.end(), [&](const Queue* one, const Queue* other) {
+        return turn(*one->account, *one) < turn(*other->account, *other);
+      });
+      roles.push_back(std::move(entry.second));
+    }
+    std::sort(roles.begin(), roles.end(), [&](const Role& one, const Role& other) {
+      return turn(*one.account, *one.queues.front()) < turn(*other.account, *other.queues.front());
+    });
+    return roles;
+  }
+
+  /// The one of a role's databases whose turn it is, if any can go.
+  Queue* next_of(Role& role) {
+    for (std::size_t i = 0; i < role.queues.size(); ++i) {
+      const auto at = (role.next + i) % role.queues.size();
+      auto* queue = role.queues[at];
+      if (queue->left() == 0 || queue->account->open_until || room(*queue->account, shared_) == 0) continue;
+      role.next = at + 1;
+      return queue;
+    }
+    return nullptr;
+  }
 
   [[nodiscard]] std::size_t sent_within(const Account& account, Duration time) const {
     return static_cast<std::size_t>(account.sent.end() -
@@ -114,17 +153,20 @@ class Breaker::Round {
   void admit_next(Queue& queue) {
     admission_.admitted.push_back(queue.waiting[queue.taken++]);
     ++queue.account->in_flight;
+    ++queue.of_role->in_flight;
     ++breaker_.server_.in_flight;
   }
 
   [[nodiscard]] bool is_full() const { return admission_.admitted.size() >= most_; }
 
-  void take_turns(const std::vector<Queue*>& turns) {
+  void take_turns(std::vector<Role>& roles) {
     for (bool goes_on = true; goes_on;) {
       goes_on = false;
-      for (auto* queue : turns) {
+      for (auto& role : roles) {
         if (is_full() || room(breaker_.server_, shared_) == 0) return;
-        if (queue->left() == 0 || queue->account->open_until || room(*queue->account, shared_) == 0) continue;
+        if (room(*role.account, shared_) == 0) continue;
+        auto* queue = next_of(role);
+        if (queue == nullptr) continue;
         admit_next(*queue);
         goes_on = true;
       }
@@ -142,7 +184,9 @@ class Breaker::Round {
   void open_if_exhausted(const Tenant& tenant, Queue& queue) {
     auto& account = *queue.account;
     if (account.open_until || queue.left() == 0) return;
-    if (const auto bound = exhausted(account)) open(account, tenant, *bound, queue.waiting.size());
+    auto bound = exhausted(account);
+    if (!bound) bound = exhausted(*queue.of_role);
+    if (bound) open(account, tenant, *bound, queue.waiting.size());
   }
 
   void open_server_if_exhausted() {
@@ -155,20 +199,21 @@ class Breaker::Round {
     if (const auto bound = exhausted(breaker_.server_)) open(breaker_.server_, {}, *bound, due);
   }
 
-  void take_from_reserve(const std::vector<Queue*>& turns) {
+  void take_from_reserve(std::vector<Role>& roles) {
     if (!breaker_.is_open() && room(breaker_.server_, shared_) > 0) return;
-    const auto reserve = reserve_of(all_.signals);
-    for (auto* queue : turns) {
+    for (auto& role : roles) {
       if (is_full() || room(breaker_.server_, all_) == 0) return;
-      const auto& account = *queue->account;
-      if (queue->left() == 0 || account.open_until || taken(account, safety_.per) >= reserve) continue;
+      const auto& account = *role.account;
+      if (taken(account, safety_.per) >= reserve_of(all_.signals)) continue;
       if (taken(account, kAtOnce) > 0) {
         // an order without a reply wakes by its reply
         if (account.in_flight == 0) wake_by(account.sent.back() + kAtOnce);
         continue;
       }
-      admit_next(*queue);
-      if (queue->left() > 0) wake_by(now_ + kAtOnce);
+      if (auto* queue = next_of(role)) {
+        admit_next(*queue);
+        wake_by(now_ + kAtOnce);
+      }
     }
   }
 
@@ -197,12 +242,15 @@ Breaker::Admission Breaker::admit(const Safety& safety, const std::vector<Due>& 
   };
   forget(server_);
   for (auto& entry : tenants_) forget(entry.second);
+  for (auto& entry : roles_) forget(entry.second);
   auto admission = Round(*this, safety, client_backends, now).run(due, most);
   std::erase_if(tenants_, [&](const auto& entry) {
     const auto& account = entry.second;
     const bool was_announced = account.announced_until && now <= *account.announced_until;
     return account.sent.empty() && account.in_flight == 0 && !account.open_until && !was_announced;
   });
+  std::erase_if(roles_,
+                [](const auto& entry) { return entry.second.sent.empty() && entry.second.in_flight == 0; });
   if (is_open()) admission.wake = std::min(admission.wake.value_or(*server_.open_until), *server_.open_until);
   for (const auto& entry : tenants_) {
     const auto& until = entry.second.open_until;
@@ -212,7 +260,7 @@ Breaker::Admission Breaker::admit(const Safety& safety, const std::vector<Due>& 
 }
 
 void Breaker::answered(const Tenant& tenant, bool may_have_left, MonotonicTime now) {
-  for (auto* account : {&server_, &tenants_[tenant]}) {
+  for (auto* account : {&server_, &roles_[tenant.user], &tenants_[tenant]}) {
     if (account->in_flight > 0) --account->in_flight;
     if (may_have_left) account->sent.push_back(now);
   }

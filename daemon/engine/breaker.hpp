@@ -22,9 +22,10 @@ struct Tenant {
 
 /// Bounds how much harm a wrong rule can do to one server: at most so many signals within a time, at most
 /// such a share of all client sessions at once. A quarter of each is a reserve: one tenant may take the rest.
+/// Turns go from role to role, and within a role from database to database: any role may connect to many.
 /// A tenant past its part opens its own breaker; tenants together past the rest of the server's open the
 /// server's. Either holds back, and closes by itself after a quiet time. While no more of the server's is
-/// left than the reserve, each tenant that has had less than that gets a signal a second out of it.
+/// left than the reserve, each role that has had less than that gets a signal a second out of it.
 ///
 /// What is counted is signals that were sent, or may have been. An order without a reply takes up room, but
 /// opens nothing.
@@ -104,7 +105,8 @@ class Breaker {
   class Round;
 
   Account server_;
-  std::map<Tenant, Account> tenants_;  ///< of those with something to remember
+  std::map<Tenant, Account> tenants_;                    ///< of those with something to remember
+  std::map<std::optional<std::string>, Account> roles_;  ///< likewise
 };
 
 }  // namespace pgcurfew

@@ -10,23 +10,13 @@
 
 #include "engine/blockers.hpp"
 #include "engine/narrate.hpp"
+#include "engine/order_desk.hpp"
 #include "engine/repeats.hpp"
 #include "engine/selection.hpp"
-#include "engine/server_clock.hpp"
 
 namespace pgcurfew {
 
 namespace {
-
-/// A case whose next step is due.
-struct DueStep {
-  const Case* due_case = nullptr;
-  NextStep next;
-  Mode mode = Mode::kDryRun;
-};
-
-/// Longer than any order is in flight: until its reply comes, nothing else of a rule with a pause is ordered.
-constexpr Duration kWhileInFlight = std::chrono::seconds(10);
 
 /// The step of a rule whose `repeat` says to terminate at once: the ladder's terminate, or one in place of
 /// its last step.
@@ -54,9 +44,10 @@ class Decider {
     for (std::size_t i = 0; i < signals_.size();) i = choose_for_session(i);
     order_signals(Mode::kEnforce, enforced_, ledger_.breaker);
     order_signals(Mode::kDryRun, rehearsed_, ledger_.rehearsed_breaker);
+    OrderDesk desk(policy_, snapshot_, docket_, ledger_, now_, decision_);
     for (const auto& alert : alerts_) {
       if (ledger_.in_flight >= kMostInFlight) break;
-      place_order(alert, false);
+      desk.place(alert, {}, false);
     }
     return std::move(decision_);
   }
@@ -82,12 +73,6 @@ class Decider {
   const Episode* current_episode_of(const DueStep& due) const {
     const auto* episode = episode_of(*due.due_case);
     return episode != nullptr && episode->anchor == due.due_case->judgement.anchor ? episode : nullptr;
-  }
-
-  /// How many guards in a row have spared the session in this episode.
-  int spared_of(const DueStep& due) const {
-    const auto* episode = current_episode_of(due);
-    return episode == nullptr ? 0 : episode->spared;
   }
 
   static Tenant tenant_of(const Session& session) { return {session.database, session.user}; }
@@ -220,7 +205,9 @@ class Decider {
       decision_.look_now = true;
       return std::nullopt;
     }
-    return DueStep{&a_case, *next, rule.mode};
+    const auto index = static_cast<std::size_t>(&a_case - docket_.cases.data());
+    const int spared = episode == nullptr ? 0 : episode->spared;
+    return DueStep{&a_case, *next, rule.mode, spared, chosen_.group_size[index], open_until(a_case.rule)};
   }
 
   /// Whether the older pgcurfew has not had its time, or no look has shown what it did with it.
@@ -266,6 +253,12 @@ class Decider {
     if (open->start <= now_.server) return true;
     due_by(open->start);
     return false;
+  }
+
+  /// When the hours end that a rule is within; nothing where it has none.
+  std::optional<ServerTime> open_until(std::size_t rule) const {
+    const auto found = open_.find(rule);
+    return found != open_.end() && found->second ? std::optional(found->second->end) : std::nullopt;
   }
 
   static void choose(std::vector<DueStep> due, std::vector<Choice>& choices) {
@@ -318,105 +311,10 @@ class Decider {
       tell(breaker_opened_event(trip, policy_.safety, docket_.client_backends, mode));
     }
     if (admission.wake) wake_by(*admission.wake);
+    OrderDesk desk(policy_, snapshot_, docket_, ledger_, now_, decision_);
     for (const auto i : admission.admitted) {
-      const auto order = place_order(choices[i].chosen, mode == Mode::kEnforce);
-      for (const auto& superseded : choices[i].superseded) supersede(superseded, order);
+      desk.place(choices[i].chosen, choices[i].superseded, mode == Mode::kEnforce);
     }
-  }
-
-  Order place_order(const DueStep& due, bool is_signal) {
-    const auto& rule = rule_of(due);
-    const auto& session = session_of(*due.due_case);
-    auto order = describe(due);
-    if (is_signal) order.action = order.step == StepKind::kCancel ? Action::kCancel : Action::kTerminate;
-    const bool rests_on_state = due.next.kind == StepKind::kCancel || due.next.skipped_cancel;
-    order.guard = make_guard(policy_, rule, session, {rests_on_state, spared_of(due)});
-    order.guard.not_before = due.next.due;
-    order.guard.not_after = now_.server + ServerClockEstimate::kTolerance;
-    const auto open = open_.find(due.due_case->rule);
-    if (open != open_.end()) order.guard.not_after = std::min(order.guard.not_after, open->second->end);
-    note_in_ledger(due, order, false);
-    if (is_signal) ledger_.touched[session.key] = ledger_.looks_sent + 1;
-    ++ledger_.in_flight;
-    tell(intent_event(order));
-    decision_.orders.push_back(order);
-    return order;
-  }
-
-  /// All of an order that is for people.
-  Order describe(const DueStep& due) {
-    const auto& rule = rule_of(due);
-    const auto& judgement = due.due_case->judgement;
-    const auto& session = session_of(*due.due_case);
-    Order order;
-    order.decision = fmt::format("{}-{}", ledger_.prefix, ++ledger_.decisions);
-    order.policy = policy_.version;
-    order.ordered_at = now_.monotonic;
-    order.look = docket_.look;
-    order.rule = rule.name;
-    order.is_beyond_us = session.is_beyond_us;
-    order.mode = rule.mode;
-    order.step = due.next.kind;
-    order.step_number = due.next.number;
-    order.step_count = rule.escalate.size();
-    order.clock = judgement.clock;
-    order.is_waiters_age = judgement.is_waiters_age;
-    order.clock_start = judgement.clock_start;
-    order.limit = judgement.limit;
-    order.age = now_.server - judgement.clock_start;
-    order.grace = rule.escalate[due.next.number].after;
-    order.database = session.database;
-    order.user = session.user;
-    order.application_name = session.application_name;
-    order.client_addr = value_of(session, Field::kClientAddr);
-    order.query_id = session.query_id;
-    order.state = session.state;
-    order.repeat_key = repeat_key_of(rule, session);
-    order.repeat = rule.repeat;
-    const auto index = static_cast<std::size_t>(due.due_case - docket_.cases.data());
-    auto& grounds = order.grounds;
-    grounds = grounds_of(rule, session, snapshot_, docket_, chosen_.group_size[index]);
-    const auto open = open_.find(due.due_case->rule);
-    if (open != open_.end() && open->second) grounds.open_until = open->second->end;
-    if (order.repeat_key) {
-      grounds.repeated = ledger_.repeats.times(*order.repeat_key, *rule.repeat, now_.monotonic);
-    }
-    grounds.has_skipped_cancel = due.next.skipped_cancel;
-    return order;
-  }
-
-  void supersede(const DueStep& due, const Order& order) {
-    note_in_ledger(due, order, true);
-    tell(superseded_event(order, rule_of(due).name, due.next.kind));
-  }
-
-  void note_in_ledger(const DueStep& due, const Order& order, bool is_carried) {
-    auto& episode = ledger_.episodes[{order.guard.session, due.due_case->rule}];
-    const auto anchor = due.due_case->judgement.anchor;
-    if (episode.anchor != anchor) episode = {};
-    episode.anchor = anchor;
-    episode.mode = order.mode;
-    episode.policy = order.policy;
-    episode.decision = order.decision;
-    episode.database = order.database;
-    episode.user = order.user;
-    episode.ordered_step = due.next.number;
-    episode.ordered_kind = due.next.kind;
-    episode.in_flight = true;
-    episode.is_carried = is_carried;
-    episode.awaits_verification = false;
-    episode.told_still_there = false;
-    if (order.is_signal()) episode.look_needed = ledger_.looks_sent + 1;
-    if (due.next.kind != StepKind::kAlert) note_pace(due);
-  }
-
-  void note_pace(const DueStep& due) {
-    const auto& selection = rule_of(due).selection;
-    if (!selection.at_most && selection.pause == Duration(0)) return;
-    auto& pace = ledger_.paces[due.due_case->rule];
-    if (pace.look != docket_.look) pace = {docket_.look, 0, selection.pause, pace.paused_until};
-    ++pace.signals;
-    if (selection.pause > Duration(0)) pace.paused_until = now_.monotonic + selection.pause + kWhileInFlight;
   }
 
   const Policy& policy_;

@@ -300,7 +300,8 @@ SELECT pg_catalog.clock_timestamp(),
          WHEN {call} THEN 'signalled'
          ELSE 'gone'
        END,
-       s.state, s.wait_event_type, s.wait_event, s.query
+       s.state, s.wait_event_type, s.wait_event,
+       pg_catalog.substr(pg_catalog.textsend(s.query), 1, {most_of_a_text})
 FROM pg_catalog.pg_stat_get_activity($1::pg_catalog.int4) s
      LEFT JOIN LATERAL
      (SELECT b.id
@@ -310,7 +311,7 @@ FROM pg_catalog.pg_stat_get_activity($1::pg_catalog.int4) s
   const auto first_of_edges = kGuardHead + 1 + static_cast<int>(guard_facts().size());
   return fmt::format(
       fmt::runtime(kTemplate), fmt::arg("facts", facts_hold(server_version)),
-      fmt::arg("let_sync_rep", kLetWaitForSyncRep),
+      fmt::arg("let_sync_rep", kLetWaitForSyncRep), fmt::arg("most_of_a_text", kMostOfAText),
       fmt::arg("of_query", guard_bits({"query_start", "state_change"})),
       fmt::arg("of_transaction", guard_bits({"xact_start"})), fmt::arg("of_state", guard_bits({"state"})),
       fmt::arg("edges", with_edges ? edges_arm(first_of_edges) : ""), fmt::arg("call", call(action)));

@@ -73,7 +73,7 @@ MUTANTS = [
            (("  Reply unknown;\n", "  Reply unknown;\n  unknown.kind = ReplyKind::kSignalled;\n"),)),
     Mutant("ignores the grace", {"ladder"}, "ladder.cpp", (("next.due += step.after;", ""),)),
     Mutant("signals in dry-run", {"dry-run"}, "decide.cpp",
-           (("place_order(choices[i].chosen, mode == Mode::kEnforce)", "place_order(choices[i].chosen, true)"),)),
+           (("choices[i].superseded, mode == Mode::kEnforce);", "choices[i].superseded, true);"),)),
     Mutant("ignores that the clock was set", {"early", "ladder"}, "server_clock.cpp",
            (("if (!forward && !back) return;", "return;"),)),
     Mutant("takes no fresh look between signals", {"two-signals", "ladder"}, "decide.cpp",
@@ -98,7 +98,8 @@ MUTANTS = [
            (("  wake_at_ = earliest_deadline();\n", "  wake_at_ = now;\n"),)),
     Mutant("does not come back", {"reconnect", "busy-loop"}, "watch.cpp",
            (("retry_at_ = now + wait;", "retry_at_ = now + wait * 1000;"),)),
-    Mutant("tells no intent", {"untold"}, "decide.cpp", (("tell(intent_event(order));", ""),)),
+    Mutant("tells no intent", {"untold"}, "order_desk.cpp",
+           (("decision_.events.push_back(intent_event(order));", ""),)),
     Mutant("rests on the order of the rows", {"row-order"}, "docket.cpp",
            (("Docket make_docket(const Policy& policy, const Snapshot& snapshot, const ClockSteps& steps) {\n",
              "Docket make_docket(const Policy& policy, const Snapshot& all, const ClockSteps& steps) {\n"

@@ -173,6 +173,27 @@ TEST(Breaker, WhoOpenedItGetsNothingOfTheReserve) {
   EXPECT_EQ(bench.admit(3, mono(6s), kThird), 1U);
 }
 
+TEST(Breaker, ARoleThatComesFromManyDatabasesTakesOneTurn) {
+  Bench bench;
+  bench.safety.signals = 8;  // six but for the reserve
+  std::vector<Breaker::Due> due;
+  for (int database = 0; database < 6; ++database) due.push_back({{std::to_string(database), "eve"}, true});
+  due.push_back({kApp, true});
+  due.push_back({kApp, true});
+  EXPECT_THAT(bench.breaker.admit(bench.safety, due, 100, 64, mono(0s)).admitted,
+              ElementsAre(0, 6, 1, 7, 2, 3));
+}
+
+TEST(Breaker, ARoleThatComesFromManyDatabasesDoesNotTakeTheReserve) {
+  Bench bench;
+  std::vector<Breaker::Due> due;
+  for (int database = 0; database < 60; ++database) due.push_back({{std::to_string(database), "eve"}, false});
+  EXPECT_THAT(bench.ask(due, mono(0s)).admitted, SizeIs(15));
+  EXPECT_THAT(bench.ask(due, mono(2s)).admitted, IsEmpty());
+  due.push_back({kApp, true});
+  EXPECT_THAT(bench.ask(due, mono(4s)).admitted, ElementsAre(60));
+}
+
 TEST(Breaker, NeverLetsMoreThanTheServersBoundPass) {
   Bench bench;
   bench.clients = 1000;

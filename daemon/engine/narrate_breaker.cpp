@@ -1,0 +1,65 @@
+#include <fmt/format.h>
+
+#include "base/duration.hpp"
+#include "base/words.hpp"
+#include "engine/narrate.hpp"
+
+/// What is said of the breaker.
+namespace pgcurfew {
+
+namespace {
+
+std::string breaker_of(const std::optional<Tenant>& tenant) {
+  if (!tenant) return "the server's breaker";
+  return fmt::format("the breaker of user {} in database {}",
+                     printable(tenant->user.value_or("(unknown)"), 80),
+                     printable(tenant->database.value_or("(unknown)"), 80));
+}
+
+void add_tenant(Event& event, const std::optional<Tenant>& tenant) {
+  event.fields.emplace_back("scope", std::string(tenant ? "tenant" : "server"));
+  if (tenant && tenant->database) event.fields.emplace_back("database", *tenant->database);
+  if (tenant && tenant->user) event.fields.emplace_back("user", *tenant->user);
+}
+
+}  // namespace
+
+Event breaker_opened_event(const Breaker::Trip& trip, const Safety& safety, std::size_t client_backends,
+                           Mode mode) {
+  const bool is_share = trip.bound == Breaker::Bound::kShare;
+  const auto held = trip.due - trip.admitted;
+  Event event;
+  event.level = Level::kError;
+  event.kind = "breaker_open";
+  event.message = fmt::format(
+      "{} {}: {} signals within {} ({} sent, {} due){}, at most {} are allowed; {} go now, {} held back for "
+      "{}, and then go on, the longest due first",
+      breaker_of(trip.tenant), mode == Mode::kDryRun ? "would open" : "opens", trip.sent + trip.due,
+      to_text(is_share ? Breaker::kAtOnce : safety.per), trip.sent, trip.due,
+      is_share ? fmt::format(" among {} client sessions", client_backends) : "", trip.allowed,
+      trip.admitted == 0 ? "none" : fmt::format("{}", trip.admitted),
+      held == 1 ? "1 is" : fmt::format("{} are", held), to_text(safety.quiet));
+  add_tenant(event, trip.tenant);
+  event.fields.emplace_back("bound", std::string(is_share ? "share" : "signals"));
+  event.fields.emplace_back("sent", static_cast<std::int64_t>(trip.sent));
+  event.fields.emplace_back("due", static_cast<std::int64_t>(trip.due));
+  event.fields.emplace_back("allowed", static_cast<std::int64_t>(trip.allowed));
+  event.fields.emplace_back("held", static_cast<std::int64_t>(held));
+  event.fields.emplace_back("client_backends", static_cast<std::int64_t>(client_backends));
+  event.fields.emplace_back("mode", std::string(name_of(mode)));
+  event.fields.emplace_back("quiet_s", safety.quiet);
+  return event;
+}
+
+Event breaker_closed_event(const std::optional<Tenant>& tenant, Mode mode) {
+  Event event;
+  event.level = Level::kNotice;
+  event.kind = "breaker_closed";
+  event.message = fmt::format("{} {}: signals go on, the longest due first", breaker_of(tenant),
+                              mode == Mode::kDryRun ? "would close" : "closes");
+  add_tenant(event, tenant);
+  event.fields.emplace_back("mode", std::string(name_of(mode)));
+  return event;
+}
+
+}  // namespace pgcurfew

@@ -1,0 +1,53 @@
+#pragma once
+
+#include <optional>
+#include <vector>
+
+#include "engine/decide.hpp"
+
+namespace pgcurfew {
+
+/// A case whose next step is due.
+struct DueStep {
+  const Case* due_case = nullptr;
+  NextStep next;
+  Mode mode = Mode::kDryRun;
+  int spared = 0;                        ///< guards of this episode in a row that have spared the session
+  std::size_t group_size = 0;            ///< with `keep`: how many that are due the session was counted among
+  std::optional<ServerTime> open_until;  ///< when the rule's hours end
+};
+
+/// Makes orders of what was chosen, and enters them in the ledger.
+class OrderDesk {
+ public:
+  /// Adds to `decision`; all are references that have to outlive it.
+  OrderDesk(const Policy& policy, const Snapshot& snapshot, const Docket& docket, Ledger& ledger, Now now,
+            Decision& decision)
+      : policy_(policy),
+        snapshot_(snapshot),
+        docket_(docket),
+        ledger_(ledger),
+        now_(now),
+        decision_(decision) {}
+
+  /// An order for a step; the superseded are of the same session, and climb with it.
+  void place(const DueStep& due, const std::vector<DueStep>& superseded, bool is_signal);
+
+ private:
+  [[nodiscard]] const Session& session_of(const DueStep& due) const {
+    return snapshot_.sessions[due.due_case->session];
+  }
+  [[nodiscard]] const Rule& rule_of(const DueStep& due) const { return policy_.rules[due.due_case->rule]; }
+  Order describe(const DueStep& due);
+  void note_in_ledger(const DueStep& due, const Order& order, bool is_carried);
+  void note_pace(const DueStep& due);
+
+  const Policy& policy_;
+  const Snapshot& snapshot_;
+  const Docket& docket_;
+  Ledger& ledger_;
+  const Now now_;
+  Decision& decision_;
+};
+
+}  // namespace pgcurfew
