@@ -13,17 +13,6 @@ namespace {
 /// It takes somebody to change that: a drain by hand ends at once.
 constexpr const char* kNotInPrerequisiteState = "55000";
 
-bool is_of(const JournalEntry& entry, const std::string& server, const std::string& database, GateKind kind) {
-  return entry.server == server && entry.database == database && entry.kind == name_of(kind);
-}
-
-std::optional<GateKind> kind_of(const JournalEntry& entry) {
-  for (const auto kind : {GateKind::kConnectionLimit, GateKind::kPgbouncer}) {
-    if (entry.kind == name_of(kind)) return kind;
-  }
-  return std::nullopt;
-}
-
 PoolerGate pooler_gate_of(const JournalEntry& entry) {
   return entry.pooler_gate == name_of(PoolerGate::kDisable) ? PoolerGate::kDisable : PoolerGate::kPause;
 }
@@ -39,9 +28,17 @@ Gate gate_at_pooler(const JournalEntry& entry) {
   return gate;
 }
 
-Gate* find_gate(Gates& gates, const std::string& database) {
+/// What is to be given back; `standing`: in the journal.
+int limit_before(int limit, const std::optional<GateMark>& in_server, const Result<GateMark>& standing) {
+  if (limit == 0 && standing) return standing->limit;
+  if (limit == 0 && in_server) return in_server->limit;
+  return limit;
+}
+
+Gate* find_gate(Gates& gates, const JournalEntry& entry) {
   for (auto& gate : gates.gates) {
-    if (gate.database == database && gate.kind == GateKind::kConnectionLimit) return &gate;
+    const bool is_same = entry.oid != 0 ? gate.oid == entry.oid : gate.database == entry.database;
+    if (is_same && gate.kind == GateKind::kConnectionLimit) return &gate;
   }
   return nullptr;
 }
@@ -82,59 +79,6 @@ void GateKeeper::try_to(const Result<void>& done) {
   if (!done) complain(done.error());
 }
 
-Result<Journal> GateKeeper::open_journal() {
-  if (journal_) return *journal_;
-  auto directory = find_state_directory();
-  if (!directory) return tl::make_unexpected(directory.error());
-  journal_.emplace(std::move(*directory));
-  return *journal_;
-}
-
-std::vector<JournalEntry> GateKeeper::read_entries(const Journal& journal) {
-  auto contents = journal.read();
-  std::vector<JournalEntry> entries;
-  if (!contents) {
-    complain(contents.error());
-    for (const auto& entry : entries_) entries.push_back(entry.second);
-    return entries;
-  }
-  for (const auto& error : contents->damaged) complain(error);
-  const auto before = std::exchange(entries_, {});
-  for (auto& entry : contents->entries) {
-    const auto kind = kind_of(entry);
-    if (entry.server != server_ || !kind) continue;
-    const auto opened = opened_.find({entry.database, *kind});
-    if (opened != opened_.end() && opened->second == entry.mark) {
-      // the gate is open; only the entry could not be removed then
-      remove(journal, entry);
-      continue;
-    }
-    entries_.insert_or_assign({entry.database, *kind}, entry);
-    entries.push_back(std::move(entry));
-  }
-  // which of them it is that is damaged, nobody can tell
-  for (const auto& [key, entry] : before) {
-    if (!contents->damaged.empty() && entries_.insert({key, entry}).second) entries.push_back(entry);
-  }
-  return entries;
-}
-
-void GateKeeper::write(const Journal& journal, const JournalEntry& entry) {
-  if (const auto kind = kind_of(entry)) entries_.insert_or_assign({entry.database, *kind}, entry);
-  try_to(journal.write(entry));
-}
-
-void GateKeeper::remove(const Journal& journal, const JournalEntry& entry) {
-  const auto removed = journal.remove(entry);
-  try_to(removed);
-  const auto kind = kind_of(entry);
-  if (!kind) return;
-  if (*kind == GateKind::kPgbouncer) watched_poolers_.forget(entry.database);
-  entries_.erase({entry.database, *kind});
-  opened_.erase({entry.database, *kind});
-  if (!removed) opened_.insert_or_assign({entry.database, *kind}, entry.mark);
-}
-
 std::optional<GateOrder> GateKeeper::turn(const GateOrder& order) {
   const bool is_poolers = order.kind == GateKind::kPgbouncer;
   const bool uses_journal =
@@ -145,10 +89,7 @@ std::optional<GateOrder> GateKeeper::turn(const GateOrder& order) {
     refuse(order, GateOutcome::kFailed, journal.error());
     return std::nullopt;
   }
-  std::optional<JournalEntry> entry;
-  for (auto& known : read_entries(*journal)) {
-    if (is_of(known, server_, order.database, order.kind)) entry = std::move(known);
-  }
+  const auto entry = find_entry(*journal, order);
   return order.closes ? close(*journal, order, entry) : open(*journal, order, entry);
 }
 
@@ -157,7 +98,6 @@ std::optional<GateOrder> GateKeeper::close(const Journal& journal, GateOrder ord
   const auto standing = entry ? parse_gate_mark(entry->mark) : failure("there is none");
   const auto now = order.mark.since;
   const bool is_over = standing && standing->until && *standing->until <= now;
-  const auto known = known_.find(order.database);
   if (standing && !is_over && standing->drain != order.mark.drain) {
     GateReply reply;
     reply.id = order.id;
@@ -169,24 +109,30 @@ std::optional<GateOrder> GateKeeper::close(const Journal& journal, GateOrder ord
     return std::nullopt;
   }
   if (order.kind == GateKind::kConnectionLimit) {
+    const auto known = known_.find(order.oid);
     if (known == known_.end()) {
       refuse(order, GateOutcome::kFailed,
              {"the connection limit of the database is not known yet", {}, {}, {}});
       return std::nullopt;
     }
-    order.mark.limit = known->second.limit;
-    if (known->second.limit == 0 && known->second.mark) order.mark.limit = known->second.mark->limit;
-    if (known->second.limit == 0 && standing) order.mark.limit = standing->limit;
+    order.mark.limit = limit_before(known->second.limit, known->second.mark, standing);
   }
   if (standing && !is_over) order.mark.since = standing->since;
-  JournalEntry made{server_, order.database,        std::string(name_of(order.kind)), to_text(order.mark), {},
-                    {},      JournalState::kClosing};
+  auto made = entry.value_or(entry_for(order));
+  made.database = order.database;
+  made.mark = to_text(order.mark);
+  made.state = JournalState::kClosing;
   if (order.kind == GateKind::kPgbouncer) {
     made.pooler_conninfo = order.pooler_conninfo;
     made.pooler_gate = name_of(order.pooler_gate);
   }
   // a file that cannot be read may hold the limit that is to be given back: it is not written over
-  if (const auto found = journal.find(made); !found) {
+  auto unnamed = made;
+  unnamed.system_identifier.clear();
+  unnamed.oid = 0;
+  for (const auto& file : {made, unnamed}) {
+    const auto found = journal.find(file);
+    if (found) continue;
     auto error = found.error();
     error.sqlstate = kNotInPrerequisiteState;
     refuse(order, GateOutcome::kFailed, std::move(error));
@@ -196,8 +142,9 @@ std::optional<GateOrder> GateKeeper::close(const Journal& journal, GateOrder ord
     refuse(order, GateOutcome::kFailed, written.error());
     return std::nullopt;
   }
-  entries_.insert_or_assign({order.database, order.kind}, made);
-  return start(order, {order, std::move(made), entry});
+  const auto key = journal.path_of(made);
+  entries_.insert_or_assign(key, made);
+  return start(key, order, {order, std::move(made), entry});
 }
 
 std::optional<GateOrder> GateKeeper::open(const Journal& journal, GateOrder order,
@@ -213,29 +160,28 @@ std::optional<GateOrder> GateKeeper::open(const Journal& journal, GateOrder orde
     order.pooler_conninfo = made.pooler_conninfo;
     order.pooler_gate = pooler_gate_of(made);
   }
-  return start(order, {order, std::move(made), entry});
+  return start(journal.path_of(made), order, {order, std::move(made), entry});
 }
 
-std::optional<GateOrder> GateKeeper::start(GateOrder order, Flight flight) {
-  flights_.insert_or_assign({order.database, order.kind}, std::move(flight));
+std::optional<GateOrder> GateKeeper::start(const Key& key, GateOrder order, Flight flight) {
+  flights_.insert_or_assign(key, std::move(flight));
   if (order.kind != GateKind::kPgbouncer) return order;
-  const auto database = order.database;
   auto pooler = std::make_unique<Pooler>(PoolerTurn(std::move(order), Loop::now()));
-  pooler->timer = std::make_unique<Timer>(loop_, [this, database] { pump_pooler(database); });
+  pooler->timer = std::make_unique<Timer>(loop_, [this, key] { pump_pooler(key); });
   // it may fail at once, and its reply must not come before the order has been given
   pooler->timer->arm(Loop::now());
-  poolers_.insert_or_assign(database, std::move(pooler));
+  poolers_.insert_or_assign(key, std::move(pooler));
   return std::nullopt;
 }
 
-void GateKeeper::pump_pooler(const std::string& database) {
+void GateKeeper::pump_pooler(const Key& key) {
   finished_.clear();
-  const auto found = poolers_.find(database);
+  const auto found = poolers_.find(key);
   if (found == poolers_.end()) return;
   auto& pooler = *found->second;
   const auto ready = std::exchange(pooler.ready, {});
   if (auto reply = pooler.turn.proceed(Loop::now(), ready)) {
-    const auto flight = flights_.extract({database, GateKind::kPgbouncer});
+    auto flight = flights_.extract(key);
     if (flight) settle(std::move(flight.mapped()), *reply, pooler.turn.has_acted());
     happened_.emplace_back(happening::GateTurned{std::move(*reply)});
     // one of its timers and descriptors calls just now: they fall silent, and go later
@@ -250,12 +196,12 @@ void GateKeeper::pump_pooler(const std::string& database) {
   const auto interests = pooler.turn.interests();
   for (std::size_t i = 0; i < interests.size(); ++i) {
     if (i == pooler.readiness.size()) {
-      pooler.readiness.push_back(std::make_unique<Readiness>(loop_, [this, database, i] {
-        const auto called = poolers_.find(database);
+      pooler.readiness.push_back(std::make_unique<Readiness>(loop_, [this, key, i] {
+        const auto called = poolers_.find(key);
         if (called == poolers_.end()) return;
         called->second->ready.resize(std::max(called->second->ready.size(), i + 1));
         called->second->ready[i] = true;
-        pump_pooler(database);
+        pump_pooler(key);
       }));
     }
     pooler.readiness[i]->watch(interests[i].fd, interests[i].write, interests[i].may_have_moved);
@@ -265,7 +211,8 @@ void GateKeeper::pump_pooler(const std::string& database) {
 
 void GateKeeper::forget_orders() {
   for (auto flight = flights_.begin(); flight != flights_.end();) {
-    flight = flight->first.second == GateKind::kPgbouncer ? std::next(flight) : flights_.erase(flight);
+    const bool is_poolers = flight->second.order.kind == GateKind::kPgbouncer;
+    flight = is_poolers ? std::next(flight) : flights_.erase(flight);
   }
 }
 
@@ -303,7 +250,7 @@ void GateKeeper::settle(Flight flight, GateReply& reply, bool may_have_acted) {
   }
   if (reply.error.message.empty() || flight.order.kind == GateKind::kPgbouncer) return;
   if (reply.limit >= -1 && reply.outcome == GateOutcome::kFailed && reply.error.sqlstate.empty()) {
-    known_[flight.order.database].limit = reply.limit;
+    known_[flight.order.oid].limit = reply.limit;
   }
 }
 
@@ -313,7 +260,8 @@ void GateKeeper::complete(Happening& what) {
   auto* turned = std::get_if<happening::GateTurned>(&what);
   if (turned == nullptr) return;
   const auto found = std::find_if(flights_.begin(), flights_.end(), [&](const auto& flight) {
-    return flight.second.order.id == turned->reply.id && flight.first.second == GateKind::kConnectionLimit;
+    const auto& order = flight.second.order;
+    return order.id == turned->reply.id && order.kind == GateKind::kConnectionLimit;
   });
   if (found == flights_.end()) return;
   auto flight = std::move(found->second);
@@ -322,8 +270,9 @@ void GateKeeper::complete(Happening& what) {
 }
 
 void GateKeeper::merge(Gates& gates) {
+  cluster_ = gates.system_identifier;
   known_.clear();
-  for (const auto& gate : gates.gates) known_[gate.database] = {gate.limit, gate.mark};
+  for (const auto& gate : gates.gates) known_[gate.oid] = {gate.database, gate.limit, gate.mark};
   const auto journal = open_journal();
   if (!journal) return;  // it is told when something has to be written
   std::set<std::string> at_poolers;
@@ -348,10 +297,10 @@ void GateKeeper::merge_entry(const Journal& journal, JournalEntry entry, Gates& 
     return complain(
         {fmt::format("the entry of database {} is not understood", printable(entry.database)), {}, {}, {}});
   }
-  if (flights_.contains({entry.database, *kind})) return;
+  if (flights_.contains(journal.path_of(entry))) return;
   const bool was_closing = entry.state == JournalState::kClosing;
   const bool was_opening = entry.state == JournalState::kOpening;
-  auto* gate = find_gate(gates, entry.database);
+  auto* gate = find_gate(gates, entry);
   if (*kind == GateKind::kPgbouncer) {
     // whether PgBouncer was told, nobody knows: such a gate is opened, and closed again if it is still time
     if (was_closing) mark->until = mark->since;
@@ -370,9 +319,10 @@ void GateKeeper::merge_entry(const Journal& journal, JournalEntry entry, Gates& 
   } else if (!gate->mark_text.empty()) {
     return;  // another's mark stands in the server, and comes first
   }
-  if (was_closing || was_opening) {
+  if (was_closing || was_opening || entry.database != gate->database) {
     entry.state = JournalState::kClosed;
     entry.mark = to_text(*mark);
+    entry.database = gate->database;
     write(journal, entry);
   }
   gate->mark = *mark;

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <cstdint>
 #include <functional>
 #include <map>
 #include <memory>
@@ -44,7 +45,7 @@ class GateKeeper {
   [[nodiscard]] bool is_busy() const { return !poolers_.empty(); }
 
  private:
-  using Key = std::pair<std::string, GateKind>;
+  using Key = std::string;  ///< the file of the gate's entry
   struct Flight {
     GateOrder order;
     JournalEntry entry;
@@ -58,21 +59,30 @@ class GateKeeper {
     std::unique_ptr<Timer> timer;
   };
   struct Known {
+    std::string database;
     int limit = -1;
     std::optional<GateMark> mark;  ///< in the server
   };
 
+  // gate_keeper_journal.cpp
+  static std::optional<GateKind> kind_of(const JournalEntry& entry);
   Result<Journal> open_journal();
-  /// Those of our server: as the journal has them or, if it cannot be read any more, as we knew them last.
+  /// Those of our cluster: as the journal has them or, if it cannot be read any more, as we knew them last.
   std::vector<JournalEntry> read_entries(const Journal& journal);
+  [[nodiscard]] bool is_ours(const JournalEntry& entry) const;
+  void tell_of_others(const Journal& journal, const JournalEntry& entry);
+  [[nodiscard]] JournalEntry entry_for(const GateOrder& order) const;
+  std::optional<JournalEntry> find_entry(const Journal& journal, const GateOrder& order);
   void write(const Journal& journal, const JournalEntry& entry);
   void remove(const Journal& journal, const JournalEntry& entry);
+
+  // gate_keeper.cpp
   std::optional<GateOrder> close(const Journal& journal, GateOrder order,
                                  const std::optional<JournalEntry>& entry);
   std::optional<GateOrder> open(const Journal& journal, GateOrder order,
                                 const std::optional<JournalEntry>& entry);
-  std::optional<GateOrder> start(GateOrder order, Flight flight);
-  void pump_pooler(const std::string& database);
+  std::optional<GateOrder> start(const Key& key, GateOrder order, Flight flight);
+  void pump_pooler(const Key& key);
   void settle(Flight flight, GateReply& reply, bool may_have_acted);
   void merge(Gates& gates);
   void merge_entry(const Journal& journal, JournalEntry entry, Gates& gates);
@@ -85,14 +95,15 @@ class GateKeeper {
   std::string server_;
   std::function<void()> on_progress_;
   std::map<Key, Flight> flights_;
-  std::map<std::string, std::unique_ptr<Pooler>> poolers_;  ///< by database
-  std::vector<std::unique_ptr<Pooler>> finished_;           ///< until nobody calls from them any more
-  PoolerWatch watched_poolers_;                             ///< those that are closed
-  std::optional<Journal> journal_;       ///< once found, for good: no other has our entries
-  std::map<Key, JournalEntry> entries_;  ///< what stands there, or should
-  std::map<Key, std::string> opened_;    ///< marks that could not be removed
-  std::map<std::string, Known> known_;   ///< as it was read last, by database
-  std::set<std::string> complaints_;     ///< that were told
+  std::map<Key, std::unique_ptr<Pooler>> poolers_;
+  std::vector<std::unique_ptr<Pooler>> finished_;  ///< until nobody calls from them any more
+  PoolerWatch watched_poolers_;                    ///< those that are closed
+  std::optional<Journal> journal_;                 ///< once found, for good: no other has our entries
+  std::map<Key, JournalEntry> entries_;            ///< what stands there, or should
+  std::map<Key, std::string> opened_;              ///< marks that could not be removed
+  std::string cluster_;                            ///< its system identifier; empty: not known
+  std::map<std::uint32_t, Known> known_;           ///< as it was read last, by the database's oid
+  std::set<std::string> complaints_;               ///< that were told
   std::vector<Happening> happened_;
   std::vector<Event> events_;
 };

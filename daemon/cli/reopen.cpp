@@ -56,11 +56,24 @@ class HandReopening {
   /// Whoever waits for us can try again himself; a connection that was lost in the middle is worth a wait.
   void take(std::size_t i, const Event& event) {
     if (states_[i] == State::kUnreachable) return;
+    if (event.kind == "gate_unclaimed") {
+      if (!is_asked_for(event)) return;
+      leaves_gates_ = true;
+    }
     if (event.kind == "server_up") states_[i] = State::kConnected;
     if (event.kind != "server_down" || states_[i] == State::kConnected) return log_.write(event);
     states_[i] = State::kUnreachable;
     say("pgcurfew: server {}\n", event.message);  // its name, and why
     exit_if_done();
+  }
+
+  [[nodiscard]] bool is_asked_for(const Event& event) const {
+    const auto& names = options_.databases;
+    return names.empty() || std::any_of(event.fields.begin(), event.fields.end(), [&](const auto& field) {
+             const auto* value = std::get_if<std::string>(&field.second);
+             return field.first == "database" && value != nullptr &&
+                    std::find(names.begin(), names.end(), *value) != names.end();
+           });
   }
 
   void exit_if_done() {
@@ -78,6 +91,7 @@ class HandReopening {
   Loop& loop_;
   const ReopenOptions& options_;
   std::vector<UnclaimedGate> unclaimed_;
+  bool leaves_gates_ = false;  ///< of another cluster
   const std::vector<Server>& servers_;
   Log log_;
   std::vector<State> states_;
@@ -86,7 +100,7 @@ class HandReopening {
 };
 
 int HandReopening::report() {
-  int code = unclaimed_.empty() ? kExitOk : kExitUnavailable;
+  int code = unclaimed_.empty() && !leaves_gates_ ? kExitOk : kExitUnavailable;
   auto missing = options_.databases;
   std::size_t opened = 0;
   for (std::size_t i = 0; i < servers_.size(); ++i) {

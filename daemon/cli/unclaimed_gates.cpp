@@ -9,6 +9,22 @@
 
 namespace pgcurfew {
 
+namespace {
+
+std::string_view reason_of(WhyUnclaimed why) {
+  switch (why) {
+    case WhyUnclaimed::kCluster:
+      return "which was another cluster then";
+    case WhyUnclaimed::kUnnamedCluster:
+      return "where no such database is closed: it may have been another cluster";
+    case WhyUnclaimed::kServer:
+      break;
+  }
+  return "which is not in the policy";
+}
+
+}  // namespace
+
 std::vector<UnclaimedGate> find_unclaimed_gates(const std::vector<Server>& servers,
                                                 const std::vector<std::string>& databases) {
   std::vector<UnclaimedGate> found;
@@ -29,16 +45,18 @@ std::vector<UnclaimedGate> find_unclaimed_gates(const std::vector<Server>& serve
   return found;
 }
 
-Event unclaimed_gate_event(const UnclaimedGate& gate) {
+Event unclaimed_gate_event(const UnclaimedGate& gate, WhyUnclaimed why) {
   const auto& entry = gate.entry;
   const auto mark = parse_gate_mark(entry.mark);
   const bool is_poolers = entry.kind == name_of(GateKind::kPgbouncer);
   Event event{
       Level::kWarning,
       "gate_unclaimed",
-      fmt::format("the journal holds the gate of database {} of server {}, which is not in the policy",
-                  printable(entry.database, 80), printable(entry.server, 80)),
+      fmt::format("the journal holds the gate of database {} of server {}, {}", printable(entry.database, 80),
+                  printable(entry.server, 80), reason_of(why)),
       {{"server", entry.server}, {"database", entry.database}, {"gate", entry.kind}, {"file", gate.file}}};
+  if (!entry.system_identifier.empty())
+    event.fields.emplace_back("system_identifier", entry.system_identifier);
   std::string by_hand = "set its CONNECTION LIMIT back by hand";
   if (mark) {
     event.fields.emplace_back("drain", mark->drain);
@@ -54,9 +72,11 @@ Event unclaimed_gate_event(const UnclaimedGate& gate) {
                           entry.pooler_gate == name_of(PoolerGate::kDisable) ? "ENABLE" : "RESUME");
   }
   event.fields.emplace_back(
-      "hint", fmt::format("Add the server to the policy again under that name; or, if the database is still "
-                          "closed, {}, and remove the file.",
-                          by_hand));
+      "hint",
+      fmt::format("{}; or, if the database is still closed, {}, and remove the file.",
+                  why == WhyUnclaimed::kServer ? "Add the server to the policy again under that name"
+                                               : "Run pgcurfew where that name is the other cluster's",
+                  by_hand));
   return event;
 }
 

@@ -20,7 +20,13 @@ struct UnclaimedGate {
 std::vector<UnclaimedGate> find_unclaimed_gates(const std::vector<Server>& servers,
                                                 const std::vector<std::string>& databases = {});
 
+enum class WhyUnclaimed {
+  kServer,          ///< its server is not in the policy
+  kCluster,         ///< its server is another cluster now
+  kUnnamedCluster,  ///< it may be of another cluster: no such database is closed in this one
+};
+
 /// `gate_unclaimed`: what was before, and how to give it back.
-Event unclaimed_gate_event(const UnclaimedGate& gate);
+Event unclaimed_gate_event(const UnclaimedGate& gate, WhyUnclaimed why = WhyUnclaimed::kServer);
 
 }  // namespace pgcurfew

@@ -279,6 +279,7 @@ void DrainDesk::give_back_strays(Ledger& ledger, DrainActions& actions, Now now)
     order.id = fmt::format("{}-{}", ledger.prefix, ++ledger.decisions);
     order.closes = false;
     order.database = gate.database;
+    order.oid = gate.oid;
     order.kind = gate.kind;
     order.access = gate.access;
     order.pooler_gate = gate.pooler_gate;

@@ -97,6 +97,7 @@ void DrainRun::match_door(const std::string& database, Door& door, const Gates& 
   if (here != nullptr) {
     door.prepared = here->prepared;
     door.slots = here->slots;
+    door.oid = here->oid;
     door.access = here->access;
     door.limit = here->limit;
   }
@@ -287,6 +288,7 @@ void DrainRun::turn(const std::string& database, Door& door, bool closes, Ledger
   order.id = fmt::format("{}-{}", ledger.prefix, ++ledger.decisions);
   order.closes = closes;
   order.database = database;
+  order.oid = door.oid;
   order.kind = plan_.gate;
   order.access = door.access;
   order.pooler_gate = plan_.pooler_gate;

@@ -126,6 +126,7 @@ class DrainRun {
   /// One database and its gate.
   struct Door {
     DoorState state = DoorState::kOpen;
+    std::uint32_t oid = 0;  ///< of the database
     GateAccess access = GateAccess::kNone;
     int limit = -1;  ///< datconnlimit as it was read
     std::optional<GateMark> mark;

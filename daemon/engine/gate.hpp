@@ -43,6 +43,7 @@ std::string_view name_of(GateAccess access);  ///< `none`, `journal`, `mark`, `f
 /// A database as far as its gate goes.
 struct Gate {
   std::string database;
+  std::uint32_t oid = 0;  ///< of the database; 0: PgBouncer's, which goes by names
   GateKind kind =
       GateKind::kConnectionLimit;  ///< pgbouncer: of the journal; `limit` is 0 as far as we know it closed
   std::string pooler_conninfo;     ///< of PgBouncer's, never printed
@@ -62,7 +63,8 @@ struct Gate {
 /// What was found at a server's gates.
 struct Gates {
   ServerTime taken_at{};
-  std::string own_database;  ///< that our connection is in
+  std::string system_identifier;  ///< of the cluster; empty: the server does not tell our role
+  std::string own_database;       ///< that our connection is in
   bool in_recovery = false;
   bool is_superuser = false;  ///< we are: no gate keeps us out
   std::vector<Gate> gates;    ///< of all databases, by name; and those of PgBouncer that the journal knows
@@ -73,6 +75,8 @@ struct GateOrder {
   std::string id;  ///< joins order and reply
   bool closes = true;
   std::string database;
+  std::uint32_t oid =
+      0;  ///< of the database, which may have been renamed since; 0: it goes by its name alone
   GateKind kind = GateKind::kConnectionLimit;
   GateAccess access = GateAccess::kNone;  ///< as it was found
   PoolerGate pooler_gate = PoolerGate::kPause;

@@ -11,7 +11,7 @@ namespace pgcurfew {
 
 namespace {
 
-constexpr int kGatesColumns = 11;
+constexpr int kGatesColumns = 13;
 constexpr int kTurnColumns = 3;
 
 std::optional<GateAccess> access_of(std::optional<std::int32_t> number) {
@@ -40,8 +40,10 @@ Result<Gates> read_gate_rows(const PGresult* result) {
     const auto taken_at = reader.time();
     const auto own_database = reader.text();
     const auto in_recovery = reader.boolean();
+    gates.system_identifier = reader.text().value_or("");
     Gate gate;
     const auto database = reader.text();
+    const auto oid = reader.integer<std::uint32_t>();
     const auto limit = reader.integer<std::int32_t>();
     gate.mark_text = reader.text().value_or("");
     const auto is_template = reader.boolean();
@@ -49,13 +51,14 @@ Result<Gates> read_gate_rows(const PGresult* result) {
     const auto access = access_of(reader.integer<std::int32_t>());
     gate.prepared = reader.elements();
     gate.slots = reader.elements();
-    const bool is_complete =
-        taken_at && own_database && in_recovery && database && limit && is_template && allows_connections;
+    const bool is_complete = taken_at && own_database && in_recovery && database && oid && limit &&
+                             is_template && allows_connections;
     if (!reader.is_good() || !is_complete || !access) return misshapen("list of gates");
     gates.taken_at = *taken_at;
     gates.own_database = *own_database;
     gates.in_recovery = *in_recovery;
     gate.database = *database;
+    gate.oid = *oid;
     gate.limit = *limit;
     gate.is_template = *is_template;
     gate.allows_connections = *allows_connections;

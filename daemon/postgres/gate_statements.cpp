@@ -19,6 +19,14 @@ constexpr std::string_view kMarkOfDatabase = R"sql(
 constexpr std::string_view kIsDatabaseInHex =
     "pg_catalog.encode(pg_catalog.namesend(d.datname), 'hex') = arg_database";
 
+constexpr std::string_view kCluster =
+    "(SELECT s.system_identifier::pg_catalog.text FROM pg_catalog.pg_control_system() s)";
+
+/// What has been renamed since it was read is another database under that name, or none; what is opened is
+/// the one that was closed.
+constexpr std::string_view kIsDatabaseToClose = "(arg_oid IS NULL OR d.oid = arg_oid) AND ";
+constexpr std::string_view kIsDatabaseToOpen = "CASE WHEN arg_oid IS NULL THEN {} ELSE d.oid = arg_oid END";
+
 /// Finds the database and locks its row by an update that changes nothing, so that the limit which is read
 /// next cannot be changed by anybody else before ours is there.
 constexpr std::string_view kLockDatabase = R"sql(
@@ -53,6 +61,14 @@ std::string set_arguments(std::initializer_list<std::string_view> names) {
   return sql;
 }
 
+/// The functions take names: $1, or that of the database with the oid $2 if there is one.
+std::string name_of_database(std::string_view condition) {
+  return fmt::format(
+      "CASE WHEN $2::pg_catalog.text = '' THEN $1::pg_catalog.text ELSE (SELECT d.datname::pg_catalog.text "
+      "FROM pg_catalog.pg_database d WHERE d.oid = nullif($2::pg_catalog.text, '')::pg_catalog.oid{}) END",
+      condition);
+}
+
 std::string get_argument(std::string_view name, std::string_view type) {
   return fmt::format("\n  arg_{0} {1} := nullif(pg_catalog.current_setting('pgcurfew.arg_{0}'), '')::{1};",
                      name, type);
@@ -60,10 +76,10 @@ std::string get_argument(std::string_view name, std::string_view type) {
 
 }  // namespace
 
-std::string gates(int server_version) {
+std::string gates(int server_version, bool tells_cluster) {
   constexpr std::string_view kTemplate = R"sql(
 SELECT pg_catalog.clock_timestamp(), pg_catalog.current_database()::pg_catalog.text,
-       pg_catalog.pg_is_in_recovery(), d.datname::pg_catalog.text, d.datconnlimit,{mark},
+       pg_catalog.pg_is_in_recovery(), {cluster}, d.datname::pg_catalog.text, d.oid, d.datconnlimit,{mark},
        d.datistemplate, d.datallowconn,
        CASE
          WHEN NOT d.datistemplate AND EXISTS
@@ -90,6 +106,7 @@ SELECT pg_catalog.clock_timestamp(), pg_catalog.current_database()::pg_catalog.t
              WHERE s.datoid = d.oid)
 FROM pg_catalog.pg_database d)sql";
   return fmt::format(fmt::runtime(kTemplate), fmt::arg("mark", kMarkOfDatabase),
+                     fmt::arg("cluster", tells_cluster ? kCluster : "NULL::pg_catalog.text"),
                      fmt::arg("may_mark", server_version >= kHasParameterPrivileges
                                               ? "pg_catalog.has_parameter_privilege('pgcurfew.drain', 'SET')"
                                               : "pg_catalog.current_setting('is_superuser') = 'on'"));
@@ -104,11 +121,11 @@ std::string function_arguments() {
 }
 
 std::string closing_arguments() {
-  return set_arguments({"database", "drain", "by", "since", "until", "expected"});
+  return set_arguments({"database", "oid", "drain", "by", "since", "until", "expected"});
 }
 
 std::string opening_arguments() {
-  return set_arguments({"database", "mark", "in_journal"});
+  return set_arguments({"database", "oid", "mark", "in_journal"});
 }
 
 std::string gate_declarations() {
@@ -213,16 +230,16 @@ std::string opening_body(const std::string& is_database) {
 }
 
 std::string closing_block() {
-  return block(get_argument("database", "text") + get_argument("drain", "text") + get_argument("by", "text") +
-                   get_argument("since", "int8") + get_argument("until", "text") +
-                   get_argument("expected", "int4"),
-               closing_body(std::string(kIsDatabaseInHex)));
+  return block(get_argument("database", "text") + get_argument("oid", "oid") + get_argument("drain", "text") +
+                   get_argument("by", "text") + get_argument("since", "int8") +
+                   get_argument("until", "text") + get_argument("expected", "int4"),
+               closing_body(fmt::format("{}{}", kIsDatabaseToClose, kIsDatabaseInHex)));
 }
 
 std::string opening_block() {
-  return block(
-      get_argument("database", "text") + get_argument("mark", "text") + get_argument("in_journal", "bool"),
-      opening_body(std::string(kIsDatabaseInHex)));
+  return block(get_argument("database", "text") + get_argument("oid", "oid") + get_argument("mark", "text") +
+                   get_argument("in_journal", "bool"),
+               opening_body(fmt::format(kIsDatabaseToOpen, kIsDatabaseInHex)));
 }
 
 std::string turn_result() {
@@ -231,13 +248,17 @@ std::string turn_result() {
 }
 
 std::string call_close_gate() {
-  return "SELECT g.outcome, g.mark, g.connection_limit FROM pgcurfew.close_gate($1::pg_catalog.text, "
-         "$2::pg_catalog.text, $3::pg_catalog.text, $4::pg_catalog.int8, $5::pg_catalog.text) g";
+  return fmt::format(
+      "SELECT g.outcome, g.mark, g.connection_limit FROM pgcurfew.close_gate({}, "
+      "$3::pg_catalog.text, $4::pg_catalog.text, $5::pg_catalog.int8, $6::pg_catalog.text) g",
+      name_of_database(" AND d.datname = $1::pg_catalog.text::pg_catalog.name"));
 }
 
 std::string call_open_gate() {
-  return "SELECT g.outcome, g.mark, g.connection_limit "
-         "FROM pgcurfew.open_gate($1::pg_catalog.text, $2::pg_catalog.text) g";
+  return fmt::format(
+      "SELECT g.outcome, g.mark, g.connection_limit "
+      "FROM pgcurfew.open_gate({}, $3::pg_catalog.text) g",
+      name_of_database(""));
 }
 
 }  // namespace pgcurfew::statement

@@ -11,10 +11,12 @@ namespace pgcurfew::statement {
 /// value ever stands in the text of a statement: the block quotes them with format().
 /// *Source*: what they rest on is tried against real servers in tests/integration/gates_test.py.
 
-/// One row a database, in binary: server time, our own database, in recovery, name, datconnlimit, the text of
-/// the mark, is a template, allows connections, access (GateAccess as a number), gids of prepared
-/// transactions (text[]), names of logical slots (text[]). Waits for a lock no longer than lock_timeout.
-std::string gates(int server_version);
+/// One row a database, in binary: server time, our own database, in recovery, system identifier (text),
+/// name, oid, datconnlimit, the text of the mark, is a template, allows connections, access (GateAccess as a
+/// number), gids of prepared transactions (text[]), names of logical slots (text[]). Waits for a lock no
+/// longer than lock_timeout. `tells_cluster`: our role may ask for the system identifier, as everybody may by
+/// default; else it is NULL.
+std::string gates(int server_version, bool tells_cluster);
 
 /// Has to be the first of its transaction.
 std::string begin_turn();
@@ -22,12 +24,14 @@ std::string begin_turn();
 /// How long a turn waits for a lock: longer than a look may, for another turn of the same gate is over soon.
 inline constexpr const char* kTurnLockTimeout = "500ms";
 
-/// The arguments of the block: database (its bytes in hexadecimal digits), drain, by, since, until (`reopen`
+/// The arguments of the block: database (its bytes in hexadecimal digits), its oid (empty: by its name
+/// alone), drain, by, since, until (`reopen`
 /// for none), expected limit (empty: the mark goes to the server). *Units*: microseconds since 2000.
 std::string closing_arguments();
 std::string closing_block();
 
-/// Database as above, the text of the mark, and whether that stands in the journal (`t` or `f`).
+/// Database and oid as above (an oid is enough), the text of the mark, and whether that stands in the journal
+/// (`t` or `f`).
 std::string opening_arguments();
 std::string opening_block();
 

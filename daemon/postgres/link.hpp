@@ -146,6 +146,7 @@ class Link {
   std::optional<MonotonicTime> names_failed_;
   std::optional<WaitingLook> waiting_look_;
   bool must_refresh_names_ = false;
+  bool may_identify_ = true;       ///< no server has refused yet to tell its system identifier
   int waits_failed_ = 0;           ///< how often in a row
   std::string last_server_error_;  ///< the FATAL that came before the end
   std::string last_sqlstate_;

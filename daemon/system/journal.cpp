@@ -2,6 +2,7 @@
 
 #include <array>
 #include <cerrno>
+#include <charconv>
 #include <cstdlib>
 #include <cstring>
 #include <memory>
@@ -18,7 +19,9 @@ namespace pgcurfew {
 
 namespace {
 
-constexpr std::string_view kFirstLine = "pgcurfew gate 1";
+constexpr std::string_view kFirstLine = "pgcurfew gate 2";
+/// Of an entry that names neither cluster nor oid: what pgcurfew of old wrote.
+constexpr std::string_view kOldFirstLine = "pgcurfew gate 1";
 constexpr std::string_view kLastLine = "end";
 constexpr std::string_view kSuffix = ".gate";
 constexpr std::string_view kNewSuffix = ".new";
@@ -184,9 +187,11 @@ Result<std::string> find_state_directory() {
 
 std::string journal_text(const JournalEntry& entry) {
   return fmt::format(
-      "{}\nserver={}\ndatabase={}\nkind={}\nstate={}\nmark={}\npooler_conninfo={}\npooler_gate={}\n{}\n",
-      kFirstLine, escaped(entry.server), escaped(entry.database), escaped(entry.kind), name_of(entry.state),
-      escaped(entry.mark), escaped(entry.pooler_conninfo), escaped(entry.pooler_gate), kLastLine);
+      "{}\nserver={}\nsystem_identifier={}\ndatabase={}\noid={}\nkind={}\nstate={}\nmark={}\n"
+      "pooler_conninfo={}\npooler_gate={}\n{}\n",
+      kFirstLine, escaped(entry.server), escaped(entry.system_identifier), escaped(entry.database), entry.oid,
+      escaped(entry.kind), name_of(entry.state), escaped(entry.mark), escaped(entry.pooler_conninfo),
+      escaped(entry.pooler_gate), kLastLine);
 }
 
 Result<JournalEntry> parse_journal_text(std::string_view text) {
@@ -197,22 +202,32 @@ Result<JournalEntry> parse_journal_text(std::string_view text) {
     text.remove_prefix(end + 1);
     return line;
   };
-  if (take_line() != kFirstLine) return failure("it does not begin as a gate of pgcurfew's journal does");
+  const auto first_line = take_line();
+  const bool is_old = first_line == kOldFirstLine;
+  if (!is_old && first_line != kFirstLine)
+    return failure("it does not begin as a gate of pgcurfew's journal does");
   JournalEntry entry;
+  std::string oid;
   std::string state;
   for (const auto& [key, value] : {std::pair<std::string_view, std::string*>("server=", &entry.server),
+                                   {"system_identifier=", &entry.system_identifier},
                                    {"database=", &entry.database},
+                                   {"oid=", &oid},
                                    {"kind=", &entry.kind},
                                    {"state=", &state},
                                    {"mark=", &entry.mark},
                                    {"pooler_conninfo=", &entry.pooler_conninfo},
                                    {"pooler_gate=", &entry.pooler_gate}}) {
+    if (is_old && (value == &entry.system_identifier || value == &oid)) continue;
     const auto line = take_line();
     auto bytes = line && line->starts_with(key) ? unescaped(line->substr(key.size())) : std::nullopt;
     if (!bytes) return failure(fmt::format("its line \"{}\" is missing or damaged", key));
     *value = std::move(*bytes);
   }
   if (take_line() != kLastLine || !text.empty()) return failure("its end is missing or damaged");
+  const auto read = std::from_chars(oid.data(), oid.data() + oid.size(), entry.oid);
+  if (!is_old && (read.ec != std::errc() || read.ptr != oid.data() + oid.size()))
+    return failure("its oid is no number");
   for (const auto known : {JournalState::kClosing, JournalState::kClosed, JournalState::kOpening}) {
     if (state != name_of(known)) continue;
     entry.state = known;
@@ -222,10 +237,12 @@ Result<JournalEntry> parse_journal_text(std::string_view text) {
 }
 
 std::string Journal::path_of(const JournalEntry& entry) const {
-  // a database's name can hold any byte but NUL; a server's and a kind's are words of the policy
-  std::string digits;
-  for (const char c : entry.database) digits += fmt::format("{:02x}", static_cast<unsigned char>(c));
-  return fmt::format("{}/{}.{}.{}{}", directory_, entry.server, digits, entry.kind, kSuffix);
+  // a database's name can hold any byte but NUL; a server's and a kind's are words of the policy, without `@`
+  std::string id;
+  for (const char c : entry.database) id += fmt::format("{:02x}", static_cast<unsigned char>(c));
+  if (entry.oid != 0) id = fmt::format("oid-{}", entry.oid);
+  const auto cluster = entry.system_identifier.empty() ? "" : "@" + entry.system_identifier;
+  return fmt::format("{}/{}{}.{}.{}{}", directory_, entry.server, cluster, id, entry.kind, kSuffix);
 }
 
 Result<void> Journal::write(const JournalEntry& entry) const {

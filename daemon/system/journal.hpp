@@ -1,5 +1,6 @@
 #pragma once
 
+#include <cstdint>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -15,9 +16,11 @@ std::string_view name_of(JournalState state);  ///< `closing`, `closed`, `openin
 
 /// A gate whose mark does not stand in its server.
 struct JournalEntry {
-  std::string server;    ///< its name in the policy
-  std::string database;  ///< any bytes
-  std::string kind;      ///< of the gate, as the policy calls it
+  std::string server;             ///< its name in the policy
+  std::string system_identifier;  ///< of its cluster; empty: not known, or written by pgcurfew of old
+  std::string database;           ///< any bytes
+  std::uint32_t oid = 0;          ///< of the database; 0: not known, or of a gate that goes by names
+  std::string kind;               ///< of the gate, as the policy calls it
   std::string mark;
   std::string pooler_conninfo;  ///< may hold a password, never printed
   std::string pooler_gate;
@@ -37,7 +40,8 @@ class Journal {
  public:
   explicit Journal(std::string directory) : directory_(std::move(directory)) {}
 
-  /// Replaces the entry of the same server, database and kind.
+  /// Replaces the entry of the same gate: of the same server, cluster and kind, and of the same oid or, if it
+  /// has none, the same database.
   /// *Errors*: the system's; what was there before is there still, or the new entry is.
   [[nodiscard]] Result<void> write(const JournalEntry& entry) const;
 
@@ -52,11 +56,11 @@ class Journal {
   /// *Errors*: the directory cannot be read, or is not there.
   [[nodiscard]] Result<Contents> read() const;
 
-  /// The entry of the same server, database and kind, if there is one.
+  /// The entry of the same gate, if there is one.
   /// *Errors*: its file cannot be read, or is damaged: as in Contents.
   [[nodiscard]] Result<std::optional<JournalEntry>> find(const JournalEntry& entry) const;
 
-  /// Where the entry of this server, database and kind stands.
+  /// Where the entry of this gate stands; different gates have different files.
   [[nodiscard]] std::string path_of(const JournalEntry& entry) const;
 
  private:

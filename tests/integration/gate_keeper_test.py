@@ -11,6 +11,7 @@ import pytest
 from support.pgbouncer import PgBouncer
 from support.session import OK, PATIENCE_S, Session, wait_until
 from support.stage import seconds_between
+from support.throwaway import Throwaway
 
 DATABASE = "kept"
 
@@ -226,6 +227,70 @@ def test_a_gate_that_a_reload_gives_back_with_its_server_is_not_told_as_left(ser
     assert gates(state) == [] and not daemon.all("gate_unclaimed")
 
 
+@pytest.fixture(scope="module")
+def other_cluster():
+    with Throwaway([]) as throwaway:
+        yield throwaway
+
+
+def test_a_gate_of_another_cluster_is_left_alone_and_told_though_its_server_has_the_same_name(
+        kept, run, state, pgcurfew, other_cluster):
+    run().kill_when(lambda: kept.limit == 0)
+    (file,) = gates(state)
+    text = file.read_text()
+    others = Kept(other_cluster)
+    daemon = run(text=policy(other_cluster, kept.role))
+    told = daemon.wait_for("gate_unclaimed")
+    assert told["level"] == "WARNING" and (told["database"], told["file"]) == (DATABASE, str(file)), told
+    assert "another cluster" in told["message"] and "back to 9 by hand" in told["hint"], told
+    assert told["system_identifier"] == kept.server.execute("select system_identifier::text from pg_control_system()")[0][0]
+    # the one's gate is no obstacle to the other's
+    wait_until(lambda: others.limit == 0)
+    assert len(gates(state)) == 2
+    others.set_limit(33)
+    for names in ([], [DATABASE]):
+        status, output = reopen(pgcurfew, daemon, state, *names)
+        assert (status, others.limit, kept.limit) == (69, 33, 0) and str(file) in output, output
+    assert reopen(pgcurfew, daemon, state, "elsewhere")[0] == 66
+    daemon.stop()
+    assert gates(state) == [file] and file.read_text() == text and len(daemon.all("gate_unclaimed")) == 1
+    others.drop()
+    daemon = run()
+    daemon.wait_for("gate_adopted")
+    daemon.stop()
+    assert kept.limit == 9 and gates(state) == []
+
+
+def make_old(state):
+    """Writes the one entry there is as pgcurfew of old would have."""
+    (file,) = gates(state)
+    text = file.read_text().replace("pgcurfew gate 2", "pgcurfew gate 1")
+    old_file_of(state).write_text(re.sub(r"(system_identifier|oid)=.*\n", "", text))
+    file.unlink()
+    return old_file_of(state)
+
+
+def test_what_pgcurfew_of_old_has_written_down_is_given_back(kept, run, state):
+    run().kill_when(lambda: kept.limit == 0)
+    make_old(state)
+    daemon = run()
+    daemon.wait_for("gate_adopted")
+    daemon.stop()
+    assert kept.limit == 9 and gates(state) == [] and not daemon.all("gate_unclaimed")
+
+
+def test_what_pgcurfew_of_old_has_written_down_of_a_database_that_is_open_here_is_left_alone_and_told(kept, run, state):
+    run().kill_when(lambda: kept.limit == 0)
+    old = make_old(state)
+    text = old.read_text()
+    kept.set_limit(12)
+    daemon = run()
+    assert "another cluster" in daemon.wait_for("gate_unclaimed")["message"]
+    daemon.wait_for("gate_closed")
+    daemon.stop()
+    assert kept.limit == 12 and gates(state) == [old] and old.read_text() == text
+
+
 @pytest.fixture
 def read_only(state):
     """Makes it what not even root may write to, and writable again."""
@@ -266,14 +331,14 @@ def test_what_stands_in_a_journal_that_cannot_be_written_is_given_back_and_remov
     assert kept.limit == 9 and gates(state) == []
 
 
-def damaged_file_of(state):
-    """That of the database's own gate."""
+def old_file_of(state):
+    """Of the database's own gate, as pgcurfew of old called it: without the cluster."""
     return state / f"main.{DATABASE.encode().hex()}.connection-limit.gate"
 
 
 def test_a_gate_whose_file_is_damaged_is_not_closed_for_it_may_hold_the_limit(kept, run, state):
     run().kill_when(lambda: kept.limit == 0)
-    damaged = damaged_file_of(state)
+    (damaged,) = gates(state)
     text = damaged.read_text().replace("\nend\n", "\n")
     damaged.write_text(text)
     daemon = run()
@@ -286,7 +351,7 @@ def test_a_gate_whose_file_is_damaged_is_not_closed_for_it_may_hold_the_limit(ke
 
 
 def test_a_gate_whose_damaged_file_was_removed_is_closed(kept, run, state):
-    damaged = damaged_file_of(state)
+    damaged = old_file_of(state)
     damaged.write_text("pgcurfew gate 1\n")
     daemon = run()
     daemon.wait_for("gate_failed")

@@ -86,7 +86,10 @@ def test_all_databases_are_read_with_their_limits(databases, keeper):
     assert read["own_database"] == "postgres" and not read["in_recovery"]
     assert abs(read["taken_at"] - in_seconds(0)) < 60e6
     assert {"postgres", "template0", "template1", "limited"} <= set(read["gates"])
-    assert read["gates"]["limited"] == {"limit": 7, "mark": "", "is_mark": False, "is_template": False,
+    oid, cluster = databases.server.execute("select oid::bigint, (select system_identifier::text from pg_control_system()) "
+                                            "from pg_database where datname = 'limited'")[0]
+    assert read["system_identifier"] == cluster
+    assert read["gates"]["limited"] == {"oid": oid, "limit": 7, "mark": "", "is_mark": False, "is_template": False,
                                         "allows_connections": True, "access": "mark", "prepared": [], "slots": []}
     assert read["gates"]["template0"]["is_template"] and not read["gates"]["template0"]["allows_connections"]
 
@@ -127,6 +130,17 @@ def test_an_owner_with_the_right_to_the_parameter_may_mark(server, owner, probe)
         assert (gate_of(link, "owned")["limit"], gate_of(link, "owned")["mark"]) == (12, "")
     finally:
         server.execute(f"revoke set on parameter pgcurfew.drain from {owner}")
+
+
+def test_a_server_that_does_not_tell_its_cluster_tells_its_gates_all_the_same(server, probe):
+    """That is what a revoked right costs."""
+    server.make_role("app")
+    server.execute("revoke execute on function pg_catalog.pg_control_system() from public")
+    try:
+        read = probe(user="app").gates()
+        assert read["system_identifier"] == "" and "postgres" in read["gates"]
+    finally:
+        server.execute("grant execute on function pg_catalog.pg_control_system() to public")
 
 
 def test_a_locked_catalog_fails_the_reading_and_not_the_link(server, keeper):
@@ -381,6 +395,30 @@ def test_a_gate_whose_mark_is_gone_is_not_opened(databases, keeper):
 
 def test_a_database_that_was_dropped_is_gone(keeper):
     assert keeper.turn("nowhere", False, mark="limit=7 since=1 until=reopen by=x drain=y")["outcome"] == "gone"
+
+
+@pytest.mark.parametrize("in_journal", [False, True])
+def test_what_is_opened_is_the_database_that_was_closed_whatever_its_name_is_now(server, databases, keeper, in_journal):
+    where = {"access": "journal", "limit": 7} if in_journal else {}
+    databases.make("renamed", "connection limit 7")
+    oid = gate_of(keeper, "renamed")["oid"]
+    closed = keeper.turn("renamed", True, oid=oid, **where)
+    server.execute("alter database renamed rename to renamed_since")
+    databases.made.append("renamed_since")
+    databases.make("renamed", "connection limit 0")
+    opened = keeper.turn("renamed", False, oid=oid, mark=closed["mark"], in_journal=in_journal, **where)
+    assert (opened["outcome"], databases.limit("renamed_since"), databases.limit("renamed")) == ("opened", 7, 0)
+
+
+def test_a_database_that_was_renamed_since_it_was_read_is_not_closed(server, databases, keeper):
+    databases.make("moved", "connection limit 7")
+    oid = gate_of(keeper, "moved")["oid"]
+    server.execute("alter database moved rename to moved_since")
+    databases.made.append("moved_since")
+    databases.make("moved", "connection limit 7")
+    failed = keeper.turn("moved", True, oid=oid)
+    assert (failed["outcome"], failed["error"]["sqlstate"]) == ("failed", "3D000")
+    assert (databases.limit("moved"), databases.limit("moved_since")) == (7, 7)
 
 
 def test_a_text_that_is_no_mark_opens_nothing(databases, keeper):

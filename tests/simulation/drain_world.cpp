@@ -71,7 +71,11 @@ void DrainWorld::build_nodes() {
   const auto own_limit = static_cast<int>(random_.between(1, 20));
   for (std::size_t i = 0; i < nodes; ++i) {
     auto& databases = site_.gates[i].all;
-    for (const auto* name : {"app", "app_1", "shop", "postgres"}) databases[name].access = access_;
+    std::uint32_t oid = 16384;
+    for (const auto* name : {"app", "app_1", "shop", "postgres"}) {
+      databases[name].access = access_;
+      databases[name].oid = oid++;
+    }
     databases["shop"].limit = databases["shop"].intended = own_limit;
     Node node;
     node.server = std::make_unique<Server>(static_cast<int>(i), site_.agenda, site_.trace, site_.serials);

@@ -28,11 +28,13 @@ GateReply failed(const GateOrder& order, std::string message, std::string sqlsta
 Gates Databases::read(ServerTime now, bool in_recovery) const {
   Gates gates;
   gates.taken_at = now;
+  gates.system_identifier = kCluster;
   gates.own_database = kOwn;
   gates.in_recovery = in_recovery;
   for (const auto& [name, database] : all) {
     Gate gate;
     gate.database = name;
+    gate.oid = database.oid;
     gate.limit = database.limit;
     gate.mark_text = database.mark;
     gate.mark = mark_of(database.mark);

@@ -14,6 +14,7 @@ namespace pgcurfew::simulation {
 
 /// What the world knows of a database as it stands in a server's catalog.
 struct Database {
+  std::uint32_t oid = 0;
   int limit = -1;    ///< datconnlimit
   std::string mark;  ///< the setting pgcurfew.drain; empty: there is none
   GateAccess access = GateAccess::kMark;
@@ -40,7 +41,8 @@ class Databases {
   void become(std::map<std::string, Database> databases, Duration at);
 
   std::map<std::string, Database> all;
-  static constexpr const char* kOwn = "postgres";  ///< that our connections are in
+  static constexpr const char* kCluster = "7301234567890123456";  ///< of a server and its replicas
+  static constexpr const char* kOwn = "postgres";                 ///< that our connections are in
 
  private:
   GateReply close(Database& database, const GateOrder& order, ServerTime now);

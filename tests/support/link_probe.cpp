@@ -126,7 +126,8 @@ json json_of(const Error& error) {
 json json_of(const Gates& gates) {
   json told = json::object();
   for (const auto& gate : gates.gates) {
-    told[gate.database] = {{"limit", gate.limit},
+    told[gate.database] = {{"oid", gate.oid},
+                           {"limit", gate.limit},
                            {"mark", gate.mark_text},
                            {"is_mark", gate.mark.has_value()},
                            {"is_template", gate.is_template},
@@ -137,6 +138,7 @@ json json_of(const Gates& gates) {
   }
   return {{"happened", "gates"},
           {"taken_at", json_of(std::optional(gates.taken_at))},
+          {"system_identifier", gates.system_identifier},
           {"own_database", gates.own_database},
           {"in_recovery", gates.in_recovery},
           {"gates", told}};
@@ -196,6 +198,7 @@ GateOrder gate_order_of(const json& request) {
     order.database += static_cast<char>(std::stoi(digits.substr(i, 2), nullptr, 16));
   }
   if (digits.empty()) order.database = request["database"].get<std::string>();
+  order.oid = request.value("oid", 0U);
   for (const auto access : {GateAccess::kJournal, GateAccess::kMark, GateAccess::kFunction}) {
     if (request["access"] == name_of(access)) order.access = access;
   }

@@ -8,17 +8,25 @@ namespace pgcurfew {
 namespace {
 
 constexpr std::int32_t kText = 25;
-constexpr std::size_t kGatesColumns = 11;
-constexpr std::size_t kMark = 5;
-constexpr std::size_t kAccess = 8;
+constexpr std::size_t kGatesColumns = 13;
+constexpr std::size_t kCluster = 3;
+constexpr std::size_t kMark = 7;
+constexpr std::size_t kAccess = 10;
 constexpr const char* kMarkText = "limit=7 since=10 until=20 by=one drain=nightly";
 
 Row gate_row(const std::string& database) {
-  return {wire::time(1000),      "postgres",
-          wire::boolean(false),  database,
-          wire::int4(0),         kMarkText,
-          wire::boolean(false),  wire::boolean(true),
-          wire::int4(2),         wire::array(kText, {{"some gid"}}),
+  return {wire::time(1000),
+          "postgres",
+          wire::boolean(false),
+          "7301",
+          database,
+          wire::int4(16384),
+          wire::int4(0),
+          kMarkText,
+          wire::boolean(false),
+          wire::boolean(true),
+          wire::int4(2),
+          wire::array(kText, {{"some gid"}}),
           wire::array(kText, {})};
 }
 
@@ -30,11 +38,13 @@ TEST(GateRows, ComeSortedByName) {
   const auto gates = read({gate_row("b"), gate_row("a")});
   ASSERT_TRUE(gates);
   EXPECT_EQ(gates->own_database, "postgres");
+  EXPECT_EQ(gates->system_identifier, "7301");
   EXPECT_EQ(gates->taken_at, ServerTime(Duration(1000)));
   ASSERT_EQ(gates->gates.size(), 2U);
   EXPECT_EQ(gates->gates[0].database, "a");
   const auto& gate = gates->gates[1];
   EXPECT_EQ(gate.database, "b");
+  EXPECT_EQ(gate.oid, 16384U);
   EXPECT_EQ(gate.limit, 0);
   EXPECT_EQ(gate.access, GateAccess::kMark);
   ASSERT_TRUE(gate.mark);
@@ -56,7 +66,7 @@ TEST(GateRows, KeepATextThatIsNoMark) {
 TEST(GateRows, OfAnotherShapeAreAnError) {
   EXPECT_FALSE(read({}));
   for (std::size_t column = 0; column < kGatesColumns; ++column) {
-    const bool may_be_null = column == kMark || column > kAccess;
+    const bool may_be_null = column == kCluster || column == kMark || column > kAccess;
     auto row = gate_row("a");
     row[column] = std::nullopt;
     EXPECT_EQ(read({row}).has_value(), may_be_null) << column;

@@ -16,6 +16,7 @@ namespace {
 JournalEntry some_entry(const std::string& database = "orders") {
   JournalEntry entry;
   entry.server = "main-1";
+  entry.system_identifier = "7301234567890123456";
   entry.database = database;
   entry.kind = "connection-limit";
   entry.mark = "limit=7 since=1 until=2 by=here drain=nightly";
@@ -65,6 +66,48 @@ TEST_F(JournalFiles, HoldTheLatestOfEachGate) {
   const auto contents = journal().read();
   ASSERT_EQ(contents->entries.size(), 2U);
   EXPECT_EQ(std::count(contents->entries.begin(), contents->entries.end(), entry), 1);
+}
+
+TEST_F(JournalFiles, OfAnotherClusterOrAnotherDatabaseAreOthersWhateverTheirNames) {
+  std::vector<JournalEntry> entries(4, some_entry());
+  entries[0].oid = 16384;
+  entries[1].oid = 16385;
+  entries[2].oid = 16384;
+  entries[2].system_identifier = "7301234567890123457";
+  entries[3].system_identifier.clear();
+  for (const auto& entry : entries) ASSERT_TRUE(journal().write(entry));
+  const auto contents = journal().read();
+  ASSERT_TRUE(contents);
+  EXPECT_TRUE(contents->damaged.empty());
+  EXPECT_EQ(contents->entries.size(), entries.size());
+  for (const auto& entry : entries) EXPECT_EQ(journal().find(entry).value(), entry);
+}
+
+TEST_F(JournalFiles, OfADatabaseThatWasRenamedAreTheSame) {
+  auto entry = some_entry();
+  entry.oid = 16384;
+  ASSERT_TRUE(journal().write(entry));
+  entry.database = "orders_old";
+  ASSERT_TRUE(journal().write(entry));
+  EXPECT_EQ(journal().find(entry).value(), entry);
+  EXPECT_EQ(files().size(), 1U);
+}
+
+TEST_F(JournalFiles, OfOldAreReadAndRemovedThoughTheyNameNoCluster) {
+  const auto file = directory_ + "/main-1.6f7264657273.connection-limit.gate";
+  std::ofstream(file) << "pgcurfew gate 1\nserver=main-1\ndatabase=orders\nkind=connection-limit\nstate=closed\n"
+                         "mark=limit=7 since=1 until=2 by=here drain=nightly\npooler_conninfo=\npooler_gate=\nend\n";
+  const auto contents = journal().read();
+  ASSERT_TRUE(contents);
+  ASSERT_EQ(contents->entries.size(), 1U);
+  auto expected = some_entry();
+  expected.system_identifier.clear();
+  expected.state = JournalState::kClosed;
+  EXPECT_EQ(contents->entries[0], expected);
+  ASSERT_TRUE(journal().write(contents->entries[0]));
+  EXPECT_EQ(files().size(), 1U);
+  ASSERT_TRUE(journal().remove(contents->entries[0]));
+  EXPECT_TRUE(files().empty());
 }
 
 TEST_F(JournalFiles, AreGoneOnceTheyAreRemoved) {
