@@ -28,7 +28,8 @@ constexpr Duration kStrayDeadline = seconds(10);
 constexpr Duration kSetBack = seconds(1);
 
 std::string key_of(const Gate& gate) {
-  return fmt::format("{} {}", name_of(gate.kind), gate.database);
+  return gate.oid == 0 ? fmt::format("{} {}", name_of(gate.kind), gate.database)
+                       : fmt::format("{} oid {}", name_of(gate.kind), gate.oid);
 }
 
 /// Whether the doors of a run under `before` would be none under `after`.
@@ -114,6 +115,8 @@ void DrainDesk::take(const Gates& gates, Now now) {
       const bool is_over = gate.mark->until && *gate.mark->until <= now.server;
       if (!is_over && gate.mark->by != by_) events_.push_back(gate_found_event(gate, false));
     }
+    found[key].database = gate.database;
+    found[key].kind = gate.kind;
   }
   strays_ = std::move(found);
 }
@@ -126,9 +129,8 @@ void DrainDesk::take(const GateReply& reply, Now now) {
   const auto found = std::find_if(strays_.begin(), strays_.end(),
                                   [&](const auto& entry) { return entry.second.order == reply.id; });
   if (reply.id.empty() || found == strays_.end()) return;
-  const auto name = found->first.substr(found->first.find(' ') + 1);
-  const auto kind = found->first.starts_with(name_of(GateKind::kPgbouncer)) ? GateKind::kPgbouncer
-                                                                            : GateKind::kConnectionLimit;
+  const auto name = found->second.database;
+  const auto kind = found->second.kind;
   const auto mark = parse_gate_mark(found->second.text);
   const auto drain = mark ? mark->drain : std::string();
   switch (reply.outcome) {
@@ -187,7 +189,7 @@ std::optional<Reopened> DrainDesk::reopened() const {
     if (!is_known) found.missing.push_back(database);
   }
   found.is_done = std::none_of(strays_.begin(), strays_.end(), [&](const auto& entry) {
-    return is_to_be_reopened(entry.first.substr(entry.first.find(' ') + 1)) && entry.second.failures == 0;
+    return is_to_be_reopened(entry.second.database) && entry.second.failures == 0;
   });
   return found;
 }

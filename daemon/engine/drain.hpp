@@ -77,6 +77,8 @@ class DrainDesk {
     std::set<Duration> announced;        ///< of the next window
   };
   struct Stray {
+    std::string database;
+    GateKind kind = GateKind::kConnectionLimit;
     std::string text;   ///< of the mark
     std::string order;  ///< in flight
     MonotonicTime not_before{};
@@ -109,7 +111,7 @@ class DrainDesk {
   MonotonicTime reading_not_before_{};
   std::optional<std::vector<std::string>> to_reopen_;  ///< databases; none named: all
   Reopened reopened_;
-  std::map<std::string, Stray> strays_;  ///< by database and kind of gate
+  std::map<std::string, Stray> strays_;  ///< by kind of gate, and oid or name of the database
   bool is_stopping_ = false;
   std::optional<ServerTime> next_due_;
   std::vector<Event> events_;

@@ -28,9 +28,9 @@ bool is_lasting(const Error& error) {
   return std::find(kLasting.begin(), kLasting.end(), error.sqlstate) != kLasting.end();
 }
 
-const Gate* find_gate(const Gates& gates, std::string_view database, bool is_pooler) {
+const Gate* find_at_pooler(const Gates& gates, std::string_view database) {
   for (const auto& gate : gates.gates) {
-    if (gate.database == database && (gate.kind == GateKind::kPgbouncer) == is_pooler) return &gate;
+    if (gate.database == database && gate.kind == GateKind::kPgbouncer) return &gate;
   }
   return nullptr;
 }
@@ -39,7 +39,7 @@ const Gate* find_gate(const Gates& gates, std::string_view database, bool is_poo
 
 bool DrainRun::all_closed() const {
   return !doors_.empty() && std::all_of(doors_.begin(), doors_.end(), [](const auto& entry) {
-    return entry.second.state == DoorState::kClosed;
+    return entry.second.state == DoorState::kClosed || entry.second.is_gone;
   });
 }
 
@@ -53,46 +53,17 @@ bool DrainRun::any_closed() const {
                      [](const auto& entry) { return entry.second.state == DoorState::kClosed; });
 }
 
-void DrainRun::find_doors(const Gates& gates, Now now) {
-  if (has_found_doors_) return;
-  has_found_doors_ = true;
-  missing_.reset();
-  for (const auto& pattern : plan_.databases) {
-    const auto found = databases_of(pattern, gates);
-    for (const auto* gate : found) doors_.try_emplace(gate->database);
-    if (!found.empty()) continue;
-    if (told_missing_.insert(pattern.written()).second)
-      tell(drain_no_database_event(plan_, pattern.written()));
-    missing_ = Error{
-        fmt::format("there is no database {} to drain", printable(pattern.written(), 80)), {}, {}, "3D000"};
-    progress_.obstacle = missing_;
-  }
-  progress_.databases.clear();
-  TextTest names;
-  for (const auto& entry : doors_) {
-    progress_.databases.push_back(entry.first);
-    names.any_of.push_back(TextPattern::exact(entry.first));
-  }
-  proxy_.match.conditions = {client_backend_condition({}), condition_of(Field::kDatabase, names)};
-  if (doors_.empty()) {
-    progress_.trouble = "there is no such database";
-    has_found_doors_ = false;  // it may be created yet
-    find_again_ = now.monotonic + kLastRetry;
-  } else {
-    progress_.trouble.clear();
-  }
-}
-
 void DrainRun::take(const Gates& gates, Now now) {
   needs_gates_ = false;
   if (phase_ == DrainPhase::kDone) return;
+  follow_databases(gates);
   find_doors(gates, now);
   for (auto& [database, door] : doors_) match_door(database, door, gates, now);
 }
 
 void DrainRun::match_door(const std::string& database, Door& door, const Gates& gates, Now now) {
   if (!door.order.empty()) return;
-  const auto* here = find_gate(gates, database, false);
+  const auto* here = find_database(door, database, gates);
   door.is_known = true;
   if (here != nullptr) {
     door.prepared = here->prepared;
@@ -105,18 +76,16 @@ void DrainRun::match_door(const std::string& database, Door& door, const Gates& 
     if (const auto error = obstacle_to(plan_, *here, gates)) note_obstacle(database, *error);
   }
   if (!has_gate()) return;
-  if (here == nullptr) {
-    door.may_be_closed = false;
-    if (door.state == DoorState::kOpen)
-      return fail(database, door, {"the database is gone", {}, {}, {}}, true, now);
-    door.state = DoorState::kOpen;  // and its mark with it
-    return;
+  const bool is_poolers = plan_.gate == GateKind::kPgbouncer;
+  if (here == nullptr && (!is_poolers || door.state == DoorState::kOpen)) {
+    return lose_database(database, door);
   }
-  auto gate = *here;
-  if (plan_.gate == GateKind::kPgbouncer) {
+  door.is_gone = false;
+  auto gate = here != nullptr ? *here : Gate();
+  if (is_poolers) {
     gate.mark.reset();
     gate.limit = 0;
-    if (const auto* pooler = find_gate(gates, database, true)) gate = *pooler;
+    if (const auto* pooler = find_at_pooler(gates, database)) gate = *pooler;
   }
   if (door.state == DoorState::kClosed) {
     match_closed_door(database, door, gate, now);
@@ -228,7 +197,7 @@ void DrainRun::close_gates(Ledger& ledger, Now now) {
     return;
   }
   for (auto& [database, door] : doors_) {
-    if (door.state != DoorState::kOpen) continue;
+    if (door.state != DoorState::kOpen || door.is_gone) continue;
     if (!has_gate()) {
       if (rehearses() && plan_.gate != GateKind::kNone)
         tell(gate_rehearsed_event(plan_, database, door.access));
@@ -244,7 +213,9 @@ void DrainRun::close_gates(Ledger& ledger, Now now) {
 void DrainRun::mark_as_closed(Ledger& ledger, Now now) {
   if (since_ || !all_closed()) return;
   since_ = ServerTime::min();
-  for (const auto& entry : doors_) since_ = std::max(*since_, entry.second.mark->since);
+  for (const auto& entry : doors_) {
+    if (entry.second.mark) since_ = std::max(*since_, entry.second.mark->since);
+  }
   // a gate that was held since the last time was not closed for this one
   since_ = std::min(std::max(*since_, window_.start), now.server);
   looks_before_ = ledger.looks_sent;

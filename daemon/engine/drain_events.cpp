@@ -314,6 +314,25 @@ Event gate_overridden_event(const Drain& plan, const std::string& database) {
                                 printable(database, 80)));
 }
 
+Event gate_renamed_event(const Drain& plan, const std::string& database, const std::string& now) {
+  auto event = gate_event(plan.name, now, Level::kNotice, "gate_renamed",
+                          fmt::format("database {} is called {} now, and its gate is closed still",
+                                      printable(database, 80), printable(now, 80)));
+  event.fields.emplace_back("renamed_from", database);
+  return event;
+}
+
+Event gate_gone_event(const Drain& plan, const std::string& database) {
+  return gate_event(plan.name, database, Level::kWarning, "gate_gone",
+                    fmt::format("database {} was dropped, and its gate with it", printable(database, 80)));
+}
+
+Event gate_replaced_event(const Drain& plan, const std::string& database) {
+  return gate_event(plan.name, database, Level::kWarning, "gate_replaced",
+                    fmt::format("another database is called {} now, whose gate is open: closing it, too",
+                                printable(database, 80)));
+}
+
 Event gate_lost_event(const Drain& plan, const std::string& database) {
   return gate_event(
       plan.name, database, Level::kWarning, "gate_lost",

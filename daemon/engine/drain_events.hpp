@@ -47,6 +47,12 @@ Event gate_adopted_event(const Drain& plan, const std::string& database, const G
 Event gate_opened_event(std::string_view drain, const std::string& database, GateKind kind,
                         const GateReply& reply);
 Event gate_lost_event(const Drain& plan, const std::string& database);
+/// A database was renamed in the window: its gate is opened under the new name.
+Event gate_renamed_event(const Drain& plan, const std::string& database, const std::string& now);
+/// A database was dropped in the window.
+Event gate_gone_event(const Drain& plan, const std::string& database);
+/// Another database bears the name of one that was drained: it is closed, too.
+Event gate_replaced_event(const Drain& plan, const std::string& database);
 Event gate_overridden_event(const Drain& plan, const std::string& database);
 Event gate_failed_event(std::string_view drain, const std::string& database, bool closes, const Error& error,
                         Duration retry);

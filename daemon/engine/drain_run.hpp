@@ -138,6 +138,7 @@ class DrainRun {
     std::optional<MonotonicTime> not_before;  ///< after a failure
     bool is_known = false;                    ///< what holds there was read since
     bool may_be_closed = false;               ///< the reply to a closing was lost
+    bool is_gone = false;                     ///< the database was dropped
     int failures = 0;
     std::string trouble;  ///< what keeps it from closing or opening; told
     std::vector<std::string> prepared;
@@ -159,8 +160,17 @@ class DrainRun {
     std::optional<ServerTime> next;     ///< when the next one does
   };
 
-  // drain_doors.cpp
+  // drain_databases.cpp
   void find_doors(const Gates& gates, Now now);
+  void follow_databases(const Gates& gates);
+  void name_doors();
+  void close_anew();
+  void lose_database(const std::string& name, Door& door);
+  [[nodiscard]] bool goes_by_names() const;
+  [[nodiscard]] const Gate* find_database(const Door& door, const std::string& name,
+                                          const Gates& gates) const;
+
+  // drain_doors.cpp
   void match_door(const std::string& database, Door& door, const Gates& gates, Now now);
   void match_open_door(const std::string& database, Door& door, const Gate& gate, const Gates& gates,
                        Now now);
@@ -222,6 +232,7 @@ class DrainRun {
   DrainPhase phase_ = DrainPhase::kGating;
   DrainPhase told_phase_ = DrainPhase::kGating;
   std::map<std::string, Door> doors_;  ///< by database
+  std::set<std::string> names_;        ///< what its databases were called when they were found
   bool has_found_doors_ = false;
   std::optional<MonotonicTime> find_again_;  ///< there was no such database
   std::set<std::string> told_missing_;       ///< patterns that fit no database

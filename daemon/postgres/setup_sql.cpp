@@ -65,6 +65,7 @@ std::string options_text(const SetupOptions& options) {
 }
 
 /// What both functions do first: the databases that they are for, and no view of the world but the latest.
+/// {unless} is an exception from the former.
 constexpr std::string_view kMayTurn = R"sql(
   IF pg_catalog.current_setting('transaction_isolation') <> 'read committed' THEN
     RAISE active_sql_transaction USING MESSAGE = 'gates are turned at isolation level read committed only';
@@ -73,12 +74,19 @@ constexpr std::string_view kMayTurn = R"sql(
              WHERE d.datname = arg_database::name
                    AND (d.datistemplate OR d.datname IN ('template0', 'template1')
                         OR d.datname <> ALL (nullif(pg_catalog.current_setting('pgcurfew.databases', true),
-                                                    '')::name[]))) THEN
+                                                    '')::name[]))){unless} THEN
     RAISE insufficient_privilege
       USING MESSAGE = pg_catalog.format('pgcurfew may not turn the gate of database %s',
                                         pg_catalog.quote_ident(arg_database)),
             HINT = 'The databases whose gates it may turn are named to "pgcurfew setup-sql".';
   END IF;)sql";
+
+/// What bears our mark was closed under another name, and is given back under this one.
+constexpr std::string_view kUnlessMarked = R"sql(
+     AND NOT EXISTS (SELECT FROM pg_catalog.pg_db_role_setting s
+                          JOIN pg_catalog.pg_database d ON d.oid = s.setdatabase
+                     WHERE s.setrole = 0 AND d.datname = arg_database::name
+                           AND 'pgcurfew.drain=' || arg_mark = ANY (s.setconfig)))sql";
 
 /// {role} and {role_literal} are the role, {settings} what both functions are created with.
 constexpr std::string_view kTemplate =
@@ -150,7 +158,7 @@ CREATE FUNCTION pgcurfew.open_gate(arg_database text, arg_mark text,
 AS $pgcurfew$
 DECLARE
   arg_in_journal bool := false;{declarations}
-BEGIN{may_turn}{opening}
+BEGIN{may_open}{opening}
 END $pgcurfew$;
 REVOKE ALL ON FUNCTION pgcurfew.open_gate(text, text) FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION pgcurfew.open_gate(text, text) TO {role};
@@ -181,13 +189,16 @@ Result<std::string> setup_sql(const SetupOptions& options) {
     settings += "\n  SET pgcurfew.databases = " + array_literal(options.databases);
   }
   const std::string is_database = "d.datname = arg_database::name";
-  return fmt::format(fmt::runtime(kTemplate), fmt::arg("options", options_text(options)),
-                     fmt::arg("role", quoted_name(options.role)),
-                     fmt::arg("role_literal", literal(options.role)), fmt::arg("settings", settings),
-                     fmt::arg("databases", options.databases.empty() ? "all databases" : "some databases"),
-                     fmt::arg("declarations", statement::gate_declarations()), fmt::arg("may_turn", kMayTurn),
-                     fmt::arg("closing", statement::closing_body(is_database)),
-                     fmt::arg("opening", statement::opening_body(is_database)));
+  return fmt::format(
+      fmt::runtime(kTemplate), fmt::arg("options", options_text(options)),
+      fmt::arg("role", quoted_name(options.role)), fmt::arg("role_literal", literal(options.role)),
+      fmt::arg("settings", settings),
+      fmt::arg("databases", options.databases.empty() ? "all databases" : "some databases"),
+      fmt::arg("declarations", statement::gate_declarations()),
+      fmt::arg("may_turn", fmt::format(fmt::runtime(kMayTurn), fmt::arg("unless", ""))),
+      fmt::arg("may_open", fmt::format(fmt::runtime(kMayTurn), fmt::arg("unless", kUnlessMarked))),
+      fmt::arg("closing", statement::closing_body(is_database)),
+      fmt::arg("opening", statement::opening_body(is_database)));
 }
 
 }  // namespace pgcurfew

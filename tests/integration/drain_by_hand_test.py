@@ -108,6 +108,18 @@ def test_by_hand_a_command_whose_gate_somebody_else_opens_is_no_success(server, 
     assert (status, "still runs" in output) == (75, False), output
 
 
+def test_by_hand_a_database_that_the_command_renames_is_given_back_under_its_new_name(server, by_hand, orders):
+    script = f"psql -Xqc 'alter database {orders.name} rename to orders_since' '{server.conninfo(user='postgres')}'"
+    try:
+        status, output = outcome_of(by_hand("drain", orders.name, "--for", LONG, *QUICK, "--", "sh", "-c", script))
+        left = server.execute("select datconnlimit from pg_database where datname = 'orders_since'")
+        marks = server.execute("select 1 from pg_db_role_setting s join pg_database d on d.oid = s.setdatabase "
+                               "where datname = 'orders_since' and setconfig::text like '%pgcurfew.drain%'")
+    finally:
+        server.execute(f"alter database orders_since rename to {orders.name}")
+    assert (status, left, marks, orders.is_as_before()) == (0, [(-1,)], [], True), output
+
+
 def test_by_hand_a_rehearsal_runs_no_command(by_hand, orders, tmp_path):
     ran = tmp_path / "ran"
     status, output = outcome_of(by_hand("drain", orders.name, "--for", LONG, "--dry-run", "--",

@@ -261,6 +261,47 @@ def test_a_gate_of_another_cluster_is_left_alone_and_told_though_its_server_has_
     assert kept.limit == 9 and gates(state) == []
 
 
+@pytest.fixture
+def renamed(server, kept):
+    """Renames the database; the test's end names it back."""
+    name = DATABASE + "_since"
+    yield lambda: server.execute(f"alter database {DATABASE} rename to {name}")
+    if server.execute("select 1 from pg_database where datname = %s", [name]):
+        server.execute("alter database kept_since rename to kept")
+
+
+def test_a_database_that_is_renamed_in_its_window_is_given_back_under_its_new_name(server, kept, run, state, renamed):
+    daemon = run()
+    daemon.wait_for("drain_empty")
+    renamed()
+    assert daemon.wait_for("gate_renamed")["database"] == "kept_since"
+    daemon.stop()
+    assert limits(server, "kept_since") == [9] and gates(state) == [] and not daemon.all("gate_overridden")
+
+
+def test_a_database_that_is_renamed_while_nobody_watches_is_given_back(server, kept, run, state, renamed, pgcurfew):
+    daemon = run()
+    daemon.kill_when(lambda: kept.limit == 0)
+    renamed()
+    status, output = reopen(pgcurfew, daemon, state)
+    assert (status, limits(server, "kept_since"), gates(state)) == (0, [9], []), output
+
+
+def test_a_database_that_is_created_anew_in_its_window_is_closed_too(server, kept, run, state):
+    daemon = run()
+    daemon.wait_for("drain_empty")
+    server.execute(f"drop database {DATABASE}")
+    server.execute(f"create database {DATABASE} template template0 owner keeper connection limit 5")
+    daemon.wait_for("gate_replaced")
+    wait_until(lambda: kept.limit == 0)
+    daemon.stop()
+    assert kept.limit == 5 and gates(state) == [] and not daemon.all("gate_overridden")
+
+
+def limits(server, *names):
+    return [server.execute("select datconnlimit from pg_database where datname = %s", [name])[0][0] for name in names]
+
+
 def make_old(state):
     """Writes the one entry there is as pgcurfew of old would have."""
     (file,) = gates(state)

@@ -111,6 +111,23 @@ def test_a_limit_that_somebody_else_has_set_is_left_alone(server, set_up, probe)
     assert (limit_of(server, "listed"), link.gates()["gates"]["listed"]["mark"]) == (30, "")
 
 
+def test_what_was_closed_is_opened_also_under_a_name_that_is_not_listed(server, set_up, probe):
+    set_up("--database", "listed")
+    server.execute("alter database listed connection limit 7")
+    link = probe(on=server, user=ROLE)
+    oid = link.gates()["gates"]["listed"]["oid"]
+    mark = link.turn("listed", True, access="function", oid=oid)["mark"]
+    server.execute("alter database listed rename to renamed")
+    try:
+        opened = link.turn("listed", False, access="function", oid=oid, mark=mark)
+        assert (opened["outcome"], limit_of(server, "renamed")) == ("opened", 7), opened
+        assert link.turn("renamed", True, access="function", oid=oid)["outcome"] == "denied"
+        assert link.turn("listed", True, access="function", oid=oid)["error"]["sqlstate"] == "3D000"
+    finally:
+        server.execute("alter database renamed rename to listed")
+        server.execute("alter database listed connection limit -1")
+
+
 def test_it_can_be_run_again_and_then_holds_for_the_new_databases_and_the_new_role_alone(server, set_up, probe):
     set_up()
     set_up("--database", "listed")

@@ -1,5 +1,7 @@
 #pragma once
 
+#include <algorithm>
+#include <cstdint>
 #include <iterator>
 #include <map>
 #include <memory>
@@ -42,6 +44,7 @@ struct DrainWorld {
     for (const auto* name : {"app", "crm", "postgres", "template1"}) {
       gates[name] = Gate{};
       gates[name].database = name;
+      gates[name].oid = static_cast<std::uint32_t>(16383 + gates.size());
       gates[name].access = GateAccess::kMark;
       gates[name].is_template = std::string_view(name) == "template1";
     }
@@ -63,7 +66,7 @@ struct DrainWorld {
     GateReply reply;
     reply.id = order.id;
     const bool is_poolers = order.kind == GateKind::kPgbouncer;
-    auto& gate = gates[is_poolers ? pooler_key(order.database) : order.database];
+    auto& gate = gates[is_poolers ? pooler_key(order.database) : name_of_oid(order.oid)];
     if (is_poolers) {
       gate.database = order.database;
       gate.kind = order.kind;
@@ -93,6 +96,27 @@ struct DrainWorld {
     reply.mark_text = gate.mark_text;
     reply.limit = gate.limit;
     if (!loses_replies) desk.take(reply, now());
+  }
+
+  [[nodiscard]] std::string name_of_oid(std::uint32_t oid) const {
+    const auto found =
+        std::find_if(gates.begin(), gates.end(), [&](const auto& gate) { return gate.second.oid == oid; });
+    return found == gates.end() ? "gone" : found->first;
+  }
+
+  void rename(const std::string& database, const std::string& to) {
+    auto gate = gates.extract(database);
+    gate.key() = gate.mapped().database = to;
+    gates.insert(std::move(gate));
+  }
+
+  /// DROP DATABASE, and CREATE DATABASE.
+  void create_anew(const std::string& database) {
+    const auto oid = gates.at(database).oid;
+    auto& gate = gates[database] = Gate();
+    gate.database = database;
+    gate.oid = oid + 100;
+    gate.access = GateAccess::kMark;
   }
 
   static std::string pooler_key(const std::string& database) { return database + " at PgBouncer"; }

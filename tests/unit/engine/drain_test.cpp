@@ -347,6 +347,7 @@ TEST(Drain, ADatabaseThatIsNotThereIsToldOnceAndAskedForNowAndThen) {
   EXPECT_LE(readings, 31) << "as often as under any drain";
   world.gates["nowhere"] = world.gates["app"];
   world.gates["nowhere"].database = "nowhere";
+  world.gates["nowhere"].oid = 20000;
   world.time += 31s;
   world.step();
   EXPECT_EQ(world.gates["nowhere"].limit, 0) << "it was created in the meantime";
