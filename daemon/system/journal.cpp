@@ -93,10 +93,23 @@ bool write_all(int descriptor, std::string_view bytes) {
   return true;
 }
 
+/// How a file of ours is opened: what somebody else has put in its place, a pipe for instance, must not hold
+/// us up, and is not followed.
+constexpr int kCarefully = O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY;
+
+/// *Errors*: it is a pipe, a directory, a device: no file that we could have made.
+Result<void> check_regular(int descriptor, const std::string& path) {
+  struct stat status {};
+  if (fstat(descriptor, &status) != 0) return system_error("open", path);
+  if (!S_ISREG(status.st_mode)) return failure(fmt::format("{} is no regular file", path));
+  return {};
+}
+
 Result<std::string> read_all(const std::string& path) {
-  // a pipe that somebody has put there must not hold us up
-  const Descriptor file(open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK));
+  const Descriptor file(open(path.c_str(), O_RDONLY | kCarefully));
   if (!file.is_open()) return system_error("open", path);
+  if (const auto checked = check_regular(file.number(), path); !checked)
+    return tl::make_unexpected(checked.error());
   std::string text;
   std::array<char, 4096> buffer{};
   while (text.size() <= kLongestFile) {
@@ -249,10 +262,11 @@ Result<void> Journal::write(const JournalEntry& entry) const {
   const auto path = path_of(entry);
   const auto new_path = path + std::string(kNewSuffix);
   {
-    // one that a crash has left is of nobody's use
-    const Descriptor file(
-        open(new_path.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600));
+    const Descriptor file(open(new_path.c_str(), O_WRONLY | O_CREAT | kCarefully, 0600));
     if (!file.is_open()) return system_error("create", new_path);
+    if (auto checked = check_regular(file.number(), new_path); !checked) return checked;
+    // what a crash has left there is of nobody's use
+    if (ftruncate(file.number(), 0) != 0) return system_error("write", new_path);
     give_to_owner_of(directory_, file.number());
     if (!write_all(file.number(), journal_text(entry)) || fsync(file.number()) != 0) {
       auto error = system_error("write", new_path);

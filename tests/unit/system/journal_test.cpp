@@ -6,6 +6,7 @@
 #include <fstream>
 #include <utility>
 
+#include <fcntl.h>
 #include <gtest/gtest.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -95,8 +96,9 @@ TEST_F(JournalFiles, OfADatabaseThatWasRenamedAreTheSame) {
 
 TEST_F(JournalFiles, OfOldAreReadAndRemovedThoughTheyNameNoCluster) {
   const auto file = directory_ + "/main-1.6f7264657273.connection-limit.gate";
-  std::ofstream(file) << "pgcurfew gate 1\nserver=main-1\ndatabase=orders\nkind=connection-limit\nstate=closed\n"
-                         "mark=limit=7 since=1 until=2 by=here drain=nightly\npooler_conninfo=\npooler_gate=\nend\n";
+  std::ofstream(file)
+      << "pgcurfew gate 1\nserver=main-1\ndatabase=orders\nkind=connection-limit\nstate=closed\n"
+         "mark=limit=7 since=1 until=2 by=here drain=nightly\npooler_conninfo=\npooler_gate=\nend\n";
   const auto contents = journal().read();
   ASSERT_TRUE(contents);
   ASSERT_EQ(contents->entries.size(), 1U);
@@ -194,6 +196,66 @@ TEST_F(JournalFiles, ThatACrashLeftUnfinishedAreNoEntries) {
   ASSERT_TRUE(journal().write(some_entry()));
   EXPECT_EQ(files().size(), 1U);
 }
+
+/// What may stand where a file of ours should; an open that waits for the other end of a pipe waits for ever.
+class OddFiles : public JournalFiles, public testing::WithParamInterface<const char*> {
+ protected:
+  static void put(const std::string& path) {
+    const std::string_view what = GetParam();
+    if (what == "directory") {
+      std::filesystem::create_directory(path);
+    } else if (what == "link") {
+      std::filesystem::create_symlink("/dev/zero", path);
+    } else {
+      ASSERT_EQ(mkfifo(path.c_str(), 0600), 0);
+    }
+  }
+  void SetUp() override { alarm(60); }
+  void TearDown() override {
+    alarm(0);
+    if (reader_ >= 0) close(reader_);
+  }
+  /// Of a pipe: the other end, without which opening it to write fails at once.
+  void open_other_end(const std::string& path) {
+    if (std::string_view(GetParam()) == "pipe with a reader") {
+      reader_ = open(path.c_str(), O_RDWR | O_NONBLOCK);
+      ASSERT_EQ(::write(reader_, "x", 1), 1);
+    }
+  }
+
+ private:
+  int reader_ = -1;
+};
+
+TEST_P(OddFiles, InPlaceOfAnEntryAreRefusedAndTakeNoOtherWithThem) {
+  ASSERT_TRUE(journal().write(some_entry("other")));
+  const auto path = journal().path_of(some_entry());
+  put(path);
+  open_other_end(path);
+  const auto contents = journal().read();
+  ASSERT_TRUE(contents);
+  EXPECT_EQ(contents->entries.size(), 1U);
+  ASSERT_EQ(contents->damaged.size(), 1U);
+  EXPECT_NE(contents->damaged[0].message.find(path), std::string::npos);
+  EXPECT_FALSE(journal().find(some_entry()));
+}
+
+TEST_P(OddFiles, InPlaceOfAnEntryToBeAreRefused) {
+  const auto path = journal().path_of(some_entry()) + ".new";
+  put(path);
+  open_other_end(path);
+  const auto written = journal().write(some_entry());
+  ASSERT_FALSE(written);
+  EXPECT_NE(written.error().message.find(path), std::string::npos);
+  EXPECT_TRUE(journal().read()->entries.empty());
+}
+
+INSTANTIATE_TEST_SUITE_P(All, OddFiles, testing::Values("pipe", "pipe with a reader", "directory", "link"),
+                         [](const auto& value) {
+                           std::string name = value.param;
+                           std::replace(name.begin(), name.end(), ' ', '_');
+                           return name;
+                         });
 
 TEST_F(JournalFiles, ThatCannotBeWrittenAreAnErrorAndLeaveWhatWasThere) {
   const Journal nowhere(directory_ + "/nowhere");
