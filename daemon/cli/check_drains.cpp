@@ -93,6 +93,12 @@ void complain_of_drain(const Server& server, const Drain& plan, std::string_view
   if (!error.hint.empty()) print_error("pgcurfew: hint: {}\n", error.hint);
 }
 
+void complain_of_mark(const Server& server, const Gate& gate) {
+  const auto error = malformed_mark_error(gate);
+  fmt::print(stderr, "pgcurfew: server {}: database {}: {}\npgcurfew: detail: {}\npgcurfew: hint: {}\n",
+             printable(server.name), printable(gate.database, 80), error.message, error.detail, error.hint);
+}
+
 /// What one drain finds on a server.
 struct Check {
   int code = kExitOk;
@@ -139,8 +145,9 @@ void check_drain(const Drain& plan, const Policy& policy, const Server& server, 
 }  // namespace
 
 int check_drains(const Policy& policy, const Server& server, const OneLook& look) {
-  if (policy.drains.empty() || !look.snapshot) return kExitOk;
+  if (!look.snapshot) return kExitOk;
   if (!look.gates) {
+    if (policy.drains.empty()) return kExitOk;
     const auto& error = look.gates_error.message.empty() ? look.error : look.gates_error;
     print_error("pgcurfew: server {}: could not read the gates of databases: {}\n", printable(server.name),
                 error.message.empty() ? "no reply" : printable(error.message));
@@ -148,6 +155,10 @@ int check_drains(const Policy& policy, const Server& server, const OneLook& look
   }
   Check check;
   for (const auto& plan : policy.drains) check_drain(plan, policy, server, look, check);
+  for (const auto& gate : look.gates->gates) {
+    // that no gate of pgcurfew's can be closed or given back there concerns drains by hand, too
+    if (has_malformed_mark(gate)) complain_of_mark(server, gate);
+  }
   if (check.uses_journal) {
     const auto way = look.facts->version_num >= kHasParameterPrivileges
                          ? fmt::format("GRANT SET ON PARAMETER pgcurfew.drain TO {};",

@@ -141,7 +141,7 @@ int check_servers(const std::vector<std::string>& paths) {
       return kExitUsage;
     }
     const auto& policy = *loaded.policy;
-    const auto looks = look_once(policy, policy.drains.empty() ? LookAt::kSessions : LookAt::kGatesToo);
+    const auto looks = look_once(policy, LookAt::kGatesToo);
     for (std::size_t i = 0; i < looks.size(); ++i) {
       const auto& server = policy.servers[i];
       const auto its_policy = policy_for(policy, server.name);

@@ -98,7 +98,8 @@ void describe_drain(CLI::App& app, DrainOptions& options) {
       app.add_subcommand("drain",
                          "empty databases now, keep them empty for a while, and give them back\n"
                          "pgcurfew drain DATABASE... --for TIME [-- COMMAND...] runs the command meanwhile");
-  command->add_option("DATABASE", options.databases, "letter for letter")->required()->type_name("NAME");
+  command->add_option("DATABASE", options.databases, "letter for letter; or behind --, if it begins with -")
+      ->type_name("NAME");
   command->add_option("--for", options.duration, "how long, all of it: 45min")->required()->type_name("TIME");
   options.configuration = kDefaultConfiguration;
   command->add_option("--config", options.configuration, "the main file; for its servers and protect")
@@ -149,6 +150,17 @@ int split_command(int argc, const char* const* argv, std::vector<std::string>& c
   const auto* const dashes = std::find(argv, end, std::string_view("--"));
   if (dashes != end) command.assign(dashes + 1, end);
   return static_cast<int>(dashes - argv);
+}
+
+/// Where no database is named before `--`, what stands behind it are databases, as behind the `--` of other
+/// commands, and the command is behind the next one.
+void take_databases(DrainOptions& options) {
+  if (!options.databases.empty()) return;
+  auto& words = options.command;
+  const auto dashes = std::find(words.begin(), words.end(), "--");
+  options.databases.assign(words.begin(), dashes);
+  words.erase(words.begin(), dashes == words.end() ? dashes : dashes + 1);
+  if (options.databases.empty()) throw CLI::RequiredError("DATABASE");
 }
 
 /// Puts the commands and their options together; `arguments` must outlive the application.
@@ -233,6 +245,7 @@ int dispatch(int all_arguments, const char* const* argv) {
   }
   try {
     app.parse(argc, argv);
+    if (app.got_subcommand("drain")) take_databases(arguments.drain);
   } catch (const CLI::ParseError& error) {
     // help and version are no errors
     if (error.get_exit_code() == 0) return app.exit(error);

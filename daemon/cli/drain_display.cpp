@@ -49,6 +49,8 @@ std::string left_text(const DrainProgress& progress) {
   const bool is_ending_them =
       phase == DrainPhase::kWaiting || phase == DrainPhase::kCancelling || phase == DrainPhase::kTerminating;
   if (is_ending_them && !progress.has_looked) return "looking";
+  if (progress.hidden > 0 && progress.remaining.empty())
+    return fmt::format("{} that our role cannot see", progress.hidden);
   if (is_ending_them && progress.remaining.empty()) return "nobody left";
   if (phase == DrainPhase::kGating || progress.remaining.empty()) return {};
   return fmt::format("{} left: {}", progress.remaining.size(), states_text(progress.remaining));

@@ -103,6 +103,7 @@ int HandReopening::report() {
   int code = unclaimed_.empty() && !leaves_gates_ ? kExitOk : kExitUnavailable;
   auto missing = options_.databases;
   std::size_t opened = 0;
+  bool is_malformed = false;
   for (std::size_t i = 0; i < servers_.size(); ++i) {
     const auto reopened = runtimes_[i]->reopened();
     if (!reopened) {
@@ -114,6 +115,10 @@ int HandReopening::report() {
     opened += reopened->opened.size() + reopened->foreign.size();
     for (const auto& [database, error] : reopened->failed) {
       code = error.sqlstate == "42501" ? kExitNoPermission : kExitUnavailable;
+    }
+    for (const auto& [database, error] : reopened->malformed) {
+      is_malformed = true;
+      say("pgcurfew: database {}: {}\npgcurfew: detail: {}\npgcurfew: hint: {}\n", printable(database, 80), error.message, error.detail, error.hint);
     }
     if (!reopened->is_done) {
       say("pgcurfew: server {}: it has not answered in time\n", printable(servers_[i].name));
@@ -131,8 +136,9 @@ int HandReopening::report() {
   for (const auto& database : missing) {
     say("pgcurfew: database {} bears no mark of pgcurfew\n", printable(database, 80));
   }
-  if (options_.databases.empty() && opened == 0) print("no gate bears a mark of pgcurfew\n");
-  return missing.empty() ? kExitOk : kExitNoInput;
+  if (options_.databases.empty() && opened == 0 && !is_malformed)
+    print("no gate bears a mark of pgcurfew\n");
+  return missing.empty() && !is_malformed ? kExitOk : kExitNoInput;
 }
 
 }  // namespace

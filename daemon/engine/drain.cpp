@@ -113,7 +113,7 @@ void DrainDesk::take(const Gates& gates, Now now) {
     } else {
       found[key].text = gate.mark_text;
       const bool is_over = gate.mark->until && *gate.mark->until <= now.server;
-      if (!is_over && gate.mark->by != by_) events_.push_back(gate_found_event(gate, false));
+      if (!is_over && gate.mark->by != by_) events_.push_back(gate_found_event(gate));
     }
     found[key].database = gate.database;
     found[key].kind = gate.kind;
@@ -182,9 +182,13 @@ bool DrainDesk::is_to_be_reopened(const std::string& database) const {
 std::optional<Reopened> DrainDesk::reopened() const {
   if (!to_reopen_ || !gates_) return std::nullopt;
   auto found = reopened_;
+  for (const auto& gate : gates_->gates) {
+    if (has_malformed_mark(gate) && is_to_be_reopened(gate.database))
+      found.malformed.emplace_back(gate.database, malformed_mark_error(gate));
+  }
   for (const auto& database : *to_reopen_) {
     const bool is_known = std::any_of(gates_->gates.begin(), gates_->gates.end(), [&](const Gate& gate) {
-      return gate.mark && gate.database == database;
+      return !gate.mark_text.empty() && gate.database == database;
     });
     if (!is_known) found.missing.push_back(database);
   }
@@ -276,7 +280,8 @@ void DrainDesk::give_back_strays(Ledger& ledger, DrainActions& actions, Now now)
       due_by(now.server + (stray.not_before - now.monotonic));
       continue;
     }
-    if (!std::exchange(stray.is_told, true) && !is_asked_for) events_.push_back(gate_found_event(gate, true));
+    if (!std::exchange(stray.is_told, true) && !is_asked_for)
+      events_.push_back(gate_overdue_event(gate, policy_->mode));
     GateOrder order;
     order.id = fmt::format("{}-{}", ledger.prefix, ++ledger.decisions);
     order.closes = false;

@@ -21,8 +21,9 @@ struct Reopened {
   std::vector<std::string> opened;   ///< databases
   std::vector<std::string> foreign;  ///< somebody else had changed the limit: left alone, our mark is gone
   std::vector<std::string> missing;  ///< databases that were asked for and bear no mark of pgcurfew
-  std::vector<std::pair<std::string, Error>> failed;  ///< the database, and why
-  bool is_done = false;                               ///< nothing is left to be opened, or only what failed
+  std::vector<std::pair<std::string, Error>> failed;     ///< the database, and why
+  std::vector<std::pair<std::string, Error>> malformed;  ///< with something that is no mark in place of one
+  bool is_done = false;  ///< nothing is left to be opened, or only what failed
 };
 
 /// All drains of one server: begins each when its window does, and gives back whatever gate was left closed

@@ -84,7 +84,8 @@ std::string limit_text(int limit) {
 
 }  // namespace
 
-std::string remaining_text(const std::vector<Remaining>& remaining) {
+std::string remaining_text(const DrainProgress& progress) {
+  const auto& remaining = progress.remaining;
   auto text = counted(remaining.size(), "session");
   for (std::size_t i = 0; i < remaining.size() && i < kMostNames; ++i) {
     const auto& entry = remaining[i];
@@ -92,6 +93,9 @@ std::string remaining_text(const std::vector<Remaining>& remaining) {
     if (!entry.reason.empty()) text += fmt::format(" ({})", printable(entry.reason, 80));
   }
   if (remaining.size() > kMostNames) text += ", ...";
+  if (progress.hidden > 0)
+    text +=
+        fmt::format("{} {} more that our role cannot see", remaining.empty() ? "," : ";", progress.hidden);
   return text;
 }
 
@@ -133,10 +137,9 @@ Event drain_no_database_event(const Drain& plan, std::string_view pattern) {
 }
 
 Event drain_phase_event(const Drain& plan, const DrainProgress& progress) {
-  auto event =
-      event_of(plan, Level::kInfo, "drain_phase",
-               fmt::format("drain {}: {}{}", plan.name, name_of(progress.phase),
-                           progress.has_looked ? ", left: " + remaining_text(progress.remaining) : ""));
+  auto event = event_of(plan, Level::kInfo, "drain_phase",
+                        fmt::format("drain {}: {}{}", plan.name, name_of(progress.phase),
+                                    progress.has_looked ? ", left: " + remaining_text(progress) : ""));
   event.fields.emplace_back("phase", std::string(name_of(progress.phase)));
   event.fields.emplace_back("remaining", static_cast<std::int64_t>(progress.remaining.size()));
   return event;
@@ -159,9 +162,8 @@ Event drain_empty_event(const Drain& plan, const DrainProgress& progress, Durati
 }
 
 Event drain_refilled_event(const Drain& plan, const DrainProgress& progress) {
-  auto event =
-      event_of(plan, Level::kInfo, "drain_refilled",
-               fmt::format("drain {}: somebody came in, {}", plan.name, remaining_text(progress.remaining)));
+  auto event = event_of(plan, Level::kInfo, "drain_refilled",
+                        fmt::format("drain {}: somebody came in, {}", plan.name, remaining_text(progress)));
   event.fields.emplace_back("remaining", static_cast<std::int64_t>(progress.remaining.size()));
   return event;
 }
@@ -171,7 +173,7 @@ Event drain_gave_up_event(const Drain& plan, const DrainProgress& progress) {
   const std::string_view consequence = then == GiveUpAction::kReopen ? "the database is given back"
                                        : then == GiveUpAction::kHold ? "the gate stays closed"
                                                                      : "it goes on";
-  const auto why = progress.trouble.empty() ? remaining_text(progress.remaining) + " left" : progress.trouble;
+  const auto why = progress.trouble.empty() ? remaining_text(progress) + " left" : progress.trouble;
   auto event = event_of(plan, Level::kError, "drain_gave_up",
                         fmt::format("drain {}: not empty after {}, {}: {}", plan.name,
                                     to_text(plan.give_up->after), why, consequence));
@@ -193,7 +195,7 @@ Event drain_done_event(const Drain& plan, const DrainProgress& progress, const D
     message += "; it never was empty";
   } else if (there > 0) {
     level = std::max(level, Level::kWarning);
-    message += "; at the end there was " + remaining_text(progress.remaining);
+    message += "; at the end there was " + remaining_text(progress);
   }
   if (end.leaves_closed) {
     message += fmt::format("; {} {} closed until \"pgcurfew reopen\"", list_of(progress.databases),
@@ -350,14 +352,23 @@ Event gate_failed_event(std::string_view drain, const std::string& database, boo
   return event;
 }
 
-Event gate_found_event(const Gate& gate, bool is_over) {
+Event gate_found_event(const Gate& gate) {
   const auto& mark = *gate.mark;
   auto event = gate_event(
-      mark.drain, gate.database, is_over ? Level::kWarning : Level::kNotice, "gate_found",
-      is_over ? fmt::format("the gate of database {} was left closed past its time: giving it back",
-                            printable(gate.database, 80))
-              : fmt::format("the gate of database {} is held by {} for drain {}",
-                            printable(gate.database, 80), printable(mark.by, 80), printable(mark.drain, 80)));
+      mark.drain, gate.database, Level::kNotice, "gate_found",
+      fmt::format("the gate of database {} is held by {} for drain {}", printable(gate.database, 80),
+                  printable(mark.by, 80), printable(mark.drain, 80)));
+  add_mark(event, mark, gate.kind);
+  return event;
+}
+
+Event gate_overdue_event(const Gate& gate, Mode mode) {
+  const auto& mark = *gate.mark;
+  auto event = gate_event(
+      mark.drain, gate.database, Level::kWarning, "gate_found",
+      fmt::format("the gate of database {} was left closed past its time: giving it back{}",
+                  printable(gate.database, 80),
+                  mode == Mode::kDryRun ? "; a dry run does so with what enforcement has closed" : ""));
   add_mark(event, mark, gate.kind);
   return event;
 }

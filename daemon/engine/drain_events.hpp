@@ -56,10 +56,13 @@ Event gate_replaced_event(const Drain& plan, const std::string& database);
 Event gate_overridden_event(const Drain& plan, const std::string& database);
 Event gate_failed_event(std::string_view drain, const std::string& database, bool closes, const Error& error,
                         Duration retry);
-/// A gate that was left closed past its time, or that somebody else holds.
-Event gate_found_event(const Gate& gate, bool is_over);
+/// A gate that somebody else holds.
+Event gate_found_event(const Gate& gate);
+/// A gate that was left closed past its time, and is given back: in a dry run, too.
+Event gate_overdue_event(const Gate& gate, Mode mode);
 
-/// Who is left, for people: `3 sessions: pid 4711 app@orders (protected: dumps), ...`.
-std::string remaining_text(const std::vector<Remaining>& remaining);
+/// Who is left, for people: `3 sessions: pid 4711 app@orders (protected: dumps), ...`, and how many more
+/// there may be.
+std::string remaining_text(const DrainProgress& progress);
 
 }  // namespace pgcurfew

@@ -38,6 +38,7 @@ std::optional<Error> obstacle_to(const Drain& plan, const Gate& gate, const Gate
                            : "Let conninfo name another database, for instance postgres.";
     return Error{"our own connection is in it", "Its gate would keep us out ourselves.", hint, "0A000"};
   }
+  if (has_malformed_mark(gate)) return malformed_mark_error(gate);
   if (gate.access == GateAccess::kNone) {
     return Error{"our role may not close its gate",
                  {},

@@ -53,7 +53,8 @@ struct DrainProgress {
   std::optional<ServerTime> next_step;  ///< when the ladder's next step begins
   std::optional<ServerTime> gives_up;   ///< unless it is empty by then
   bool has_looked = false;              ///< there was a look, since the gates closed if they did
-  std::vector<Remaining> remaining;     ///< as of the last look
+  std::vector<Remaining> remaining;     ///< as of the last look, with those of whom that is not certain
+  std::size_t hidden = 0;               ///< sessions that our role cannot see, which may be in there
   bool was_emptied = false;             ///< at some time since it began
   bool gave_up = false;
   bool yielded = false;  ///< somebody else opened the gate
@@ -202,7 +203,6 @@ class DrainRun {
   void count_empty_look(Now now);
   [[nodiscard]] DueStep due_step(Now now) const;
   [[nodiscard]] bool is_in_drained_database(const Session& session) const;
-  [[nodiscard]] bool is_in_doubt(const Session& session) const;
   [[nodiscard]] bool is_latecomer(const Session& session) const;
   [[nodiscard]] std::string why_left_alone(const Session& session) const;
   [[nodiscard]] Order make_order(const Session& session, StepKind step, ServerTime due, Ledger& ledger,
@@ -243,7 +243,7 @@ class DrainRun {
   std::optional<Snapshot> look_;     ///< one that was asked for later
   std::map<SessionKey, Sent> sent_;
   std::size_t in_flight_ = 0;
-  std::size_t unnamed_ = 0;  ///< in that look: who may be in there, for all that their names tell
+  std::vector<Session> unplaced_;  ///< of that look: in a database whose name is not known
   std::size_t empty_looks_ = 0;
   bool is_empty_ = false;
   bool is_ending_ = false;

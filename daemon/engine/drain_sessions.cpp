@@ -1,3 +1,6 @@
+#include <algorithm>
+#include <iterator>
+
 #include <fmt/format.h>
 
 #include "engine/drain_events.hpp"
@@ -27,9 +30,12 @@ void DrainRun::take_look(const Snapshot& snapshot, Now now) {
   if (phase_ == DrainPhase::kDone) return;
   if (since_ && snapshot.number <= looks_before_) return;
   look_ = snapshot;
-  unnamed_ = static_cast<std::size_t>(
-      std::count_if(look_->sessions.begin(), look_->sessions.end(),
-                    [&](const Session& session) { return !session.is_own && is_in_doubt(session); }));
+  unplaced_.clear();
+  std::copy_if(look_->sessions.begin(), look_->sessions.end(), std::back_inserter(unplaced_),
+               [](const Session& session) {
+                 return !session.is_own && session.has_nameless_database &&
+                        session.backend_type == kClientBackend;
+               });
   std::erase_if(look_->sessions,
                 [&](const Session& session) { return !is_in_drained_database(session) || session.is_own; });
   std::erase_if(sent_, [&](const auto& entry) {
@@ -43,12 +49,6 @@ void DrainRun::take_look(const Snapshot& snapshot, Now now) {
 
 bool DrainRun::is_in_drained_database(const Session& session) const {
   return session.backend_type == kClientBackend && session.database && doors_.contains(*session.database);
-}
-
-/// May be in there, or may be excepted or not: its database or its role has a name that we do not know.
-bool DrainRun::is_in_doubt(const Session& session) const {
-  if (session.backend_type != kClientBackend) return false;
-  return session.has_nameless_database || (session.has_nameless_user && is_in_drained_database(session));
 }
 
 /// Let in after the gates had closed: a superuser, or there is no gate.
@@ -68,17 +68,25 @@ std::string DrainRun::why_left_alone(const Session& session) const {
 void DrainRun::note_remaining() {
   progress_.remaining.clear();
   progress_.has_looked = true;
-  for (const auto& session : look_->sessions) {
-    if (judge(proxy_, session).verdict == Verdict::kExempt) continue;
-    progress_.remaining.push_back({session.key, session.database.value_or(""), session.user,
+  progress_.hidden = look_->hidden;
+  const auto note = [this](const Session& session, std::string reason) {
+    progress_.remaining.push_back({session.key, session.database.value_or("?"), session.user,
                                    session.application_name, session.state, session.wait_event,
-                                   why_left_alone(session)});
+                                   std::move(reason)});
+  };
+  for (const auto& session : look_->sessions) {
+    if (judge(proxy_, session).verdict != Verdict::kExempt) {
+      note(session, why_left_alone(session));
+    } else if (session.has_nameless_user) {
+      note(session, "perhaps excepted: the name of its role is not known");
+    }
   }
+  for (const auto& session : unplaced_) note(session, "the name of its database is not known");
 }
 
 /// One look may miss who was just let in; who is hidden from us, or has no name for us, may be in there.
 void DrainRun::count_empty_look(Now now) {
-  const bool nobody = progress_.remaining.empty() && look_->hidden == 0 && unnamed_ == 0;
+  const bool nobody = progress_.remaining.empty() && progress_.hidden == 0;
   if (!nobody) {
     empty_looks_ = 0;
     if (std::exchange(is_empty_, false)) tell(drain_refilled_event(plan_, progress_));

@@ -5,6 +5,8 @@
 
 #include <fmt/format.h>
 
+#include "base/words.hpp"
+
 namespace pgcurfew {
 
 namespace {
@@ -63,6 +65,16 @@ Result<GateMark> parse_gate_mark(std::string_view text) {
   mark.by = *by;
   mark.drain = *drain;
   return mark;
+}
+
+bool has_malformed_mark(const Gate& gate) {
+  return !gate.mark && !gate.mark_text.empty();
+}
+
+Error malformed_mark_error(const Gate& gate) {
+  return {"the database has a setting pgcurfew.drain that is no mark of pgcurfew",
+          fmt::format("It is \"{}\".", printable(gate.mark_text, 80)),
+          "Look at its connection limit, then ALTER DATABASE ... RESET pgcurfew.drain.", "55000"};
 }
 
 std::string_view name_of(GateAccess access) {

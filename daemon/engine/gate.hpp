@@ -60,6 +60,12 @@ struct Gate {
   std::vector<std::string> slots;     ///< names of its logical replication slots
 };
 
+/// Whether something stands in place of the mark that is none.
+bool has_malformed_mark(const Gate& gate);
+
+/// As an error that says so, with what to do about it.
+Error malformed_mark_error(const Gate& gate);
+
 /// What was found at a server's gates.
 struct Gates {
   ServerTime taken_at{};

@@ -162,6 +162,18 @@ def test_prepared_transactions_and_a_gate_that_is_closed_already_are_told(server
         server.execute("alter database check_owned connection limit -1")
 
 
+@pytest.mark.parametrize("database", ["check_owned", "check_foreign"])
+def test_a_mark_that_is_none_is_told_whether_a_drain_is_for_its_database_or_not(server, check, database):
+    server.execute(f"alter database {database} set pgcurfew.drain = 'limit=5 by hand'")
+    try:
+        _, lines, errors = check("check_owned")
+        assert f"database {database}: the database has a setting pgcurfew.drain that is no mark" in errors, errors
+        assert '"limit=5 by hand"' in errors
+        assert ("could not be closed" in lines[0]) == (database == "check_owned"), lines
+    finally:
+        server.execute(f"alter database {database} reset pgcurfew.drain")
+
+
 def test_of_a_pgbouncer_it_says_that_it_was_not_asked(check):
     code, lines, _ = check("check_foreign", "gate: pgbouncer",
                            'pgbouncer: { conninfo: "host=nowhere port=6432 user=pgbouncer", by: disable }')

@@ -161,6 +161,36 @@ def test_by_hand_it_can_be_left_closed_and_reopened(by_hand, orders):
     assert status == 66 and "bears no mark" in output
 
 
+def test_by_hand_reopen_shows_a_mark_that_is_none(server, by_hand, orders):
+    server.execute(f"alter database {orders.name} set pgcurfew.drain = 'limit=5 by hand'")
+    try:
+        for names in ([], [orders.name]):
+            status, output = outcome_of(by_hand("reopen", *names))
+            assert status == 66 and f'database {orders.name}: the database has a setting pgcurfew.drain that is no mark' in output
+            assert '"limit=5 by hand"' in output and "bears no mark" not in output and "RESET pgcurfew.drain" in output
+        status, output = outcome_of(by_hand("drain", orders.name, "--for", LONG, *QUICK))
+        assert "no mark of pgcurfew" in output and status not in (0, 75), output
+    finally:
+        server.execute(f"alter database {orders.name} reset pgcurfew.drain")
+
+
+def test_by_hand_a_database_whose_name_looks_like_an_option_stands_behind_two_dashes(server, by_hand, orders):
+    server.execute('create database "-x" owner pgcurfew')
+    limit = "select datconnlimit from pg_database where datname = '-x'"
+    try:
+        status, output = outcome_of(by_hand("drain", "--for", LONG, *QUICK, "--", "-x", "--", "sh", "-c", "exit 3", "--"))
+        assert (status, server.execute(limit)) == (3, [(-1,)]), output
+        status, output = outcome_of(by_hand("drain", "--for", LONG, "--exit-when-empty", *QUICK, "--", "-x"))
+        assert (status, server.execute(limit)) == (0, [(0,)]), output
+        status, output = outcome_of(by_hand("reopen", "--", "-x"))
+        assert (status, server.execute(limit)) == (0, [(-1,)]), output
+        for nothing in (["--"], ["--", "--", "true"], []):
+            status, output = outcome_of(by_hand("drain", "--for", LONG, *nothing))
+            assert status == 64 and "DATABASE is required" in output, output
+    finally:
+        server.execute('drop database "-x"')
+
+
 @pytest.mark.slow
 def test_by_hand_what_was_killed_is_given_back_by_reopen_and_by_a_daemon_that_knows_nothing_of_it(
         server, by_hand, orders, daemon):

@@ -54,6 +54,28 @@ TEST(DrainEnd, GivesBackWhatWasLeftClosedPastItsTimeWhoeverClosedIt) {
   EXPECT_THAT(world.told(), Contains("gate_opened"));
 }
 
+TEST(DrainEnd, ADryRunSaysThatItGivesBackWhatEnforcementHasClosed) {
+  for (const auto mode : {Mode::kDryRun, Mode::kEnforce}) {
+    auto plan = plan_of();
+    plan.mode = mode;
+    plan.begins = at(24h);
+    World world(plan);
+    world.policy.mode = mode;
+    world.desk.take_policy(std::make_shared<const Policy>(world.policy));
+    auto& gate = world.gates["app"];
+    gate.limit = 0;
+    gate.mark = GateMark{"d", "me", 12, at(-1h), at(0s)};
+    gate.mark_text = to_text(*gate.mark);
+    world.go(1s, {});
+    EXPECT_EQ(gate.limit, 12);
+    const auto& events = world.events;
+    const auto found = std::find_if(events.begin(), events.end(),
+                                    [](const Event& event) { return event.kind == "gate_found"; });
+    ASSERT_NE(found, events.end());
+    EXPECT_EQ(found->message.find("a dry run") != std::string::npos, mode == Mode::kDryRun) << found->message;
+  }
+}
+
 TEST(DrainEnd, LeavesWhatIsHeldForGood) {
   World world;
   auto& gate = world.gates["crm"];

@@ -44,6 +44,44 @@ TEST(DrainTold, APhaseIsToldWhenALookHasShownWhoIsLeft) {
   EXPECT_EQ(number_in(last(world, "drain_phase"), "remaining"), 2);
 }
 
+TEST(DrainTold, WhoMayBeExceptedOrElsewhereForAllThatIsKnownIsNamedAmongThoseWhoAreLeft) {
+  auto plan = plan_of();
+  plan.except = {exception_of_user("maintenance")};
+  plan.give_up = GiveUp{5s, GiveUpAction::kReopen};
+  for (const bool is_placed : {true, false}) {
+    World world(plan);
+    auto nameless = active(4711, -1s);
+    if (is_placed) {
+      nameless.user.reset();
+      nameless.has_nameless_user = true;
+    } else {
+      nameless.database.reset();
+      nameless.has_nameless_database = true;
+    }
+    for (const auto moment : {0s, 1s, 2s, 3s, 4s, 5s, 6s}) world.go(moment, {nameless});
+    EXPECT_THAT(last(world, "drain_gave_up").message, HasSubstr("1 session: pid 4711"));
+    EXPECT_THAT(last(world, "drain_gave_up").message, HasSubstr("is not known"));
+    EXPECT_EQ(number_in(last(world, "drain_gave_up"), "remaining"), 1);
+  }
+}
+
+TEST(DrainTold, WhoIsHiddenIsCountedAmongThoseWhoAreLeft) {
+  auto plan = plan_of();
+  plan.give_up = GiveUp{5s, GiveUpAction::kReopen};
+  World world(plan);
+  for (const auto moment : {0s, 1s, 2s, 5s, 6s}) {
+    world.time = moment;
+    world.step();
+    Snapshot snapshot;
+    snapshot.number = ++world.ledger.looks_sent;
+    snapshot.taken_at = at(moment);
+    snapshot.hidden = 3;
+    world.desk.take_look(snapshot, world.now());
+    world.step();
+  }
+  EXPECT_THAT(last(world, "drain_gave_up").message, HasSubstr("0 sessions, 3 more that our role cannot see"));
+}
+
 TEST(DrainTold, WhatNoTimeWillMendIsKnownAtOnce) {
   const auto obstacle_of = [](const std::function<void(World&)>& prepare,
                               const std::string& database = "app") {
@@ -58,6 +96,9 @@ TEST(DrainTold, WhatNoTimeWillMendIsKnownAtOnce) {
   EXPECT_EQ(obstacle_of([](World& world) { world.gates["app"].access = GateAccess::kNone; }).sqlstate,
             "42501");
   EXPECT_EQ(obstacle_of([](World& world) { world.turns_fail = true; }).message, "") << "a lock passes";
+  const auto malformed = obstacle_of([](World& world) { world.gates["app"].mark_text = "limit=; drop"; });
+  EXPECT_EQ(malformed.sqlstate, "55000");
+  EXPECT_THAT(malformed.detail, HasSubstr("limit=; drop"));
   const auto held = obstacle_of([](World& world) {
     auto& gate = world.gates["app"];
     gate.limit = 0;
