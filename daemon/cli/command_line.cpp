@@ -124,6 +124,9 @@ void describe_drain(CLI::App& app, DrainOptions& options) {
       ->type_name("GATE");
   command->add_option("--pgbouncer", options.pooler_conninfo, "of PgBouncer's admin console")
       ->type_name("CONNINFO");
+  command->add_option("--pool", options.pools, "which of PgBouncer's databases, if several are in doubt")
+      ->type_name("NAME")
+      ->allow_extra_args(false);
   command->add_flag("--leave-latecomers", options.leaves_latecomers, "let be who gets in all the same");
   command->add_flag(
       "--exit-when-empty", options.exits_when_empty,

@@ -65,6 +65,7 @@ Result<void> read_gate(const DrainOptions& options, Drain& plan) {
     plan.gate = GateKind::kPgbouncer;
     plan.pooler_gate = options.gate == "pgbouncer-disable" ? PoolerGate::kDisable : PoolerGate::kPause;
     plan.pooler_conninfo = options.pooler_conninfo;
+    for (const auto& pool : options.pools) plan.pools.push_back(TextPattern::exact(pool));
     if (plan.pooler_conninfo.empty()) {
       return failure("--gate pgbouncer needs --pgbouncer CONNINFO", {},
                      "For instance --pgbouncer 'host=/run/postgresql port=6432 user=pgbouncer'.");

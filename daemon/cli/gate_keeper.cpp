@@ -23,6 +23,7 @@ Gate gate_at_pooler(const JournalEntry& entry) {
   gate.kind = GateKind::kPgbouncer;
   gate.pooler_conninfo = entry.pooler_conninfo;
   gate.pooler_gate = pooler_gate_of(entry);
+  gate.pools = entry.pools;
   gate.limit = 0;
   gate.access = GateAccess::kJournal;
   return gate;
@@ -45,8 +46,13 @@ Gate* find_gate(Gates& gates, const JournalEntry& entry) {
 
 }  // namespace
 
-GateKeeper::GateKeeper(Loop& loop, std::string server, std::function<void()> on_progress)
-    : loop_(loop), server_(std::move(server)), on_progress_(std::move(on_progress)), watched_poolers_(loop) {}
+GateKeeper::GateKeeper(Loop& loop, std::string server, std::vector<Conninfo::Host> hosts,
+                       std::function<void()> on_progress)
+    : loop_(loop),
+      server_(std::move(server)),
+      hosts_(std::move(hosts)),
+      on_progress_(std::move(on_progress)),
+      watched_poolers_(loop) {}
 
 std::vector<Happening> GateKeeper::take_happenings() {
   return std::exchange(happened_, {});
@@ -159,6 +165,8 @@ std::optional<GateOrder> GateKeeper::open(const Journal& journal, GateOrder orde
   if (order.kind == GateKind::kPgbouncer) {
     order.pooler_conninfo = made.pooler_conninfo;
     order.pooler_gate = pooler_gate_of(made);
+    order.pools.clear();
+    for (const auto& pool : made.pools) order.pools.push_back(TextPattern::exact(pool));
   }
   return start(journal.path_of(made), order, {order, std::move(made), entry});
 }
@@ -166,7 +174,7 @@ std::optional<GateOrder> GateKeeper::open(const Journal& journal, GateOrder orde
 std::optional<GateOrder> GateKeeper::start(const Key& key, GateOrder order, Flight flight) {
   flights_.insert_or_assign(key, std::move(flight));
   if (order.kind != GateKind::kPgbouncer) return order;
-  auto pooler = std::make_unique<Pooler>(PoolerTurn(std::move(order), Loop::now()));
+  auto pooler = std::make_unique<Pooler>(PoolerTurn(std::move(order), hosts_, Loop::now()));
   pooler->timer = std::make_unique<Timer>(loop_, [this, key] { pump_pooler(key); });
   // it may fail at once, and its reply must not come before the order has been given
   pooler->timer->arm(Loop::now());
@@ -224,6 +232,7 @@ void GateKeeper::settle(Flight flight, GateReply& reply, bool may_have_acted) {
   switch (reply.outcome) {
     case GateOutcome::kClosed:
       entry.state = JournalState::kClosed;
+      entry.pools = reply.pools;
       write(*journal, entry);
       reply.in_journal = true;
       reply.mark_text = entry.mark;

@@ -26,7 +26,9 @@ namespace pgcurfew {
 class GateKeeper {
  public:
   /// `on_progress`: proceed() has something to tell.
-  GateKeeper(Loop& loop, std::string server, std::function<void()> on_progress);
+  /// `hosts`: of the server.
+  GateKeeper(Loop& loop, std::string server, std::vector<Conninfo::Host> hosts,
+             std::function<void()> on_progress);
 
   /// The order that the link has to carry out, or nothing: proceed() will tell the reply.
   std::optional<GateOrder> turn(const GateOrder& order);
@@ -93,6 +95,7 @@ class GateKeeper {
 
   Loop& loop_;
   std::string server_;
+  std::vector<Conninfo::Host> hosts_;
   std::function<void()> on_progress_;
   std::map<Key, Flight> flights_;
   std::map<Key, std::unique_ptr<Pooler>> poolers_;

@@ -2,8 +2,21 @@
 
 namespace pgcurfew {
 
+namespace {
+
+/// What was closed, whatever else leads there by now.
+PoolerChoice choice_of(const Gate& gate) {
+  PoolerChoice choice;
+  choice.database = gate.database;
+  for (const auto& pool : gate.pools) choice.pools.push_back(TextPattern::exact(pool));
+  choice.is_lenient = true;
+  return choice;
+}
+
+}  // namespace
+
 PoolerWatch::Watched::Watched(Loop& loop, const Gate& gate)
-    : look(gate.pooler_conninfo, gate.database, gate.pooler_gate),
+    : look(gate.pooler_conninfo, choice_of(gate), gate.pooler_gate),
       readiness(loop, [this] { pump(true); }),
       timer(loop, [this] { pump(false); }) {}
 

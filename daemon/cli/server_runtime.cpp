@@ -38,7 +38,7 @@ ServerRuntime::ServerRuntime(Loop& loop, std::function<void(const Event&)> tell,
       watch_(std::move(policy), options_for(server)),
       timer_(loop, [this] { happen(happening::Tick{}); }),
       readiness_(loop, [this] { pump(true); }),
-      keeper_(loop, server.name, [this] { pump(false); }),
+      keeper_(loop, server.name, conninfo_of(server).hosts(), [this] { pump(false); }),
       on_change_(std::move(on_change)) {}
 
 void ServerRuntime::start() {

@@ -39,6 +39,8 @@ bool rests_on_other_doors(const Drain& before, const Drain& after) {
   };
   return before.gate != after.gate || before.mode != after.mode ||
          before.pooler_conninfo != after.pooler_conninfo || before.pooler_gate != after.pooler_gate ||
+         !std::equal(before.pools.begin(), before.pools.end(), after.pools.begin(), after.pools.end(),
+                     same) ||
          !std::equal(before.databases.begin(), before.databases.end(), after.databases.begin(),
                      after.databases.end(), same);
 }

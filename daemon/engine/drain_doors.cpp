@@ -264,6 +264,7 @@ void DrainRun::turn(const std::string& database, Door& door, bool closes, Ledger
   order.access = door.access;
   order.pooler_gate = plan_.pooler_gate;
   order.pooler_conninfo = plan_.pooler_conninfo;
+  order.pools = plan_.pools;
   order.mark = {plan_.name, by_, door.limit, now.server,
                 plan_.reopens ? std::optional(window_.end) : std::nullopt};
   order.mark_text = door.mark_text;

@@ -270,6 +270,7 @@ Event gate_closed_event(const Drain& plan, const std::string& database, const Ga
   event.fields.emplace_back("decision", reply.id);
   event.fields.emplace_back("gate", std::string(name_of(plan.gate)));
   event.fields.emplace_back("mark", std::string(reply.in_journal ? "journal" : "server"));
+  if (!is_of_server(plan.gate)) event.fields.emplace_back("pools", list_of(reply.pools));
   if (reply.mark) add_mark(event, *reply.mark, plan.gate);
   return event;
 }

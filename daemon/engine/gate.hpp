@@ -48,7 +48,8 @@ struct Gate {
       GateKind::kConnectionLimit;  ///< pgbouncer: of the journal; `limit` is 0 as far as we know it closed
   std::string pooler_conninfo;     ///< of PgBouncer's, never printed
   PoolerGate pooler_gate = PoolerGate::kPause;
-  int limit = -1;  ///< datconnlimit now; -2: the server calls the database invalid
+  std::vector<std::string> pools;  ///< of PgBouncer's: its own databases that were closed; empty: not known
+  int limit = -1;                  ///< datconnlimit now; -2: the server calls the database invalid
   std::optional<GateMark> mark;
   std::string mark_text;    ///< as it stands in the server or the journal; what an opening has to find there
   bool in_journal = false;  ///< the mark does
@@ -86,10 +87,11 @@ struct GateOrder {
   GateKind kind = GateKind::kConnectionLimit;
   GateAccess access = GateAccess::kNone;  ///< as it was found
   PoolerGate pooler_gate = PoolerGate::kPause;
-  std::string pooler_conninfo;  ///< never printed
-  GateMark mark;                ///< closing: to be written; `limit` as it was read, which the journal goes by
-  std::string mark_text;        ///< opening: what must be found there
-  bool in_journal = false;      ///< opening: the mark stands there, not in the server
+  std::string pooler_conninfo;     ///< never printed
+  std::vector<TextPattern> pools;  ///< which of PgBouncer's databases, or empty
+  GateMark mark;            ///< closing: to be written; `limit` as it was read, which the journal goes by
+  std::string mark_text;    ///< opening: what must be found there
+  bool in_journal = false;  ///< opening: the mark stands there, not in the server
 };
 
 enum class GateOutcome {
@@ -110,8 +112,9 @@ struct GateReply {
   std::optional<GateMark> mark;  ///< closing: as it stands there now
   std::string mark_text;
   bool in_journal = false;
-  int limit = -1;  ///< as it is now
-  Error error;     ///< for kDenied, kFailed, kUnknown
+  int limit = -1;                  ///< as it is now
+  std::vector<std::string> pools;  ///< those of PgBouncer's databases that were turned
+  Error error;                     ///< for kDenied, kFailed, kUnknown
 };
 
 }  // namespace pgcurfew

@@ -80,8 +80,13 @@ constexpr auto kGateSynonyms = std::to_array<Synonym>({{"connection_limit", "con
                                                        {"pooler", "pgbouncer"},
                                                        {"off", "none"},
                                                        {"no", "none"}});
-constexpr auto kPgbouncerSynonyms = std::to_array<Synonym>(
-    {{"dsn", "conninfo"}, {"connection", "conninfo"}, {"with", "by"}, {"command", "by"}, {"mode", "by"}});
+constexpr auto kPgbouncerSynonyms = std::to_array<Synonym>({{"dsn", "conninfo"},
+                                                            {"connection", "conninfo"},
+                                                            {"with", "by"},
+                                                            {"command", "by"},
+                                                            {"mode", "by"},
+                                                            {"databases", "pools"},
+                                                            {"pool", "pools"}});
 constexpr auto kByWords = std::to_array<Synonym>(
     {{"PAUSE", "pause"}, {"wait", "pause"}, {"DISABLE", "disable"}, {"refuse", "disable"}});
 constexpr auto kLatecomerWords = std::to_array<Synonym>({{"kill", "terminate"},
@@ -117,14 +122,14 @@ const YamlNode* required(const YamlNode& node, std::string_view key, std::string
   return value;
 }
 
-std::vector<TextPattern> read_databases(const YamlNode& node, Complaints& complaints) {
+std::vector<TextPattern> read_names(const YamlNode& node, std::string_view key, Complaints& complaints) {
   std::vector<TextPattern> databases;
-  for (const auto* value : one_or_many(node, "databases", complaints)) {
-    const auto text = read_text(*value, "databases", complaints);
+  for (const auto* value : one_or_many(node, key, complaints)) {
+    const auto text = read_text(*value, key, complaints);
     if (!text) continue;
     if (text->size() > 1 && text->front() == '/' && text->back() == '/') {
       complaints.error(
-          value->mark, "\"databases\" takes no regular expression",
+          value->mark, fmt::format("\"{}\" takes no regular expression", key),
           "Whom a drain ends has to be plain to see: it takes names, with * and ? as wildcards.");
       continue;
     }
@@ -137,8 +142,7 @@ std::vector<TextPattern> read_databases(const YamlNode& node, Complaints& compla
       return other.written() == pattern->written();
     });
     if (is_there) {
-      complaints.error(value->mark,
-                       fmt::format("\"{}\" stands twice in \"databases\"", printable(*text, 80)));
+      complaints.error(value->mark, fmt::format("\"{}\" stands twice in \"{}\"", printable(*text, 80), key));
       continue;
     }
     databases.push_back(std::move(*pattern));
@@ -214,6 +218,7 @@ void read_pgbouncer(const YamlNode& node, Drain& drain, Complaints& complaints) 
     const auto index = read_choice(*by, key_of(Mapping::kPgbouncer, "by"), kByWords, complaints);
     if (index) drain.pooler_gate = *index == 0 ? PoolerGate::kPause : PoolerGate::kDisable;
   }
+  if (const auto* pools = node.find("pools")) drain.pools = read_names(*pools, "pools", complaints);
 }
 
 void read_gate(const YamlNode& node, Drain& drain, Complaints& complaints) {
@@ -292,7 +297,7 @@ std::optional<Drain> read_drain(const YamlNode& node, const RuleContext& context
     drain.servers = read_server_selection(*servers, context.servers, complaints);
   }
   if (const auto* databases = required(node, "databases", "It names those that it empties.", complaints)) {
-    drain.databases = read_databases(*databases, complaints);
+    drain.databases = read_names(*databases, "databases", complaints);
   }
   read_begins(node, context.zone, drain, complaints);
   if (const auto* duration =

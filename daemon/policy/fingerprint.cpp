@@ -117,6 +117,7 @@ std::string fingerprint_of(const Drain& drain) {
   for (const auto time : drain.announce) append(all, fmt::format("{}", time.count()));
   append(all, fmt::format("gate {} {}", name_of(drain.gate), name_of(drain.pooler_gate)));
   append(all, drain.pooler_conninfo);
+  for (const auto& pool : drain.pools) append(all, "pool " + pool.written());
   append(all, fmt::format("except {}", drain.except.size()));
   for (const auto& exception : drain.except) append(all, exception.match);
   append(all, fmt::format("wait {} escalate {}", drain.wait.count(), drain.escalate.size()));

@@ -119,7 +119,7 @@ constexpr std::array<KeyEntry, 17> kDrain{{
      .choices = kModes},
 }};
 
-constexpr std::array<KeyEntry, 2> kPgbouncer{{
+constexpr std::array<KeyEntry, 3> kPgbouncer{{
     {.name = "conninfo",
      .takes = Takes::kText,
      .is_required = true,
@@ -131,6 +131,11 @@ constexpr std::array<KeyEntry, 2> kPgbouncer{{
      .fallback = "pause",
      .example = "disable",
      .choices = kPoolerGates},
+    {.name = "pools",
+     .takes = Takes::kNames,
+     .meaning = "which of PgBouncer's own databases, where several lead to one name on different hosts",
+     .fallback = "those that lead to the drain's server",
+     .example = "[orders, orders_ro]"},
 }};
 
 constexpr std::array<KeyEntry, 1> kWait{{

@@ -189,9 +189,10 @@ struct Drain {
   PoolerGate pooler_gate = PoolerGate::kPause;
   std::string pooler_conninfo;  ///< of PgBouncer's admin console; may hold a password, never printed
   Place pooler_conninfo_place;
-  std::vector<Exception> except;      ///< without ages; they may stay, and come
-  Duration wait{};                    ///< after the gate closed, for sessions to end by themselves
-  std::vector<Step> escalate;         ///< then; cancel and terminate, at most one each
+  std::vector<TextPattern> pools;  ///< which of PgBouncer's databases; empty: those that lead to our server
+  std::vector<Exception> except;   ///< without ages; they may stay, and come
+  Duration wait{};                 ///< after the gate closed, for sessions to end by themselves
+  std::vector<Step> escalate;      ///< then; cancel and terminate, at most one each
   bool terminates_latecomers = true;  ///< `while_draining`
   std::optional<GiveUp> give_up;
   bool reopens = true;  ///< `afterwards`; otherwise it stays closed until somebody says `reopen`

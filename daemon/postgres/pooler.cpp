@@ -1,6 +1,7 @@
 #include "postgres/pooler.hpp"
 
 #include <algorithm>
+#include <iterator>
 #include <string_view>
 #include <utility>
 
@@ -31,6 +32,44 @@ std::string_view verb(const GateOrder& order) {
   const bool pauses = order.pooler_gate == PoolerGate::kPause;
   if (order.closes) return pauses ? "PAUSE" : "DISABLE";
   return pauses ? "RESUME" : "ENABLE";
+}
+
+bool leads_to(const PoolerDatabase& database, const std::vector<Conninfo::Host>& server) {
+  return std::any_of(server.begin(), server.end(), [&](const Conninfo::Host& host) {
+    const auto port = host.port.empty() ? std::string("5432") : host.port;
+    return database.port == port && !database.host.empty() &&
+           (database.host == host.name || database.host == host.hostaddr);
+  });
+}
+
+/// Of several that lead to a database of that name: those that are meant.
+Result<std::vector<PoolerDatabase>> choose(std::vector<PoolerDatabase> found, const PoolerChoice& choice) {
+  if (!choice.pools.empty()) {
+    std::erase_if(found, [&](const PoolerDatabase& database) {
+      return std::none_of(choice.pools.begin(), choice.pools.end(),
+                          [&](const TextPattern& pool) { return pool.matches(database.name); });
+    });
+    return found;
+  }
+  const bool is_one_server = std::all_of(found.begin(), found.end(), [&](const PoolerDatabase& database) {
+    return database.host == found.front().host && database.port == found.front().port;
+  });
+  if (is_one_server) return found;
+  std::vector<PoolerDatabase> ours;
+  std::copy_if(found.begin(), found.end(), std::back_inserter(ours),
+               [&](const PoolerDatabase& database) { return leads_to(database, choice.server); });
+  if (!ours.empty()) return ours;
+  if (choice.is_lenient) return found;
+  std::string names;
+  for (const auto& database : found) {
+    names += fmt::format("{}{} (host={} port={})", names.empty() ? "" : ", ", printable(database.name, 80),
+                         printable(database.host, 80), printable(database.port));
+  }
+  return tl::make_unexpected(Error{fmt::format("databases of PgBouncer's lead to {} on different servers: {}",
+                                               printable(choice.database, 80), names),
+                                   "None of them is written as the conninfo of the drain's server is.",
+                                   "Name those that are meant: pools of the drain's pgbouncer, or --pool.",
+                                   "55000"});
 }
 
 }  // namespace
@@ -180,26 +219,31 @@ std::optional<PoolerSession::Answer> PoolerSession::receive(bool ready) {
   return std::nullopt;
 }
 
-Result<std::vector<PoolerDatabase>> read_pooler_databases(const PGresult* result, const std::string& database,
+Result<std::vector<PoolerDatabase>> read_pooler_databases(const PGresult* result, const PoolerChoice& choice,
                                                           PoolerGate gate) {
   const int name = PQfnumber(result, "name");
   const int target = PQfnumber(result, "database");
+  const int host = PQfnumber(result, "host");
+  const int port = PQfnumber(result, "port");
   const int state = PQfnumber(result, gate == PoolerGate::kPause ? "paused" : "disabled");
-  if (name < 0 || target < 0 || state < 0) {
+  if (name < 0 || target < 0 || state < 0 || host < 0 || port < 0) {
     return failure("this is not PgBouncer's admin console", {},
                    "Let the drain's pgbouncer conninfo name PgBouncer, and a user of its admin_users.");
   }
-  std::vector<PoolerDatabase> databases;
+  std::vector<PoolerDatabase> found;
   for (int row = 0; row < PQntuples(result); ++row) {
-    if (PQgetvalue(result, row, target) != database) continue;
-    databases.push_back(
-        {PQgetvalue(result, row, name), std::string_view(PQgetvalue(result, row, state)) == "1"});
+    if (PQgetvalue(result, row, target) != choice.database) continue;
+    found.push_back({PQgetvalue(result, row, name), PQgetvalue(result, row, host),
+                     PQgetvalue(result, row, port), std::string_view(PQgetvalue(result, row, state)) == "1"});
   }
-  return databases;
+  return choose(std::move(found), choice);
 }
 
-PoolerTurn::PoolerTurn(GateOrder order, MonotonicTime now)
-    : order_(std::move(order)), began_(now), console_(order_.pooler_conninfo, kShow) {}
+PoolerTurn::PoolerTurn(GateOrder order, std::vector<Conninfo::Host> server, MonotonicTime now)
+    : order_(std::move(order)),
+      choice_{order_.database, order_.pools, std::move(server), !order_.closes},
+      began_(now),
+      console_(order_.pooler_conninfo, kShow) {}
 
 std::vector<PoolerSession::Interest> PoolerTurn::interests() const {
   std::vector<PoolerSession::Interest> all{console_.interest()};
@@ -251,19 +295,20 @@ std::optional<GateReply> PoolerTurn::take(PoolerSession::Answer answer, Monotoni
 }
 
 std::optional<GateReply> PoolerTurn::take_databases(const PGresult* result, MonotonicTime now) {
-  const auto databases = read_pooler_databases(result, order_.database, order_.pooler_gate);
+  const auto databases = read_pooler_databases(result, choice_, order_.pooler_gate);
   if (!databases) return fail(databases.error());
   std::vector<std::string> left;
   for (const auto& database : *databases) {
     if (database.is_closed != order_.closes) left.push_back(database.name);
   }
   if (databases->empty() && order_.closes) {
-    return fail({fmt::format("no database of PgBouncer's leads to {}", printable(order_.database)),
+    return fail({fmt::format("no database of PgBouncer's{} leads to {}",
+                             order_.pools.empty() ? "" : " that its pools name", printable(order_.database)),
                  {},
                  "SHOW DATABASES on its admin console lists them.",
                  {}});
   }
-  if (left.empty()) return done();
+  if (left.empty()) return done(*databases);
   if (complaint_) return fail(*complaint_);
   if (has_acted_) {
     look_at_ = now + kLookAgain;
@@ -295,11 +340,12 @@ void PoolerTurn::hang_up() {
   pausing_.clear();
 }
 
-GateReply PoolerTurn::done() {
+GateReply PoolerTurn::done(const std::vector<PoolerDatabase>& databases) {
   GateReply reply;
   reply.id = order_.id;
   reply.outcome = order_.closes ? GateOutcome::kClosed : GateOutcome::kOpened;
   reply.limit = order_.closes ? 0 : -1;
+  for (const auto& database : databases) reply.pools.push_back(database.name);
   return reply;
 }
 

@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "base/pattern.hpp"
 #include "base/result.hpp"
 #include "base/time.hpp"
 #include "engine/gate.hpp"
@@ -79,12 +80,23 @@ class PoolerSession {
 /// One of PgBouncer's databases.
 struct PoolerDatabase {
   std::string name;  ///< PgBouncer's own
+  std::string host;  ///< as it is written there; empty: none is
+  std::string port;
   bool is_closed = false;
 };
 
-/// Those that lead to `database`, from the answer to kShowDatabases, with how their gate of this kind stands.
-/// *Errors*: this is no PgBouncer.
-Result<std::vector<PoolerDatabase>> read_pooler_databases(const PGresult* result, const std::string& database,
+/// Which of PgBouncer's databases are meant.
+struct PoolerChoice {
+  std::string database;            ///< that they lead to
+  std::vector<TextPattern> pools;  ///< by their own names; none: by where they lead
+  std::vector<Conninfo::Host> server;
+  bool is_lenient = false;  ///< where it cannot be told which are meant, all are
+};
+
+/// Those that are meant, from the answer to kShowDatabases, with how their gate of this kind stands. Where
+/// they lead to different hosts or ports, those are meant that lead to the server's as it is written.
+/// *Errors*: this is no PgBouncer; it cannot be told which are meant.
+Result<std::vector<PoolerDatabase>> read_pooler_databases(const PGresult* result, const PoolerChoice& choice,
                                                           PoolerGate gate);
 
 /// A database's gate at PgBouncer, closed or opened: PAUSE and RESUME, or DISABLE and ENABLE, for each of
@@ -95,7 +107,8 @@ Result<std::vector<PoolerDatabase>> read_pooler_databases(const PGresult* result
 /// *Source*: PgBouncer's manual, "Admin console"; tried in tests/integration/pooler_gate_test.py.
 class PoolerTurn {
  public:
-  PoolerTurn(GateOrder order, MonotonicTime now);
+  /// `server`: the hosts of the server that the database is on.
+  PoolerTurn(GateOrder order, std::vector<Conninfo::Host> server, MonotonicTime now);
 
   /// To be called when a descriptor is ready (`ready` in the order of interests(), empty for none), at
   /// wake_at(), and once at the beginning. The reply, once; the turn is over then.
@@ -118,10 +131,11 @@ class PoolerTurn {
   std::optional<GateReply> take(PoolerSession::Answer answer, MonotonicTime now);
   std::optional<GateReply> take_databases(const PGresult* result, MonotonicTime now);
   void act(const std::vector<std::string>& names, MonotonicTime now);
-  GateReply done();
+  GateReply done(const std::vector<PoolerDatabase>& databases);
   GateReply fail(Error error) const;
 
   GateOrder order_;
+  PoolerChoice choice_;
   MonotonicTime began_;
   PoolerSession console_;
   std::vector<std::unique_ptr<PoolerSession>> pausing_;  ///< each waits for the answer to its PAUSE

@@ -49,7 +49,7 @@ std::optional<PoolerState> PoolerLook::proceed(MonotonicTime now, bool ready) {
 }
 
 PoolerState PoolerLook::take(const PGresult* result) {
-  const auto databases = read_pooler_databases(result, database_, gate_);
+  const auto databases = read_pooler_databases(result, choice_, gate_);
   if (!databases) return PoolerState::kUnknown;
   auto state = databases->empty() ? PoolerState::kLost : PoolerState::kClosed;
   for (const auto& database : *databases) {

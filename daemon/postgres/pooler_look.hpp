@@ -23,8 +23,8 @@ enum class PoolerState {
 /// tests/integration/pooler_gate_test.py.
 class PoolerLook {
  public:
-  PoolerLook(std::string conninfo, std::string database, PoolerGate gate)
-      : conninfo_(std::move(conninfo)), database_(std::move(database)), gate_(gate) {}
+  PoolerLook(std::string conninfo, PoolerChoice choice, PoolerGate gate)
+      : conninfo_(std::move(conninfo)), choice_(std::move(choice)), gate_(gate) {}
 
   /// Does nothing while a question is under way.
   void ask(MonotonicTime now);
@@ -43,7 +43,7 @@ class PoolerLook {
   PoolerState take(const PGresult* result);
 
   std::string conninfo_;
-  std::string database_;
+  PoolerChoice choice_;
   PoolerGate gate_;
   std::unique_ptr<PoolerSession> session_;
   bool is_held_ = false;          ///< it has answered before

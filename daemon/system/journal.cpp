@@ -83,6 +83,22 @@ std::optional<std::string> unescaped(std::string_view text) {
   return bytes;
 }
 
+/// No name of a database of PgBouncer's holds a newline: they stand in its file, each on a line.
+std::string joined(const std::vector<std::string>& names) {
+  std::string text;
+  for (const auto& name : names) text += name + '\n';
+  return text;
+}
+
+std::vector<std::string> parted(std::string_view text) {
+  std::vector<std::string> names;
+  for (auto end = text.find('\n'); end != std::string_view::npos; end = text.find('\n')) {
+    names.emplace_back(text.substr(0, end));
+    text.remove_prefix(end + 1);
+  }
+  return names;
+}
+
 bool write_all(int descriptor, std::string_view bytes) {
   while (!bytes.empty()) {
     const auto written = ::write(descriptor, bytes.data(), bytes.size());
@@ -201,10 +217,10 @@ Result<std::string> find_state_directory() {
 std::string journal_text(const JournalEntry& entry) {
   return fmt::format(
       "{}\nserver={}\nsystem_identifier={}\ndatabase={}\noid={}\nkind={}\nstate={}\nmark={}\n"
-      "pooler_conninfo={}\npooler_gate={}\n{}\n",
+      "pooler_conninfo={}\npooler_gate={}\npools={}\n{}\n",
       kFirstLine, escaped(entry.server), escaped(entry.system_identifier), escaped(entry.database), entry.oid,
       escaped(entry.kind), name_of(entry.state), escaped(entry.mark), escaped(entry.pooler_conninfo),
-      escaped(entry.pooler_gate), kLastLine);
+      escaped(entry.pooler_gate), escaped(joined(entry.pools)), kLastLine);
 }
 
 Result<JournalEntry> parse_journal_text(std::string_view text) {
@@ -221,6 +237,7 @@ Result<JournalEntry> parse_journal_text(std::string_view text) {
     return failure("it does not begin as a gate of pgcurfew's journal does");
   JournalEntry entry;
   std::string oid;
+  std::string pools;
   std::string state;
   for (const auto& [key, value] : {std::pair<std::string_view, std::string*>("server=", &entry.server),
                                    {"system_identifier=", &entry.system_identifier},
@@ -230,8 +247,9 @@ Result<JournalEntry> parse_journal_text(std::string_view text) {
                                    {"state=", &state},
                                    {"mark=", &entry.mark},
                                    {"pooler_conninfo=", &entry.pooler_conninfo},
-                                   {"pooler_gate=", &entry.pooler_gate}}) {
-    if (is_old && (value == &entry.system_identifier || value == &oid)) continue;
+                                   {"pooler_gate=", &entry.pooler_gate},
+                                   {"pools=", &pools}}) {
+    if (is_old && (value == &entry.system_identifier || value == &oid || value == &pools)) continue;
     const auto line = take_line();
     auto bytes = line && line->starts_with(key) ? unescaped(line->substr(key.size())) : std::nullopt;
     if (!bytes) return failure(fmt::format("its line \"{}\" is missing or damaged", key));
@@ -241,6 +259,7 @@ Result<JournalEntry> parse_journal_text(std::string_view text) {
   const auto read = std::from_chars(oid.data(), oid.data() + oid.size(), entry.oid);
   if (!is_old && (read.ec != std::errc() || read.ptr != oid.data() + oid.size()))
     return failure("its oid is no number");
+  entry.pools = parted(pools);
   for (const auto known : {JournalState::kClosing, JournalState::kClosed, JournalState::kOpening}) {
     if (state != name_of(known)) continue;
     entry.state = known;

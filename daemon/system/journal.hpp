@@ -24,6 +24,7 @@ struct JournalEntry {
   std::string mark;
   std::string pooler_conninfo;  ///< may hold a password, never printed
   std::string pooler_gate;
+  std::vector<std::string> pools;  ///< PgBouncer's own databases that were closed; empty: not known
   JournalState state = JournalState::kClosing;
   bool operator==(const JournalEntry&) const = default;
 };

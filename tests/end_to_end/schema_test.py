@@ -101,7 +101,7 @@ drains:
     duration: 45min
     announce: [24h, 15min]
     gate: pgbouncer
-    pgbouncer: { conninfo: "host=pool port=6432", by: disable }
+    pgbouncer: { conninfo: "host=pool port=6432", by: disable, pools: [orders, "orders_*"] }
     except:
       - { user: maintenance, database: [a, "b*"], application_name: x, client_addr: local, backend_type: client backend }
       - { state: active, wait_event_type: Lock, wait_event: [tuple], query: "^copy", query_id: 12 }

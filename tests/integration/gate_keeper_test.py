@@ -306,7 +306,7 @@ def make_old(state):
     """Writes the one entry there is as pgcurfew of old would have."""
     (file,) = gates(state)
     text = file.read_text().replace("pgcurfew gate 2", "pgcurfew gate 1")
-    old_file_of(state).write_text(re.sub(r"(system_identifier|oid)=.*\n", "", text))
+    old_file_of(state).write_text(re.sub(r"(system_identifier|oid|pools)=.*\n", "", text))
     file.unlink()
     return old_file_of(state)
 
@@ -438,6 +438,30 @@ def test_clients_run_through_a_drain_behind_a_pause_without_an_error(server, kep
     output, _ = bench.communicate(timeout=20 + PATIENCE_S)
     assert bench.returncode == 0, output
     assert "number of failed transactions: 0 " in output and "aborted" not in output, output
+
+
+@pytest.fixture
+def split(server, kept):
+    """Leads to the database, and to one of its name on another server."""
+    made = PgBouncer(server, "split", "transaction", f"{DATABASE} = ADDRESS\nfar = host=127.0.0.9 dbname={DATABASE}")
+    yield made
+    made.stop()
+
+
+@pytest.mark.parametrize("pools, taken", [("", DATABASE), (", pools: far", "far")])
+def test_of_two_servers_databases_of_one_name_only_the_right_one_is_closed_and_opened_again(
+        kept, run, state, split, pools, taken):
+    drain = through(split, "pause" + pools)
+    daemon = run(drain)
+    assert daemon.wait_for("gate_closed")["pools"] == taken
+    assert {name for name in (DATABASE, "far") if split.shown(name)[0]} == {taken}
+    assert f"pools={taken}" in gates(state)[0].read_text()
+    daemon.kill()
+    daemon = run(drain)
+    wait_until(lambda: any(daemon.all(kind) for kind in ("gate_adopted", "gate_closed")))
+    daemon.stop()
+    assert split.shown(DATABASE) == split.shown("far") == (False, False) and gates(state) == []
+    assert not daemon.all("gate_overridden")
 
 
 def test_a_crash_leaves_a_pause_that_the_next_start_takes_back(kept, run, state, pooler):

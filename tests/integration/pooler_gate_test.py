@@ -51,6 +51,53 @@ def test_pause_and_resume_reach_all_names_of_the_database_and_no_other(pooler, t
     assert pooler.shown("pooled") == pooler.shown("Pooled-too.2") == (False, False)
 
 
+ELSEWHERE = DATABASES + "standby = host=127.0.0.9 port=5432 dbname=pooled\nport = host=DIRECTORY port=5433 dbname=pooled\n"
+
+
+@pytest.fixture
+def split(request, server, pooled):
+    """One whose databases lead to a database of one name on three servers."""
+    made = PgBouncer(server, request.node.name[:40], "transaction", ELSEWHERE.replace("DIRECTORY", str(server.directory)))
+    yield made
+    made.stop()
+
+
+def paused(pooler):
+    return {name for name in ("pooled", "Pooled-too.2", "standby", "port", "other") if pooler.shown(name)[0]}
+
+
+def test_of_those_that_lead_to_different_servers_those_of_the_drains_own_are_taken(server, split, probe):
+    link = probe()
+    console = split.conninfo("ignored", "pgcurfew")
+    for hosts in ([[str(server.directory), ""]], [["db1", "5432"], [str(server.directory), "5432"]]):
+        closed = link.turn_pooler(console, "pooled", True, server=hosts)
+        assert (closed["outcome"], set(closed["pools"])) == ("closed", {"pooled", "Pooled-too.2"}), closed
+        assert paused(split) == {"pooled", "Pooled-too.2"}
+        assert link.turn_pooler(console, "pooled", False, pools=closed["pools"])["outcome"] == "opened"
+        assert paused(split) == set()
+
+
+def test_where_nobody_can_tell_which_are_meant_none_is_closed_and_all_are_named(split, probe):
+    link = probe()
+    failed = link.turn_pooler(split.conninfo("ignored", "pgcurfew"), "pooled", True, server=[["db1", "5432"]])
+    assert failed["outcome"] == "failed" and paused(split) == set()
+    for name in ("pooled (host=/", "Pooled-too.2 (host=/", "standby (host=127.0.0.9 port=5432)", "port=5433)"):
+        assert name in failed["error"]["message"], failed
+    # but what was closed is opened
+    split.console("PAUSE standby")
+    opened = link.turn_pooler(split.conninfo("ignored", "pgcurfew"), "pooled", False, server=[["db1", "5432"]])
+    assert opened["outcome"] == "opened" and paused(split) == set()
+
+
+def test_those_that_are_named_are_taken_and_no_other(split, probe):
+    link = probe()
+    console = split.conninfo("ignored", "pgcurfew")
+    closed = link.turn_pooler(console, "pooled", True, pools=["stand*", "other"])
+    assert (closed["outcome"], closed["pools"], paused(split)) == ("closed", ["standby"], {"standby"})
+    failed = link.turn_pooler(console, "pooled", True, pools=["other"])
+    assert failed["error"]["message"] == "no database of PgBouncer's that its pools name leads to pooled"
+
+
 def test_any_name_can_be_paused(server, pooler, turn):
     server.execute(sql.SQL("create database {} template template0").format(sql.Identifier(ODD)))
     try:

@@ -179,6 +179,7 @@ struct Teller {
             {"mark", what.reply.mark_text},
             {"is_mark", what.reply.mark.has_value()},
             {"in_journal", what.reply.in_journal},
+            {"pools", what.reply.pools},
             {"limit", what.reply.limit},
             {"error", json_of(what.reply.error)}};
   }
@@ -218,7 +219,12 @@ json turn_at_pooler(const json& request) {
   order.kind = GateKind::kPgbouncer;
   order.pooler_conninfo = request["conninfo"].get<std::string>();
   order.pooler_gate = request.value("gate", "pause") == "pause" ? PoolerGate::kPause : PoolerGate::kDisable;
-  PoolerTurn turn(std::move(order), now());
+  for (const auto& pool : request.value("pools", json::array()))
+    order.pools.push_back(TextPattern::parse(pool.get<std::string>()).value());
+  std::vector<Conninfo::Host> server;
+  for (const auto& host : request.value("server", json::array()))
+    server.push_back({host[0].get<std::string>(), host[1].get<std::string>(), {}});
+  PoolerTurn turn(std::move(order), std::move(server), now());
   std::vector<bool> ready;
   for (;;) {
     if (const auto reply = turn.proceed(now(), ready)) {

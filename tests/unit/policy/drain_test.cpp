@@ -65,7 +65,7 @@ TEST(Drains, AreReadWithAllTheirKeys) {
       "  duration: 45min\n"
       "  announce: [ 15min, 24h ]\n"
       "  gate: pgbouncer\n"
-      "  pgbouncer: { conninfo: \"host=pool port=6432\", by: disable }\n"
+      "  pgbouncer: { conninfo: \"host=pool port=6432\", by: disable, pools: [ main, \"ro_*\" ] }\n"
       "  except: [ { user: maintenance }, { application_name: x, user: b } ]\n"
       "  escalate: [ wait: { for: 1min }, cancel: { after: 5s }, terminate: { after: 20s } ]\n"
       "  while_draining: leave\n"
@@ -86,6 +86,8 @@ TEST(Drains, AreReadWithAllTheirKeys) {
   EXPECT_EQ(drain.pooler_gate, PoolerGate::kDisable);
   EXPECT_EQ(drain.pooler_conninfo, "host=pool port=6432");
   EXPECT_EQ(drain.pooler_conninfo_place.line, 10U);
+  ASSERT_EQ(drain.pools.size(), 2U);
+  EXPECT_EQ(drain.pools[1].written(), "ro_*");
   ASSERT_EQ(drain.except.size(), 2U);
   EXPECT_EQ(drain.except[1].match.conditions.size(), 2U);
   EXPECT_EQ(steps_of(drain), "1min cancel 5s terminate 20s");

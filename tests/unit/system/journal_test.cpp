@@ -47,6 +47,7 @@ TEST_F(JournalFiles, HoldWhatWasWritten) {
   auto entry = some_entry();
   entry.pooler_conninfo = "host='a b' password=x\ny\\z";
   entry.pooler_gate = "pause";
+  entry.pools = {"orders", "Orders \\too"};
   ASSERT_TRUE(journal().write(entry));
   ASSERT_TRUE(journal().write(some_entry("other")));
   auto contents = journal().read();
