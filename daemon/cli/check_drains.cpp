@@ -95,8 +95,8 @@ void complain_of_drain(const Server& server, const Drain& plan, std::string_view
 
 void complain_of_mark(const Server& server, const Gate& gate) {
   const auto error = malformed_mark_error(gate);
-  fmt::print(stderr, "pgcurfew: server {}: database {}: {}\npgcurfew: detail: {}\npgcurfew: hint: {}\n",
-             printable(server.name), printable(gate.database, 80), error.message, error.detail, error.hint);
+  print_error("pgcurfew: server {}: database {}: {}\npgcurfew: detail: {}\npgcurfew: hint: {}\n",
+              printable(server.name), printable(gate.database, 80), error.message, error.detail, error.hint);
 }
 
 /// What one drain finds on a server.

@@ -168,7 +168,8 @@ std::optional<GateOrder> GateKeeper::open(const Journal& journal, GateOrder orde
     order.pools.clear();
     for (const auto& pool : made.pools) order.pools.push_back(TextPattern::exact(pool));
   }
-  return start(journal.path_of(made), order, {order, std::move(made), entry});
+  const auto key = journal.path_of(made);
+  return start(key, order, {order, std::move(made), entry});
 }
 
 std::optional<GateOrder> GateKeeper::start(const Key& key, GateOrder order, Flight flight) {

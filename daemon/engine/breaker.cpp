@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <limits>
 #include <utility>
 
 namespace pgcurfew {
@@ -228,6 +229,7 @@ class Breaker::Round {
 };
 
 std::size_t Breaker::share_of(const Safety& safety, std::size_t client_backends) {
+  if (safety.share >= 1) return std::numeric_limits<std::size_t>::max();
   const auto share =
       static_cast<std::size_t>(std::floor(safety.share * static_cast<double>(client_backends)));
   return std::max(kAlwaysPass + 1, share);

@@ -43,7 +43,7 @@ class Breaker {
     return bound < 2 ? 0 : std::max<std::size_t>(1, bound / 4);
   }
 
-  /// How many client sessions may be signalled at once.
+  /// How many client sessions may be signalled at once; a share of all is no bound.
   static std::size_t share_of(const Safety& safety, std::size_t client_backends);
 
   /// One session that is due.

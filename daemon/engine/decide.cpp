@@ -302,6 +302,7 @@ class Decider {
     std::sort(choices.begin(), choices.end(),
               [this](const Choice& a, const Choice& b) { return turn_of(a.chosen) < turn_of(b.chosen); });
     std::vector<Breaker::Due> due;
+    due.reserve(choices.size());
     for (const auto& choice : choices) {
       due.push_back({tenant_of(session_of(*choice.chosen.due_case)), is_shown(choice.chosen)});
     }

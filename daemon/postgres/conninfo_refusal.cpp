@@ -101,13 +101,13 @@ Error why_pairs_refused(std::string_view text, Refusal refusal) {
     const bool is_quoted = at < text.size() && text[at] == '\'';
     if (is_quoted) ++at;
     const auto is_end = [&] { return is_quoted ? text[at] == '\'' : is_blank(text[at]); };
-    while (at < text.size() && !is_end()) at += text[at] == '\\' ? 2 : 1;
+    while (at < text.size() && !is_end()) at += text[at] == '\\' ? std::size_t{2} : std::size_t{1};
     if (!refusal.knows(keyword)) return refusal.unknown(keyword);
     refusal.last_known = keyword;
     if (is_quoted && at >= text.size()) {
       return refusal.error(fmt::format("the quotes after \"{}\" are not closed", keyword), kQuotesHint);
     }
-    at = std::min(text.size(), at + (is_quoted ? 1 : 0));
+    at = std::min(text.size(), at + (is_quoted ? std::size_t{1} : std::size_t{0}));
   }
   return refusal.error("libpq cannot parse it", kQuotesHint);
 }
