@@ -72,7 +72,7 @@ void Resolver::run(std::function<void()> work) {
   }
 }
 
-Resolver::Resolver(std::vector<std::string> names, Duration grace, LookUp look_up)
+Resolver::Resolver(std::vector<std::string> names, Duration grace, const LookUp& look_up)
     : shared_(std::make_shared<Shared>(names.size())) {
   for (auto& name : names) {
     run([shared = shared_, look_up, name = std::move(name)]() noexcept {

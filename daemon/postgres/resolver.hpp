@@ -21,7 +21,7 @@ class Resolver {
   using LookUp = std::function<std::vector<std::string>(const std::string&)>;
 
   explicit Resolver(std::vector<std::string> names, Duration grace = kGrace,
-                    LookUp look_up = system_look_up());
+                    const LookUp& look_up = system_look_up());
 
   /// Becomes readable when there is news.
   [[nodiscard]] int fd() const;
