@@ -118,7 +118,8 @@ int HandReopening::report() {
     }
     for (const auto& [database, error] : reopened->malformed) {
       is_malformed = true;
-      say("pgcurfew: database {}: {}\npgcurfew: detail: {}\npgcurfew: hint: {}\n", printable(database, 80), error.message, error.detail, error.hint);
+      say("pgcurfew: database {}: {}\npgcurfew: detail: {}\npgcurfew: hint: {}\n", printable(database, 80),
+          error.message, error.detail, error.hint);
     }
     if (!reopened->is_done) {
       say("pgcurfew: server {}: it has not answered in time\n", printable(servers_[i].name));
@@ -136,8 +137,7 @@ int HandReopening::report() {
   for (const auto& database : missing) {
     say("pgcurfew: database {} bears no mark of pgcurfew\n", printable(database, 80));
   }
-  if (options_.databases.empty() && opened == 0 && !is_malformed)
-    print("no gate bears a mark of pgcurfew\n");
+  if (options_.databases.empty() && opened == 0 && !is_malformed) print("no gate bears a mark of pgcurfew\n");
   return missing.empty() && !is_malformed ? kExitOk : kExitNoInput;
 }
 

@@ -134,7 +134,7 @@ class Link {
   std::optional<Error> connect_error_;
   std::unique_ptr<PGconn, ConnDeleter> conn_;
   bool wants_write_ = false;
-  std::string warning_;            ///< libpq's when it began to connect
+  std::string warning_;  ///< libpq's when it began to connect
   Intake intake_{kMostOfAReply};
   std::size_t first_address_ = 0;  ///< which to begin with: the one behind that which brought nothing
   std::deque<Request> requests_;
