@@ -15,13 +15,26 @@ std::size_t room_below(std::size_t bound, std::size_t taken) {
 
 }  // namespace
 
+std::size_t Breaker::Account::sent_within(Duration time, MonotonicTime now) const {
+  return static_cast<std::size_t>(sent.end() - std::upper_bound(sent.begin(), sent.end(), now - time));
+}
+
+std::size_t Breaker::Account::room(const Limits& limits, Duration per, MonotonicTime now) const {
+  return std::min(room_below(limits.signals, sent_within(per, now) + in_flight),
+                  room_below(limits.at_once, sent_within(kAtOnce, now) + in_flight));
+}
+
+Breaker::Limits Breaker::limits_of(const Safety& safety, std::size_t client_backends) {
+  return {static_cast<std::size_t>(safety.signals), share_of(safety, client_backends)};
+}
+
 /// One call of admit().
 class Breaker::Round {
  public:
   Round(Breaker& breaker, const Safety& safety, std::size_t client_backends, MonotonicTime now)
       : breaker_(breaker), safety_(safety), now_(now) {
-    all_ = {static_cast<std::size_t>(safety.signals), share_of(safety, client_backends)};
-    shared_ = {all_.signals - reserve_of(all_.signals), all_.at_once - reserve_of(all_.at_once)};
+    all_ = limits_of(safety, client_backends);
+    shared_ = all_.without_reserve();
   }
 
   Admission run(const std::vector<Due>& due, std::size_t most) {
@@ -29,7 +42,9 @@ class Breaker::Round {
     for (std::size_t i = 0; i < due.size(); ++i) {
       auto& queue = queues_[due[i].tenant];
       queue.waiting.push_back(i);
-      if (due[i].is_shown) ++queue.shown;
+      if (!due[i].is_shown) continue;
+      ++queue.shown;
+      ++shown_of_roles_[due[i].tenant.user];
     }
     for (auto& [tenant, queue] : queues_) {
       queue.account = &breaker_.tenants_[tenant];
@@ -103,29 +118,36 @@ class Breaker::Round {
   }
 
   [[nodiscard]] std::size_t sent_within(const Account& account, Duration time) const {
-    return static_cast<std::size_t>(account.sent.end() -
-                                    std::upper_bound(account.sent.begin(), account.sent.end(), now_ - time));
+    return account.sent_within(time, now_);
   }
   [[nodiscard]] std::size_t taken(const Account& account, Duration time) const {
     return sent_within(account, time) + account.in_flight;
   }
   [[nodiscard]] std::size_t room(const Account& account, const Limits& limits) const {
-    return std::min(room_below(limits.signals, taken(account, safety_.per)),
-                    room_below(limits.at_once, taken(account, kAtOnce)));
+    return account.room(limits, safety_.per, now_);
+  }
+  /// When the oldest that was sent within a time counts no longer; an order without a reply wakes by its
+  /// reply.
+  void wake_when_forgotten(const Account& account, Duration time) {
+    if (account.in_flight > 0) return;
+    const auto oldest = std::upper_bound(account.sent.begin(), account.sent.end(), now_ - time);
+    if (oldest != account.sent.end()) wake_by(*oldest + time);
   }
   void wake_by(MonotonicTime time) { admission_.wake = std::min(admission_.wake.value_or(time), time); }
 
-  void open(Account& account, std::optional<Tenant> tenant, Bound bound, std::size_t due) {
+  /// `counted`: the account that has reached the bound.
+  void open(Account& account, std::optional<Tenant> tenant, Bound bound, std::size_t due,
+            const Account& counted) {
     account.open_until = now_ + safety_.quiet;
     const bool is_share = bound == Bound::kShare;
     admission_.trips.push_back({std::move(tenant), bound,
-                                sent_within(account, is_share ? kAtOnce : safety_.per), due,
+                                sent_within(counted, is_share ? kAtOnce : safety_.per), due,
                                 is_share ? shared_.at_once : shared_.signals, 0});
   }
 
   /// Whether more are due at once than may be; said once, and not again for as long as it goes on.
-  bool is_news_that_too_many(Account& account, std::size_t shown) {
-    const bool too_many = sent_within(account, kAtOnce) + shown > shared_.at_once && shown > 0;
+  bool is_news_that_too_many(Account& account, std::size_t sent, std::size_t shown, std::size_t at_once) {
+    const bool too_many = sent + shown > at_once && shown > 0;
     const bool was_announced = account.announced_until && now_ <= *account.announced_until;
     account.announced_until.reset();
     if (too_many) account.announced_until = now_ + 2 * safety_.quiet;
@@ -135,20 +157,35 @@ class Breaker::Round {
   void open_if_too_many(const Tenant& tenant, Queue& queue) {
     auto& account = *queue.account;
     if (account.open_until) return;
-    if (is_news_that_too_many(account, queue.shown)) open(account, tenant, Bound::kShare, queue.left());
+    // a role that comes from many databases is one at each of them
+    const auto sent = sent_within(*queue.of_role, kAtOnce);
+    if (is_news_that_too_many(account, sent, shown_of_roles_[tenant.user], shared_.at_once)) {
+      open(account, tenant, Bound::kShare, queue.left(), *queue.of_role);
+    }
   }
 
   void open_server_if_too_many() {
     if (breaker_.is_open()) return;
-    std::size_t shown = 0;
-    std::size_t due = 0;
+    std::map<const Account*, std::size_t> of_roles;
     for (const auto& entry : queues_) {
-      if (entry.second.account->open_until) continue;
-      // of one tenant no more can go than its own part
-      shown += std::min(entry.second.shown, room(*entry.second.account, shared_));
-      due += entry.second.left();
+      const auto& queue = entry.second;
+      if (queue.account->open_until) continue;
+      // no more can go of one tenant, or of one role, than its own part
+      auto& shown = of_roles[queue.of_role];
+      shown += std::min(queue.shown, room(*queue.account, shared_));
+      shown = std::min(shown, room(*queue.of_role, shared_));
     }
-    if (is_news_that_too_many(breaker_.server_, shown)) open(breaker_.server_, {}, Bound::kShare, due);
+    std::size_t shown = 0;
+    for (const auto& entry : of_roles) shown += entry.second;
+    auto& server = breaker_.server_;
+    if (is_news_that_too_many(server, sent_within(server, kAtOnce), shown, all_.at_once))
+      open(server, {}, Bound::kShare, all_due(), server);
+  }
+
+  [[nodiscard]] std::size_t all_due() const {
+    std::size_t due = 0;
+    for (const auto& entry : queues_) due += entry.second.waiting.size();
+    return due;
   }
 
   void admit_next(Queue& queue) {
@@ -185,30 +222,37 @@ class Breaker::Round {
   void open_if_exhausted(const Tenant& tenant, Queue& queue) {
     auto& account = *queue.account;
     if (account.open_until || queue.left() == 0) return;
-    auto bound = exhausted(account);
-    if (!bound) bound = exhausted(*queue.of_role);
-    if (bound) open(account, tenant, *bound, queue.waiting.size());
+    for (const auto* counted : {&account, queue.of_role}) {
+      const auto bound = exhausted(*counted);
+      if (bound) return open(account, tenant, *bound, queue.waiting.size(), *counted);
+    }
   }
 
   void open_server_if_exhausted() {
-    if (breaker_.is_open()) return;
-    std::size_t due = 0;
-    for (const auto& entry : queues_) {
-      if (!entry.second.account->open_until) due += entry.second.left();
-    }
-    if (due == 0) return;
-    if (const auto bound = exhausted(breaker_.server_)) open(breaker_.server_, {}, *bound, due);
+    auto& server = breaker_.server_;
+    const bool is_one_left = std::any_of(queues_.begin(), queues_.end(), [](const auto& entry) {
+      return !entry.second.account->open_until && entry.second.left() > 0;
+    });
+    if (breaker_.is_open() || !is_one_left) return;
+    if (const auto bound = exhausted(server)) open(server, {}, *bound, all_due(), server);
   }
 
   void take_from_reserve(std::vector<Role>& roles) {
     if (!breaker_.is_open() && room(breaker_.server_, shared_) > 0) return;
     for (auto& role : roles) {
-      if (is_full() || room(breaker_.server_, all_) == 0) return;
+      if (is_full()) return;
+      if (room(breaker_.server_, all_) == 0) {
+        wake_when_forgotten(breaker_.server_, safety_.per);
+        wake_when_forgotten(breaker_.server_, kAtOnce);
+        return;
+      }
       const auto& account = *role.account;
-      if (taken(account, safety_.per) >= reserve_of(all_.signals)) continue;
+      if (taken(account, safety_.per) >= reserve_of(all_.signals)) {
+        wake_when_forgotten(account, safety_.per);
+        continue;
+      }
       if (taken(account, kAtOnce) > 0) {
-        // an order without a reply wakes by its reply
-        if (account.in_flight == 0) wake_by(account.sent.back() + kAtOnce);
+        wake_when_forgotten(account, kAtOnce);
         continue;
       }
       if (auto* queue = next_of(role)) {
@@ -225,6 +269,7 @@ class Breaker::Round {
   Limits all_;     ///< the server's
   Limits shared_;  ///< without the reserve: what one tenant may take, or all together at full speed
   std::map<Tenant, Queue> queues_;
+  std::map<std::optional<std::string>, std::size_t> shown_of_roles_;
   Admission admission_;
 };
 
@@ -233,6 +278,22 @@ std::size_t Breaker::share_of(const Safety& safety, std::size_t client_backends)
   const auto share =
       static_cast<std::size_t>(std::floor(safety.share * static_cast<double>(client_backends)));
   return std::max(kAlwaysPass + 1, share);
+}
+
+bool Breaker::may_go(const Safety& safety, const Tenant& tenant, std::size_t client_backends,
+                     MonotonicTime now) const {
+  const auto all = limits_of(safety, client_backends);
+  const auto shared = all.without_reserve();
+  const auto has_room = [&](const Account& account) { return account.room(shared, safety.per, now) > 0; };
+  if (const auto found = tenants_.find(tenant); found != tenants_.end()) {
+    if (found->second.open_until || !has_room(found->second)) return false;
+  }
+  const auto role = roles_.find(tenant.user);
+  if (role != roles_.end() && !has_room(role->second)) return false;
+  if (!is_open() && has_room(server_)) return true;
+  const auto taken =
+      role == roles_.end() ? 0 : role->second.sent_within(safety.per, now) + role->second.in_flight;
+  return taken < reserve_of(all.signals) && server_.room(all, safety.per, now) > 0;
 }
 
 Breaker::Admission Breaker::admit(const Safety& safety, const std::vector<Due>& due,

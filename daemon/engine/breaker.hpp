@@ -75,6 +75,10 @@ class Breaker {
   Admission admit(const Safety& safety, const std::vector<Due>& due, std::size_t client_backends,
                   std::size_t most, MonotonicTime now);
 
+  /// Whether a session of the tenant could be admitted now. Whoever cannot must take no other's place.
+  [[nodiscard]] bool may_go(const Safety& safety, const Tenant& tenant, std::size_t client_backends,
+                            MonotonicTime now) const;
+
   /// An order that was admitted has been answered: a signal was sent, or may have been, or it came to
   /// nothing.
   void answered(const Tenant& tenant, bool may_have_left, MonotonicTime now);
@@ -90,6 +94,14 @@ class Breaker {
 
  private:
   /// What one tenant, or all together, have had.
+  struct Limits {
+    std::size_t signals = 0;
+    std::size_t at_once = 0;
+    [[nodiscard]] Limits without_reserve() const {
+      return {signals - reserve_of(signals), at_once - reserve_of(at_once)};
+    }
+  };
+  static Limits limits_of(const Safety& safety, std::size_t client_backends);
   struct Account {
     std::deque<MonotonicTime> sent;  ///< oldest first; bounded by Safety::signals and the share
     std::size_t in_flight = 0;
@@ -97,10 +109,9 @@ class Breaker {
     /// Until when it counts as said that more than the share are due: a quiet time after the breaker has
     /// closed.
     std::optional<MonotonicTime> announced_until;
-  };
-  struct Limits {
-    std::size_t signals = 0;
-    std::size_t at_once = 0;
+
+    [[nodiscard]] std::size_t sent_within(Duration time, MonotonicTime now) const;
+    [[nodiscard]] std::size_t room(const Limits& limits, Duration per, MonotonicTime now) const;
   };
   class Round;
 

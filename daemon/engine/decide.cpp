@@ -75,6 +75,13 @@ class Decider {
     return episode != nullptr && episode->anchor == due.due_case->judgement.anchor ? episode : nullptr;
   }
 
+  /// Whether the bounds would let the session go now.
+  bool may_go(const DueStep& due) const {
+    const auto& breaker = due.mode == Mode::kEnforce ? ledger_.breaker : ledger_.rehearsed_breaker;
+    return breaker.may_go(policy_.safety, tenant_of(session_of(*due.due_case)), docket_.client_backends,
+                          now_.monotonic);
+  }
+
   static Tenant tenant_of(const Session& session) { return {session.database, session.user}; }
 
   void close_if_quiet(Mode mode, Breaker& breaker) {
@@ -126,7 +133,10 @@ class Decider {
       if (!selection.at_most && selection.pause == Duration(0)) continue;
       std::vector<std::size_t> own;
       for (std::size_t i = 0; i < signals_.size(); ++i) {
-        if (signals_[i].due_case->rule == r) own.push_back(i);
+        if (signals_[i].due_case->rule != r) continue;
+        // who cannot go takes nobody's place
+        if (may_go(signals_[i])) own.push_back(i);
+        is_held[i] = !may_go(signals_[i]);
       }
       std::sort(own.begin(), own.end(),
                 [this](std::size_t a, std::size_t b) { return turn_of(signals_[a]) < turn_of(signals_[b]); });
@@ -288,7 +298,8 @@ class Decider {
   void leave_for_a_look(std::vector<Choice>& choices) {
     std::map<Tenant, std::size_t> unshown;
     for (const auto& choice : choices) {
-      if (!is_shown(choice.chosen)) ++unshown[tenant_of(session_of(*choice.chosen.due_case))];
+      if (!is_shown(choice.chosen) && may_go(choice.chosen))
+        ++unshown[tenant_of(session_of(*choice.chosen.due_case))];
     }
     const auto left_out = std::erase_if(choices, [&](const Choice& choice) {
       const auto& session = session_of(*choice.chosen.due_case);

@@ -43,6 +43,11 @@ void DrainRun::take_look(const Snapshot& snapshot, Now now) {
            std::none_of(look_->sessions.begin(), look_->sessions.end(),
                         [&](const Session& session) { return session.key == entry.first; });
   });
+  for (const auto& session : look_->sessions) {
+    const auto found = sent_.find(session.key);
+    // whoever is exempt at a look is not one that changes only to get away
+    if (found != sent_.end() && judge(proxy_, session).verdict == Verdict::kExempt) found->second.spared = 0;
+  }
   note_remaining();
   if (since_) count_empty_look(now);
 }

@@ -123,11 +123,7 @@ class GuardMaker {
       guard_.spared_states.insert(guard_.spared_states.end(), cancellable.begin(), cancellable.end());
       return;
     }
-    auto states = guard_.states.value_or(cancellable);
-    std::erase_if(states, [&](State state) {
-      return std::find(cancellable.begin(), cancellable.end(), state) == cancellable.end();
-    });
-    guard_.states = std::move(states);
+    allow_states(cancellable);
   }
 
   /// With whom it was counted.
@@ -147,9 +143,34 @@ class GuardMaker {
         keep_from_fitting(match);
         continue;
       }
-      for (const auto& condition : match.conditions) hold_as_it_was(condition.field);
-      return;
+      if (keep_fitting(match)) return;
     }
+  }
+
+  /// False if that is no longer asked for: then those behind it matter, too.
+  bool keep_fitting(const Match& match) {
+    bool is_kept = true;
+    for (const auto& condition : match.conditions) {
+      if (!can_change(condition.field)) continue;
+      auto* text = text_guard_of(condition.field);
+      if (const auto* states = std::get_if<StateTest>(&condition.test)) {
+        allow_states(states->any_of);
+      } else if (text != nullptr && !text->fits && is_simple(condition)) {
+        text->fits = std::get<TextTest>(condition.test).any_of;
+      } else {
+        hold_as_it_was(condition.field);
+        is_kept = is_kept && basis_.spared < kSparesBelieved;
+      }
+    }
+    return is_kept;
+  }
+
+  void allow_states(const std::vector<State>& allowed) {
+    auto states = guard_.states.value_or(allowed);
+    std::erase_if(states, [&](State state) {
+      return std::find(allowed.begin(), allowed.end(), state) == allowed.end();
+    });
+    guard_.states = std::move(states);
   }
 
   [[nodiscard]] bool can_change(Field field) const {
@@ -226,7 +247,7 @@ class GuardMaker {
   /// A condition of the rule's that holds.
   void keep_holding(const Condition& condition) {
     if (const auto* xmin = std::get_if<XminAgeTest>(&condition.test)) guard_.xmin_age = xmin->at_least;
-    if (const auto* states = std::get_if<StateTest>(&condition.test)) guard_.states = states->any_of;
+    if (const auto* states = std::get_if<StateTest>(&condition.test)) allow_states(states->any_of);
     if (!can_change(condition.field)) return;
     if (!is_simple(condition)) return hold_as_it_was(condition.field);
     if (auto* guard = text_guard_of(condition.field)) guard->fits = std::get<TextTest>(condition.test).any_of;

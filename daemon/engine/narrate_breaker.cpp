@@ -1,3 +1,5 @@
+#include <algorithm>
+
 #include <fmt/format.h>
 
 #include "base/duration.hpp"
@@ -27,7 +29,7 @@ void add_tenant(Event& event, const std::optional<Tenant>& tenant) {
 Event breaker_opened_event(const Breaker::Trip& trip, const Safety& safety, std::size_t client_backends,
                            Mode mode) {
   const bool is_share = trip.bound == Breaker::Bound::kShare;
-  const auto held = trip.due - trip.admitted;
+  const auto held = trip.due - std::min(trip.due, trip.admitted);
   Event event;
   event.level = Level::kError;
   event.kind = "breaker_open";

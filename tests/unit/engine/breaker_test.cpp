@@ -150,13 +150,19 @@ TEST(Breaker, WhileTheServersBoundIsReachedTheOthersGetASignalASecond) {
   EXPECT_THAT(first.admitted, ElementsAre(0, 2));
   ASSERT_THAT(first.trips, SizeIs(1)) << "one is held back";
   EXPECT_FALSE(first.trips[0].tenant);
+  EXPECT_EQ(first.trips[0].due, 3U);
+  EXPECT_EQ(first.trips[0].admitted, 2U);
+  EXPECT_THAT(breaker_opened_event(first.trips[0], bench.safety, 100, Mode::kEnforce).message,
+              ::testing::HasSubstr("(15 sent, 3 due), at most 15 are allowed; 2 go now, 1 is held back"));
   EXPECT_TRUE(bench.breaker.is_open());
   EXPECT_EQ(first.wake, mono(11s));
   EXPECT_EQ(bench.admit(1, mono(11s - 1us), kOther), 0U);
   EXPECT_EQ(bench.admit(3, mono(11s), kOther), 1U);
   EXPECT_EQ(bench.admit(3, mono(12s), kOther), 1U);
   EXPECT_EQ(bench.admit(3, mono(13s), kOther), 1U);
-  EXPECT_EQ(bench.admit(3, mono(14s), kOther), 0U) << "20 of 20 have left";
+  const auto used_up = bench.ask({{kOther, true}}, mono(14s));
+  EXPECT_THAT(used_up.admitted, IsEmpty()) << "20 of 20 have left";
+  EXPECT_EQ(used_up.wake, mono(60s)) << "when the first of them count no longer";
   EXPECT_EQ(bench.admit(3, mono(60s), kOther), 1U);
   EXPECT_EQ(bench.admit(3, mono(61s), kOther), 0U) << "it has had its part of the reserve";
   EXPECT_EQ(bench.admit(1, mono(60s), kThird), 1U);
@@ -192,6 +198,32 @@ TEST(Breaker, ARoleThatComesFromManyDatabasesDoesNotTakeTheReserve) {
   EXPECT_THAT(bench.ask(due, mono(2s)).admitted, IsEmpty());
   due.push_back({kApp, true});
   EXPECT_THAT(bench.ask(due, mono(4s)).admitted, ElementsAre(60));
+}
+
+TEST(Breaker, ARoleThatOffendsInManyDatabasesDoesNotOpenTheServers) {
+  Bench bench;
+  bench.clients = 20;  // six at once, five of one role
+  std::vector<Breaker::Due> due(3, {{"a", "eve"}, true});
+  due.insert(due.end(), 3, {{"b", "eve"}, true});
+  due.push_back({kApp, true});
+  const auto admission = bench.ask(due, mono(0s));
+  EXPECT_FALSE(bench.breaker.is_open());
+  EXPECT_THAT(admission.admitted, ::testing::Contains(6U));
+}
+
+TEST(Breaker, WhoCannotGoTakesNoTurnOfARule) {
+  Desk desk(
+      "rules: [ { name: a, match: { user: eve, state: active, query_age: 10s }, escalate: [ cancel ] },"
+      "         { name: b, match: { state: active, transaction_age: 10s }, pause: 5s, escalate: [ cancel ] } "
+      "]");
+  std::vector<Session> sessions;
+  for (int pid = 1; pid <= 9; ++pid) sessions.push_back(active(pid, 0s, "eve"));
+  desk.look(sessions, 10s);
+  EXPECT_THAT(desk.decide_at(10s).orders, IsEmpty());
+  EXPECT_EQ(desk.ledger.breaker.open_tenants(), 1U);
+  sessions.push_back(active(99, 1s, "honest"));
+  desk.look(sessions, 20s);
+  EXPECT_THAT(pids_of(desk.decide_at(20s).orders), ElementsAre(99));
 }
 
 TEST(Breaker, NeverLetsMoreThanTheServersBoundPass) {
