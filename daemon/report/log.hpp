@@ -37,7 +37,7 @@ bool is_journal(int descriptor, const char* journal_stream) noexcept;
 /// A reader that went away, stopped reading or has its disk full neither ends nor holds up the daemon: a line
 /// that can't be written is dropped and counted, and the first one that can be written again is preceded by
 /// an event `log_lost` with the count. SIGPIPE is not raised. A reader that stops in the middle of a line
-/// costs 20 ms once; after that nothing, until it reads again. For one thread.
+/// costs 10 ms once; after that nothing, until it reads again. For one thread.
 class Log {
  public:
   explicit Log(const LogOptions& options);

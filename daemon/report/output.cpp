@@ -13,7 +13,7 @@ namespace pgcurfew {
 
 namespace {
 
-constexpr int kPatienceMs = 20;
+constexpr int kPatienceMs = 10;
 
 /// Keeps a write to a broken pipe from raising SIGPIPE, whatever the process does with that signal, and
 /// without touching what other code has set up for it; libpq does the same. Lets our alarm through.
@@ -92,7 +92,7 @@ bool Output::is_ready() const noexcept {
 std::size_t Output::write(std::string_view bytes) noexcept {
   using namespace std::chrono;
   const SignalsWhileWriting guard;
-  const auto patience_end = steady_clock::now() + milliseconds(kPatienceMs);
+  const auto patience_end = steady_clock::now() + milliseconds(is_stalled_ ? 0 : kPatienceMs);
   std::size_t written = 0;
   while (written < bytes.size()) {
     const auto rest = ceil<milliseconds>(patience_end - steady_clock::now());

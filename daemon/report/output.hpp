@@ -10,7 +10,7 @@ namespace pgcurfew {
 /// A descriptor that is written to without waiting for its reader: a terminal that is stopped, a pipe that is
 /// full, or one whose reader is gone.
 ///
-/// What can't be written is not kept. A reader that stops costs 20 ms once, and nothing from then on until it
+/// What can't be written is not kept. A reader that stops costs 10 ms once, and nothing from then on until it
 /// reads again. SIGPIPE is not raised. The descriptor is borrowed; its flags, which others share (the user's
 /// shell first), stay as they are. For the thread that made it.
 class Output {
