@@ -296,8 +296,8 @@ void Checks::check_error(const Book& book, const Event& event) {
     const auto due = static_cast<std::int64_t>(overdue_in_look(book));
     // of orders the book keeps ten minutes
     const auto of_tenant = book.policy->safety.signals - std::max(1, book.policy->safety.signals / 4);
-    const bool is_rate = lately + due > of_tenant || book.policy->safety.per > minutes(9);
-    if (lately + due <= 5 && !is_rate) {
+    const bool is_used_up = lately >= std::min(5, of_tenant) || book.policy->safety.per > minutes(9);
+    if (lately + due <= 5 && !is_used_up) {
       throw Violation("error-event",
                       fmt::format("{} sent and {} due are no reason: {}", lately, due, event.message));
     }
