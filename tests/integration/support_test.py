@@ -15,8 +15,10 @@ from support.stage import process_state
 from support.throwaway import Throwaway
 
 OWNER = """
+import signal
 import time
 from support.throwaway import Throwaway
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background jobs inherit that it is ignored
 server = Throwaway().start()
 print(server.directory, server.pid, flush=True)
 time.sleep(600)
