@@ -8,7 +8,7 @@ namespace pgcurfew {
 /// On standard error, each with its line and a caret; waits for the reader, see print_error().
 void print_diagnostics(const LoadResult& loaded);
 
-/// The same on standard error while nobody may be waited for, see say().
+/// The same without waiting for the reader, see say().
 void say_diagnostics(const LoadResult& loaded);
 
 /// As an event of the log.

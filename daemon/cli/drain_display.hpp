@@ -27,8 +27,8 @@ class DrainDisplay {
   void show(const DrainProgress& progress, ServerTime now);
   /// Makes room for a line of the log.
   void clear();
-  /// Leaves these words there, on a line of their own, and shows nothing from now on: somebody else writes to
-  /// the terminal, and what stands above us may be theirs.
+  /// Leaves these words there, on a line of their own, and shows nothing from now on: the command writes to
+  /// the terminal, and the lines above ours may be its own.
   void give_way(std::string_view last_words);
 
  private:

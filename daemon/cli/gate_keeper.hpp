@@ -99,7 +99,7 @@ class GateKeeper {
   std::function<void()> on_progress_;
   std::map<Key, Flight> flights_;
   std::map<Key, std::unique_ptr<Pooler>> poolers_;
-  std::vector<std::unique_ptr<Pooler>> finished_;  ///< until nobody calls from them any more
+  std::vector<std::unique_ptr<Pooler>> finished_;  ///< until their calls have returned
   PoolerWatch watched_poolers_;                    ///< those that are closed
   std::optional<Journal> journal_;                 ///< once found, for good: no other has our entries
   std::map<Key, JournalEntry> entries_;            ///< what stands there, or should

@@ -20,8 +20,8 @@ std::size_t Breaker::Account::sent_within(Duration time, MonotonicTime now) cons
 }
 
 std::size_t Breaker::Account::room(const Limits& limits, Duration per, MonotonicTime now) const {
-  return std::min(room_below(limits.signals, sent_within(per, now) + in_flight),
-                  room_below(limits.at_once, sent_within(kAtOnce, now) + in_flight));
+  return std::min(room_below(limits.signals, taken(per, now)),
+                  room_below(limits.at_once, taken(kAtOnce, now)));
 }
 
 Breaker::Limits Breaker::limits_of(const Safety& safety, std::size_t client_backends) {
@@ -121,7 +121,7 @@ class Breaker::Round {
     return account.sent_within(time, now_);
   }
   [[nodiscard]] std::size_t taken(const Account& account, Duration time) const {
-    return sent_within(account, time) + account.in_flight;
+    return account.taken(time, now_);
   }
   [[nodiscard]] std::size_t room(const Account& account, const Limits& limits) const {
     return account.room(limits, safety_.per, now_);
@@ -291,8 +291,7 @@ bool Breaker::may_go(const Safety& safety, const Tenant& tenant, std::size_t cli
   const auto role = roles_.find(tenant.user);
   if (role != roles_.end() && !has_room(role->second)) return false;
   if (!is_open() && has_room(server_)) return true;
-  const auto taken =
-      role == roles_.end() ? 0 : role->second.sent_within(safety.per, now) + role->second.in_flight;
+  const auto taken = role == roles_.end() ? 0 : role->second.taken(safety.per, now);
   return taken < reserve_of(all.signals) && server_.room(all, safety.per, now) > 0;
 }
 

@@ -111,6 +111,10 @@ class Breaker {
     std::optional<MonotonicTime> announced_until;
 
     [[nodiscard]] std::size_t sent_within(Duration time, MonotonicTime now) const;
+    /// With the orders that have no reply yet.
+    [[nodiscard]] std::size_t taken(Duration time, MonotonicTime now) const {
+      return sent_within(time, now) + in_flight;
+    }
     [[nodiscard]] std::size_t room(const Limits& limits, Duration per, MonotonicTime now) const;
   };
   class Round;

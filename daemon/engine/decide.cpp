@@ -44,10 +44,9 @@ class Decider {
     for (std::size_t i = 0; i < signals_.size();) i = choose_for_session(i);
     order_signals(Mode::kEnforce, enforced_, ledger_.breaker);
     order_signals(Mode::kDryRun, rehearsed_, ledger_.rehearsed_breaker);
-    OrderDesk desk(policy_, snapshot_, docket_, ledger_, now_, decision_);
     for (const auto& alert : alerts_) {
       if (ledger_.in_flight >= kMostInFlight) break;
-      desk.place(alert, {}, false);
+      desk_.place(alert, {}, false);
     }
     return std::move(decision_);
   }
@@ -135,8 +134,8 @@ class Decider {
       for (std::size_t i = 0; i < signals_.size(); ++i) {
         if (signals_[i].due_case->rule != r) continue;
         // who cannot go takes nobody's place
-        if (may_go(signals_[i])) own.push_back(i);
         is_held[i] = !may_go(signals_[i]);
+        if (!is_held[i]) own.push_back(i);
       }
       std::sort(own.begin(), own.end(),
                 [this](std::size_t a, std::size_t b) { return turn_of(signals_[a]) < turn_of(signals_[b]); });
@@ -323,9 +322,8 @@ class Decider {
       tell(breaker_opened_event(trip, policy_.safety, docket_.client_backends, mode));
     }
     if (admission.wake) wake_by(*admission.wake);
-    OrderDesk desk(policy_, snapshot_, docket_, ledger_, now_, decision_);
     for (const auto i : admission.admitted) {
-      desk.place(choices[i].chosen, choices[i].superseded, mode == Mode::kEnforce);
+      desk_.place(choices[i].chosen, choices[i].superseded, mode == Mode::kEnforce);
     }
   }
 
@@ -341,6 +339,7 @@ class Decider {
   std::vector<Choice> rehearsed_;
   std::vector<DueStep> alerts_;
   Decision decision_;
+  OrderDesk desk_{policy_, snapshot_, docket_, ledger_, now_, decision_};
 };
 
 }  // namespace

@@ -185,14 +185,8 @@ Order DrainRun::make_order(const Session& session, StepKind step, ServerTime due
   order.guard = make_guard(guard_policy_, proxy_, session, {false, sent_.at(session.key).spared});
   order.guard.not_before = due;
   order.guard.not_after = now.server + ServerClockEstimate::kTolerance;
-  order.is_beyond_us = session.is_beyond_us;
   order.clock_start = due;
-  order.database = session.database;
-  order.user = session.user;
-  order.application_name = session.application_name;
-  order.client_addr = value_of(session, Field::kClientAddr);
-  order.query_id = session.query_id;
-  order.state = session.state;
+  name_session(order, session);
   return order;
 }
 

@@ -17,11 +17,6 @@ bool can_have_come_under(const Match& protection, AnchorKind anchor) {
   return protection.protection != protection::kConcurrentIndex;
 }
 
-const std::vector<State>& cancellable_states() {
-  static const std::vector<State> kStates{State::kActive, State::kFastpathFunctionCall};
-  return kStates;
-}
-
 class GuardMaker {
  public:
   GuardMaker(const Policy& policy, const Rule& rule, const Session& session, StepBasis basis)

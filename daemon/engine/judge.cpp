@@ -322,8 +322,14 @@ Judgement judge(const Rule& rule, const Session& session, const ClockSteps& step
   return judgement;
 }
 
+const std::vector<State>& cancellable_states() {
+  static const std::vector<State> kStates{State::kActive, State::kFastpathFunctionCall};
+  return kStates;
+}
+
 bool can_be_cancelled(const Session& session) {
-  return session.state == State::kActive || session.state == State::kFastpathFunctionCall;
+  const auto& states = cancellable_states();
+  return session.state && std::find(states.begin(), states.end(), *session.state) != states.end();
 }
 
 }  // namespace pgcurfew

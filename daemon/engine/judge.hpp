@@ -3,6 +3,7 @@
 #include <cstddef>
 #include <optional>
 #include <string_view>
+#include <vector>
 
 #include "base/time.hpp"
 #include "engine/clock_steps.hpp"
@@ -79,7 +80,8 @@ Duration limit_for(const AgeLimit& age, const Exception* exception);
 /// early.
 Judgement judge(const Rule& rule, const Session& session, const ClockSteps& steps = {});
 
-/// Whether a cancel can have an effect on the session. On an idle session of any kind it has none.
+/// The states in which a cancel can have an effect. On an idle session of any kind it has none.
+const std::vector<State>& cancellable_states();
 bool can_be_cancelled(const Session& session);
 
 /// Which timestamp a rule's episodes are anchored at.

@@ -2,6 +2,16 @@
 
 namespace pgcurfew {
 
+void name_session(Order& order, const Session& session) {
+  order.is_beyond_us = session.is_beyond_us;
+  order.database = session.database;
+  order.user = session.user;
+  order.application_name = session.application_name;
+  order.client_addr = value_of(session, Field::kClientAddr);
+  order.query_id = session.query_id;
+  order.state = session.state;
+}
+
 std::string_view name_of(ReplyKind kind) {
   switch (kind) {
     case ReplyKind::kSignalled:

@@ -103,6 +103,9 @@ struct Order {
   [[nodiscard]] bool is_signal() const { return action != Action::kNothing; }
 };
 
+/// Fills in who an order's session is, as the look saw it.
+void name_session(Order& order, const Session& session);
+
 /// What the server said to an order.
 enum class ReplyKind {
   kSignalled,  ///< the guard held; the signal was sent (or would have been)

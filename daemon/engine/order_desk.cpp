@@ -51,7 +51,7 @@ Order OrderDesk::describe(const DueStep& due) {
   order.ordered_at = now_.monotonic;
   order.look = docket_.look;
   order.rule = rule.name;
-  order.is_beyond_us = session.is_beyond_us;
+  name_session(order, session);
   order.mode = rule.mode;
   order.step = due.next.kind;
   order.step_number = due.next.number;
@@ -62,12 +62,7 @@ Order OrderDesk::describe(const DueStep& due) {
   order.limit = judgement.limit;
   order.age = now_.server - judgement.clock_start;
   order.grace = rule.escalate[due.next.number].after;
-  order.database = session.database;
-  order.user = session.user;
-  order.application_name = session.application_name;
-  order.client_addr = value_of(session, Field::kClientAddr);
-  order.query_id = session.query_id;
-  order.state = session.state;
+
   order.repeat_key = repeat_key_of(rule, session);
   order.repeat = rule.repeat;
   auto& grounds = order.grounds;
