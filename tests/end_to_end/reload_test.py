@@ -5,7 +5,8 @@ import signal
 from contextlib import contextmanager
 
 from support.session import ADMIN_SHUTDOWN, LONG_ENOUGH, OK, QUERY_CANCELED, wait_until
-from support.stage import SWALLOWER, UNBOUNDED, grace_between, orders, outcome_of, stopped
+from support.stage import UNBOUNDED, grace_between, orders, outcome_of, stopped
+from support.statements import SWALLOWER
 
 LIMIT = """
 - name: limit

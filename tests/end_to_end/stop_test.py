@@ -7,7 +7,8 @@ import time
 import pytest
 
 from support.session import ADMIN_SHUTDOWN, LONG_ENOUGH, QUERY_CANCELED, wait_until
-from support.stage import SWALLOWER, WATCHFUL, orders, outcome_of, stopped
+from support.stage import WATCHFUL, orders, outcome_of, stopped
+from support.statements import SWALLOWER
 
 LIMIT = """
 - name: limit

@@ -9,7 +9,8 @@ from support import hostile
 from support.hostile import Crowd
 from support.orders import config_of
 from support.session import PATIENCE_S, QUERY_CANCELED, in_time, wait_until
-from support.stage import SLEEP, UNBOUNDED
+from support.stage import UNBOUNDED
+from support.statements import SLEEP
 
 # The default bounds; but what a breaker holds back in this test it holds back for good.
 BOUNDED = "safety: { quiet: 1d }"

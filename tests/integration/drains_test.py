@@ -11,7 +11,8 @@ import pytest
 
 from support.orders import config_of
 from support.session import ADMIN_SHUTDOWN, LOST, OK, PATIENCE_S, QUERY_CANCELED, Session, wait_until
-from support.stage import SLEEP, SWALLOWER, moment, seconds_between
+from support.stage import moment, seconds_between
+from support.statements import SLEEP, SWALLOWER
 from support.throwaway import Throwaway
 
 

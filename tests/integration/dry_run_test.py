@@ -5,7 +5,8 @@ import re
 import pytest
 
 from support.session import wait_until
-from support.stage import SLEEP, SWALLOWER, WATCHFUL, orders, outcome_of, outcomes
+from support.stage import WATCHFUL, orders, outcome_of, outcomes
+from support.statements import SLEEP, SWALLOWER
 
 RULES = """
 - name: limit

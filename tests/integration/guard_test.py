@@ -12,7 +12,8 @@ from pathlib import Path
 import pytest
 
 from support.session import ADMIN_SHUTDOWN, LOST, OK, PATIENCE_S, QUERY_CANCELED, in_time, wait_until
-from support.stage import SLEEP, WATCHFUL, orders, outcome_of, process_state, stopped, succeeds
+from support.stage import WATCHFUL, orders, outcome_of, process_state, stopped, succeeds
+from support.statements import SLEEP
 
 # Each session has to be seen, and the daemon to be stopped, before LIMIT is over; where a machine is too slow for the first
 # of these, it is tried anew with the next.

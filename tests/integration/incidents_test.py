@@ -9,7 +9,8 @@ import pytest
 
 from support import shipped_policies
 from support.session import ADMIN_SHUTDOWN, LOST, OK, QUERY_CANCELED, wait_until
-from support.stage import SLEEP, UNBOUNDED, WATCHFUL, Stage, orders, outcome_of, stopped, succeeds
+from support.stage import UNBOUNDED, WATCHFUL, Stage, orders, outcome_of, stopped, succeeds
+from support.statements import SLEEP
 from support.throwaway import Throwaway
 
 

@@ -7,8 +7,9 @@ from datetime import timedelta
 import pytest
 
 from support.session import ADMIN_SHUTDOWN, LOST, OK, PATIENCE_S, QUERY_CANCELED, in_time, wait_until
-from support.stage import (SLEEP, SWALLOWER, WATCHFUL, grace_between, intents, moment, orders, outcome_of, outcomes,
-                           seconds_between, succeeds)
+from support.stage import (WATCHFUL, grace_between, intents, moment, orders, outcome_of, outcomes, seconds_between,
+                           succeeds)
+from support.statements import SLEEP, SWALLOWER
 
 TWO_STEPS = """
 - name: two-steps

@@ -5,7 +5,8 @@ import itertools
 import pytest
 
 from support.session import QUERY_CANCELED, wait_until
-from support.stage import SLEEP, UNBOUNDED, WATCHFUL, orders, outcome_of, stopped
+from support.stage import UNBOUNDED, WATCHFUL, orders, outcome_of, stopped
+from support.statements import SLEEP
 
 
 @pytest.fixture

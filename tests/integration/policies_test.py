@@ -11,7 +11,8 @@ import pytest
 from psycopg import sql
 
 from support import shipped_policies
-from support.policy_cases import CASES, SLEEP, running
+from support.policy_cases import CASES, running
+from support.statements import SLEEP
 from support.session import OK, QUERY_CANCELED, Session, wait_until
 from support.stage import orders
 

@@ -8,7 +8,8 @@ import pytest
 
 from support.endless_server import EndlessServer
 from support.session import ADMIN_SHUTDOWN, QUERY_CANCELED, Session, wait_until
-from support.stage import SLEEP, SWALLOWER, WATCHFUL, orders, outcome_of, stopped
+from support.stage import WATCHFUL, orders, outcome_of, stopped
+from support.statements import SLEEP, SWALLOWER
 from support.throwaway import Throwaway
 
 CANCEL = """

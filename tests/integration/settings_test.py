@@ -3,7 +3,8 @@
 import pytest
 
 from support.session import QUERY_CANCELED, wait_until
-from support.stage import SLEEP, Stage
+from support.stage import Stage
+from support.statements import SLEEP
 from support.standby import Standby
 from support.throwaway import Throwaway
 

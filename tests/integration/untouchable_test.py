@@ -3,7 +3,8 @@
 import pytest
 
 from support.session import ADMIN_SHUTDOWN, LOST, QUERY_CANCELED, Session, wait_until
-from support.stage import SLEEP, UNBOUNDED, intents, orders, outcome_of, succeeds
+from support.stage import UNBOUNDED, intents, orders, outcome_of, succeeds
+from support.statements import SLEEP
 
 OLD = """
 - name: old

@@ -8,15 +8,10 @@ from typing import Callable
 from psycopg import OperationalError, pq
 
 from support.session import ADMIN_SHUTDOWN, LOST, OK, PATIENCE_S, QUERY_CANCELED, wait_until
+from support.statements import SLEEP, SWALLOWER
 
-SLEEP = "select pg_sleep(600)"
 # More than any buffer between server and client holds.
 FLOOD = "select repeat('x', 1000) from generate_series(1, 1000000)"
-SWALLOWER = """do $$ begin
-                 loop
-                   begin perform pg_sleep(600); exception when query_canceled then null; end;
-                 end loop;
-               end $$"""
 
 
 # -- the cast ---------------------------------------------------------------------------------------------------------

@@ -12,14 +12,7 @@ from datetime import datetime
 from pathlib import Path
 
 from support.session import OK, PATIENCE_S, Session, wait_until
-
-SLEEP = "select pg_sleep(600)"
-# Takes a cancel for no reason to end.
-SWALLOWER = """do $$ begin
-                 loop
-                   begin perform pg_sleep(600); exception when query_canceled then null; end;
-                 end loop;
-               end $$"""
+from support.statements import SLEEP
 
 # A rule that meets nobody and makes the daemon look every 50 ms, so that a test need not wait to be seen.
 WATCHFUL = """
