@@ -82,8 +82,7 @@ std::string verdict_text(const Policy& policy, const RuleFinding& finding, const
 }
 
 std::string immunity_text(const SessionFinding& finding) {
-  if (finding.protection.empty()) return std::string(reason_of(finding.immunity));
-  return fmt::format("built-in protection {}", finding.protection);
+  return immunity_text(finding.immunity, finding.protection);
 }
 
 std::string session_line(const Policy& policy, const Snapshot& snapshot, const SessionFinding& finding) {

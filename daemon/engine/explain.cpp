@@ -166,8 +166,6 @@ class RuleFinder {
   RuleFinding finding_;
 };
 
-}  // namespace
-
 std::string_view reason_of(Immunity immunity) {
   switch (immunity) {
     case Immunity::kNone:
@@ -184,6 +182,13 @@ std::string_view reason_of(Immunity immunity) {
       break;
   }
   return "on the protect list";
+}
+
+}  // namespace
+
+std::string immunity_text(Immunity immunity, std::string_view protection) {
+  if (protection.empty()) return std::string(reason_of(immunity));
+  return fmt::format("built-in protection {}", protection);
 }
 
 LookFinding find_in_look(const Policy& policy, const Snapshot& snapshot) {

@@ -3,6 +3,7 @@
 #include <map>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <utility>
 #include <vector>
 
@@ -59,6 +60,8 @@ SessionFinding explain(const Policy& policy, const Snapshot& snapshot, const Loo
 /// The same for a session alone.
 SessionFinding explain(const Policy& policy, const Snapshot& snapshot, std::size_t session_index);
 
-std::string_view reason_of(Immunity immunity);
+/// Why no rule may touch a session. `protection`: for kProtected, the name of the built-in one that fits, or
+/// empty.
+std::string immunity_text(Immunity immunity, std::string_view protection);
 
 }  // namespace pgcurfew

@@ -10,20 +10,11 @@
 #include "base/duration.hpp"
 #include "base/words.hpp"
 #include "engine/ledger.hpp"
+#include "engine/narrate_fields.hpp"
 
 namespace pgcurfew {
 
 namespace {
-
-void add_session(Event& event, const SessionKey& session) {
-  event.fields.emplace_back("pid", static_cast<std::int64_t>(session.pid));
-  event.fields.emplace_back("session_id", session_id_text(session.backend_start, session.pid));
-  event.fields.emplace_back("backend_start", session.backend_start);
-}
-
-void add_text(Event& event, std::string name, const std::optional<std::string>& text) {
-  if (text) event.fields.emplace_back(std::move(name), *text);
-}
 
 /// `pid 4711 app@orders (rule limit)`.
 std::string subject_of(const Order& order) {
@@ -39,14 +30,6 @@ void add_names(Event& event, const Order& order) {
   add_text(event, "application_name", order.application_name);
   add_text(event, "client_addr", order.client_addr);
   if (order.query_id) event.fields.emplace_back("query_id", *order.query_id);
-}
-
-void add_names(Event& event, const Session& session) {
-  add_text(event, "database", session.database);
-  add_text(event, "user", session.user);
-  add_text(event, "application_name", session.application_name);
-  add_text(event, "client_addr", value_of(session, Field::kClientAddr));
-  if (session.query_id) event.fields.emplace_back("query_id", *session.query_id);
 }
 
 void add_decision(Event& event, const Order& order) {
@@ -71,9 +54,8 @@ void add_decision(Event& event, std::string_view rule, const SessionKey& session
   event.fields.emplace_back("step", std::string(name_of(episode.ordered_kind)));
 }
 
-/// `query_age`; `blocks.blocked_for` where the age is that of the wait which a rule's `blocks` asks for.
 std::string_view clock_text(const Order& order) {
-  return order.is_waiters_age ? "blocks.blocked_for" : name_of(order.clock);
+  return clock_text(order.clock, order.is_waiters_age);
 }
 
 /// What the rule rests on besides an age.
@@ -334,21 +316,6 @@ Event repeat_event(const Order& order, std::size_t times) {
   event.fields.emplace_back("times", static_cast<std::int64_t>(times));
   event.fields.emplace_back("within_s", repeat.within);
   event.fields.emplace_back("then", std::string(name_of(repeat.then)));
-  return event;
-}
-
-Event prepared_transaction_event(const std::string& gid, std::size_t waiters,
-                                 std::optional<Duration> longest) {
-  Event event;
-  event.level = Level::kWarning;
-  event.kind = "prepared_transaction";
-  event.message = fmt::format("prepared transaction \"{}\" holds up {} session{}: no signal can end it",
-                              printable(gid, 80), waiters, waiters == 1 ? "" : "s");
-  event.fields.emplace_back("gid", gid);
-  event.fields.emplace_back("waiters", static_cast<std::int64_t>(waiters));
-  if (longest) event.fields.emplace_back("longest_wait_s", *longest);
-  event.fields.emplace_back(
-      "hint", "COMMIT PREPARED or ROLLBACK PREPARED, in its database, by its owner or a superuser.");
   return event;
 }
 

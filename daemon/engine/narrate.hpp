@@ -7,6 +7,7 @@
 
 #include "engine/breaker.hpp"
 #include "engine/event.hpp"
+#include "engine/judge.hpp"
 #include "engine/order.hpp"
 #include "engine/session.hpp"
 
@@ -42,6 +43,11 @@ Event repeat_event(const Order& order, std::size_t times);
 /// A prepared transaction holds sessions up: no signal can end it.
 Event prepared_transaction_event(const std::string& gid, std::size_t waiters,
                                  std::optional<Duration> longest);
+
+/// A session holds others up as a rule forbids, and is spared for `reason`. `age`: by the clock of the
+/// judgement.
+Event spared_blocker_event(const Rule& rule, const std::string& policy, const Session& session,
+                           const Judgement& judgement, Duration age, std::string_view reason);
 
 /// A breaker has opened, the server's or a tenant's; some of those that are due may go all the same.
 Event breaker_opened_event(const Breaker::Trip& trip, const Safety& safety, std::size_t client_backends,

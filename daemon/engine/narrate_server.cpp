@@ -67,6 +67,10 @@ Event server_up_event(std::string_view server, const ServerFacts& facts, std::op
   return up;
 }
 
+Event promoted_event(std::string_view server) {
+  return make_event(Level::kNotice, "promoted", fmt::format("{} was promoted: it is a primary now", server));
+}
+
 std::vector<Event> missing_privileges(const ServerFacts& facts) {
   std::vector<Event> missing;
   if (!facts.can_read_all_stats) {

@@ -17,6 +17,9 @@ namespace pgcurfew {
 /// `server` is its name; `outage`: how long it has gone on.
 Event server_up_event(std::string_view server, const ServerFacts& facts, std::optional<Duration> outage);
 
+/// A look shows a primary where a standby was watched before.
+Event promoted_event(std::string_view server);
+
 /// One for each privilege that our role lacks there.
 std::vector<Event> missing_privileges(const ServerFacts& facts);
 

@@ -127,6 +127,7 @@ void Watch::forget_server() {
   ledger_.touched.clear();
   wait_memory_.forget();
   prepared_.forget();
+  spared_blockers_.forget();
 }
 
 void Watch::handle(const happening::LookTaken& what, MonotonicTime now) {
@@ -141,6 +142,8 @@ void Watch::handle(const happening::LookTaken& what, MonotonicTime now) {
     next_look_ = now;
     return;
   }
+  if (facts_->in_recovery && !what.snapshot.in_recovery) tell(promoted_event(options_.server));
+  facts_->in_recovery = what.snapshot.in_recovery;
   snapshot_ = what.snapshot;
   snapshot_->connection_slots = facts_->connection_slots;
   snapshot_->under_way =
@@ -149,6 +152,7 @@ void Watch::handle(const happening::LookTaken& what, MonotonicTime now) {
   tell(prepared_.tell(*policy_, *snapshot_));
   docket_ = make_docket(*policy_, *snapshot_, clock_.steps());
   tell(settle_look(*policy_, *snapshot_, docket_, ledger_));
+  tell(spared_blockers_.tell(*policy_, *snapshot_, docket_));
   drains_.take_look(*snapshot_, now_at(now));
   if (snapshot_->hidden > 0 && hidden_ == 0) tell(blind_event(snapshot_->hidden));
   hidden_ = snapshot_->hidden;
@@ -226,6 +230,7 @@ void Watch::handle(const happening::PolicyReplaced& what, MonotonicTime now) {
   ledger_ = std::move(carried.ledger);
   tell(std::move(carried.events));
   policy_ = what.policy;
+  spared_blockers_.forget();
   drains_.take_policy(policy_);
   snapshot_.reset();
   next_due_.reset();

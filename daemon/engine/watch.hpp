@@ -22,6 +22,7 @@
 #include "engine/server_clock.hpp"
 #include "engine/server_facts.hpp"
 #include "engine/session.hpp"
+#include "engine/spared_blockers.hpp"
 #include "policy/policy.hpp"
 
 namespace pgcurfew {
@@ -230,6 +231,7 @@ class Watch {
   ServerClockEstimate clock_;
   WaitMemory wait_memory_;
   PreparedTransactions prepared_;
+  SparedBlockers spared_blockers_;
 
   DrainDesk drains_;
 

@@ -244,6 +244,28 @@ def test_a_prepared_transaction_that_blocks_is_told_by_name_and_nobody_is_ended_
     assert waiter.outcome() == OK
 
 
+# -- those who are spared -------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("sparing, reason", [
+    ({"more": f"{UNBOUNDED}\nprotect: [ {{ application_name: APP, state: idle in transaction }} ]"}, "on the protect list"),
+    ({"rules": BLOCKERS + "  except: [ { state: idle in transaction } ]\n"}, "an exception of the rule"),
+], ids=["protected", "exempt"])
+def test_who_holds_others_up_and_is_spared_is_told_once(stage, table, sparing, reason):
+    root = stage.forgotten(f"update {table} set n = 3")
+    waiters = [behind(stage, f"update {table} set n = 4") for _ in range(2)]
+    daemon = stage.enforce(**{"rules": BLOCKERS, **sparing})
+    told = daemon.wait_for("spared_blocker")
+    assert (told["rule"], told["pid"], told["blocks"], told["reason"]) == ("blockers", root.pid, 2, reason)
+    assert told["level"] == "WARNING" and told["age_s"] >= told["limit_s"] == 0.5
+    stage.server.end(waiters[:1])
+    stage.wait_until_seen(daemon, by=WAITS)
+    stage.wait_until_seen(daemon, by=WAITS)
+    assert len(daemon.all("spared_blocker")) == 1
+    assert root.run("commit") == OK and waiters[1].outcome() == OK
+    assert daemon.all("intent") == []
+
+
 # -- a standby ------------------------------------------------------------------------------------------------------
 
 

@@ -8,6 +8,7 @@ import pytest
 
 from support.endless_server import EndlessServer
 from support.session import ADMIN_SHUTDOWN, QUERY_CANCELED, Session, wait_until
+from support.standby import Standby
 from support.stage import WATCHFUL, orders, outcome_of, stopped
 from support.statements import SLEEP, SWALLOWER
 from support.throwaway import Throwaway
@@ -304,3 +305,18 @@ def test_the_environment_does_not_redirect_a_conninfo(stage):
     elsewhere = {"PGHOSTADDR": "127.0.0.1", "PGPORT": "1", "PGHOST": "nowhere.invalid", "PGTARGETSESSIONATTRS": "standby"}
     stage.enforce(CANCEL, environment=elsewhere)
     assert stage.running().outcome() == QUERY_CANCELED
+
+
+def test_a_promotion_is_told_once_and_rules_for_a_primary_hold_from_then_on(own_server, stage, offender_on):
+    with Standby(own_server) as standby:
+        offender = offender_on(standby)
+        daemon = stage.enforce(CANCEL.replace("match:", "when: { role: primary }\n  match:") + WATCHFUL,
+                               servers={"twin": standby.conninfo(user="pgcurfew")})
+        assert daemon.wait_for("server_up")["in_recovery"]
+        assert daemon.all("intent") == []
+        standby.promote()
+        assert offender.outcome() == QUERY_CANCELED
+        told = daemon.wait_for("promoted")
+        assert (told["server"], told["message"]) == ("twin", "twin was promoted: it is a primary now")
+        daemon.stop()
+        assert len(daemon.all("promoted")) == 1

@@ -5,6 +5,7 @@ It is made of a copy of the primary's data directory while that one is down for 
 """
 
 import os
+import signal
 import subprocess
 
 from support.session import wait_until
@@ -44,3 +45,14 @@ class Standby(Throwaway):
         """Until everything is replayed that the primary has written so far."""
         position = self.primary.execute("select pg_current_wal_lsn()")[0][0]
         wait_until(lambda: self.execute("select pg_last_wal_replay_lsn() >= %s", [position])[0][0], every=0.02)
+
+    def promote(self):
+        """Until it is a primary."""
+        if self.version >= 12:
+            self.execute("select pg_promote()")
+        else:
+            trigger = self.directory / "data" / "promote"
+            self._write("promote", "")
+            os.kill(int((self.directory / "data" / "postmaster.pid").read_text().split()[0]), signal.SIGUSR1)
+            wait_until(lambda: not trigger.exists())
+        wait_until(lambda: not self.execute("select pg_is_in_recovery()")[0][0], every=0.02)

@@ -408,5 +408,25 @@ TEST(Watch, TellsOnceOfAPreparedTransactionThatHoldsSessionsUp) {
   EXPECT_THAT(h.orders, IsEmpty());
 }
 
+TEST(Watch, TellsOnceThatAStandbyWasPromoted) {
+  Harness h;
+  h.connect();
+  const auto look = [&](Duration time, bool in_recovery) {
+    h.tick(time);
+    Snapshot snapshot;
+    snapshot.number = h.look_number;
+    snapshot.taken_at = h.server_now();
+    snapshot.in_recovery = in_recovery;
+    h.happen(happening::LookTaken{snapshot});
+  };
+  look(1s, false);
+  EXPECT_THAT(h.told_kinds(), Not(Contains("promoted"))) << "it was no standby";
+  look(11s, true);
+  look(21s, false);
+  look(31s, false);
+  const auto kinds = h.told_kinds();
+  EXPECT_EQ(std::count(kinds.begin(), kinds.end(), "promoted"), 1);
+}
+
 }  // namespace
 }  // namespace pgcurfew::testing

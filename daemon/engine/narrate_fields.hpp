@@ -1,0 +1,25 @@
+#pragma once
+
+#include <optional>
+#include <string>
+#include <string_view>
+
+#include "engine/event.hpp"
+#include "engine/session.hpp"
+#include "policy/policy.hpp"
+
+namespace pgcurfew {
+
+/// Which session an event is about: pid, session_id, backend_start.
+void add_session(Event& event, const SessionKey& session);
+
+/// A text, where there is one.
+void add_text(Event& event, std::string name, const std::optional<std::string>& text);
+
+/// Who the session is, as a look showed it: database, user, application_name, client_addr, query_id.
+void add_names(Event& event, const Session& session);
+
+/// `query_age`; `blocks.blocked_for` where the age is that of the wait which a rule's `blocks` asks for.
+std::string_view clock_text(Clock clock, bool is_waiters_age);
+
+}  // namespace pgcurfew
