@@ -135,14 +135,14 @@ class Breaker::Round {
   }
   void wake_by(MonotonicTime time) { admission_.wake = std::min(admission_.wake.value_or(time), time); }
 
-  /// `counted`: the account that has reached the bound.
+  /// `counted`: the account that has reached the bound, of those `limits`.
   void open(Account& account, std::optional<Tenant> tenant, Bound bound, std::size_t due,
-            const Account& counted) {
+            const Account& counted, const Limits& limits) {
     account.open_until = now_ + safety_.quiet;
     const bool is_share = bound == Bound::kShare;
     admission_.trips.push_back({std::move(tenant), bound,
                                 sent_within(counted, is_share ? kAtOnce : safety_.per), due,
-                                is_share ? shared_.at_once : shared_.signals, 0});
+                                is_share ? limits.at_once : limits.signals, 0});
   }
 
   /// Whether more are due at once than may be; said once, and not again for as long as it goes on.
@@ -160,7 +160,7 @@ class Breaker::Round {
     // a role that comes from many databases is one at each of them
     const auto sent = sent_within(*queue.of_role, kAtOnce);
     if (is_news_that_too_many(account, sent, shown_of_roles_[tenant.user], shared_.at_once)) {
-      open(account, tenant, Bound::kShare, queue.left(), *queue.of_role);
+      open(account, tenant, Bound::kShare, queue.left(), *queue.of_role, shared_);
     }
   }
 
@@ -179,7 +179,7 @@ class Breaker::Round {
     for (const auto& entry : of_roles) shown += entry.second;
     auto& server = breaker_.server_;
     if (is_news_that_too_many(server, sent_within(server, kAtOnce), shown, all_.at_once))
-      open(server, {}, Bound::kShare, all_due(), server);
+      open(server, {}, Bound::kShare, all_due(), server, all_);
   }
 
   [[nodiscard]] std::size_t all_due() const {
@@ -224,7 +224,7 @@ class Breaker::Round {
     if (account.open_until || queue.left() == 0) return;
     for (const auto* counted : {&account, queue.of_role}) {
       const auto bound = exhausted(*counted);
-      if (bound) return open(account, tenant, *bound, queue.waiting.size(), *counted);
+      if (bound) return open(account, tenant, *bound, queue.waiting.size(), *counted, shared_);
     }
   }
 
@@ -234,7 +234,7 @@ class Breaker::Round {
       return !entry.second.account->open_until && entry.second.left() > 0;
     });
     if (breaker_.is_open() || !is_one_left) return;
-    if (const auto bound = exhausted(server)) open(server, {}, *bound, all_due(), server);
+    if (const auto bound = exhausted(server)) open(server, {}, *bound, all_due(), server, shared_);
   }
 
   void take_from_reserve(std::vector<Role>& roles) {

@@ -1,7 +1,6 @@
 #include "engine/narrate_fields.hpp"
 
 #include <cstdint>
-#include <utility>
 
 namespace pgcurfew {
 
@@ -11,8 +10,8 @@ void add_session(Event& event, const SessionKey& session) {
   event.fields.emplace_back("backend_start", session.backend_start);
 }
 
-void add_text(Event& event, std::string name, const std::optional<std::string>& text) {
-  if (text) event.fields.emplace_back(std::move(name), *text);
+void add_text(Event& event, std::string_view name, const std::optional<std::string>& text) {
+  if (text) event.fields.emplace_back(std::string(name), *text);
 }
 
 void add_names(Event& event, const Session& session) {

@@ -240,6 +240,10 @@ void Checks::on_told(int instance, const Event& event) {
   const auto decision = field_of<std::string>(event, "decision").value_or("");
   if (event.kind == "intent") book.intents.insert(decision);
   if (event.kind == "verified") check_claim(book, event);
+  if (event.kind == "breaker_closed") {
+    // what has become due meanwhile goes in its turn
+    book.held_back[held_back_by(event)] = site_.agenda.now() + 3 * book.policy->safety.quiet;
+  }
   if (event.kind == "prepared_transaction") {
     const auto gid = field_of<std::string>(event, "gid").value_or("");
     if (!book.look || !book.look->prepared.contains(gid)) {
@@ -263,15 +267,17 @@ void Checks::on_told(int instance, const Event& event) {
   }
 }
 
-/// How many sessions the last look showed past a limit, in truth. What others make of a session is not told
-/// by its row: such rules count for all.
-std::size_t Checks::overdue_in_look(const Book& book) const {
+/// How many sessions the last look showed past a limit of a rule in the breaker's mode, in truth. What others
+/// make of a session is not told by its row: such rules count for all.
+std::int64_t Checks::overdue_in_look(const Book& book, const HeldBack& held) const {
   if (!book.look) return 0;
   const auto& server = *site_.nodes[book.look->node].server;
   const auto scene = scene_of(book.look->node);
   const auto is_overdue = [&](const auto& entry) {
     const auto& row = entry.second;
+    if (!held.is_for(row.user)) return false;
     return std::any_of(book.policy->rules.begin(), book.policy->rules.end(), [&](const Rule& rule) {
+      if (rule.mode != held.mode) return false;
       const auto blocking = oracle::blocking_of(rule);
       if (blocking.is_asked || blocking.is_for_waiters) return true;
       const auto due = oracle::due(rule, row, scene);
@@ -280,30 +286,40 @@ std::size_t Checks::overdue_in_look(const Book& book) const {
       return due && due->steady <= book.look->steady + slack;
     });
   };
-  return static_cast<std::size_t>(std::count_if(book.look->rows.begin(), book.look->rows.end(), is_overdue));
+  return std::count_if(book.look->rows.begin(), book.look->rows.end(), is_overdue);
 }
 
-void Checks::check_error(const Book& book, const Event& event) {
-  if (event.kind == "breaker_open") {
-    // the share counts those of the last moments too, the rate those of its time
-    const auto since = site_.agenda.now() - std::max<Duration>(seconds(10), book.policy->safety.per);
-    const auto may_have_left = [&](const auto& entry) {
-      const auto& [decision, issued] = entry;
-      const auto reply = issued.replied.value_or(ReplyKind::kUnknown);
-      return issued.at >= since && (reply == ReplyKind::kSignalled || reply == ReplyKind::kUnknown);
-    };
-    const auto lately = std::count_if(book.issued.begin(), book.issued.end(), may_have_left);
-    const auto due = static_cast<std::int64_t>(overdue_in_look(book));
-    // of orders the book keeps ten minutes
-    const auto of_tenant = book.policy->safety.signals - std::max(1, book.policy->safety.signals / 4);
-    const bool is_used_up = lately >= std::min(5, of_tenant) || book.policy->safety.per > minutes(9);
-    if (lately + due <= 5 && !is_used_up) {
-      throw Violation("error-event",
-                      fmt::format("{} sent and {} due are no reason: {}", lately, due, event.message));
-    }
-    held_back_until_ = site_.agenda.now() + 3 * book.policy->safety.quiet;
-    return;
+Checks::HeldBack Checks::held_back_by(const Event& event) {
+  const auto mode =
+      field_of<std::string>(event, "mode") == name_of(Mode::kEnforce) ? Mode::kEnforce : Mode::kDryRun;
+  return {mode, field_of<std::string>(event, "scope") == "tenant", field_of<std::string>(event, "user")};
+}
+
+/// A breaker opens for a reason, and a tenant's for a reason of its own role.
+void Checks::check_breaker(Book& book, const Event& event) {
+  const auto held = held_back_by(event);
+  // the share counts those of the last moments too, the rate those of its time
+  const auto since = site_.agenda.now() - std::max<Duration>(seconds(10), book.policy->safety.per);
+  const auto may_have_left = [&](const auto& entry) {
+    const auto& [decision, issued] = entry;
+    const auto reply = issued.replied.value_or(ReplyKind::kUnknown);
+    return issued.at >= since && issued.order.mode == held.mode && held.is_for(issued.order.user) &&
+           (reply == ReplyKind::kSignalled || reply == ReplyKind::kUnknown);
+  };
+  const auto lately = std::count_if(book.issued.begin(), book.issued.end(), may_have_left);
+  const auto due = overdue_in_look(book, held);
+  // of orders the book keeps ten minutes
+  const auto of_tenant = book.policy->safety.signals - std::max(1, book.policy->safety.signals / 4);
+  const bool is_used_up = lately >= std::min(5, of_tenant) || book.policy->safety.per > minutes(9);
+  if (lately + due <= 5 && !is_used_up) {
+    throw Violation("error-event",
+                    fmt::format("{} sent and {} due are no reason: {}", lately, due, event.message));
   }
+  book.held_back[held] = Duration::max();
+}
+
+void Checks::check_error(Book& book, const Event& event) {
+  if (event.kind == "breaker_open") return check_breaker(book, event);
   static const std::map<std::string, std::vector<std::string>> kCauses{
       {"server_down",
        {"refused", "connect_hangs", "cut", "mute", "slow", "restart", "failover", "exhausted", "stall",

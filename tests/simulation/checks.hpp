@@ -97,6 +97,16 @@ class Checks {
     std::optional<ReplyKind> replied;
     bool is_told = false;
   };
+  /// Whom an open breaker holds back: all, or the sessions of a role, of which it may be a single database's.
+  struct HeldBack {
+    Mode mode = Mode::kEnforce;
+    bool is_tenants = false;
+    std::optional<std::string> user;  ///< empty: its name was not known, so it may be anybody's
+    auto operator<=>(const HeldBack&) const = default;
+    [[nodiscard]] bool is_for(const std::optional<std::string>& other) const {
+      return !is_tenants || !user || !other || user == other;
+    }
+  };
   /// What the world knows of one instance in its present life. Moments are counted, not timed: what was asked
   /// for in one turn has an order too.
   struct Book {
@@ -127,6 +137,7 @@ class Checks {
     std::map<std::uint64_t, std::pair<Duration, Duration>> shown;
     std::map<std::pair<std::uint64_t, std::string>, std::size_t> taken;  ///< by look and rule
     std::map<std::string, Duration> last_action;                         ///< by rule, true time
+    std::map<HeldBack, Duration> held_back;  ///< whom a breaker holds back, until when, true time
     std::deque<Duration> ticks;
     std::deque<Duration> reasons;  ///< to wake up: orders and what the wire says
   };
@@ -159,8 +170,10 @@ class Checks {
   void enter_effect(Book& book, const Issued& issued, const Backend& backend, std::size_t node);
   void check_one_order(Book& book, const Order& order);
   void check_bounds(Book& book, const std::vector<Order>& orders);
-  std::size_t overdue_in_look(const Book& book) const;
-  void check_error(const Book& book, const Event& event);
+  std::int64_t overdue_in_look(const Book& book, const HeldBack& held) const;
+  static HeldBack held_back_by(const Event& event);
+  void check_breaker(Book& book, const Event& event);
+  void check_error(Book& book, const Event& event);
   void check_claim(const Book& book, const Event& event) const;
   // checks_late.cpp: what must have happened when the world is whole
   void expect_rule(const Book& book, const Rule& rule, Duration ready) const;
@@ -171,6 +184,8 @@ class Checks {
   /// Since when all who wait for it were shown to while it did not wait itself, at the latest, steady.
   static std::optional<Duration> shown_blocking_since(const Book& book, const Backend& backend);
   Duration room_for(const Book& book, const Rule& rule, const Backend& backend) const;
+  /// Whether the bounds may make it wait.
+  bool is_held_back(const Book& book, const Backend& backend) const;
   bool was_cancelled(const Book& book, const Rule& rule, const Backend& backend) const;
   [[nodiscard]] const Rule& rule_of(const Issued& issued) const;
 
@@ -181,7 +196,6 @@ class Checks {
   Tally tally_;
   std::vector<std::string> first_orders_;
   std::optional<Duration> first_effect_;
-  Duration held_back_until_{};  ///< a breaker has opened: until then nobody is late
 };
 
 }  // namespace pgcurfew::simulation

@@ -76,10 +76,16 @@ void Checks::expect_order(Duration ready) {
     throw Violation("reconnect", fmt::format("no connection {} after the world is whole",
                                              to_text(site_.agenda.now() - ready)));
   }
-  if (site_.was_injected("tight") || site_.agenda.now() < held_back_until_) return;
   for (const auto& rule : book.policy->rules) {
     if (rule.mode == Mode::kEnforce) expect_rule(book, rule, ready);
   }
+}
+
+bool Checks::is_held_back(const Book& book, const Backend& backend) const {
+  return std::any_of(book.held_back.begin(), book.held_back.end(), [&](const auto& entry) {
+    const auto& [held, until] = entry;
+    return held.mode == Mode::kEnforce && site_.agenda.now() < until && held.is_for(backend.user);
+  });
 }
 
 /// No more sessions are overdue than the rule leaves alone.
@@ -93,7 +99,7 @@ void Checks::expect_rule(const Book& book, const Rule& rule, Duration ready) con
   std::map<std::string, std::size_t> groups;
   for (const auto& [pid, backend] : server.backends()) {
     if (backend.is_superuser || backend.user.empty() || backend.is_doomed) continue;
-    if (!oracle::untouchable(*book.policy, backend, scene).empty()) continue;
+    if (!oracle::untouchable(*book.policy, backend, scene).empty() || is_held_back(book, backend)) continue;
     const auto late = overdue(book, rule, backend, ready);
     if (!late || *late < room_for(book, rule, backend)) continue;
     std::string group;

@@ -40,6 +40,7 @@ class Mutant:
 
 
 LOCKS = ("--part", "locks")
+BOUNDS = ("--part", "bounds")
 DRAINS = ("--drains",)
 
 MUTANTS = [
@@ -82,6 +83,15 @@ MUTANTS = [
     Mutant("ignores the bounds", {"too-many"}, "breaker.cpp",
            (("return std::min(room_below(limits.signals, taken(per, now)),",
              "return 1000 + std::min(room_below(limits.signals, taken(per, now)),"),)),
+    Mutant("counts orders that came to nothing", {"error-event"}, "breaker.cpp",
+           (("if (may_have_left) account->sent.push_back(now);", "account->sent.push_back(may_have_left ? now : now);"),), options=BOUNDS),
+    Mutant("condemns a herd that no look has shown", {"error-event"}, "decide.cpp",
+           (("due.push_back({tenant_of(session_of(*choice.chosen.due_case)), is_shown(choice.chosen)});",
+             "due.push_back({tenant_of(session_of(*choice.chosen.due_case)), true});"),
+            ("    leave_for_a_look(choices);\n", "    if (false) leave_for_a_look(choices);\n"))),
+    Mutant("a tenant's breaker holds back everybody", {"late"}, "breaker.cpp",
+           (("queue->account->open_until || room(*queue->account, shared_) == 0",
+             "breaker_.open_tenants() > 0 || room(*queue->account, shared_) == 0"),), options=BOUNDS),
     Mutant("believes in every change for ever", {"late"}, "settle.cpp", (("      ++episode.spared;\n", ""),)),
     Mutant("the guard forgets who is spared by name", {"protected", "protected-by-default", "exempt"}, "guard.cpp",
            (("if (pattern.as_like()) guard->spares.push_back(pattern);", "(void)pattern;"),), options=("--late",)),

@@ -44,6 +44,13 @@ class Writer {
 
  private:
   std::string safety() {
+    if (wish_.is_strict) {
+      return fmt::format(
+          "safety: {{ signals: {} per {}, share: {}%, quiet: {} }}\n", random_.between(4, 12),
+          to_text(std::max<Duration>(std::chrono::seconds(10), wish_.pace * random_.between(2, 6))),
+          random_.between(5, 100),
+          to_text(std::max<Duration>(std::chrono::seconds(30), wish_.pace * random_.between(3, 9))));
+    }
     if (!wish_.is_tight) return "safety: { signals: 10000 per 1s, share: 100% }\n";
     return fmt::format(
         "safety: {{ signals: {} per {}, share: {}%, quiet: {} }}\n", random_.between(1, 30),
@@ -197,7 +204,7 @@ PolicyWish draw_wish(Random& random) {
 
 const std::vector<std::string>& part_names() {
   static const std::vector<std::string> kNames{"locks", "xmin",   "selection", "when",
-                                               "hours", "repeat", "unprotect"};
+                                               "hours", "repeat", "unprotect", "bounds"};
   return kNames;
 }
 
@@ -209,6 +216,7 @@ void use_part(PolicyWish& wish, const std::string& part) {
   wish.has_hours |= part == "hours";
   wish.has_repeat |= part == "repeat";
   wish.unprotects |= part == "unprotect";
+  wish.is_strict |= part == "bounds";
 }
 
 Duration length_of_world(Duration pace) {

@@ -11,9 +11,10 @@ namespace pgcurfew::simulation {
 
 /// How a random policy shall be.
 struct PolicyWish {
-  Duration pace{};        ///< limits are around it
-  bool is_tight = false;  ///< with bounds that the breaker will meet
-  bool is_dry = false;    ///< the whole file in dry-run
+  Duration pace{};         ///< limits are around it
+  bool is_tight = false;   ///< with bounds that the breaker will meet
+  bool is_strict = false;  ///< so tight that a breaker stays open for long, once it is
+  bool is_dry = false;     ///< the whole file in dry-run
   // which parts of the language it uses
   double locks = 0;  ///< of statements that take a lock; 0: a world without locks, and no rule on them
   bool has_xmin = false;

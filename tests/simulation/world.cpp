@@ -50,7 +50,6 @@ World::World(const WorldOptions& options)
   if (options.is_late && !options.no_faults) site_.faults.late_action = 0.5;
   if (options.force_enforce) wish_.is_dry = false;
   policy_ = draw_policy();
-  if (wish_.is_tight) site_.inject("tight");
   if (site_.faults.lacks_read_all_stats) site_.inject("lacks_read_all_stats");
   if (site_.faults.lacks_signal) site_.inject("lacks_signal");
   build_nodes();
