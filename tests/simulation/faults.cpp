@@ -60,6 +60,7 @@ Faults draw_faults(Random& random) {
   faults.hostile = draw.rate(0.7);
   if (draw.some()) faults.herds = 0.3 + draw.rate(0.5);
   faults.two_instances = random.chance(0.15);
+  faults.stopped_readers = draw.rate(0.9);
   return faults;
 }
 

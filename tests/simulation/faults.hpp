@@ -41,11 +41,12 @@ struct Faults {
   double deaf = 0;
   double frozen = 0;
   double slow_to_die = 0;
-  double locks = 0;      ///< of their statements that take a lock
-  double prepared = 0;   ///< of their transactions that are prepared and finished later
-  double new_names = 0;  ///< of roles made since the names were read
-  double hostile = 0;    ///< that change what guards read whenever they are looked at
-  double herds = 0;      ///< whose statements begin together and end just before a limit
+  double locks = 0;            ///< of their statements that take a lock
+  double prepared = 0;         ///< of their transactions that are prepared and finished later
+  double new_names = 0;        ///< of roles made since the names were read
+  double hostile = 0;          ///< that change what guards read whenever they are looked at
+  double herds = 0;            ///< whose statements begin together and end just before a limit
+  double stopped_readers = 0;  ///< of the time, nobody reads what is told: a terminal that was stopped
   bool two_instances = false;
 };
 

@@ -38,6 +38,7 @@ Instance::Instance(Site& site, Checks& checks, int number, Random random)
       number_(number),
       random_(random),
       clock_start_(random_.span(seconds(1), hours(1000))),
+      reader_(Random(random_.next())),
       wire_(site, checks, number, Random(random_.next()),
             [this](const Happening& what, std::shared_ptr<const LookCopy> copy) {
               happen(what, copy, life_, wire_.epoch());
@@ -138,12 +139,18 @@ void Instance::carry_out(const std::vector<Command>& commands) {
       checks_.on_turn_asked(number_, turn->order);
       wire_.turn_gate(turn->order);
     } else if (const auto* tell = std::get_if<command::Tell>(&command)) {
-      site_.trace.note("tell", number_, [&] {
-        return fmt::format("instance {} {}: {}", number_, tell->event.kind, tell->event.message);
-      });
-      checks_.on_told(number_, tell->event);
+      this->tell(tell->event);
     }
   }
+}
+
+void Instance::tell(const Event& event) {
+  site_.trace.note("tell", number_,
+                   [&] { return fmt::format("instance {} {}: {}", number_, event.kind, event.message); });
+  checks_.on_told(number_, event);
+  const auto held_up = reader_.tell(site_.agenda.now(), site_.faults.stopped_readers,
+                                    site_.nodes[site_.active].server->holes.telling);
+  if (held_up > Duration(0)) stalled_until_ = std::max(stalled_until_, site_.agenda.now()) + held_up;
 }
 
 void Instance::arm() {

@@ -6,6 +6,7 @@
 
 #include "engine/watch.hpp"
 #include "simulation/checks.hpp"
+#include "simulation/reader.hpp"
 #include "simulation/site.hpp"
 #include "simulation/wire.hpp"
 
@@ -36,6 +37,7 @@ class Instance {
               std::uint64_t epoch = 0);
   void carry_out(const std::vector<Command>& commands);
   void arm();
+  void tell(const Event& event);
   void compare_with_shuffled_rows(const happening::LookTaken& look);
   [[nodiscard]] MonotonicTime our_now() const { return MonotonicTime(site_.agenda.now() + clock_start_); }
 
@@ -44,6 +46,7 @@ class Instance {
   int number_;
   Random random_;
   Duration clock_start_;
+  Reader reader_;
   Wire wire_;
   std::unique_ptr<Watch> watch_;
   std::uint64_t life_ = 0;  ///< counts starts: what was meant for an earlier life is dropped

@@ -97,6 +97,7 @@ MUTANTS = [
            (("if (pattern.as_like()) guard->spares.push_back(pattern);", "(void)pattern;"),), options=("--late",)),
     Mutant("the guard forgets what the rule asks of a text", {"no-match"}, "guard.cpp",
            (("guard->fits = std::get<TextTest>(condition.test).any_of;", "(void)guard;"),), options=("--late",)),
+    Mutant("waits for whoever reads the log", {"late", "reconnect"}, hole="telling"),
     Mutant("does not wake when somebody falls due", {"late"}, "watch.cpp",
            (("if (next_due_) earlier(wake_at_, clock_.when(*next_due_));", ""),
             ("if (const auto at = pulse_at()) earlier(wake_at_, *at);", ""),)),

@@ -44,6 +44,7 @@ const std::map<std::string, bool GuardHoles::*>& known_holes() {
       {"lock_wait", &GuardHoles::lock_wait},
       {"xmin", &GuardHoles::xmin},
       {"in_recovery", &GuardHoles::in_recovery},
+      {"telling", &GuardHoles::telling},
   };
   return known;
 }

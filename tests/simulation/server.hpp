@@ -26,6 +26,7 @@ struct GuardHoles {
   bool lock_wait = false;
   bool xmin = false;
   bool in_recovery = false;
+  bool telling = false;  ///< not of the guard: telling waits until its reader reads
 };
 
 /// What a guarded statement says.

@@ -252,6 +252,7 @@ void World::heal() {
   kept.deaf = site_.faults.deaf;
   kept.hostile = site_.faults.hostile;
   kept.herds = site_.faults.herds;
+  kept.stopped_readers = site_.faults.stopped_readers;
   kept.slow_to_die = site_.faults.slow_to_die;
   kept.drift_ppm = site_.faults.drift_ppm;
   // what it may was granted meanwhile, and it is told so in the usual way: by another connection
