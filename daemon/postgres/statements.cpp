@@ -51,6 +51,8 @@ std::vector<std::string> settings(int server_version) {
   constexpr std::array kSettings{
       // first, so that it holds for those that follow
       Setting{"statement_timeout", "4s"},
+      // RESET would bring back what a role or a database carries
+      Setting{"role", "none"},
       // the server refuses every snapshot on a standby, and on a primary lets it wait for those who write
       Setting{"default_transaction_isolation", "read committed"},
       Setting{"default_transaction_deferrable", "off"},
@@ -112,11 +114,11 @@ std::string facts() {
   return "SELECT pg_catalog.pg_backend_pid(), "
          "(extract(epoch FROM pg_catalog.pg_postmaster_start_time()) * 1000000)::pg_catalog.int8 - "
          "946684800000000, "
-         "pg_catalog.pg_is_in_recovery(), current_user, "
-         "pg_catalog.pg_has_role(current_user, 'pg_read_all_stats', 'USAGE'), "
-         "pg_catalog.pg_has_role(current_user, 'pg_signal_backend', 'USAGE'), "
+         "pg_catalog.pg_is_in_recovery(), session_user, "
+         "pg_catalog.pg_has_role(session_user, 'pg_read_all_stats', 'USAGE'), "
+         "pg_catalog.pg_has_role(session_user, 'pg_signal_backend', 'USAGE'), "
          "EXISTS (SELECT FROM pg_catalog.pg_roles r WHERE r.rolcanlogin AND NOT r.rolsuper "
-         "AND r.rolname <> current_user AND pg_catalog.pg_has_role(r.oid, 'USAGE')), "
+         "AND r.rolname <> session_user AND pg_catalog.pg_has_role(session_user, r.oid, 'USAGE')), "
          "pg_catalog.current_setting('is_superuser') = 'on', "
          "pg_catalog.current_setting('max_connections')::pg_catalog.int4 - "
          "pg_catalog.current_setting('superuser_reserved_connections')::pg_catalog.int4 - "

@@ -11,14 +11,14 @@ namespace pgcurfew::statement {
 /// transaction, with parameters for every value that is not ours.
 /// *Source*: what they rest on is tried against real servers in tests/integration/facts_test.py.
 
-/// Settings of our session, each a statement without a snapshot: pinned names, own bounds, read-only; and
-/// whatever of those that a server, a database or a role may carry could stop a look, delay it, or change
-/// what it says.
+/// Settings of our session, each a statement without a snapshot: the role that logged in, pinned names, own
+/// bounds, read-only; and whatever of those that a server, a database or a role may carry could stop a look,
+/// delay it, or change what it says.
 std::vector<std::string> settings(int server_version);
 
-/// One row, in text: backend pid, postmaster start (microseconds since 2000), in recovery, role, may read all
-/// statistics, may signal everybody, may signal the sessions of another role at least, superuser, connection
-/// slots that are not reserved.
+/// One row, in text: backend pid, postmaster start (microseconds since 2000), in recovery, the role that
+/// logged in; of that, may read all statistics, may signal everybody, may signal the sessions of another role
+/// at least, superuser; connection slots that are not reserved.
 std::string facts();
 
 /// oid, name, and the name as pg_describe_object tells it (databases) or whether it is a superuser and

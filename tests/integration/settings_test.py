@@ -3,7 +3,7 @@
 import pytest
 
 from support.session import QUERY_CANCELED, wait_until
-from support.stage import Stage
+from support.stage import UNBOUNDED, Stage, outcome_of
 from support.statements import SLEEP
 from support.standby import Standby
 from support.throwaway import Throwaway
@@ -16,9 +16,10 @@ LIMIT = """
 
 LOCK_NOT_AVAILABLE = "55P03"
 
-# Nobody can undo these for a session: they say who it is, or are done with before it can say a word.
-OUT_OF_REACH = ["role", "session_authorization", "local_preload_libraries", "session_preload_libraries", "post_auth_delay",
-                "pre_auth_delay", "jit_debugging_support", "jit_profiling_support", "ignore_system_indexes",
+# Nobody can undo these for a session: they are done with before it can say a word. `role` and `session_authorization` are
+# not among what pg_settings shows, and have tests of their own.
+OUT_OF_REACH = ["local_preload_libraries", "session_preload_libraries", "post_auth_delay", "pre_auth_delay",
+                "jit_debugging_support", "jit_profiling_support", "ignore_system_indexes",
                 # for superusers alone to set and to undo
                 "max_stack_depth", "temp_file_limit", "wal_consistency_checking", "session_replication_role"]
 
@@ -143,3 +144,72 @@ def test_a_standby_is_watched_though_serializable_is_its_default(hostile_server,
         make_hostile(hostile_server, {"default_transaction_isolation": "serializable", "default_transaction_deferrable": "on"})
         standby.catch_up()
         limit_holds(standby)
+
+
+# -- who we are ----------------------------------------------------------------------------------------------------
+
+
+# What makes a session another role than the one that logged in; each but the last takes effect, and none for the tests' own.
+MASKS = {"of the role": "alter role pgcurfew set role = mask",
+         "of the database": "alter database postgres set role = mask; alter role postgres in database postgres set role = none",
+         "of both": "alter role pgcurfew in database postgres set role = mask",
+         "of the session": "alter role pgcurfew set session_authorization = mask"}
+
+
+@pytest.fixture(params=[False, True], ids=["role", "superuser"])
+def masked_server(hostile_server, request):
+    """Puts on a mask: a role that may do nothing, and that may be another's."""
+    hostile_server.execute("create role mask login")
+    hostile_server.execute("grant mask to pgcurfew")
+    if request.param:
+        hostile_server.execute("alter role pgcurfew superuser")
+
+    def put_on(mask):
+        hostile_server.execute(MASKS[mask])
+        is_masked = hostile_server.execute("select current_user = 'mask'", user="pgcurfew") == [(True,)]
+        assert is_masked == (mask != "of the session")
+        return hostile_server
+
+    return put_on
+
+
+@pytest.mark.parametrize("mask", MASKS)
+def test_a_role_that_the_session_is_given_changes_nothing(masked_server, limit_holds, mask):
+    limit_holds(masked_server(mask))
+
+
+@pytest.mark.parametrize("mask", MASKS)
+def test_it_is_the_role_that_logged_in_whose_sessions_are_ours(masked_server, probe, session, mask):
+    server = masked_server(mask)
+    elder = probe(on=server)
+    disguised = session(on=server, user="mask", application_name="pgcurfew")
+    younger = probe(on=server)
+    found = younger.look()
+    assert younger.facts["role"] == "pgcurfew"
+    assert found["sessions"][elder.facts["backend_pid"]]["is_own"] and found["elder"] == elder.facts["backend_pid"]
+    assert not found["sessions"][disguised.pid]["is_own"]
+
+
+def test_check_server_looks_with_the_rights_of_the_role_that_logged_in(masked_server, command, daemon, tmp_path):
+    server = masked_server("of the role")
+    stage = Stage(server, daemon)
+    try:
+        stage.running()
+        path = tmp_path / "main.yaml"
+        path.write_text(stage.policy(LIMIT, more=UNBOUNDED), encoding="utf-8")
+        done = command("check", "--server", "--config", path)
+        assert done.returncode == 0 and "lacks" not in done.stderr, done.stderr
+    finally:
+        stage.close()
+
+
+def test_an_elder_is_seen_behind_a_role_that_the_session_is_given(masked_server, daemon):
+    stage = Stage(masked_server("of the role"), daemon)
+    try:
+        first = stage.enforce(LIMIT)
+        second = stage.enforce(LIMIT)
+        assert second.wait_for("elder")["pid"] == first.all("server_up")[0]["backend_pid"]
+        assert second.all("server_up")[0]["role"] == "pgcurfew"
+        outcome_of(first, stage.running())
+    finally:
+        stage.close()

@@ -96,6 +96,7 @@ json json_of(const Snapshot& snapshot) {
     sessions[std::to_string(session.key.pid)] = {
         {"backend_start", json_of(std::optional(session.key.backend_start))},
         {"backend_type", session.backend_type},
+        {"is_own", session.is_own},
         {"query_start", json_of(session.query_start)},
         {"wait_event_type", json_of(session.wait_event_type)},
         {"wait_event", json_of(session.wait_event)},
@@ -115,6 +116,7 @@ json json_of(const Snapshot& snapshot) {
           {"in_recovery", snapshot.in_recovery},
           {"taken_at", json_of(std::optional(snapshot.taken_at))},
           {"sessions", sessions},
+          {"elder", snapshot.elder ? json(snapshot.elder->pid) : json()},
           {"waits", waits},
           {"waits_failed", snapshot.waits_failed}};
 }
@@ -148,6 +150,7 @@ struct Teller {
   json operator()(const happening::Connected& what) const {
     return {{"happened", "connected"},
             {"backend_pid", what.facts.backend_pid},
+            {"role", what.facts.role},
             {"connection_slots", what.facts.connection_slots},
             {"in_recovery", what.facts.in_recovery}};
   }
