@@ -15,17 +15,24 @@ constexpr std::string_view kMarkOfDatabase = R"sql(
           WHERE s.setdatabase = d.oid AND s.setrole = 0 AND pg_catalog.strpos(c.item, 'pgcurfew.drain=') = 1
           LIMIT 1))sql";
 
-/// A database's name as hexadecimal digits: it need not be well-formed in the encoding of ours.
+/// A database's name is given as hexadecimal digits: it need not be well-formed in the encoding of ours.
 constexpr std::string_view kIsDatabaseInHex =
-    "pg_catalog.encode(pg_catalog.namesend(d.datname), 'hex') = arg_database";
+    "pg_catalog.encode(pg_catalog.namesend(d.datname), 'hex') = {name}";
 
 constexpr std::string_view kCluster =
     "(SELECT s.system_identifier::pg_catalog.text FROM pg_catalog.pg_control_system() s)";
 
 /// What has been renamed since it was read is another database under that name, or none; what is opened is
 /// the one that was closed.
-constexpr std::string_view kIsDatabaseToClose = "(arg_oid IS NULL OR d.oid = arg_oid) AND ";
-constexpr std::string_view kIsDatabaseToOpen = "CASE WHEN arg_oid IS NULL THEN {} ELSE d.oid = arg_oid END";
+constexpr std::string_view kIsDatabaseToClose = "({oid} IS NULL OR d.oid = {oid}) AND {is_name}";
+constexpr std::string_view kIsDatabaseToOpen =
+    "CASE WHEN {oid} IS NULL THEN {is_name} ELSE d.oid = {oid} END";
+
+std::string is_this_database(std::string_view condition, std::string_view name, std::string_view oid) {
+  return fmt::format(
+      fmt::runtime(condition), fmt::arg("oid", oid),
+      fmt::arg("is_name", fmt::format(fmt::runtime(kIsDatabaseInHex), fmt::arg("name", name))));
+}
 
 /// Finds the database and locks its row by an update that changes nothing, so that the limit which is read
 /// next cannot be changed by anybody else before ours is there.
@@ -61,12 +68,11 @@ std::string set_arguments(std::initializer_list<std::string_view> names) {
   return sql;
 }
 
-/// The functions take names: $1, or that of the database with the oid $2 if there is one.
+/// The functions take names: that of the database named $1, which has the oid $2 if there is one.
 std::string name_of_database(std::string_view condition) {
   return fmt::format(
-      "CASE WHEN $2::pg_catalog.text = '' THEN $1::pg_catalog.text ELSE (SELECT d.datname::pg_catalog.text "
-      "FROM pg_catalog.pg_database d WHERE d.oid = nullif($2::pg_catalog.text, '')::pg_catalog.oid{}) END",
-      condition);
+      "(SELECT d.datname::pg_catalog.text FROM pg_catalog.pg_database d WHERE {})",
+      is_this_database(condition, "$1::pg_catalog.text", "nullif($2::pg_catalog.text, '')::pg_catalog.oid"));
 }
 
 std::string get_argument(std::string_view name, std::string_view type) {
@@ -233,13 +239,13 @@ std::string closing_block() {
   return block(get_argument("database", "text") + get_argument("oid", "oid") + get_argument("drain", "text") +
                    get_argument("by", "text") + get_argument("since", "int8") +
                    get_argument("until", "text") + get_argument("expected", "int4"),
-               closing_body(fmt::format("{}{}", kIsDatabaseToClose, kIsDatabaseInHex)));
+               closing_body(is_this_database(kIsDatabaseToClose, "arg_database", "arg_oid")));
 }
 
 std::string opening_block() {
   return block(get_argument("database", "text") + get_argument("oid", "oid") + get_argument("mark", "text") +
                    get_argument("in_journal", "bool"),
-               opening_body(fmt::format(kIsDatabaseToOpen, kIsDatabaseInHex)));
+               opening_body(is_this_database(kIsDatabaseToOpen, "arg_database", "arg_oid")));
 }
 
 std::string turn_result() {
@@ -251,14 +257,14 @@ std::string call_close_gate() {
   return fmt::format(
       "SELECT g.outcome, g.mark, g.connection_limit FROM pgcurfew.close_gate({}, "
       "$3::pg_catalog.text, $4::pg_catalog.text, $5::pg_catalog.int8, $6::pg_catalog.text) g",
-      name_of_database(" AND d.datname = $1::pg_catalog.text::pg_catalog.name"));
+      name_of_database(kIsDatabaseToClose));
 }
 
 std::string call_open_gate() {
   return fmt::format(
       "SELECT g.outcome, g.mark, g.connection_limit "
       "FROM pgcurfew.open_gate({}, $3::pg_catalog.text) g",
-      name_of_database(""));
+      name_of_database(kIsDatabaseToOpen));
 }
 
 }  // namespace pgcurfew::statement

@@ -25,8 +25,8 @@ std::string begin_turn();
 inline constexpr const char* kTurnLockTimeout = "500ms";
 
 /// The arguments of the block: database (its bytes in hexadecimal digits), its oid (empty: by its name
-/// alone), drain, by, since, until (`reopen`
-/// for none), expected limit (empty: the mark goes to the server). *Units*: microseconds since 2000.
+/// alone), drain, by, since, until (`reopen` for none), expected limit (empty: the mark goes to the server).
+/// *Units*: microseconds since 2000.
 std::string closing_arguments();
 std::string closing_block();
 
@@ -40,8 +40,7 @@ std::string opening_block();
 /// done.
 std::string turn_result();
 
-/// The same through the functions of setup_sql(): as above, but with the database's plain name, and without
-/// what is about the journal.
+/// The same through the functions of setup_sql(): as above, but without what is about the journal.
 std::string function_arguments();  ///< none but the lock's time-out
 std::string call_close_gate();
 std::string call_open_gate();

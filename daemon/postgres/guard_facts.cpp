@@ -48,12 +48,18 @@ GuardFact time_fact(std::string_view column, Unchanged<ServerTime> Guard::*time)
           [time](const Guard& guard, const NameCache&) { return parameter_of(guard.*time); }};
 }
 
-/// What a guard holds of a text. These columns are ASCII, whatever the encoding of a database.
+/// That a text is letter for letter what was read. By its bytes: what strangers gave a name need not be text
+/// in the encoding of our database, and the server refuses a parameter of type text that is none.
+std::string is_same_text(std::string_view text) {
+  return "pg_catalog.textsend(" + std::string(text) + ") IS NOT DISTINCT FROM {p}::pg_catalog.bytea";
+}
+
+/// What a guard holds of a text. Patterns that the server compares are ASCII.
 std::vector<GuardFact> text_facts(std::string_view column, TextGuard Guard::*text) {
   const auto s_column = "s." + std::string(column);
   const auto fits =
       s_column + " COLLATE pg_catalog.\"C\" OPERATOR(pg_catalog.~~) ANY ({p}::pg_catalog.text[])";
-  return {{column, s_column + " IS NOT DISTINCT FROM {p}::pg_catalog.text",
+  return {{column, is_same_text(s_column),
            [text](const Guard& guard, const NameCache&) { return (guard.*text).unchanged; }},
           {column, fits,
            [text](const Guard& guard, const NameCache&) {
@@ -82,9 +88,10 @@ std::vector<GuardFact> made() {
       {"query_id", "{query_id} IS NOT DISTINCT FROM {p}::pg_catalog.int8",
        [](const Guard& guard, const NameCache&) { return parameter_of(guard.query_id); }},
       // the one way to a database's name that no lock on pg_database can hold up
-      {"database", "pg_catalog.pg_describe_object(1262, s.datid, 0) = {p}::pg_catalog.text",
+      {"database",
+       "pg_catalog.textsend(pg_catalog.pg_describe_object(1262, s.datid, 0)) = {p}::pg_catalog.bytea",
        [](const Guard& guard, const NameCache& names) { return description_of(guard.database, names); }},
-      {"user", "pg_catalog.pg_get_userbyid(s.usesysid) = {p}::pg_catalog.text",
+      {"user", "pg_catalog.namesend(pg_catalog.pg_get_userbyid(s.usesysid)) = {p}::pg_catalog.bytea",
        [](const Guard& guard, const NameCache&) { return guard.user ? Value(guard.user) : std::nullopt; }},
       {"xmin_age",
        "greatest(pg_catalog.age(s.backend_xid), pg_catalog.age(s.backend_xmin)) >= {p}::pg_catalog.int8",

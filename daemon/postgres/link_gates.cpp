@@ -43,10 +43,11 @@ std::vector<Step> steps_of(const GateOrder& order) {
     steps.push_back({statement::function_arguments(), {}});
     if (order.closes) {
       steps.push_back({statement::call_close_gate(),
-                       {order.database, oid_text(order), mark.drain, mark.by, microseconds(mark.since),
-                        until_text(mark)}});
+                       {in_hex(order.database), oid_text(order), mark.drain, mark.by,
+                        microseconds(mark.since), until_text(mark)}});
     } else {
-      steps.push_back({statement::call_open_gate(), {order.database, oid_text(order), order.mark_text}});
+      steps.push_back(
+          {statement::call_open_gate(), {in_hex(order.database), oid_text(order), order.mark_text}});
     }
     return steps;
   }

@@ -4,7 +4,7 @@ import itertools
 
 import pytest
 
-from support.session import QUERY_CANCELED, wait_until
+from support.session import QUERY_CANCELED, Session, wait_until
 from support.stage import UNBOUNDED, WATCHFUL, orders, outcome_of, stopped
 from support.statements import SLEEP
 
@@ -155,3 +155,44 @@ def test_a_name_that_cannot_be_asked_for_delays_nobody_else(stage, new_database)
 
     expect_in_time(start_daemon, start_session, 0.8)
     lockers[-1].close()
+
+
+# -- in an encoding that is not that of our database ---------------------------------------------------------------
+
+
+CAFE = b"caf\xe9"  # café in LATIN1, and no text in UTF-8
+
+FOREIGN = {"user": b"user=" + CAFE + b" dbname=postgres", "database": b"user=app dbname=" + CAFE}
+
+
+@pytest.fixture
+def foreign_session(server):
+    """A session in the midst of a statement whose role's or database's name is in LATIN1."""
+    server.execute("create database raw template template0 encoding 'SQL_ASCII' lc_collate 'C' lc_ctype 'C'")
+    opened = []
+
+    def start(stage, kind):
+        with server.connect(dbname="raw") as raw:
+            raw.execute(b"create role " + CAFE + b" login")
+            raw.execute(b"create database " + CAFE + b" template template0")
+        where = f"host={server.directory} application_name={stage.app} ".encode()
+        opened.append(Session(where + FOREIGN[kind]).start(SLEEP))
+        return opened[-1]
+
+    yield start
+    server.end(opened)
+    with server.connect(dbname="raw") as raw:
+        raw.execute(b"drop database if exists " + CAFE)
+        raw.execute(b"drop role if exists " + CAFE)
+    server.execute("drop database raw")
+
+
+@pytest.mark.parametrize("ours", ["postgres", "raw"])
+@pytest.mark.parametrize("kind", FOREIGN)
+def test_a_name_that_is_no_text_in_our_encoding_is_matched(foreign_session, stage, kind, ours):
+    servers = {"stage": stage.server.conninfo(user="pgcurfew", dbname=ours)}
+    session = foreign_session(stage, kind)
+    daemon = stage.enforce(f"- {{ name: limit, match: {{ {kind}: 'caf*', state: active, query_age: 500ms }}, "
+                           "escalate: [cancel] }", servers=servers)
+    assert outcome_of(daemon, session)["outcome"] == "signalled"
+    assert session.outcome() == QUERY_CANCELED

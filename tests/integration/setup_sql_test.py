@@ -220,6 +220,26 @@ def test_an_old_view_of_the_world_is_refused(server, set_up):
             connection.execute(CLOSE, ["listed", "x", "y", 1, "reopen"])
 
 
+def test_the_functions_take_a_name_that_is_no_text_in_our_encoding(server, set_up, probe):
+    set_up()
+    limit = "select datconnlimit from pg_database where namesend(datname) = %s"
+    name = "gr\u00fc\u00df".encode("latin-1")
+    server.execute("create database raw template template0 encoding 'SQL_ASCII' lc_collate 'C' lc_ctype 'C'")
+    with server.connect(dbname="raw") as raw:
+        raw.execute(b'create database "' + name + b'" template template0 connection limit 4')
+        try:
+            link = probe(on=server, user=ROLE)
+            closed = link.turn(None, True, access="function", database_hex=name.hex())
+            assert (closed["outcome"], server.execute(limit, [name])) == ("closed", [(0,)]), closed
+            opened = link.turn(None, False, access="function", database_hex=name.hex(), mark=closed["mark"])
+            assert (opened["outcome"], server.execute(limit, [name])) == ("opened", [(4,)]), opened
+            nowhere = link.turn(None, True, access="function", database_hex=(name + name).hex())
+            assert (nowhere["outcome"], nowhere["error"]["sqlstate"]) == ("failed", "3D000")
+        finally:
+            raw.execute(b'drop database "' + name + b'"')
+    server.execute("drop database raw")
+
+
 def test_nobody_else_can_call_the_functions(server, set_up):
     set_up()
     assert error_of(server, CLOSE, ["listed", "x", "y", 1, "reopen"], user="somebody") == "42501"

@@ -23,7 +23,8 @@ LOST = "lost"  # the connection ended without a word
 
 class Session:
     def __init__(self, conninfo):
-        self.pgconn = pq.PGconn.connect(conninfo.encode())
+        """`conninfo` in bytes where a name in it is no text."""
+        self.pgconn = pq.PGconn.connect(conninfo if isinstance(conninfo, bytes) else conninfo.encode())
         if self.pgconn.status != pq.ConnStatus.OK:
             raise ConnectionError(self.pgconn.error_message.decode(errors="replace").strip())
         self.pid = self.pgconn.backend_pid
