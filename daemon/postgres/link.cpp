@@ -60,7 +60,7 @@ void Link::connect() {
   phase_ = Phase::kResolving;
   // a name that takes longer than the grace, beside an address that leads nowhere, gets its turn in the end
   const auto grace = Resolver::kGrace * static_cast<int>(1 + std::min<std::size_t>(first_address_, 15));
-  resolver_.emplace(std::move(names), grace);
+  resolver_.emplace(names, grace);
 }
 
 void Link::disconnect() {
@@ -70,6 +70,7 @@ void Link::disconnect() {
   resolver_.reset();
   tried_.clear();
   has_begun_ = false;
+  look_up_error_.reset();
   connect_error_.reset();
   conn_.reset();
   requests_.clear();
@@ -113,6 +114,7 @@ void Link::go_on_resolving() {
   const bool has_known = !has_begun_ && std::any_of(hosts.begin(), hosts.end(),
                                                     [](const auto& host) { return !host.needs_look_up(); });
   if (fresh.empty() && !has_known && !is_complete) return;
+  look_up_error_ = resolver_->error();
   if (is_complete) resolver_.reset();
   if (fresh.empty() && !has_known && connect_error_) return lose(*connect_error_);
   tried_.insert(fresh.begin(), fresh.end());
@@ -135,7 +137,7 @@ void Link::fail_to_connect() {
 
 void Link::start_connect(const Resolver::Addresses& addresses, bool with_known) {
   const auto parameters = conninfo_.parameters(addresses, first_address_, with_known);
-  if (!parameters) return lose(parameters.error());
+  if (!parameters) return lose(look_up_error_.value_or(parameters.error()));
   auto started = start_quietly(*parameters);
   conn_.reset(started.conn);
   warning_ = std::move(started.warning);

@@ -131,6 +131,7 @@ class Link {
   std::optional<Resolver> resolver_;  ///< until all names are known
   Resolver::Addresses tried_;         ///< that have been connected to in this attempt
   bool has_begun_ = false;            ///< to connect
+  std::optional<Error> look_up_error_;
   std::optional<Error> connect_error_;
   std::unique_ptr<PGconn, ConnDeleter> conn_;
   bool wants_write_ = false;

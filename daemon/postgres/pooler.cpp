@@ -93,7 +93,7 @@ PoolerSession::PoolerSession(const std::string& conninfo, std::string question)
   for (const auto& host : conninfo_.hosts()) {
     if (host.needs_look_up()) names.push_back(host.name);
   }
-  if (!names.empty()) resolver_.emplace(std::move(names));
+  if (!names.empty()) resolver_.emplace(names);
 }
 
 void PoolerSession::ask(std::string question) {
@@ -138,7 +138,10 @@ std::optional<PoolerSession::Answer> PoolerSession::proceed(bool ready) {
       if (!resolver_->may_begin()) return std::nullopt;
       const auto addresses = resolver_->addresses();
       // one that hangs is left out; the next attempt asks for it again
-      if (!resolver_->is_complete() && !conninfo_.parameters(addresses)) return std::nullopt;
+      if (!conninfo_.parameters(addresses)) {
+        if (!resolver_->is_complete()) return std::nullopt;
+        if (resolver_->error()) return fail(*resolver_->error());
+      }
       resolver_.reset();
       return start_connect(addresses);
     }

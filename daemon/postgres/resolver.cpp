@@ -1,94 +1,71 @@
 #include "postgres/resolver.hpp"
 
-#include <algorithm>
-#include <array>
-#include <condition_variable>
+#include <cstdint>
 #include <mutex>
-#include <system_error>
-#include <thread>
 #include <utility>
 
-#include <netdb.h>
-#include <sys/eventfd.h>
+#include <sys/timerfd.h>
 #include <unistd.h>
 
 namespace pgcurfew {
 
+namespace {
+
+Duration now() {
+  return std::chrono::duration_cast<Duration>(std::chrono::steady_clock::now().time_since_epoch());
+}
+
+}  // namespace
+
+/// What the threads of look-ups and we have in common. A timer wakes us, at the end of the grace or at once.
 struct Resolver::Shared {
-  explicit Shared(std::size_t names) : fd(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)), left(names) {}
+  Shared(std::size_t names, Duration grace)
+      : fd(timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK)),
+        grace_ends(now() + grace),
+        left(names) {
+    wake_at(grace_ends);
+  }
   ~Shared() {
     if (fd >= 0) close(fd);
   }
   Shared(const Shared&) = delete;
   Shared& operator=(const Shared&) = delete;
 
-  void tell() const {
-    const std::uint64_t one = 1;
-    // cannot fail: the counter of an eventfd is far from full
-    [[maybe_unused]] const auto written = write(fd, &one, sizeof one);
+  /// With the mutex held, so that no news is put off till the end of the grace.
+  void wake_at(Duration when) const {
+    const auto seconds = std::chrono::floor<std::chrono::seconds>(when);
+    itimerspec at{};
+    at.it_value.tv_sec = seconds.count();
+    // 0 would stop the timer
+    at.it_value.tv_nsec = 1 + std::chrono::nanoseconds(when - seconds).count();
+    timerfd_settime(fd, TFD_TIMER_ABSTIME, &at, nullptr);
+  }
+
+  void end(const std::string& name, const LookUps::Numbers& numbers) {
+    const std::lock_guard<std::mutex> lock(mutex);
+    if (!numbers.empty()) addresses[name] = numbers;
+    --left;
+    wake_at(Duration::zero());
   }
 
   const int fd;
+  const Duration grace_ends;
   std::mutex mutex;
-  std::condition_variable all_came;
   Addresses addresses;
   std::size_t left;  ///< look-ups that have not ended
-  bool is_grace_over = false;
 };
 
-namespace {
-
-std::vector<std::string> look_up(const std::string& name) {
-  addrinfo wanted{};
-  wanted.ai_family = AF_UNSPEC;
-  wanted.ai_socktype = SOCK_STREAM;
-  addrinfo* list = nullptr;
-  if (getaddrinfo(name.c_str(), nullptr, &wanted, &list) != 0) return {};
-  std::vector<std::string> numbers;
-  for (const auto* entry = list; entry != nullptr; entry = entry->ai_next) {
-    std::array<char, NI_MAXHOST> number{};
-    if (getnameinfo(entry->ai_addr, entry->ai_addrlen, number.data(), number.size(), nullptr, 0,
-                    NI_NUMERICHOST) == 0) {
-      std::string text = number.data();
-      if (std::find(numbers.begin(), numbers.end(), text) == numbers.end())
-        numbers.push_back(std::move(text));
+Resolver::Resolver(const std::vector<std::string>& names, Duration grace,
+                   const std::shared_ptr<LookUps>& look_ups)
+    : shared_(std::make_shared<Shared>(names.size(), grace)) {
+  for (const auto& name : names) {
+    told_.push_back(std::make_shared<LookUps::Told>(
+        [shared = shared_, name](const LookUps::Numbers& numbers) { shared->end(name, numbers); }));
+    if (const auto asked = look_ups->ask(name, told_.back()); !asked) {
+      error_ = asked.error();
+      shared_->end(name, {});
     }
   }
-  freeaddrinfo(list);
-  return numbers;
-}
-
-}  // namespace
-
-Resolver::LookUp Resolver::system_look_up() {
-  return look_up;
-}
-
-void Resolver::run(std::function<void()> work) {
-  try {
-    std::thread(work).detach();
-  } catch (const std::system_error&) {
-    work();  // no thread to be had: better late than never
-  }
-}
-
-Resolver::Resolver(std::vector<std::string> names, Duration grace, const LookUp& look_up)
-    : shared_(std::make_shared<Shared>(names.size())) {
-  for (auto& name : names) {
-    run([shared = shared_, look_up, name = std::move(name)]() noexcept {
-      auto numbers = look_up(name);
-      const std::lock_guard<std::mutex> lock(shared->mutex);
-      if (!numbers.empty()) shared->addresses[name] = std::move(numbers);
-      if (--shared->left == 0) shared->all_came.notify_all();
-      shared->tell();
-    });
-  }
-  run([shared = shared_, grace]() noexcept {
-    std::unique_lock<std::mutex> lock(shared->mutex);
-    shared->all_came.wait_for(lock, grace, [&] { return shared->left == 0; });
-    shared->is_grace_over = true;
-    shared->tell();
-  });
 }
 
 int Resolver::fd() const {
@@ -96,8 +73,10 @@ int Resolver::fd() const {
 }
 
 void Resolver::acknowledge() const {
+  const std::lock_guard<std::mutex> lock(shared_->mutex);
   std::uint64_t count = 0;
   [[maybe_unused]] const auto got = read(shared_->fd, &count, sizeof count);
+  if (shared_->left > 0 && now() < shared_->grace_ends) shared_->wake_at(shared_->grace_ends);
 }
 
 Resolver::Addresses Resolver::addresses() const {
@@ -112,7 +91,7 @@ bool Resolver::is_complete() const {
 
 bool Resolver::may_begin() const {
   const std::lock_guard<std::mutex> lock(shared_->mutex);
-  return shared_->left == 0 || shared_->is_grace_over;
+  return shared_->left == 0 || now() >= shared_->grace_ends;
 }
 
 }  // namespace pgcurfew

@@ -1,27 +1,27 @@
 #pragma once
 
-#include <functional>
 #include <map>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
+#include "base/result.hpp"
 #include "base/time.hpp"
+#include "postgres/look_ups.hpp"
 
 namespace pgcurfew {
 
-/// Looks names up beside the loop: getaddrinfo blocks, at times for half a minute.
+/// Looks the names of one attempt to connect up beside the loop: getaddrinfo blocks, at times for half a
+/// minute.
 ///
-/// Each look-up runs on a thread of its own that shares nothing with us but its result; one that hangs is
-/// left behind, and holds up no other name.
+/// One that hangs holds up no other name; the next attempt joins its look-up.
 class Resolver {
  public:
-  using Addresses = std::map<std::string, std::vector<std::string>>;
-  /// The addresses of a name, in numbers.
-  using LookUp = std::function<std::vector<std::string>(const std::string&)>;
+  using Addresses = std::map<std::string, LookUps::Numbers>;
 
-  explicit Resolver(std::vector<std::string> names, Duration grace = kGrace,
-                    const LookUp& look_up = system_look_up());
+  explicit Resolver(const std::vector<std::string>& names, Duration grace = kGrace,
+                    const std::shared_ptr<LookUps>& look_ups = LookUps::of_system());
 
   /// Becomes readable when there is news.
   [[nodiscard]] int fd() const;
@@ -35,6 +35,9 @@ class Resolver {
   /// Whether every look-up has ended.
   [[nodiscard]] bool is_complete() const;
 
+  /// Why a name was not even asked for, if there is one.
+  [[nodiscard]] const std::optional<Error>& error() const { return error_; }
+
   /// Whether to begin with what is known: all, or as much as has come within the grace, so that hosts are
   /// tried in their order where nothing hangs.
   [[nodiscard]] bool may_begin() const;
@@ -42,10 +45,10 @@ class Resolver {
   static constexpr Duration kGrace = std::chrono::milliseconds(300);
 
  private:
-  static LookUp system_look_up();
   struct Shared;
-  static void run(std::function<void()> work);
   std::shared_ptr<Shared> shared_;
+  std::vector<std::shared_ptr<LookUps::Told>> told_;
+  std::optional<Error> error_;
 };
 
 }  // namespace pgcurfew
