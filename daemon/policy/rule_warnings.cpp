@@ -208,18 +208,62 @@ void warn_of_victims(const YamlNode& node, const Rule& rule, Complaints& complai
   }
 }
 
+bool only_alerts(const Rule& rule) {
+  return std::all_of(rule.escalate.begin(), rule.escalate.end(),
+                     [](const Step& step) { return step.kind == StepKind::kAlert; });
+}
+
 void warn_of_repeat(const YamlNode& node, const Rule& rule, Complaints& complaints) {
-  const auto is_alert = [](const Step& step) { return step.kind == StepKind::kAlert; };
-  if (!rule.repeat || !std::all_of(rule.escalate.begin(), rule.escalate.end(), is_alert)) return;
+  if (!rule.repeat || !only_alerts(rule)) return;
   complaints.warn(node.find("repeat")->mark,
                   "repeat counts cancels and terminates, and this rule only alerts");
+}
+
+// -- names that clients choose ---------------------------------------------------------------------------
+
+/// Whether the rule is for roles or addresses that it names: within them application_name is trusted.
+bool is_for_named_clients(const ReadMatch& match) {
+  return match.named.contains(Field::kUser) || match.named.contains(Field::kClientAddr);
+}
+
+/// Whether a client that changes its application_name leaves the rule with it.
+bool has_exact_names(const Match& match) {
+  const auto* condition = find(match, Field::kApplicationName);
+  if (condition == nullptr) return false;
+  const auto& names = std::get<TextTest>(condition->test).any_of;
+  return std::all_of(names.begin(), names.end(), [](const auto& name) { return name.is_exact(); });
+}
+
+const YamlNode* application_name_in(const YamlNode* per) {
+  if (per == nullptr) return nullptr;
+  const auto is_it = [](const YamlNode& value) {
+    return value.text == entry_of(Field::kApplicationName).name;
+  };
+  if (per->kind != YamlNode::Kind::kList) return is_it(*per) ? per : nullptr;
+  const auto found = std::find_if(per->values.begin(), per->values.end(), is_it);
+  return found == per->values.end() ? nullptr : &*found;
+}
+
+void warn_of_chosen_names(const YamlNode& node, const Rule& rule, const ReadMatch& match,
+                          Complaints& complaints) {
+  if (is_for_named_clients(match) || has_exact_names(match.match)) return;
+  constexpr std::string_view kInstead = "Write per: user, or name the user in match.";
+  if (const auto* name = application_name_in(node.find("per"))) {
+    complaints.warn(name->mark, "keep counts by application_name, which any client can choose",
+                    fmt::format("A client that changes it counts in another group. {}", kInstead));
+  }
+  if (!rule.repeat || only_alerts(rule)) return;
+  if (const auto* name = application_name_in(node.find("repeat")->find("per"))) {
+    complaints.warn(name->mark, "repeat counts by application_name, which any client can choose",
+                    fmt::format("A client that changes it is counted anew. {}", kInstead));
+  }
 }
 
 // -- exceptions ------------------------------------------------------------------------------------------
 
 void warn_of_exceptions(const YamlNode& list, const ReadMatch& match, const std::vector<ReadMatch>& except,
                         Complaints& complaints) {
-  const bool is_for_some = match.named.contains(Field::kUser) || match.named.contains(Field::kClientAddr);
+  const bool is_for_some = is_for_named_clients(match);
   for (std::size_t i = 0; i < except.size(); ++i) {
     const auto at = list.values[i].mark;
     const auto& own = except[i].match;
@@ -256,6 +300,7 @@ void warn_of_rule(const YamlNode& node, const Rule& rule, const ReadMatch& match
   warn_of_steps(*node.find("escalate"), match, rule, complaints);
   warn_of_victims(node, rule, complaints);
   warn_of_repeat(node, rule, complaints);
+  warn_of_chosen_names(node, rule, match, complaints);
   if (const auto* list = node.find("except")) warn_of_exceptions(*list, match, except, complaints);
 }
 

@@ -152,6 +152,40 @@ TEST(Warnings, OfAProtectionThatAnyClientCanClaim) {
   taken(load("protect:\n- { application_name: etl, user: a }\n"));
 }
 
+TEST(Warnings, OfGroupsThatAnyClientCanLeave) {
+  constexpr std::string_view kMessage = "keep counts by application_name, which any client can choose";
+  constexpr std::string_view kHint =
+      "A client that changes it counts in another group. Write per: user, or name the user in match.";
+  const auto with = [](std::string_view match, std::string_view per) {
+    return load(rule_with(match) + "  keep: 10\n  per: " + std::string(per) + "\n");
+  };
+  expect_warning(with("{ state_age: 1s }", "application_name"), 6, 8, kMessage, kHint);
+  expect_warning(with("{ state_age: 1s }", "[ user, application_name ]"), 6, 16, kMessage, kHint);
+  expect_warning(with("{ application_name: 'svc-*', state_age: 1s }", "application_name"), 6, 8, kMessage,
+                 kHint);
+  taken(with("{ state_age: 1s }", "[ user, client_addr ]"));
+  // whoever changes its name leaves the whole rule
+  taken(with("{ application_name: [ a, b ], state_age: 1s }", "application_name"));
+  // within one role, its own name can be trusted
+  taken(with("{ user: svc, state_age: 1s }", "[ user, application_name ]"));
+  taken(with("{ client_addr: local, state_age: 1s }", "application_name"));
+}
+
+TEST(Warnings, OfARepeatThatAnyClientCanEscape) {
+  constexpr std::string_view kMessage = "repeat counts by application_name, which any client can choose";
+  constexpr std::string_view kHint =
+      "A client that changes it is counted anew. Write per: user, or name the user in match.";
+  const auto with = [](std::string_view match, std::string_view per) {
+    return load(rule_with(match, "[ cancel, terminate ]") +
+                "  repeat: { times: 3, within: 1min, per: " + std::string(per) + ", then: terminate }\n");
+  };
+  expect_warning(with("{ state_age: 1s }", "application_name"), 5, 42, kMessage, kHint);
+  taken(with("{ state_age: 1s }", "user"));
+  taken(with("{ state_age: 1s }", "query_id"));
+  taken(with("{ user: svc, state_age: 1s }", "application_name"));
+  taken(with("{ application_name: svc, state_age: 1s }", "application_name"));
+}
+
 TEST(Warnings, OfExceptionsThatNeverApplyOrAlways) {
   expect_warning(load(with_except("{ query_age: 1s }", "[ { user: 'a*' }, { user: ab, query_age: 1h } ]")), 5,
                  29, "this exception never applies",
