@@ -1,32 +1,45 @@
 #include "postgres/intake.hpp"
 
 #include <algorithm>
+#include <cerrno>
 
-#include <linux/tcp.h>
-#include <netinet/in.h>
-#include <sys/ioctl.h>
 #include <sys/socket.h>
+#include <sys/types.h>
 
 namespace pgcurfew {
 
 namespace {
-constexpr int kReadAtOnce = 16384;  // libpq's buffer
+thread_local Intake* counting = nullptr;
 }
 
-bool Intake::take(int fd) {
-  tcp_info info{};
-  socklen_t size = sizeof info;
-  int waiting = 0;
-  if (getsockopt(fd, IPPROTO_TCP, TCP_INFO, &info, &size) == 0 && info.tcpi_bytes_received > 0) {
-    received_ = info.tcpi_bytes_received;
-  } else if (ioctl(fd, FIONREAD, &waiting) == 0) {
-    received_ += static_cast<std::uint64_t>(std::min(waiting, kReadAtOnce));
-  }
-  return received_ - start_ <= most_;
+Intake::Reading::Reading(Intake& intake) {
+  intake.room_ = kAtOnce;
+  counting = &intake;
 }
 
-void Intake::reset() {
-  start_ = received_;
+Intake::Reading::~Reading() {
+  counting = nullptr;
+}
+
+void Intake::count(std::size_t bytes) {
+  received_ += bytes;
+  room_ -= std::min(room_, bytes);
 }
 
 }  // namespace pgcurfew
+
+// a name of its own, for the headers may define the other one inline
+extern "C" [[gnu::visibility("default")]] ssize_t pgcurfew_recv(int fd, void* buffer, std::size_t size,
+                                                                int flags) __asm__("recv");
+
+ssize_t pgcurfew_recv(int fd, void* buffer, std::size_t size, int flags) {
+  auto* intake = pgcurfew::counting;
+  if (intake == nullptr) return recvfrom(fd, buffer, size, flags, nullptr, nullptr);
+  if (intake->room() == 0) {
+    errno = EAGAIN;
+    return -1;
+  }
+  const auto received = recvfrom(fd, buffer, std::min(size, intake->room()), flags, nullptr, nullptr);
+  if (received > 0) intake->count(static_cast<std::size_t>(received));
+  return received;
+}

@@ -28,6 +28,13 @@ std::string on_one_line(std::string_view text) {
   return line;
 }
 
+Error too_much() {
+  return {fmt::format("a reply is larger than {} MB", Link::kMostOfAReply >> 20),
+          {},
+          "Is this PostgreSQL, and not something that only speaks its protocol?",
+          {}};
+}
+
 }  // namespace
 
 void Link::ConnDeleter::operator()(PGconn* conn) const {
@@ -147,7 +154,10 @@ void Link::start_connect(const Resolver::Addresses& addresses, bool with_known) 
 }
 
 void Link::poll_connect() {
-  switch (PQconnectPoll(conn_.get())) {
+  const Intake::Reading reading(intake_);
+  const auto polled = PQconnectPoll(conn_.get());
+  if (!intake_.is_within()) return lose(too_much());
+  switch (polled) {
     case PGRES_POLLING_READING:
       wants_write_ = false;
       return;
@@ -155,6 +165,7 @@ void Link::poll_connect() {
       wants_write_ = true;
       return;
     case PGRES_POLLING_OK:
+      intake_.reset();
       resolver_.reset();
       return set_up();
     default:
@@ -191,13 +202,9 @@ void Link::receive_notice(void* link, const PGresult* notice) noexcept {
 }
 
 void Link::read_replies(MonotonicTime now) {
-  if (!intake_.take(PQsocket(conn_.get()))) {
-    return lose({fmt::format("a reply is larger than {} MB", kMostOfAReply >> 20),
-                 {},
-                 "Is this PostgreSQL, and not something that only speaks its protocol?",
-                 {}});
-  }
+  const Intake::Reading reading(intake_);
   const bool connected = PQconsumeInput(conn_.get()) == 1;
+  if (!intake_.is_within()) return lose(too_much());
   PQisBusy(conn_.get());  // parses what came unasked
   while (conn_ && !requests_.empty() && PQisBusy(conn_.get()) == 0) {
     ResultPtr result(PQgetResult(conn_.get()));

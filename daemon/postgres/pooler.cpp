@@ -72,6 +72,11 @@ Result<std::vector<PoolerDatabase>> choose(std::vector<PoolerDatabase> found, co
                                    "55000"});
 }
 
+Error too_much() {
+  return {
+      fmt::format("PgBouncer's reply is larger than {} MB", PoolerSession::kMostOfAReply >> 20), {}, {}, {}};
+}
+
 }  // namespace
 
 void PoolerSession::ConnDeleter::operator()(PGconn* conn) const {
@@ -171,7 +176,10 @@ std::optional<PoolerSession::Answer> PoolerSession::start_connect(const Resolver
 }
 
 std::optional<PoolerSession::Answer> PoolerSession::poll_connect() {
-  switch (PQconnectPoll(conn_.get())) {
+  const Intake::Reading reading(intake_);
+  const auto polled = PQconnectPoll(conn_.get());
+  if (!intake_.is_within()) return fail(too_much());
+  switch (polled) {
     case PGRES_POLLING_READING:
       wants_write_ = false;
       return std::nullopt;
@@ -179,6 +187,7 @@ std::optional<PoolerSession::Answer> PoolerSession::poll_connect() {
       wants_write_ = true;
       return std::nullopt;
     case PGRES_POLLING_OK:
+      intake_.reset();
       phase_ = Phase::kReady;
       if (PQsetnonblocking(conn_.get(), 1) != 0) return fail_with_libpq_message();
       return send();
@@ -200,10 +209,10 @@ std::optional<PoolerSession::Answer> PoolerSession::send() {
 
 std::optional<PoolerSession::Answer> PoolerSession::receive(bool ready) {
   if (!ready) return std::nullopt;
-  if (!intake_.take(PQsocket(conn_.get()))) {
-    return fail({fmt::format("PgBouncer's reply is larger than {} MB", kMostOfAReply >> 20), {}, {}, {}});
-  }
-  if (PQconsumeInput(conn_.get()) != 1) return fail_with_libpq_message();
+  const Intake::Reading reading(intake_);
+  const bool connected = PQconsumeInput(conn_.get()) == 1;
+  if (!intake_.is_within()) return fail(too_much());
+  if (!connected) return fail_with_libpq_message();
   const int flushed = PQflush(conn_.get());
   if (flushed < 0) return fail_with_libpq_message();
   wants_write_ = flushed == 1;

@@ -197,9 +197,10 @@ def test_a_pgbouncer_that_says_nothing_fails_in_time(pooler, turn):
     assert failed["error"]["message"] == "PgBouncer did not do it within 5s"
 
 
+@pytest.mark.parametrize("in_one", [False, True], ids=["rows", "one_row"])
 @pytest.mark.parametrize("is_local", [False, True])
-def test_an_answer_without_end_is_cut_off(probe, tmp_path, is_local):
-    console = EndlessServer(tmp_path if is_local else None)
+def test_an_answer_without_end_is_cut_off(probe, tmp_path, is_local, in_one):
+    console = EndlessServer(tmp_path if is_local else None, in_one)
     try:
         reply = probe().turn_pooler(console.conninfo, "pooled", True, "pause")
         assert (reply["outcome"], reply["error"]["message"]) == ("failed", "PgBouncer's reply is larger than 16 MB")

@@ -3,6 +3,7 @@
 import os
 import socket
 import subprocess
+from pathlib import Path
 
 import pytest
 
@@ -268,6 +269,25 @@ def test_a_reply_without_end_is_cut_off(stage, tmp_path, is_local):
         assert wait_until(lambda: endless.sent)[0] < 512 << 20
     finally:
         endless.close()
+
+
+@pytest.mark.parametrize("is_local", [False, True])
+def test_a_row_without_end_is_cut_off_and_takes_no_more_memory_than_a_reply_may(stage, tmp_path, is_local):
+    endless = EndlessServer(tmp_path if is_local else None, in_one=True)
+    try:
+        daemon = stage.enforce(CANCEL, servers={"endless": endless.conninfo, "stage": stage.server.conninfo(user="pgcurfew")})
+        assert stage.running().outcome() == QUERY_CANCELED
+        assert "a reply is larger than 256 MB" in daemon.wait_for("server_down", server="endless")["message"]
+        assert wait_until(lambda: endless.sent)[0] < 512 << 20
+        assert peak_memory(daemon.pid) < 640 << 20
+    finally:
+        endless.close()
+
+
+def peak_memory(pid):
+    """The most that it has had in memory at once, in bytes."""
+    line, = [line for line in Path(f"/proc/{pid}/status").read_text().splitlines() if line.startswith("VmHWM:")]
+    return int(line.split()[1]) * 1024
 
 
 HANGING_NAMES = """

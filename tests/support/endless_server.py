@@ -1,4 +1,4 @@
-"""Something that speaks PostgreSQL's protocol and answers whatever it is asked with rows without end."""
+"""Something that speaks PostgreSQL's protocol and answers whatever it is asked with rows without end, or with one such row."""
 
 import socket
 import struct
@@ -11,13 +11,14 @@ def message(kind, body):
 
 GREETING = (message(b"R", struct.pack("!i", 0)) + message(b"S", b"server_version\0" + b"15.0\0")
             + message(b"K", struct.pack("!ii", 4711, 1)) + message(b"Z", b"I"))
+LONGEST = 1 << 30  # of a row, in bytes, as far as PostgreSQL goes
 ROW_DESCRIPTION = message(b"T", struct.pack("!h", 1) + b"name\0" + struct.pack("!ihihih", 0, 0, 25, -1, -1, 0))
 
 
 class EndlessServer:
-    """Listens at once: on a port of 127.0.0.1, or on a socket in `folder`."""
+    """Listens at once: on a port of 127.0.0.1, or on a socket in `folder`. `in_one`: all that it sends belongs to one row."""
 
-    def __init__(self, folder=None):
+    def __init__(self, folder=None, in_one=False):
         if folder is None:
             self._listener = socket.create_server(("127.0.0.1", 0))
             self.conninfo = f"host=127.0.0.1 port={self._listener.getsockname()[1]} user=pgcurfew sslmode=disable gssencmode=disable"
@@ -27,7 +28,8 @@ class EndlessServer:
             self._listener.listen()
             self.conninfo = f"host={folder} port=5432 user=pgcurfew"
         self.sent = []  # bytes of rows, of each connection that has ended
-        self._rows = message(b"D", struct.pack("!hi", 1, 1000) + b"x" * 1000) * 100
+        self._head = b"D" + struct.pack("!ihi", LONGEST, 1, LONGEST - 10) if in_one else b""
+        self._rows = bytes(100000) if in_one else message(b"D", struct.pack("!hi", 1, 1000) + b"x" * 1000) * 100
         threading.Thread(target=self._serve, daemon=True).start()
 
     def _serve(self):
@@ -45,7 +47,8 @@ class EndlessServer:
                 client.recv(65536)
                 client.sendall(GREETING)
                 asked = client.recv(65536)
-                client.sendall((message(b"1", b"") + message(b"2", b"") if asked[:1] == b"P" else b"") + ROW_DESCRIPTION)
+                client.sendall((message(b"1", b"") + message(b"2", b"") if asked[:1] == b"P" else b"") + ROW_DESCRIPTION
+                               + self._head)
                 while True:
                     client.sendall(self._rows)
                     sent += len(self._rows)
