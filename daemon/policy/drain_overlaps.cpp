@@ -2,7 +2,13 @@
 
 #include <algorithm>
 #include <chrono>
+#include <iterator>
+#include <map>
 #include <optional>
+#include <set>
+#include <string>
+#include <string_view>
+#include <utility>
 
 #include <fmt/format.h>
 
@@ -92,23 +98,6 @@ class Calendar {
   std::size_t left_ = kMostInAll;
 };
 
-/// The first moment that two have in common.
-std::optional<ServerTime> first_common_moment(const std::vector<Interval>& a,
-                                              const std::vector<Interval>& b) {
-  auto first = a.begin();
-  auto second = b.begin();
-  while (first != a.end() && second != b.end()) {
-    if (first->end <= second->start) {
-      ++first;
-    } else if (second->end <= first->start) {
-      ++second;
-    } else {
-      return std::max(first->start, second->start);
-    }
-  }
-  return std::nullopt;
-}
-
 /// What two drains have in common on any server; the server is empty where none is known.
 struct Common {
   std::string server;
@@ -131,30 +120,151 @@ std::optional<Common> common_of(const Policy& policy, const Drain& a, const Drai
   return text ? std::optional(Common{{}, std::move(*text)}) : std::nullopt;
 }
 
+/// Drains by their index, in its order.
+using Group = std::vector<std::size_t>;
+
+/// Those that name each database, and those with a wildcard that fits its text.
+std::vector<Group> groups_by_database(const Policy& policy) {
+  std::map<std::string_view, std::set<std::size_t>> named;
+  std::map<std::string_view, const TextPattern*> wildcards;
+  for (std::size_t i = 0; i < policy.drains.size(); ++i) {
+    for (const auto& pattern : policy.drains[i].databases) {
+      named[pattern.written()].insert(i);
+      if (!pattern.is_exact()) wildcards[pattern.written()] = &pattern;
+    }
+  }
+  std::vector<Group> groups;
+  for (const auto& [text, drains] : named) {
+    auto all = drains;
+    for (const auto& [written, wildcard] : wildcards) {
+      if (wildcard->matches(text)) all.insert(named[written].begin(), named[written].end());
+    }
+    if (all.size() > 1) groups.emplace_back(all.begin(), all.end());
+  }
+  return groups;
+}
+
+/// The part of a group for each server or, where none is known, for each selection of them.
+std::vector<Group> parts_by_server(const Policy& policy, const Group& group) {
+  std::vector<Group> parts;
+  const auto add = [&](auto belongs) {
+    auto& part = parts.emplace_back();
+    std::copy_if(group.begin(), group.end(), std::back_inserter(part),
+                 [&](std::size_t i) { return belongs(policy.drains[i]); });
+  };
+  for (const auto& server : policy.servers) {
+    add([&](const Drain& drain) { return is_for(drain, server.name); });
+  }
+  if (!policy.servers.empty()) return parts;
+  std::set<std::vector<std::string>> selections;
+  for (const auto i : group) selections.insert(policy.drains[i].servers);
+  for (const auto& selection : selections) {
+    add([&](const Drain& drain) { return drain.servers.empty() || drain.servers == selection; });
+  }
+  return parts;
+}
+
+/// Groups of drains such that whatever two have in common, they have within one of them. Not all within one
+/// have something in common.
+std::set<Group> groups_of(const Policy& policy) {
+  std::set<Group> groups;
+  for (const auto& group : groups_by_database(policy)) {
+    for (auto& part : parts_by_server(policy, group)) {
+      if (part.size() > 1) groups.insert(std::move(part));
+    }
+  }
+  return groups;
+}
+
+/// The first pairs that overlap, in the order of the later one, then of the earlier one.
+class Overlaps {
+ public:
+  struct Overlap {
+    ServerTime at;  ///< the first moment
+    Common common;
+  };
+  using Pair = std::pair<std::size_t, std::size_t>;  ///< later one, earlier one
+
+  Overlaps(const Policy& policy, const OwnDatabases& own) : policy_(policy), own_(own) {}
+
+  /// Windows of two drains that have this moment in common, and none before it.
+  void note(std::size_t one, std::size_t other, ServerTime at) {
+    const Pair pair{std::max(one, other), std::min(one, other)};
+    if (!is_wanted(pair) || found_.contains(pair) || apart_.contains(pair)) return;
+    auto common = common_of(policy_, policy_.drains[pair.second], policy_.drains[pair.first], own_);
+    if (!common) {
+      apart_.insert(pair);
+      return;
+    }
+    found_.emplace(pair, Overlap{at, std::move(*common)});
+    if (found_.size() > kMostErrors) found_.erase(std::prev(found_.end()));
+  }
+
+  /// Whether an overlap of this drain with an earlier one could still be among the first.
+  [[nodiscard]] bool is_wanted(std::size_t drain) const { return is_wanted(Pair{drain, 0}); }
+
+  [[nodiscard]] const std::map<Pair, Overlap>& found() const { return found_; }
+
+ private:
+  [[nodiscard]] bool is_wanted(const Pair& pair) const {
+    return found_.size() < kMostErrors || pair < found_.rbegin()->first;
+  }
+
+  const Policy& policy_;
+  const OwnDatabases& own_;
+  std::map<Pair, Overlap> found_;
+  std::set<Pair> apart_;
+};
+
+/// Goes through the windows of a group in the order of their beginnings.
+void sweep(const Group& group, Calendar& calendar, Overlaps& overlaps) {
+  struct Entry {
+    Interval window;
+    std::size_t drain;
+  };
+  std::vector<Entry> entries;
+  for (const auto drain : group) {
+    if (!overlaps.is_wanted(drain)) break;
+    for (const auto& window : calendar.windows(drain)) entries.push_back({window, drain});
+  }
+  std::sort(entries.begin(), entries.end(),
+            [](const Entry& a, const Entry& b) { return a.window.start < b.window.start; });
+  std::vector<Entry> open;
+  for (const auto& entry : entries) {
+    std::erase_if(open, [&](const Entry& other) {
+      return other.window.end <= entry.window.start || !overlaps.is_wanted(other.drain);
+    });
+    for (const auto& other : open) {
+      if (other.drain != entry.drain) overlaps.note(other.drain, entry.drain, entry.window.start);
+    }
+    open.push_back(entry);
+  }
+}
+
+Diagnostic error_of(const Drain& a, const Drain& b, const Overlaps::Overlap& overlap) {
+  const auto& server = overlap.common.server;
+  return {Severity::kError,
+          b.place,
+          fmt::format("drains \"{}\" and \"{}\" overlap: both empty database {}{} at {}", a.name, b.name,
+                      overlap.common.databases,
+                      server.empty() ? "" : fmt::format(" on server {}", printable(server)),
+                      b.zone.to_text(overlap.at)),
+          fmt::format("Move one of them, or make them one. {} stands at {}:{}.", a.name,
+                      printable(a.place.file), a.place.line),
+          {}};
+}
+
 }  // namespace
 
 std::vector<Diagnostic> find_overlaps(const Policy& policy, ServerTime from, const OwnDatabases& own) {
-  std::vector<Diagnostic> found;
   Calendar calendar(policy, from);
-  for (std::size_t j = 1; j < policy.drains.size() && found.size() < kMostErrors; ++j) {
-    for (std::size_t i = 0; i < j && found.size() < kMostErrors; ++i) {
-      const auto& a = policy.drains[i];
-      const auto& b = policy.drains[j];
-      const auto common = common_of(policy, a, b, own);
-      const auto at = common ? first_common_moment(calendar.windows(i), calendar.windows(j)) : std::nullopt;
-      if (!at) continue;
-      const auto where =
-          common->server.empty() ? "" : fmt::format(" on server {}", printable(common->server));
-      found.push_back({Severity::kError,
-                       b.place,
-                       fmt::format("drains \"{}\" and \"{}\" overlap: both empty database {}{} at {}", a.name,
-                                   b.name, common->databases, where, b.zone.to_text(*at)),
-                       fmt::format("Move one of them, or make them one. {} stands at {}:{}.", a.name,
-                                   printable(a.place.file), a.place.line),
-                       {}});
-    }
+  Overlaps overlaps(policy, own);
+  for (const auto& group : groups_of(policy)) sweep(group, calendar, overlaps);
+  std::vector<Diagnostic> errors;
+  for (const auto& [pair, overlap] : overlaps.found()) {
+    errors.push_back(error_of(policy.drains[pair.second], policy.drains[pair.first], overlap));
   }
-  return found;
+  return errors;
 }
 
 }  // namespace pgcurfew

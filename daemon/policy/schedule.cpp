@@ -170,8 +170,9 @@ std::optional<ServerTime> CronSchedule::next_on(const CivilTime& day, Duration f
   for (std::size_t hour = 0; hour < 24; ++hour) {
     if (!hour_.values.test(hour) || hours(hour + 1) <= from) continue;
     for (std::size_t minute = 0; minute < 60; ++minute) {
-      CivilTime civil{day.year, day.month, day.day, hours(hour) + minutes(minute)};
-      if (!minute_.values.test(minute) || civil.since_midnight < from) continue;
+      if (!minute_.values.test(minute)) continue;
+      const CivilTime civil{day.year, day.month, day.day, hours(hour) + minutes(minute)};
+      if (civil.since_midnight < from) continue;
       // first instants come in the order of their wall times, those of a gap as one
       const auto begins = zone.first_instant_of(civil);
       if (begins > after) return begins;
