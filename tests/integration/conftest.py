@@ -1,10 +1,11 @@
-"""A database to drain, and pgcurfew's commands that do it by hand."""
+"""Databases to drain, by the daemon and by hand."""
 
 import os
 import subprocess
 
 import pytest
 
+from support.kept import Kept, policy
 from support.orders import Orders, config_of
 
 
@@ -43,3 +44,28 @@ def by_hand(pgcurfew, server, orders, tmp_path):
     for process in started:
         process.kill()  # one that a test has left behind would go on with the next test's database
         process.communicate()
+
+
+@pytest.fixture
+def kept(server):
+    """A database whose gate has its mark in the journal."""
+    made = Kept(server)
+    yield made
+    made.drop()
+
+
+@pytest.fixture
+def state(tmp_path):
+    """The journal's directory."""
+    made = tmp_path / "state"
+    made.mkdir()
+    return made
+
+
+@pytest.fixture
+def run(server, daemon, kept, state):
+    """Starts a daemon that drains that database."""
+    def start(drain="", text=None, **kwargs):
+        return daemon(text or policy(server, kept.role, drain, **kwargs), environment={"STATE_DIRECTORY": str(state)})
+
+    return start
