@@ -72,6 +72,7 @@ void Watch::handle(const happening::Connected& what, MonotonicTime now) {
   }
   facts_ = what.facts;
   link_ = Link::kUp;
+  connected_at_ = now;
   drains_.connected();
   next_look_ = now;
   tell(server_up_event(options_.server, *facts_, outage_.end(now)));

@@ -213,6 +213,7 @@ class Watch {
   void schedule_next_look(MonotonicTime now);
   void observe_clock(MonotonicTime sent, MonotonicTime now, ServerTime server_time, bool is_look);
   void forget_server();
+  [[nodiscard]] bool may_advance_drains() const;
   void advance_drains(MonotonicTime now);
   void reckon_drains_wake_at(MonotonicTime now);
   [[nodiscard]] Now now_at(MonotonicTime now) const;
@@ -239,6 +240,7 @@ class Watch {
   std::optional<ServerFacts> facts_;
   MonotonicTime retry_at_{};  ///< while down
   MonotonicTime connecting_since_{};
+  MonotonicTime connected_at_{};
   int failures_ = 0;  ///< connections in a row that brought no look
   Outage outage_;     ///< of the connection
   Outage blindness_;  ///< of looks

@@ -12,14 +12,6 @@ namespace {
 using std::chrono::minutes;
 using std::chrono::seconds;
 
-template <class T>
-std::optional<T> field_of(const Event& event, std::string_view name) {
-  for (const auto& [key, value] : event.fields) {
-    if (key == name && std::holds_alternative<T>(value)) return std::get<T>(value);
-  }
-  return std::nullopt;
-}
-
 const Rule* find_rule(const Policy& policy, const std::string& name) {
   for (const auto& rule : policy.rules) {
     if (rule.name == name) return &rule;
@@ -39,6 +31,7 @@ void Checks::on_started(int instance, std::shared_ptr<const Policy> policy) {
   book.life = life;
   book.policy = std::move(policy);
   book.policy_since = ++moment_;
+  if (drains_ != nullptr) drains_->on_started(instance);
   if (drains_ != nullptr) drains_->on_policy(instance, book.policy);
 }
 
@@ -235,7 +228,7 @@ void Checks::check_bounds(Book& book, const std::vector<Order>& orders) {
 
 void Checks::on_told(int instance, const Event& event) {
   auto& book = books_[instance];
-  if (drains_ != nullptr && drains_->takes(event)) return drains_->on_told(event);
+  if (drains_ != nullptr && drains_->takes(event)) return drains_->on_told(instance, event);
   if (event.level == Level::kError) check_error(book, event);
   const auto decision = field_of<std::string>(event, "decision").value_or("");
   if (event.kind == "intent") book.intents.insert(decision);

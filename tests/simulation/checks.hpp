@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "engine/watch.hpp"
+#include "simulation/event_field.hpp"
 #include "simulation/oracle.hpp"
 #include "simulation/site.hpp"
 

@@ -35,6 +35,10 @@ bool has_gate(const Drain& drain) {
 
 }  // namespace
 
+void DrainChecks::on_started(int instance) {
+  std::erase_if(runs_, [&](const auto& entry) { return entry.first.first == instance; });
+}
+
 void DrainChecks::on_policy(int instance, std::shared_ptr<const Policy> policy) {
   policies_[instance] = std::move(policy);
 }
@@ -72,7 +76,7 @@ void DrainChecks::on_orders(int instance, const std::vector<Order>& orders,
       throw Violation("no-gate", where + " before the gates were read through this connection");
     }
     check_pace(order);
-    issued_[order.decision] = {order, *plan, policies_.at(instance), look, site_.agenda.now()};
+    issued_[order.decision] = {instance, order, *plan, policies_.at(instance), look, site_.agenda.now()};
     site_.trace.note("send", order.guard.session.pid,
                      [&] { return fmt::format("instance {} {}", instance, where); });
   }
@@ -102,22 +106,43 @@ void DrainChecks::on_turn_asked(int instance, const GateOrder& order) {
   if (plan == nullptr) throw Violation("drain-replaced", where + " is of no drain in force");
   if (!has_gate(*plan)) throw Violation("drain-dry-run", where + " though its drain turns no gates");
   if (!oracle::takes_in(*plan, order.database)) throw Violation("other-database", where);
-  const auto now = site_.server().shown_now();
+  const auto run = runs_.find({instance, plan->name});
+  if (run == runs_.end()) throw Violation("no-window", where + " though it has not begun");
+  // it lasts as long as its window, whatever is done to the clock meanwhile; on another server up to the same
+  // date
+  if (site_.agenda.now() > run->second.over && site_.server().shown_now() > run->second.ends + slack()) {
+    throw Violation("no-window", where + " after the end of its window");
+  }
+}
+
+void DrainChecks::check_beginning(int instance, const Event& event) {
+  const auto name = field_of<std::string>(event, "drain").value_or("");
+  const auto* plan = plan_of(instance, name);
+  if (plan == nullptr) throw Violation("drain-replaced", "no drain in force: " + event.message);
+  const auto& server = site_.server();
+  const auto now = server.shown_now();
   bool is_open = oracle::window(*plan, now).has_value();
   for (auto off = slack(); !is_open && off >= milliseconds(1); off /= 2) {
     is_open = oracle::window(*plan, now - off) || oracle::window(*plan, now + off);
   }
   // a clock that was set is noticed when it is asked next
-  const auto& server = site_.server();
   const bool was_set = server.steady_now() - kToAskClock < server.last_step();
-  if (!is_open && !was_set) {
-    throw Violation("no-window", where + " outside of its windows");
-  }
+  if (!is_open && !was_set) throw Violation("no-window", "outside of its windows: " + event.message);
+  const auto ends = field_of<ServerTime>(event, "ends").value_or(now);
+  runs_[{instance, name}] = {site_.agenda.now() + plan->duration + slack(), ends};
 }
 
 void DrainChecks::on_turned(int /*instance*/, std::size_t node, const GateOrder& order,
                             const GateReply& reply) {
-  if (reply.outcome == GateOutcome::kClosed) ++tally_.closings;
+  if (reply.outcome == GateOutcome::kClosed) {
+    ++tally_.closings;
+    closed_at_.try_emplace({node, order.mark.drain, order.database}, site_.agenda.now());
+  } else if (reply.outcome == GateOutcome::kOpened) {
+    std::erase_if(closed_at_, [&](const auto& entry) {
+      const auto& [of_node, drain, database] = entry.first;
+      return of_node == node && database == order.database;
+    });
+  }
   if (reply.outcome == GateOutcome::kOpened) ++tally_.openings;
   if (reply.outcome == GateOutcome::kForeign) ++tally_.foreign;
   check_written_down(node);
@@ -193,6 +218,10 @@ void DrainChecks::check_ladder(const Issued& issued, std::size_t node, const Bac
   if (has_gate(plan)) {
     for (const auto& [name, database] : site_.gates[node].all) {
       if (!oracle::takes_in(plan, name) || !database.since.contains(plan.name)) continue;
+      // opened, and perhaps closed anew, and this one has not read it: it goes by how the gate was before
+      const auto opened = database.opened.find(plan.name);
+      const auto read = has_read_.find(issued.instance);
+      if (opened != database.opened.end() && read != has_read_.end() && read->second < opened->second) return;
       auto closed = database.since.at(plan.name);
       // a journal that another instance has meanwhile closed the gate of says when it was about to
       for (const auto& text : journals(name)) {
@@ -215,10 +244,25 @@ void DrainChecks::check_ladder(const Issued& issued, std::size_t node, const Bac
   const auto wait = oracle::time_to(plan, issued.order.step);
   if (!wait) throw Violation("drain-ladder", who + ": it has no such step");
   const auto rounding = site_.was_injected("slow") ? Duration(seconds(5)) : Duration(milliseconds(5));
+  // by a clock that was set back since, a gate may not even have closed
+  const bool was_set = site_.was_injected("clock step") || site_.was_injected("failover");
+  if (was_set && has_lasted(issued, node, *wait)) return;
   if (now + rounding < *since + *wait) {
     throw Violation("drain-ladder",
                     fmt::format("{}: {} before the step is due", who, to_text(*since + *wait - now)));
   }
+}
+
+/// Whether the last of a drain's gates closed so long ago, in truth.
+bool DrainChecks::has_lasted(const Issued& issued, std::size_t node, Duration wait) const {
+  std::optional<Duration> last;
+  for (const auto& [name, database] : site_.gates[node].all) {
+    if (!oracle::takes_in(issued.plan, name)) continue;
+    const auto closed = closed_at_.find({node, issued.plan.name, name});
+    if (closed == closed_at_.end()) return false;
+    last = std::max(last.value_or(closed->second), closed->second);
+  }
+  return last && site_.agenda.now() - *last >= wait;
 }
 
 bool DrainChecks::takes(const Event& event) const {
@@ -229,7 +273,9 @@ bool DrainChecks::takes(const Event& event) const {
 }
 
 /// An error needs a fault, or a session that does not go.
-void DrainChecks::on_told(const Event& event) const {
+void DrainChecks::on_told(int instance, const Event& event) {
+  if (event.kind == "drain_began") check_beginning(instance, event);
+  if (event.kind == "drain_done") runs_.erase({instance, field_of<std::string>(event, "drain").value_or("")});
   if (event.level != Level::kError) return;
   static const std::vector<std::string> kStubborn{"drain_gave_up", "drain_done", "unkillable"};
   const bool is_of_sessions = std::find(kStubborn.begin(), kStubborn.end(), event.kind) != kStubborn.end();
@@ -264,7 +310,10 @@ void DrainChecks::expect_given_back() const {
     }
     const bool is_marked =
         std::any_of(marks.begin(), marks.end(), [](const auto& text) { return !text.empty(); });
-    if (!database.mark.empty() && database.limit != 0 &&
+    // of a time that the clock was set back before: it goes when that has come
+    const auto own = parse_gate_mark(database.mark);
+    const bool is_to_come = site_.was_injected("clock step") && own && own->until.value_or(now) > now;
+    if (!database.mark.empty() && database.limit != 0 && !is_to_come &&
         site_.agenda.now() - database.meddled > kToGiveBack) {
       throw Violation("not-given-back", fmt::format("{} is open and bears a mark", name));
     }

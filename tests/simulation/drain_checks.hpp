@@ -7,12 +7,14 @@
 #include <optional>
 #include <set>
 #include <string>
+#include <tuple>
 #include <vector>
 
 #include "engine/event.hpp"
 #include "engine/gate.hpp"
 #include "engine/order.hpp"
 #include "policy/policy.hpp"
+#include "simulation/event_field.hpp"
 #include "simulation/site.hpp"
 
 namespace pgcurfew::simulation {
@@ -44,9 +46,10 @@ class DrainChecks {
  public:
   explicit DrainChecks(Site& site) : site_(site) {}
 
+  void on_started(int instance);
   void on_policy(int instance, std::shared_ptr<const Policy> policy);
   void on_connected(int instance) { has_read_.erase(instance); }
-  void on_gates_read(int instance) { has_read_.insert(instance); }
+  void on_gates_read(int instance) { has_read_[instance] = site_.agenda.now(); }
   void on_orders(int instance, const std::vector<Order>& orders, const std::shared_ptr<const LookCopy>& look);
   void on_turn_asked(int instance, const GateOrder& order);
   void on_turned(int instance, std::size_t node, const GateOrder& order, const GateReply& reply);
@@ -54,7 +57,7 @@ class DrainChecks {
 
   /// Whether the event is about drains; then it is checked here.
   [[nodiscard]] bool takes(const Event& event) const;
-  void on_told(const Event& event) const;
+  void on_told(int instance, const Event& event);
 
   /// A limit is what people want it to be, or it is written down what they want.
   void check_written_down(std::size_t node) const;
@@ -69,6 +72,7 @@ class DrainChecks {
 
  private:
   struct Issued {
+    int instance = 0;
     Order order;
     Drain plan;
     std::shared_ptr<const Policy> policy;
@@ -76,9 +80,17 @@ class DrainChecks {
     Duration at{};
   };
 
+  /// A run of a drain, from its beginning on.
+  struct Run {
+    Duration over{};    ///< when it has lasted as long as its window may, true time
+    ServerTime ends{};  ///< as it said when it began
+  };
+
+  void check_beginning(int instance, const Event& event);
   void check_pace(const Order& order);
   void check_gate(const Issued& issued, std::size_t node, const Backend& backend) const;
   void check_ladder(const Issued& issued, std::size_t node, const Backend& backend) const;
+  [[nodiscard]] bool has_lasted(const Issued& issued, std::size_t node, Duration wait) const;
   void expect_given_back() const;
   [[nodiscard]] bool is_held(const std::string& database, const Drain& drain) const;
   void expect_window(const Policy& policy, const Drain& drain);
@@ -88,7 +100,12 @@ class DrainChecks {
 
   Site& site_;
   std::map<int, std::shared_ptr<const Policy>> policies_;
-  std::set<int> has_read_;  ///< instances that know the gates of the server that they are connected to
+  /// Instances that know the gates of the server that they are connected to: when they read them last, true
+  /// time.
+  std::map<int, Duration> has_read_;
+  std::map<std::pair<int, std::string>, Run> runs_;  ///< by instance and drain
+  /// By node, drain and database: when its gate first closed since it was last opened, true time.
+  std::map<std::tuple<std::size_t, std::string, std::string>, Duration> closed_at_;
   std::map<std::string, Issued> issued_;
   std::map<SessionKey, std::deque<Duration>> tries_;  ///< when a session was last ordered to be ended
   DrainTally tally_;

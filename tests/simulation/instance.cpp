@@ -112,12 +112,12 @@ void Instance::happen(const Happening& what, const std::shared_ptr<const LookCop
   checks_.on_turn(number_, std::holds_alternative<happening::Tick>(what));
   const auto commands = watch_->on(what, our_now());
   carry_out(commands);
-  checks_.on_settled(number_, *watch_);
   arm();
 }
 
-void Instance::carry_out(const std::vector<Command>& commands) {
-  for (const auto& command : commands) {
+void Instance::carry_out(const std::vector<Command>& commands, std::size_t first) {
+  for (auto i = first; i < commands.size(); ++i) {
+    const auto& command = commands[i];
     if (std::holds_alternative<command::Connect>(command)) {
       site_.trace.note("connect", number_, [&] { return fmt::format("instance {}", number_); });
       wire_.connect();
@@ -139,18 +139,29 @@ void Instance::carry_out(const std::vector<Command>& commands) {
       checks_.on_turn_asked(number_, turn->order);
       wire_.turn_gate(turn->order);
     } else if (const auto* tell = std::get_if<command::Tell>(&command)) {
-      this->tell(tell->event);
+      const auto held_up = this->tell(tell->event);
+      if (held_up == Duration(0)) continue;
+      stalled_until_ = site_.agenda.now() + held_up;
+      return go_on_later(commands, i + 1, life_);
     }
   }
+  checks_.on_settled(number_, *watch_);
 }
 
-void Instance::tell(const Event& event) {
+void Instance::go_on_later(const std::vector<Command>& commands, std::size_t next, std::uint64_t life) {
+  site_.agenda.at(stalled_until_, [this, commands, next, life] {
+    if (life != life_) return;
+    if (site_.agenda.now() < stalled_until_) return go_on_later(commands, next, life);
+    carry_out(commands, next);
+  });
+}
+
+Duration Instance::tell(const Event& event) {
   site_.trace.note("tell", number_,
                    [&] { return fmt::format("instance {} {}: {}", number_, event.kind, event.message); });
   checks_.on_told(number_, event);
-  const auto held_up = reader_.tell(site_.agenda.now(), site_.faults.stopped_readers,
-                                    site_.nodes[site_.active].server->holes.telling);
-  if (held_up > Duration(0)) stalled_until_ = std::max(stalled_until_, site_.agenda.now()) + held_up;
+  return reader_.tell(site_.agenda.now(), site_.faults.stopped_readers,
+                      site_.nodes[site_.active].server->holes.telling);
 }
 
 void Instance::arm() {

@@ -35,9 +35,12 @@ class Instance {
   /// `epoch`: of the connection that says so, 0 if it is none; what an earlier one said is dropped.
   void happen(const Happening& what, const std::shared_ptr<const LookCopy>& copy, std::uint64_t life,
               std::uint64_t epoch = 0);
-  void carry_out(const std::vector<Command>& commands);
+  /// From the command at `first` on.
+  void carry_out(const std::vector<Command>& commands, std::size_t first = 0);
+  void go_on_later(const std::vector<Command>& commands, std::size_t next, std::uint64_t life);
   void arm();
-  void tell(const Event& event);
+  /// For how long that takes.
+  Duration tell(const Event& event);
   void compare_with_shuffled_rows(const happening::LookTaken& look);
   [[nodiscard]] MonotonicTime our_now() const { return MonotonicTime(site_.agenda.now() + clock_start_); }
 

@@ -199,6 +199,7 @@ PolicyWish draw_wish(Random& random) {
     const ServerTime change(std::chrono::hours(24 * day + 1));
     wish.offset = change - Server::kEpoch - random.span(Duration(0), length_of_world(wish.pace));
   }
+  wish.is_strict = wish.is_tight && random.chance(0.5);
   return wish;
 }
 

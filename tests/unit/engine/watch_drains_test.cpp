@@ -5,7 +5,9 @@
 namespace pgcurfew::testing {
 namespace {
 
+using ::testing::Contains;
 using ::testing::ElementsAre;
+using ::testing::Not;
 
 Policy policy_with_a_drain() {
   auto policy = policy_of("");
@@ -58,6 +60,27 @@ TEST(WatchDrains, SaysOnceAMinuteThatGatesCannotBeRead) {
   EXPECT_EQ(fail(61s), 2);
   h.happen(happening::GatesRead{gates_of(h.server_now())});
   EXPECT_EQ(fail(62s), 3) << "it is news again";
+}
+
+TEST(WatchDrains, NothingBeginsByAClockThatWasNotAskedSinceTheConnectionCameBack) {
+  auto policy = policy_with_a_drain();
+  policy.drains[0].begins = at(1min);
+  Harness h(std::move(policy));
+  h.connect();
+  h.look({});
+  h.happen(happening::ConnectionLost{failure("gone").value()});
+  // set back while nobody could ask it: by what we knew of it the drain is past its beginning
+  h.now = 70s;
+  h.skew = -30s;
+  h.connect();
+  EXPECT_THAT(h.told_kinds(), Not(Contains("drain_began")));
+  h.look({});
+  h.now = 89s;
+  h.look({});
+  EXPECT_THAT(h.told_kinds(), Not(Contains("drain_began")));
+  h.tick(91s);
+  h.look({});
+  EXPECT_THAT(h.told_kinds(), Contains("drain_began"));
 }
 
 }  // namespace

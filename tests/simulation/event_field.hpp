@@ -1,0 +1,20 @@
+#pragma once
+
+#include <optional>
+#include <string_view>
+#include <variant>
+
+#include "engine/event.hpp"
+
+namespace pgcurfew::simulation {
+
+/// The value of an event's field; nothing if it has none of that type.
+template <class T>
+std::optional<T> field_of(const Event& event, std::string_view name) {
+  for (const auto& [key, value] : event.fields) {
+    if (key == name && std::holds_alternative<T>(value)) return std::get<T>(value);
+  }
+  return std::nullopt;
+}
+
+}  // namespace pgcurfew::simulation
