@@ -132,7 +132,8 @@ void describe_drain(CLI::App& app, DrainOptions& options) {
       "--exit-when-empty", options.exits_when_empty,
       "return as soon as it is empty; the gate stays closed until `pgcurfew reopen`, or until the "
       "time is over and a pgcurfew watches the server");
-  command->add_flag("--dry-run", options.dry_run, "close nothing, signal nobody, and say what would be done");
+  command->add_flag("--dry-run", options.dry_run,
+                    "close nothing, signal no session, and say what would be done");
 }
 
 void describe_reopen(CLI::App& app, ReopenOptions& options) {
@@ -203,7 +204,8 @@ void describe_commands(CLI::App& app, Arguments& arguments) {
       app.add_subcommand("windows", "say when rules that have hours are open, and drains come");
   arguments.windows.file = kDefaultConfiguration;
   add_configuration(windows_command, arguments.windows.file);
-  windows_command->add_option("--next", arguments.windows.next, "so many stretches of each rule and drain")
+  windows_command
+      ->add_option("--next", arguments.windows.next, "number of windows to show of each rule and drain")
       ->check(CLI::Range(1, 1000))
       ->capture_default_str()
       ->type_name("N");

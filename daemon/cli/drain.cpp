@@ -195,7 +195,7 @@ class HandDrain {
     if (is_stopping_ || std::exchange(was_outlived_, true)) return;
     display_.clear();
     say("pgcurfew: {}: {} is open to everybody again while the command still runs\n",
-        progress_.yielded ? "somebody else has opened the gate" : "the time is over", database_names());
+        progress_.yielded ? "another client has opened the gate" : "the time is over", database_names());
   }
 
   /// A rehearsal ends when all of its story is told.

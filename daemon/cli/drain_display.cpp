@@ -51,7 +51,7 @@ std::string left_text(const DrainProgress& progress) {
   if (is_ending_them && !progress.has_looked) return "looking";
   if (progress.hidden > 0 && progress.remaining.empty())
     return fmt::format("{} that our role cannot see", progress.hidden);
-  if (is_ending_them && progress.remaining.empty()) return "nobody left";
+  if (is_ending_them && progress.remaining.empty()) return "no session left";
   if (phase == DrainPhase::kGating || progress.remaining.empty()) return {};
   return fmt::format("{} left: {}", progress.remaining.size(), states_text(progress.remaining));
 }

@@ -171,8 +171,7 @@ void complain_of(const Policy& policy, const Server& server, const OneLook& look
   missing(look.facts->can_read_all_stats, "pg_read_all_stats");
   missing(may_signal(policy, look), "pg_signal_backend");
   if (look.snapshot->waits_failed) {
-    print_error("pgcurfew: server {}: could not ask who waits for whose lock; no rule on blockers fits\n",
-                name);
+    print_error("pgcurfew: server {}: could not read lock waits; no rule on blockers matches\n", name);
   }
 }
 

@@ -7,7 +7,7 @@ namespace pgcurfew {
 
 struct WindowsOptions {
   std::string file;
-  std::size_t next = 5;  ///< so many stretches of each rule and drain
+  std::size_t next = 5;  ///< number of windows to show of each rule and drain
   bool json = false;
 };
 

@@ -177,7 +177,7 @@ void DrainRun::yield(const std::string& database, Door& door, bool is_marked) {
   door.state = is_marked ? DoorState::kYielded : DoorState::kOpen;
   progress_.yielded = true;
   tell(gate_overridden_event(plan_, database));
-  end("somebody else opened the gate", true);
+  end("another client opened the gate", true);
 }
 
 bool DrainRun::may_turn(Door& door, Now now) {

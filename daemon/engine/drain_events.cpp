@@ -163,7 +163,7 @@ Event drain_empty_event(const Drain& plan, const DrainProgress& progress, Durati
 
 Event drain_refilled_event(const Drain& plan, const DrainProgress& progress) {
   auto event = event_of(plan, Level::kInfo, "drain_refilled",
-                        fmt::format("drain {}: somebody came in, {}", plan.name, remaining_text(progress)));
+                        fmt::format("drain {}: a session came in, {}", plan.name, remaining_text(progress)));
   event.fields.emplace_back("remaining", static_cast<std::int64_t>(progress.remaining.size()));
   return event;
 }
@@ -292,11 +292,11 @@ Event gate_opened_event(std::string_view drain, const std::string& database, Gat
   switch (reply.outcome) {
     case GateOutcome::kForeign:
       level = Level::kWarning;
-      message = fmt::format("left the gate of database {} as somebody else has set it: {}",
+      message = fmt::format("left the gate of database {} as another client has set it: {}",
                             printable(database, 80), limit_text(reply.limit));
       break;
     case GateOutcome::kGone:
-      message = fmt::format("the gate of database {} was opened by somebody else", printable(database, 80));
+      message = fmt::format("the gate of database {} was opened by another client", printable(database, 80));
       break;
     default:
       message = fmt::format("opened the gate of database {}", printable(database, 80));
@@ -312,7 +312,7 @@ Event gate_opened_event(std::string_view drain, const std::string& database, Gat
 
 Event gate_overridden_event(const Drain& plan, const std::string& database) {
   return gate_event(plan.name, database, Level::kWarning, "gate_overridden",
-                    fmt::format("somebody else has changed the gate of database {}: it is theirs, and the "
+                    fmt::format("another client has changed the gate of database {}: it is theirs, and the "
                                 "drain ends",
                                 printable(database, 80)));
 }

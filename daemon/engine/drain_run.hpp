@@ -57,7 +57,7 @@ struct DrainProgress {
   std::size_t hidden = 0;               ///< sessions that our role cannot see, which may be in there
   bool was_emptied = false;             ///< at some time since it began
   bool gave_up = false;
-  bool yielded = false;  ///< somebody else opened the gate
+  bool yielded = false;  ///< another client opened the gate
   std::string trouble;   ///< why a gate is not closed, or not open again
   /// What keeps a gate from being closed however often it is tried; a scheduled drain tries on all the same.
   std::optional<Error> obstacle;

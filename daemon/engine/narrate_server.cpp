@@ -129,11 +129,10 @@ Event names_failed_event(std::string_view server, const Error& error) {
 }
 
 Event waits_failed_event(std::string_view server, const Error& error) {
-  return failure_event(
-      Level::kError, "waits_failed",
-      fmt::format("could not ask {} who waits for whose lock, no rule about blockers acts meanwhile: {}",
-                  server, printable(error.message)),
-      error);
+  return failure_event(Level::kError, "waits_failed",
+                       fmt::format("could not read lock waits on {}; blocker rules are suspended: {}", server,
+                                   printable(error.message)),
+                       error);
 }
 
 Event pulse_failed_event(std::string_view server, const Error& error) {

@@ -26,7 +26,7 @@ WatchStatus Watch::status() const {
   } else if (nameless_ > 0) {
     status.trouble = fmt::format("{} sessions without a name", nameless_);
   } else if (snapshot_ && snapshot_->waits_failed) {
-    status.trouble = "cannot see who waits for whom";
+    status.trouble = "cannot read lock waits";
   } else if (clock_.is_known() && !clock_.is_trusted()) {
     status.trouble = "clock jumped";
   } else if (ledger_.breaker.is_open()) {

@@ -127,7 +127,7 @@ std::string give_up_text(const GiveUp& give_up) {
       return fmt::format("if it is not empty after {} it is given back", after);
     case GiveUpAction::kHold:
       return fmt::format(
-          "if it is not empty after {} nobody is touched any more, and the gate stays closed until "
+          "if it is not empty after {} no session is signalled any more, and the gate stays closed until "
           "the end",
           after);
     case GiveUpAction::kAlert:
@@ -168,7 +168,7 @@ std::string sentence_of(const Drain& drain, std::optional<ServerTime> now) {
   if (drain.give_up) parts.push_back(give_up_text(*drain.give_up));
   if (drain.gate != GateKind::kNone) {
     parts.emplace_back(drain.reopens ? "in the end the gate is opened again"
-                                     : "in the end the gate stays closed until somebody says reopen");
+                                     : "in the end the gate stays closed until pgcurfew reopen");
   }
   if (!drain.announce.empty()) parts.push_back(announce_text(drain.announce));
   if (!drain.servers.empty()) {

@@ -77,7 +77,7 @@ void check_steps(const YamlNode& node, const Drain& drain, Complaints& complaint
   const bool terminates = std::any_of(drain.escalate.begin(), drain.escalate.end(),
                                       [](const Step& step) { return step.kind == StepKind::kTerminate; });
   if (!terminates && drain.terminates_latecomers) {
-    complaints.error(at, "who comes late is terminated, but nobody who is there",
+    complaints.error(at, "sessions that come late are terminated, but none that are there",
                      "Let terminate be the last step, or add while_draining: leave.");
   } else if (!terminates) {
     complaints.warn(at, "nothing terminates who stays, so a database may not become empty");

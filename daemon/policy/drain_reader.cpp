@@ -31,7 +31,8 @@ constexpr auto kDrainSynonyms = std::to_array<Synonym>({
     {"datname", "databases"},
     {"dbname", "databases"},
     {"db", "databases"},
-    {"match", "databases", "A drain is for all sessions of its databases; whom except fits, it spares."},
+    {"match", "databases",
+     "A drain is for all sessions of its databases; it spares those that match except."},
     {"cron", "schedule"},
     {"when", "schedule"},
     {"during", "schedule"},
@@ -130,7 +131,7 @@ std::vector<TextPattern> read_names(const YamlNode& node, std::string_view key, 
     if (text->size() > 1 && text->front() == '/' && text->back() == '/') {
       complaints.error(
           value->mark, fmt::format("\"{}\" takes no regular expression", key),
-          "Whom a drain ends has to be plain to see: it takes names, with * and ? as wildcards.");
+          "A drain's databases have to be plain to see: it takes names, with * and ? as wildcards.");
       continue;
     }
     auto pattern = TextPattern::parse(*text);

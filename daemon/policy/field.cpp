@@ -26,7 +26,7 @@ constexpr std::array<FieldEntry, 18> kFields{{
     {Field::kBlocks, "blocks", "pg_blocking_pids", ValueKind::kBlocks,
      "sessions that wait for it, directly or through others, at least"},
     {Field::kBlocksFor, "blocks_for", "pg_blocking_pids", ValueKind::kAge,
-     "time since so many wait for it, at least"},
+     "time since that number of sessions wait for it, at least"},
     {Field::kBlockedFor, "blocked_for", "waitstart", ValueKind::kAge,
      "time since it waits for a lock, at least"},
     {Field::kQueryAge, "query_age", "query_start", ValueKind::kAge, "time since query_start, at least"},

@@ -83,7 +83,7 @@ constexpr std::array<KeyEntry, 17> kDrain{{
      .mapping = Mapping::kPgbouncer},
     {.name = "except",
      .takes = Takes::kMappings,
-     .meaning = "whom one of these fits may stay, and come",
+     .meaning = "sessions that match an entry may stay, and connect",
      .example = "[ { user: maintenance } ]",
      .mapping = Mapping::kDrainException},
     {.name = "escalate",
@@ -107,7 +107,7 @@ constexpr std::array<KeyEntry, 17> kDrain{{
      .mapping = Mapping::kGiveUp},
     {.name = "afterwards",
      .takes = Takes::kChoice,
-     .meaning = "at the end: reopen, or hold the gate closed until somebody says reopen",
+     .meaning = "at the end: reopen, or hold the gate closed until pgcurfew reopen",
      .fallback = "reopen",
      .example = "hold",
      .choices = kAfterwards},
@@ -158,7 +158,7 @@ constexpr std::array<KeyEntry, 2> kGivingUp{{
     {.name = "then",
      .takes = Takes::kChoice,
      .meaning =
-         "reopen: end early; hold: touch nobody any more but keep the gate closed until the end; alert: "
+         "reopen: end early; hold: signal no session any more but keep the gate closed until the end; alert: "
          "say so and go on",
      .fallback = "reopen",
      .example = "alert",

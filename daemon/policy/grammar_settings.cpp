@@ -22,7 +22,7 @@ constexpr KeyEntry kTimezone{.name = "timezone",
 
 constexpr KeyEntry kProtect{.name = "protect",
                             .takes = Takes::kMappings,
-                            .meaning = "no rule touches whom one of these fits",
+                            .meaning = "sessions that match an entry are never signalled",
                             .fallback = "the built-in protections",
                             .example = "[ { user: backup } ]",
                             .mapping = Mapping::kProtection};

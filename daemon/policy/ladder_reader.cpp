@@ -92,8 +92,9 @@ void check_order(const std::vector<Step>& before, const Step& step, Mark at, Com
   if (step.kind == StepKind::kAlert) return;
   for (const auto& earlier : before) {
     if (earlier.kind == step.kind) {
-      complaints.error(at, fmt::format("step {} stands twice in \"escalate\"", name_of(step.kind)),
-                       step.kind == StepKind::kCancel ? "Whom a cancel does not end, terminate does." : "");
+      complaints.error(
+          at, fmt::format("step {} stands twice in \"escalate\"", name_of(step.kind)),
+          step.kind == StepKind::kCancel ? "Sessions that a cancel does not end, terminate does." : "");
       return;
     }
     if (earlier.kind > step.kind) {

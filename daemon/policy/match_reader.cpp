@@ -116,7 +116,7 @@ std::string_view reason_against(Mapping mapping, const FieldEntry& field) {
 std::optional<BlocksTest> read_blocks(const YamlNode& node, Complaints& complaints) {
   if (node.kind != YamlNode::Kind::kMap) {
     const auto count = read_count(node, key_of(Mapping::kMatch, "blocks"), complaints,
-                                  ", or says whom it blocks: { user: migrator, blocked_for: 5s }");
+                                  ", or says which sessions it blocks: { user: migrator, blocked_for: 5s }");
     return count ? std::optional(BlocksTest{*count, nullptr}) : std::nullopt;
   }
   auto waiter = read_match(node, MatchOwner::kWaiter, complaints);
@@ -191,7 +191,7 @@ std::optional<ReadMatch> read_match(const YamlNode& node, MatchOwner owner, Comp
     read_field(*field, key, node.values[i], owner, read.match, complaints);
   }
   if (!has_condition && owner == MatchOwner::kException) {
-    complaints.error(node.mark, "an exception has ages but does not say for whom",
+    complaints.error(node.mark, "an exception has ages but does not say for which sessions",
                      "It would move the limit for every session: change the rule's own age instead.");
   }
   if (owner == MatchOwner::kRule && !read.named.contains(Field::kBackendType)) {

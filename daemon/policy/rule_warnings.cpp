@@ -191,7 +191,7 @@ void warn_of_steps(const YamlNode& escalate, const ReadMatch& match, const Rule&
     waited += steps[i].after;
     if (steps[i].kind != StepKind::kTerminate || waited > Duration::zero() || has_limit(match, rule))
       continue;
-    complaints.warn(escalate.values[i].mark, "whoever matches is terminated as soon as it is seen",
+    complaints.warn(escalate.values[i].mark, "a session that matches is terminated as soon as it is seen",
                     "Add an age to match, such as state_age, unless that is meant.");
   }
 }
@@ -276,8 +276,8 @@ void warn_of_exceptions(const YamlNode& list, const ReadMatch& match, const std:
     }
     if (covers(own, match.match)) {
       complaints.warn(at, own.ages.empty()
-                              ? "this exception spares everyone whom the rule is for"
-                              : "this exception moves the limit of everyone whom the rule is for");
+                              ? "this exception spares every session that the rule is for"
+                              : "this exception moves the limit of every session that the rule is for");
     }
     if (!is_for_some && rests_on_application_name_alone(own)) {
       complaints.warn(at, "this exception rests on application_name alone",
@@ -316,13 +316,14 @@ void warn_of_protected(const Rule& rule, Mark at, const std::vector<Match>& prot
   if (found == protect.end()) return;
   if (found->protection.empty()) {
     complaints.warn(
-        at, "this rule never acts: whomever it is for is protected",
+        at, "this rule never acts: every session that it is for is protected",
         fmt::format("The entry of protect stands at {}:{}.", found->place.file, found->place.line));
   } else {
-    complaints.warn(at,
-                    fmt::format("this rule never acts: whomever it is for has the built-in protection {}",
-                                found->protection),
-                    fmt::format("unprotect: [{}] in the main file switches it off.", found->protection));
+    complaints.warn(
+        at,
+        fmt::format("this rule never acts: every session that it is for has the built-in protection {}",
+                    found->protection),
+        fmt::format("unprotect: [{}] in the main file switches it off.", found->protection));
   }
 }
 

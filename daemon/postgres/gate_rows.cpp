@@ -84,7 +84,7 @@ Result<GateReply> read_turn(const PGresult* result) {
   if (text(0) == "changed") {
     reply.outcome = GateOutcome::kFailed;
     reply.error = {fmt::format("the connection limit of the database is {} now", reply.limit),
-                   "Somebody has changed it since it was read.",
+                   "It was changed since it was read.",
                    {},
                    {}};
     return reply;

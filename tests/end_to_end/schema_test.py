@@ -24,7 +24,7 @@ BEYOND = {
         r"^duplicate (rule|server|drain) ", r"^a cancel has no effect on any state ", r"^the exception's \w+ (of .*)?is not ",
         r"^no rule can be for backend_type ", r"^drains .* overlap: ", r"^this drain has no time zone$",
         r"^a drain of \S.* is not over before it comes again, ", r"^wait has to be the first step$",
-        r"^who comes late is terminated, but nobody ", r" is due after .*, and the drain is over after ", r"^clocks in .* twice; ",
+        r"^sessions that come late are terminated, but none ", r" is due after .*, and the drain is over after ", r"^clocks in .* twice; ",
     ],
     "a range of durations, and of numbers in quotes": [r" is out of range$", r" must be longer than 0$"],
     "what stands behind a name or an expression": [
@@ -270,7 +270,7 @@ def test_the_document_that_has_every_key_has_every_key(schema):
 
 def test_the_descriptions_come_from_the_table(schema):
     keep = schema["definitions"]["rule"]["properties"]["keep"]
-    assert keep["description"].startswith("So many sessions of each group are left alone")
+    assert keep["description"].startswith("Number of sessions of each group that are left alone")
     assert "1 to 262143" in keep["description"] and "Default: none are left alone." in keep["description"]
 
 

@@ -102,7 +102,7 @@ def test_by_hand_a_command_whose_gate_somebody_else_opens_is_no_success(server, 
     wait_until((tmp_path / "go-on.began").exists)
     assert outcome_of(by_hand("reopen", orders.name))[0] == 0
     assert first_line_with("while the command still runs", started).startswith(
-        "pgcurfew: somebody else has opened the gate: orders is open")
+        "pgcurfew: another client has opened the gate: orders is open")
     go_on.touch()
     status, output = outcome_of(started)
     assert (status, "still runs" in output) == (75, False), output

@@ -90,7 +90,7 @@ TEST(ProgressText, TakesNobodyForGoneBeforeALookHasShownIt) {
   progress.has_looked = false;
   EXPECT_EQ(progress_text(progress, kNow, 8), "orders, crm: waiting\n  looking");
   progress.has_looked = true;
-  EXPECT_EQ(progress_text(progress, kNow, 8), "orders, crm: waiting\n  nobody left");
+  EXPECT_EQ(progress_text(progress, kNow, 8), "orders, crm: waiting\n  no session left");
   progress.phase = DrainPhase::kReopening;
   EXPECT_EQ(progress_text(progress, kNow, 8), "orders, crm: opening the gate");
 }

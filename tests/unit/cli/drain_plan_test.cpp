@@ -60,7 +60,7 @@ TEST(DrainPlan, RefusesTimesWithoutAUnitOrOutOfBoundsAndNamesTheOption) {
 TEST(DrainPlan, RefusesALadderThatTheTimeEndsFirst) {
   auto wanted = options();
   wanted.duration = "50s";
-  EXPECT_THAT(refusal_of(wanted), HasSubstr("nobody would ever be terminated"));
+  EXPECT_THAT(refusal_of(wanted), HasSubstr("no session would ever be terminated"));
   wanted.duration = "51s";
   EXPECT_EQ(refusal_of(wanted), "taken");
 }

@@ -400,7 +400,7 @@ TEST(Watch, TellsOnceOfAPreparedTransactionThatHoldsSessionsUp) {
       << "not yet for as long as the rule lets wait";
   look(12s);
   look(30s, true);
-  EXPECT_EQ(h.watch.status().trouble, "cannot see who waits for whom");
+  EXPECT_EQ(h.watch.status().trouble, "cannot read lock waits");
   look(45s);
   EXPECT_EQ(h.watch.status().trouble, "");
   const auto kinds = h.told_kinds();

@@ -94,12 +94,12 @@ TEST(Blocks, TakesTheRefusedBackendsAsWaiters) {
 TEST(Blocks, RefusesWhatIsNoNumber) {
   for (const std::string text : {"many", "-1", "2.5", "03"}) {
     expect_error(load(rule_with("{ blocks: " + text + " }")), 3, 20, "\"" + text + "\" is not a whole number",
-                 "It takes 1 to 500, or says whom it blocks: { user: migrator, blocked_for: 5s }.");
+                 "It takes 1 to 500, or says which sessions it blocks: { user: migrator, blocked_for: 5s }.");
   }
   for (const std::string text : {"0", "501"}) {
     expect_error(load(rule_with("{ blocks: " + text + " }")), 3, 20,
                  "\"blocks\" of " + text + " is out of range",
-                 "It takes 1 to 500, or says whom it blocks: { user: migrator, blocked_for: 5s }.");
+                 "It takes 1 to 500, or says which sessions it blocks: { user: migrator, blocked_for: 5s }.");
   }
   expect_error(load(rule_with("{ blocks: { sessions: 0 } }")), 3, 32, "\"sessions\" of 0 is out of range",
                "It takes 1 to 500.");

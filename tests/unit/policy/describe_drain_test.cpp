@@ -50,8 +50,9 @@ TEST(SentenceOfADrain, SaysWhatIsNotTheDefault) {
       "d: once, at Tue 2026-12-01 02:00 CET empties databases orders and orders_* (without "
       "templates and, unless named, postgres and our own) and keeps them empty for 1h; a PgBouncer lets new "
       "sessions wait (PAUSE); who is left is terminated; who comes all the same is left alone; if it is not "
-      "empty after 5min nobody is touched any more, and the gate stays closed until the end; in the end the "
-      "gate stays closed until somebody says reopen; only on server b or a; a dry run, so it only reports "
+      "empty after 5min no session is signalled any more, and the gate stays closed until the end; in the "
+      "end the "
+      "gate stays closed until pgcurfew reopen; only on server b or a; a dry run, so it only reports "
       "what it would do.");
 }
 

@@ -169,7 +169,7 @@ TEST(DrainDatabases, TakeNoRegularExpressionAndNothingTwice) {
                 ", schedule: 0 2 * * *, timezone: UTC, duration: 1h }\n");
   };
   expect_error(with("[ a, /^b/ ]"), 2, 30, "\"databases\" takes no regular expression",
-               "Whom a drain ends has to be plain to see: it takes names, with * and ? as wildcards.");
+               "A drain's databases have to be plain to see: it takes names, with * and ? as wildcards.");
   expect_error(with("[ a, b, a ]"), 2, 33, "\"a\" stands twice in \"databases\"");
   expect_error(with("[]"), 2, 25, "\"databases\" is empty", "Leave the key out if it shall not matter.");
   EXPECT_EQ(written_in(only_drain(with("[ \"*\", postgres ]"))), (std::vector<std::string>{"*", "postgres"}));
@@ -344,7 +344,7 @@ TEST(DrainSteps, GoUpwardsFromWait) {
 
 TEST(DrainSteps, EndWithTerminateUnlessLatecomersAreLeftAlone) {
   expect_error(load(drain_with("escalate: [ wait, cancel ]")), 7, 13,
-               "who comes late is terminated, but nobody who is there",
+               "sessions that come late are terminated, but none that are there",
                "Let terminate be the last step, or add while_draining: leave.");
   expect_warning(load(drain_with("escalate: [ wait, cancel ]\n  while_draining: leave")), 7, 13,
                  "nothing terminates who stays, so a database may not become empty");
@@ -393,7 +393,7 @@ TEST(DrainMode, IsAtMostThatOfTheFile) {
 
 TEST(Drain, HasNoMatchAndTheHintSaysWhatChoosesInstead) {
   expect_error(load(drain_with("match: { state: idle }")), 7, 3, "unknown key \"match\" in a drain",
-               "A drain is for all sessions of its databases; whom except fits, it spares.");
+               "A drain is for all sessions of its databases; it spares those that match except.");
 }
 
 }  // namespace

@@ -122,7 +122,8 @@ TEST(Rule, RefusesStepsDownAndStepsTwice) {
                "cancel after terminate is a step down",
                "Steps go from mild to strong: cancel, then terminate.");
   expect_error(load(rule_with("{ user: a }", "[ cancel, cancel ]")), 4, 23,
-               "step cancel stands twice in \"escalate\"", "Whom a cancel does not end, terminate does.");
+               "step cancel stands twice in \"escalate\"",
+               "Sessions that a cancel does not end, terminate does.");
   expect_error(load(rule_with("{ user: a }", "[ terminate, terminate ]")), 4, 26,
                "step terminate stands twice in \"escalate\"");
   EXPECT_EQ(
@@ -145,7 +146,7 @@ TEST(Rule, RefusesACancelWhereOnlyIdleSessionsCanMatch) {
 
 TEST(Rule, RefusesExceptionsForEveryone) {
   expect_error(load(with_except("{ user: a, query_age: 1min }", "[ { query_age: 2h } ]")), 5, 13,
-               "an exception has ages but does not say for whom",
+               "an exception has ages but does not say for which sessions",
                "It would move the limit for every session: change the rule's own age instead.");
   expect_error(load(with_except("{ user: a }", "[ {} ]")), 5, 13, "\"except\" is empty",
                "Conditions are written as in { database: app, state: active }.");

@@ -110,7 +110,7 @@ TEST(Warnings, OfACancelThatNothingFollows) {
 }
 
 TEST(Warnings, OfATerminateThatComesAtOnce) {
-  constexpr std::string_view kMessage = "whoever matches is terminated as soon as it is seen";
+  constexpr std::string_view kMessage = "a session that matches is terminated as soon as it is seen";
   constexpr std::string_view kHint = "Add an age to match, such as state_age, unless that is meant.";
   expect_warning(load(rule_with("{ user: a }", "[ terminate ]")), 4, 15, kMessage, kHint);
   expect_warning(load(rule_with("{ blocks: 3 }", "[ alert, terminate: { after: 0s } ]")), 4, 22, kMessage,
@@ -192,20 +192,20 @@ TEST(Warnings, OfExceptionsThatNeverApplyOrAlways) {
                  "That of line 5 comes first and fits the same sessions.");
   taken(load(with_except("{ query_age: 1s }", "[ { user: ab, query_age: 1h }, { user: 'a*' } ]")));
   expect_warning(load(with_except("{ user: [ a, b ], query_age: 1s }", "[ { user: [ c, b, a ] } ]")), 5, 13,
-                 "this exception spares everyone whom the rule is for");
+                 "this exception spares every session that the rule is for");
   expect_warning(load(with_except("{ user: a, query_age: 1s }", "[ { user: a, query_age: 1h } ]")), 5, 13,
-                 "this exception moves the limit of everyone whom the rule is for");
+                 "this exception moves the limit of every session that the rule is for");
 }
 
 TEST(Warnings, OfARuleForTheProtected) {
   const auto rule = rule_with("{ user: [ backup, restore ], query_age: 1s }");
   expect_warning(load(rule + "protect:\n- { user: [ backup, restore, dba ] }\n"), 3, 10,
-                 "this rule never acts: whomever it is for is protected",
+                 "this rule never acts: every session that it is for is protected",
                  "The entry of protect stands at x.yaml:6.");
   taken(load(rule + "protect:\n- { user: backup }\n"));
   taken(load(rule + "protect:\n- { user: [ backup, restore ], database: a }\n"));
   expect_warning(load(rule_with("{ application_name: [ pg_dump, pg_restore ] }")), 3, 10,
-                 "this rule never acts: whomever it is for has the built-in protection dumps",
+                 "this rule never acts: every session that it is for has the built-in protection dumps",
                  "unprotect: [dumps] in the main file switches it off.");
   taken(load(rule_with("{ application_name: [ pg_dump, psql ] }")));
   taken(
@@ -216,7 +216,7 @@ TEST(Warnings, OfARuleForTheProtected) {
 TEST(Warnings, OfProtectionsInAnotherFile) {
   const Source main{"main.yaml", main_with("")};
   const auto result = load_policy(main, {{"a.yaml", "protect: [ { user: 'a*' } ]\n"}});
-  expect_warning(result, 2, 28, "this rule never acts: whomever it is for is protected",
+  expect_warning(result, 2, 28, "this rule never acts: every session that it is for is protected",
                  "The entry of protect stands at a.yaml:1.");
   EXPECT_EQ(result.diagnostics.at(0).place.file, "main.yaml");
 }
