@@ -139,10 +139,11 @@ class Breaker::Round {
   void open(Account& account, std::optional<Tenant> tenant, Bound bound, std::size_t due,
             const Account& counted, const Limits& limits) {
     account.open_until = now_ + safety_.quiet;
+    account.announced_until = now_ + 2 * safety_.quiet;
     const bool is_share = bound == Bound::kShare;
-    admission_.trips.push_back({std::move(tenant), bound,
-                                sent_within(counted, is_share ? kAtOnce : safety_.per), due,
-                                is_share ? limits.at_once : limits.signals, 0});
+    admission_.trips.push_back(
+        {std::move(tenant), bound, sent_within(counted, is_share ? kAtOnce : safety_.per), due,
+         is_share ? limits.at_once : limits.signals, is_share ? all_.at_once : all_.signals, 0});
   }
 
   /// Whether more are due at once than may be; said once, and not again for as long as it goes on.
@@ -159,7 +160,9 @@ class Breaker::Round {
     if (account.open_until) return;
     // a role that comes from many databases is one at each of them
     const auto sent = sent_within(*queue.of_role, kAtOnce);
-    if (is_news_that_too_many(account, sent, shown_of_roles_[tenant.user], shared_.at_once)) {
+    const bool is_news = is_news_that_too_many(account, sent, shown_of_roles_[tenant.user], shared_.at_once);
+    // those that the server's holds back become too many by that
+    if (is_news && !breaker_.is_open()) {
       open(account, tenant, Bound::kShare, queue.left(), *queue.of_role, shared_);
     }
   }
@@ -184,7 +187,10 @@ class Breaker::Round {
 
   [[nodiscard]] std::size_t all_due() const {
     std::size_t due = 0;
-    for (const auto& entry : queues_) due += entry.second.waiting.size();
+    for (const auto& entry : queues_) {
+      // those that a tenant's own holds back are told with that
+      if (!entry.second.account->open_until) due += entry.second.waiting.size();
+    }
     return due;
   }
 

@@ -60,7 +60,8 @@ class Breaker {
     Bound bound = Bound::kShare;
     std::size_t sent = 0;  ///< had left within the time of the bound
     std::size_t due = 0;
-    std::size_t allowed = 0;   ///< the bound
+    std::size_t allowed = 0;   ///< the bound, or the part of it that may go to this one
+    std::size_t whole = 0;     ///< the bound with its reserve
     std::size_t admitted = 0;  ///< of those due, how many may leave now
   };
 
@@ -107,7 +108,7 @@ class Breaker {
     std::size_t in_flight = 0;
     std::optional<MonotonicTime> open_until;
     /// Until when it counts as said that more than the share are due: a quiet time after the breaker has
-    /// closed.
+    /// closed, for those that it held back meanwhile are due together by its own doing.
     std::optional<MonotonicTime> announced_until;
 
     [[nodiscard]] std::size_t sent_within(Duration time, MonotonicTime now) const;

@@ -132,13 +132,14 @@ class Decider {
       if (!selection.at_most && selection.pause == Duration(0)) continue;
       std::vector<std::size_t> own;
       for (std::size_t i = 0; i < signals_.size(); ++i) {
-        if (signals_[i].due_case->rule != r) continue;
-        // who cannot go takes nobody's place
-        is_held[i] = !may_go(signals_[i]);
-        if (!is_held[i]) own.push_back(i);
+        if (signals_[i].due_case->rule == r) own.push_back(i);
       }
-      std::sort(own.begin(), own.end(),
-                [this](std::size_t a, std::size_t b) { return turn_of(signals_[a]) < turn_of(signals_[b]); });
+      // one that the bounds hold back takes no other's place; where places are left it is the breaker that
+      // says so
+      const auto turn = [this](std::size_t i) {
+        return std::pair(!may_go(signals_[i]), turn_of(signals_[i]));
+      };
+      std::sort(own.begin(), own.end(), [&](std::size_t a, std::size_t b) { return turn(a) < turn(b); });
       for (std::size_t i = room_of(r, selection, own.size()); i < own.size(); ++i) is_held[own[i]] = true;
     }
     std::vector<DueStep> kept;

@@ -24,6 +24,13 @@ void add_tenant(Event& event, const std::optional<Tenant>& tenant) {
   if (tenant && tenant->user) event.fields.emplace_back("user", *tenant->user);
 }
 
+/// What of the bound may go to whom.
+std::string allowance_of(const Breaker::Trip& trip) {
+  if (trip.allowed == trip.whole) return fmt::format("at most {} are allowed", trip.whole);
+  if (trip.tenant) return fmt::format("one role may get {} of {}", trip.allowed, trip.whole);
+  return fmt::format("of {} allowed {} are kept in reserve", trip.whole, trip.whole - trip.allowed);
+}
+
 }  // namespace
 
 Event breaker_opened_event(const Breaker::Trip& trip, const Safety& safety, std::size_t client_backends,
@@ -34,12 +41,15 @@ Event breaker_opened_event(const Breaker::Trip& trip, const Safety& safety, std:
   event.level = Level::kError;
   event.kind = "breaker_open";
   event.message = fmt::format(
-      "{} {}: {} signals within {} ({} sent, {} due){}, at most {} are allowed; {} go now, {} held back for "
-      "{}, and then go on, the longest due first",
+      "{} {}: {} signals within {} ({} sent, {} due){}, {}; {} now, {} held back for {}, and then as many go "
+      "as "
+      "the bounds allow, the longest due first",
       breaker_of(trip.tenant), mode == Mode::kDryRun ? "would open" : "opens", trip.sent + trip.due,
       to_text(is_share ? Breaker::kAtOnce : safety.per), trip.sent, trip.due,
-      is_share ? fmt::format(" among {} client sessions", client_backends) : "", trip.allowed,
-      trip.admitted == 0 ? "none" : fmt::format("{}", trip.admitted),
+      is_share ? fmt::format(" among {} client sessions", client_backends) : "", allowance_of(trip),
+      trip.admitted == 0   ? "none go"
+      : trip.admitted == 1 ? "1 goes"
+                           : fmt::format("{} go", trip.admitted),
       held == 1 ? "1 is" : fmt::format("{} are", held), to_text(safety.quiet));
   add_tenant(event, trip.tenant);
   event.fields.emplace_back("bound", std::string(is_share ? "share" : "signals"));

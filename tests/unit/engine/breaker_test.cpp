@@ -73,8 +73,8 @@ TEST(Breaker, SaysOfTheShareHowManyWereSentAndHowManyAreAllowed) {
   EXPECT_EQ(
       breaker_opened_event(seventh, bench.safety, 31, Mode::kEnforce).message,
       "the breaker of user app in database app opens: 7 signals within 1s (6 sent, 1 due) among 31 client "
-      "sessions, at most 6 are allowed; none go now, 1 is held back for 1min, and then go on, the longest "
-      "due first");
+      "sessions, one role may get 6 of 7; none go now, 1 is held back for 1min, and then as many go as the "
+      "bounds allow, the longest due first");
 }
 
 TEST(Breaker, SaysOfTheSignalsHowManyWereSentInTheirTime) {
@@ -90,8 +90,10 @@ TEST(Breaker, SaysOfTheSignalsHowManyWereSentInTheirTime) {
   EXPECT_EQ(rest.bound, Breaker::Bound::kSignals);
   EXPECT_EQ(
       breaker_opened_event(rest, bench.safety, 100, Mode::kDryRun).message,
-      "the breaker of user app in database app would open: 18 signals within 1min (15 sent, 3 due), at most "
-      "15 are allowed; none go now, 3 are held back for 1min, and then go on, the longest due first");
+      "the breaker of user app in database app would open: 18 signals within 1min (15 sent, 3 due), one "
+      "role may get 15 of 20; none go now, 3 are held back for 1min, and then as many go as the bounds "
+      "allow, "
+      "the longest due first");
 }
 
 TEST(Breaker, CountsNoOrderThatBroughtNoSignal) {
@@ -153,7 +155,8 @@ TEST(Breaker, WhileTheServersBoundIsReachedTheOthersGetASignalASecond) {
   EXPECT_EQ(first.trips[0].due, 3U);
   EXPECT_EQ(first.trips[0].admitted, 2U);
   EXPECT_THAT(breaker_opened_event(first.trips[0], bench.safety, 100, Mode::kEnforce).message,
-              ::testing::HasSubstr("(15 sent, 3 due), at most 15 are allowed; 2 go now, 1 is held back"));
+              ::testing::HasSubstr(
+                  "(15 sent, 3 due), of 20 allowed 5 are kept in reserve; 2 go now, 1 is held back"));
   EXPECT_TRUE(bench.breaker.is_open());
   EXPECT_EQ(first.wake, mono(11s));
   EXPECT_EQ(bench.admit(1, mono(11s - 1us), kOther), 0U);
@@ -224,6 +227,46 @@ TEST(Breaker, WhoCannotGoTakesNoTurnOfARule) {
   sessions.push_back(active(99, 1s, "honest"));
   desk.look(sessions, 20s);
   EXPECT_THAT(pids_of(desk.decide_at(20s).orders), ElementsAre(99));
+}
+
+TEST(Breaker, SaysThatABoundHoldsBackARuleThatGoesInSmallSteps) {
+  Desk desk(
+      "safety: { signals: 4 per 1min, share: 100%, quiet: 1min }\n"
+      "rules: [ { name: r, match: { state: active, query_age: 10s }, at_most: 3, escalate: [ cancel ] } ]");
+  std::vector<Session> sessions;
+  for (int pid = 1; pid <= 9; ++pid) sessions.push_back(active(pid, 0s));
+  desk.look(sessions, 10s);
+  const auto first = desk.decide_at(10s);
+  EXPECT_THAT(first.orders, SizeIs(3)) << "one of the four is for others";
+  for (const auto& order : first.orders) desk.reply(order, ReplyKind::kSignalled, 10s);
+  desk.look({sessions.begin() + 3, sessions.end()}, 11s);
+  const auto second = desk.decide_at(11s);
+  EXPECT_THAT(second.orders, IsEmpty());
+  EXPECT_THAT(kinds_of(second.events), ::testing::Contains("breaker_open"));
+  EXPECT_EQ(second.wake, MonotonicTime(1h + 10s + 1min)) << "when the three count no longer";
+}
+
+TEST(Breaker, ThoseThatItHasHeldBackOpenItNoMoreThanOnce) {
+  Bench bench;
+  bench.safety.quiet = 8s;
+  bench.safety.per = 20s;
+  EXPECT_EQ(bench.admit(15, mono(0s)), 15U);
+  EXPECT_EQ(bench.ask({{kApp, true}}, mono(13s)).trips.at(0).bound, Breaker::Bound::kSignals);
+  bench.breaker.close_if_quiet(mono(21s));
+  // thirty have become due one by one meanwhile
+  EXPECT_EQ(bench.admit(30, mono(21s)), 15U);
+}
+
+TEST(Breaker, WhomTheServersHoldsBackItGetsItsSignalASecondThoughTheyBecomeMany) {
+  Bench bench;
+  EXPECT_EQ(bench.admit(8, mono(0s), kOther), 8U);
+  EXPECT_EQ(bench.admit(7, mono(2s), kThird), 7U);
+  EXPECT_EQ(bench.admit(1, mono(4s), kThird), 0U);
+  ASSERT_TRUE(bench.breaker.is_open());
+  for (int second = 5; second < 10; ++second) {
+    EXPECT_EQ(bench.admit(30, mono(std::chrono::seconds(second))), 1U) << second;
+  }
+  EXPECT_EQ(bench.breaker.open_tenants(), 0U);
 }
 
 TEST(Breaker, NeverLetsMoreThanTheServersBoundPass) {
