@@ -161,6 +161,7 @@ void DrainWorld::fail_over() {
   site_.inject("failover");
   const auto before = site_.active;
   site_.active = 1 - before;
+  site_.failed_over_at = site_.agenda.now();
   // of a journal no replica knows anything
   const auto lag =
       access_ == GateAccess::kMark ? random_.log_span(milliseconds(1), seconds(10)) : Duration(0);

@@ -35,6 +35,7 @@ struct Site {
   std::vector<Node> nodes;
   std::vector<Databases> gates;  ///< of the nodes; empty: a world without drains, where nobody reads gates
   std::size_t active = 0;        ///< the node that new connections get to
+  Duration failed_over_at{};     ///< since when, true time; 0: ever
   /// Since when the world is whole again and everybody has had the time to notice.
   std::optional<Duration> ready_since;
   /// How often each fault was injected, by name; an error that is told needs one that can be its cause.

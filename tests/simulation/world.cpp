@@ -172,6 +172,7 @@ void World::fail_over() {
   site_.inject("failover");
   const auto before = site_.active;
   site_.active = (site_.active + 1) % site_.nodes.size();
+  site_.failed_over_at = site_.agenda.now();
   site_.trace.note("failover", static_cast<std::int64_t>(site_.active), [] { return "to the other server"; });
   for (auto& instance : instances_) instance->wire().lose_server(before, "connection reset by peer");
 }
