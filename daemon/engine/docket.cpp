@@ -75,23 +75,14 @@ Docket make_docket(const Policy& policy, const Snapshot& snapshot, const ClockSt
     if (session.has_nameless_database || session.has_nameless_user) ++docket.nameless;
     const auto immunity = immunity_of(policy, session);
     const bool is_immune = immunity != Immunity::kNone;
-    const bool is_immune_for_good = is_immune && !is_passing(immunity, policy, session);
-    if (is_immune_for_good && session.blocks.empty()) continue;
+    if (is_immune && !is_passing(immunity, policy, session)) continue;
     for (std::size_t r = 0; r < policy.rules.size(); ++r) {
-      const auto& rule = policy.rules[r];
-      const bool is_about_blockers = blocking_of(rule.match).is_asked;
-      if (is_immune_for_good && !is_about_blockers) continue;
-      const auto judgement = judge(rule, session, steps);
-      const bool is_exempt = judgement.verdict == Verdict::kExempt;
-      if (is_about_blockers && when_holds[r] &&
-          (is_exempt || (is_immune && judgement.verdict == Verdict::kDue)))
-        docket.spared_blockers.push_back({r, s, judgement, immunity});
-      if (is_immune_for_good) continue;
+      const auto judgement = judge(policy.rules[r], session, steps);
       if (is_immune && judgement.verdict == Verdict::kDue) {
         look_again_from(docket, judgement.due);
       } else if (judgement.verdict == Verdict::kDue) {
         // a role changes too seldom to watch for it; the next look shows it
-        if (!when_holds[r] && rule.when.connections_used) look_again_from(docket, judgement.due);
+        if (!when_holds[r] && policy.rules[r].when.connections_used) look_again_from(docket, judgement.due);
         docket.cases.push_back({r, s, judgement, !when_holds[r]});
       }
       if (judgement.could_be_due) look_again_from(docket, *judgement.could_be_due);

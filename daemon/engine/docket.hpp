@@ -18,20 +18,11 @@ struct Case {
   bool is_held = false;     ///< what the rule's `when` asks of the server does not hold
 };
 
-/// A session that holds others up as a rule forbids, and that the rule may not touch.
-struct SparedBlocker {
-  std::size_t rule = 0;
-  std::size_t session = 0;
-  Judgement judgement;                  ///< `due`: when the rule would act, but for what spares it
-  Immunity immunity = Immunity::kNone;  ///< kNone: an exception of the rule spares it
-};
-
 /// All that one look has to say: matched once, then asked again at every wake-up with a later time.
 struct Docket {
-  std::uint64_t look = 0;                      ///< Snapshot::number
-  ClockSteps steps;                            ///< of the server's clock, as far as they were known
-  std::vector<Case> cases;                     ///< ordered by session, then by rule
-  std::vector<SparedBlocker> spared_blockers;  ///< in the order of the cases
+  std::uint64_t look = 0;   ///< Snapshot::number
+  ClockSteps steps;         ///< of the server's clock, as far as they were known
+  std::vector<Case> cases;  ///< ordered by session, then by rule
   std::size_t client_backends = 0;
   std::size_t nameless = 0;  ///< sessions whose database or role has a name that we do not know
   /// The earliest moment at which a session could fall due through a change that only a new look can show.

@@ -76,7 +76,7 @@ struct Judgement {
 /// The limit of one of a rule's ages: its own, or that of an exception on the same clock.
 Duration limit_for(const AgeLimit& age, const Exception* exception);
 
-/// Judges a session that has no immunity. `steps`: how the server's clock was set, so that nobody is due
+/// Judges a session; whether it has an immunity is not looked at. `steps`: how the server's clock was set, so that nobody is due
 /// early.
 Judgement judge(const Rule& rule, const Session& session, const ClockSteps& steps = {});
 

@@ -37,8 +37,8 @@ Event spared_blocker_event(const Rule& rule, const std::string& policy, const Se
   event.level = Level::kWarning;
   event.kind = "spared_blocker";
   event.message = fmt::format(
-      "rule {} may not end {}, which blocks {} session{}{}: {}", rule.name, session_text(session),
-      waiters.size(), waiters.size() == 1 ? "" : "s",
+      "{} blocks {} session{} past the limit of rule {}{} and is spared: {}", session_text(session),
+      waiters.size(), waiters.size() == 1 ? "" : "s", rule.name,
       has_age ? fmt::format(" ({} {} of limit {})", clock, to_rough_text(age), to_text(judgement.limit))
               : std::string(),
       reason);

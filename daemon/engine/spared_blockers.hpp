@@ -1,5 +1,7 @@
 #pragma once
 
+#include <cstddef>
+#include <cstdint>
 #include <map>
 #include <utility>
 #include <vector>
@@ -11,21 +13,26 @@
 
 namespace pgcurfew {
 
-/// Tells of sessions that hold others up as a rule forbids, and that a protection or an exception of the rule
-/// spares: only people can do something about these. *Shapes*: bounded by the sessions of the last look,
-/// times rules.
+/// Tells of sessions that hold others up as a rule forbids, and that the rule spares: it protects them,
+/// excepts them, or is for client backends alone. Nobody but people can free those who wait. *Shapes*:
+/// bounded by the sessions of the last look, times rules.
 class SparedBlockers {
  public:
-  /// Tells once per episode, of what the look shows past the limit and within the rule's hours. Requires:
-  /// `docket` was made from `snapshot` by `policy`.
+  /// Tells of those that the look shows past the limit, once per episode; of a later episode only where a
+  /// look in between showed that the session held up nobody for so long. Requires: `docket` was made from
+  /// `snapshot` by `policy`.
   std::vector<Event> tell(const Policy& policy, const Snapshot& snapshot, const Docket& docket);
 
   /// Of another server, or by another policy, all is told anew.
   void forget() { told_.clear(); }
 
  private:
-  std::map<std::pair<SessionKey, std::size_t>, ServerTime>
-      told_;  ///< by session and rule: the episode's anchor
+  struct Told {
+    ServerTime anchor{};
+    std::uint64_t look = 0;  ///< the last that showed it
+  };
+  std::uint64_t looks_ = 0;
+  std::map<std::pair<SessionKey, std::size_t>, Told> told_;  ///< by session and rule
 };
 
 }  // namespace pgcurfew

@@ -68,7 +68,7 @@ std::string set_arguments(std::initializer_list<std::string_view> names) {
   return sql;
 }
 
-/// The functions take names: that of the database named $1, which has the oid $2 if there is one.
+/// The functions take names: that of the database which `condition` finds by its name $1 and its oid $2.
 std::string name_of_database(std::string_view condition) {
   return fmt::format(
       "(SELECT d.datname::pg_catalog.text FROM pg_catalog.pg_database d WHERE {})",

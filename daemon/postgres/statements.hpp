@@ -17,8 +17,8 @@ namespace pgcurfew::statement {
 std::vector<std::string> settings(int server_version);
 
 /// One row, in text: backend pid, postmaster start (microseconds since 2000), in recovery, the role that
-/// logged in; of that, may read all statistics, may signal everybody, may signal the sessions of another role
-/// at least, superuser; connection slots that are not reserved.
+/// logged in, and whether it may read all statistics, may signal everybody, may signal the sessions of one
+/// other role at least, is a superuser; connection slots that are not reserved.
 std::string facts();
 
 /// oid, name, and the name as pg_describe_object tells it (databases) or whether it is a superuser and

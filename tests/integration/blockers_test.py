@@ -249,7 +249,7 @@ def test_a_prepared_transaction_that_blocks_is_told_by_name_and_nobody_is_ended_
 
 @pytest.mark.parametrize("sparing, reason", [
     ({"more": f"{UNBOUNDED}\nprotect: [ {{ application_name: APP, state: idle in transaction }} ]"}, "on the protect list"),
-    ({"rules": BLOCKERS + "  except: [ { state: idle in transaction } ]\n"}, "an exception of the rule"),
+    ({"rules": BLOCKERS + "  except: [ { state: idle in transaction } ]\n"}, "exception 1 of the rule"),
 ], ids=["protected", "exempt"])
 def test_who_holds_others_up_and_is_spared_is_told_once(stage, table, sparing, reason):
     root = stage.forgotten(f"update {table} set n = 3")

@@ -10,7 +10,7 @@ import pytest
 from support.endless_server import EndlessServer
 from support.session import ADMIN_SHUTDOWN, QUERY_CANCELED, Session, wait_until
 from support.standby import Standby
-from support.stage import WATCHFUL, orders, outcome_of, stopped
+from support.stage import WATCHFUL, Stage, orders, outcome_of, stopped
 from support.statements import SLEEP, SWALLOWER
 from support.throwaway import Throwaway
 
@@ -333,10 +333,16 @@ def test_a_promotion_is_told_once_and_rules_for_a_primary_hold_from_then_on(own_
         daemon = stage.enforce(CANCEL.replace("match:", "when: { role: primary }\n  match:") + WATCHFUL,
                                servers={"twin": standby.conninfo(user="pgcurfew")})
         assert daemon.wait_for("server_up")["in_recovery"]
+        twin = Stage(standby, None)
+        twin.wait_until_older(offender, "query_start", 0.7)
+        twin.wait_until_seen(daemon)
+        twin.wait_until_seen(daemon)
         assert daemon.all("intent") == []
+        twin.close()
         standby.promote()
         assert offender.outcome() == QUERY_CANCELED
         told = daemon.wait_for("promoted")
         assert (told["server"], told["message"]) == ("twin", "twin was promoted: it is a primary now")
+        assert daemon.events.index(told) < daemon.events.index(daemon.wait_for("intent"))
         daemon.stop()
         assert len(daemon.all("promoted")) == 1

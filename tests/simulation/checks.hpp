@@ -98,7 +98,7 @@ class Checks {
     std::optional<ReplyKind> replied;
     bool is_told = false;
   };
-  /// Whom an open breaker holds back: all, or the sessions of a role, of which it may be a single database's.
+  /// What an open breaker holds back: all, or the sessions of one role.
   struct HeldBack {
     Mode mode = Mode::kEnforce;
     bool is_tenants = false;

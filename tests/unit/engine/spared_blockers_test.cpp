@@ -37,10 +37,9 @@ TEST(SparedBlockers, AProtectedOneIsToldOncePastTheLimitWithItsProtection) {
   const auto told = queue.look(6s);
   ASSERT_THAT(kinds_of(told), ElementsAre("spared_blocker"));
   EXPECT_EQ(told[0].level, Level::kWarning);
-  EXPECT_EQ(
-      told[0].message,
-      "rule r may not end pid 1 app@app, which blocks 1 session (blocks_for 6.0s of limit 5s): built-in "
-      "protection dumps");
+  EXPECT_EQ(told[0].message,
+            "pid 1 app@app blocks 1 session past the limit of rule r (blocks_for 6.0s of limit 5s) and is "
+            "spared: built-in protection dumps");
   EXPECT_EQ(text_field(told[0], "reason"), "built-in protection dumps");
   EXPECT_EQ(text_field(told[0], "rule"), "r");
   EXPECT_THAT(queue.look(7s), IsEmpty());
@@ -73,7 +72,31 @@ TEST(SparedBlockers, AnExceptionOfTheRuleSparesAsWell) {
   queue.holder.application_name = "psql";
   const auto told = queue.look(6s);
   ASSERT_THAT(told, SizeIs(1));
-  EXPECT_EQ(text_field(told[0], "reason"), "an exception of the rule");
+  EXPECT_EQ(text_field(told[0], "reason"), "exception 1 of the rule");
+}
+
+TEST(SparedBlockers, ALockThatOutlivesItsTransactionsIsToldOnce) {
+  // an advisory lock of the session's: whoever holds it runs one short statement after the other
+  Queue queue(kRule);
+  std::size_t told = 0;
+  for (int second = 6; second < 60; ++second) {
+    const auto now = std::chrono::seconds(second);
+    queue.holder.xact_start = queue.holder.state_change = at(now - 100ms);
+    told += queue.look(now).size();
+  }
+  EXPECT_EQ(told, 1U);
+}
+
+TEST(SparedBlockers, AnotherBackendThanAClientsIsToldThoughTheRuleIsForClients) {
+  Queue queue(kRule);
+  queue.holder = active(1, -60s);
+  queue.holder.backend_type = "autovacuum worker";
+  queue.holder.user.reset();
+  queue.look(6s);
+  const auto told = queue.look(12s);
+  ASSERT_THAT(told, SizeIs(1));
+  EXPECT_EQ(text_field(told[0], "reason"), "no client backend, but autovacuum worker");
+  EXPECT_THAT(queue.desk.decide_at(12s).orders, IsEmpty());
 }
 
 TEST(SparedBlockers, WhomTheRuleEndsOrIsNotForIsNotTold) {
