@@ -21,6 +21,9 @@ using std::chrono::seconds;
 constexpr Duration kHotLook = milliseconds(200);
 constexpr Duration kCalmLook = seconds(1);
 
+/// Two clocks that nobody sets come apart by less than this within a week.
+constexpr Duration kDrift = seconds(60);
+
 /// Whether a guard of a drain holds on to a protection. One that goes by the statement would spare whoever
 /// runs many short ones for ever; and LISTEN is protected from rules about the idle alone.
 bool is_held_by_guard(const Match& protection) {
@@ -98,8 +101,9 @@ DrainActions DrainRun::advance(Ledger& ledger, std::string_view policy_version, 
   progress_.gives_up.reset();
   if (phase_ == DrainPhase::kDone) return std::exchange(actions_, {});
   begin(now);
-  if (now.server >= window_.end && !is_ending_) end("its time is over");
+  if ((now.server >= window_.end || now.monotonic >= over_) && !is_ending_) end("its time is over");
   if (!is_ending_) due_by(window_.end);
+  if (!is_ending_) due_by(over_, now);
   expire_orders(now);
   if (is_ending_) {
     open_gates(ledger, now);
@@ -115,6 +119,7 @@ DrainActions DrainRun::advance(Ledger& ledger, std::string_view policy_version, 
 void DrainRun::begin(Now now) {
   if (std::exchange(has_begun_, true)) return;
   progress_.began = now.server;
+  over_ = now.monotonic + (window_.end - now.server) + kDrift;
   if (plan_.reopens) progress_.ends = window_.end;
   tell(drain_began_event(plan_, window_, is_joined_));
 }

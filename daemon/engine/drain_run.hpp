@@ -223,6 +223,9 @@ class DrainRun {
   Drain plan_;
   Interval window_;
   std::string by_;
+  /// By our clock: it lasts no longer than its window did when it began, though the server's clock is set
+  /// back meanwhile, or another server's is behind.
+  MonotonicTime over_{};
   bool is_joined_ = false;
   bool has_begun_ = false;
   Rule proxy_;           ///< the drain as a rule, for the exceptions and the guard

@@ -21,6 +21,8 @@ constexpr Duration kToGiveBack = minutes(1) + seconds(3) + minutes(1) + seconds(
 /// order, another look.
 constexpr Duration kToClose = seconds(10);
 constexpr Duration kToEnd = seconds(4);
+/// What is granted to a run whose clock was not set.
+constexpr Duration kDrift = minutes(1);
 /// The longest silence, and a reply.
 constexpr Duration kToAskClock = seconds(40);
 
@@ -76,7 +78,10 @@ void DrainChecks::on_orders(int instance, const std::vector<Order>& orders,
       throw Violation("no-gate", where + " before the gates were read through this connection");
     }
     check_pace(order);
-    issued_[order.decision] = {instance, order, *plan, policies_.at(instance), look, site_.agenda.now()};
+    const auto read = has_read_.find(instance);
+    const auto gates_read = read == has_read_.end() ? std::nullopt : std::optional(read->second);
+    issued_[order.decision] = {instance, gates_read,        order, *plan, policies_.at(instance),
+                               look,     site_.agenda.now()};
     site_.trace.note("send", order.guard.session.pid,
                      [&] { return fmt::format("instance {} {}", instance, where); });
   }
@@ -108,9 +113,8 @@ void DrainChecks::on_turn_asked(int instance, const GateOrder& order) {
   if (!oracle::takes_in(*plan, order.database)) throw Violation("other-database", where);
   const auto run = runs_.find({instance, plan->name});
   if (run == runs_.end()) throw Violation("no-window", where + " though it has not begun");
-  // it lasts as long as its window, whatever is done to the clock meanwhile; on another server up to the same
-  // date
-  if (site_.agenda.now() > run->second.over && site_.server().shown_now() > run->second.ends + slack()) {
+  // it lasts no longer than its window, whatever is done to the clock meanwhile
+  if (site_.agenda.now() > run->second) {
     throw Violation("no-window", where + " after the end of its window");
   }
 }
@@ -130,8 +134,7 @@ void DrainChecks::check_beginning(int instance, const Event& event) {
       site_.failed_over_at > Duration(0) && site_.agenda.now() - kToAskClock < site_.failed_over_at;
   const bool was_set = is_another || server.steady_now() - kToAskClock < server.last_step();
   if (!is_open && !was_set) throw Violation("no-window", "outside of its windows: " + event.message);
-  const auto ends = field_of<ServerTime>(event, "ends").value_or(now);
-  runs_[{instance, name}] = {site_.agenda.now() + plan->duration + slack(), ends};
+  runs_[{instance, name}] = site_.agenda.now() + plan->duration + kDrift + slack();
 }
 
 void DrainChecks::on_turned(int /*instance*/, std::size_t node, const GateOrder& order,
@@ -209,7 +212,8 @@ void DrainChecks::check_gate(const Issued& issued, std::size_t node, const Backe
     const auto opened = database.opened.find(issued.plan.name);
     if (opened == database.opened.end()) throw Violation("no-gate", who + " was never closed");
     const auto ago = site_.agenda.now() - opened->second;
-    if (ago > kToNotice) throw Violation("no-gate", fmt::format("{} is open since {}", who, to_text(ago)));
+    if (ago > kToNotice && issued.gates_read >= opened->second)
+      throw Violation("no-gate", fmt::format("{} is open since {}", who, to_text(ago)));
   }
 }
 
@@ -227,14 +231,17 @@ void DrainChecks::check_ladder(const Issued& issued, std::size_t node, const Bac
   const auto who =
       fmt::format("{} {} by drain {}", name_of_session(backend), name_of(issued.order.step), plan.name);
   std::optional<ServerTime> since;
+  std::optional<ServerTime> own_since;  // as this instance knows it
   if (has_gate(plan)) {
     for (const auto& [name, database] : site_.gates[node].all) {
       if (!oracle::takes_in(plan, name) || !database.since.contains(plan.name)) continue;
       // opened, and perhaps closed anew, and this one has not read it: it goes by how the gate was before
       const auto opened = database.opened.find(plan.name);
-      const auto read = has_read_.find(issued.instance);
-      if (opened != database.opened.end() && read != has_read_.end() && read->second < opened->second) return;
+      if (opened != database.opened.end() && issued.gates_read < opened->second) return;
       auto closed = database.since.at(plan.name);
+      const auto own = parse_gate_mark(journal_of(issued.instance, name));
+      own_since = std::max(own_since.value_or(ServerTime::min()),
+                           own && own->drain == plan.name ? own->since : closed);
       // a journal that another instance has meanwhile closed the gate of says when it was about to
       for (const auto& text : journals(name)) {
         const auto mark = parse_gate_mark(text);
@@ -243,11 +250,11 @@ void DrainChecks::check_ladder(const Issued& issued, std::size_t node, const Bac
       since = std::max(since.value_or(ServerTime::min()), closed);
     }
   } else if (const auto window = oracle::window(plan, now)) {
-    since = window->start;
+    since = own_since = window->start;
   }
   if (!since) return;
   // who came in after that comes back when there was nobody: it has had all the time that there was
-  if (backend.start.shown > *since) {
+  if (backend.start.shown > std::max(*since, *own_since)) {
     // a mark made before the clock was set says when by a clock that nobody has any more
     const bool was_set = site_.was_injected("clock step") || site_.was_injected("failover");
     if (plan.terminates_latecomers || !has_gate(plan) || was_set) return;

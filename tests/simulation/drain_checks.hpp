@@ -65,7 +65,9 @@ class DrainChecks {
   /// To be called now and then while the world is whole.
   void expect_order();
 
-  /// What all journals have written down, of a database. Set by the world.
+  /// What an instance's own journal has written down of a database, or "". Set by the world, as what follows.
+  std::function<std::string(int, const std::string&)> journal_of;
+  /// What all journals have written down, of a database.
   std::function<std::vector<std::string>(const std::string&)> journals;
 
   [[nodiscard]] const DrainTally& tally() const { return tally_; }
@@ -73,17 +75,12 @@ class DrainChecks {
  private:
   struct Issued {
     int instance = 0;
+    std::optional<Duration> gates_read;  ///< when the instance had read the gates last
     Order order;
     Drain plan;
     std::shared_ptr<const Policy> policy;
     std::shared_ptr<const LookCopy> look;
     Duration at{};
-  };
-
-  /// A run of a drain, from its beginning on.
-  struct Run {
-    Duration over{};    ///< when it has lasted as long as its window may, true time
-    ServerTime ends{};  ///< as it said when it began
   };
 
   void check_beginning(int instance, const Event& event);
@@ -104,7 +101,8 @@ class DrainChecks {
   /// Instances that know the gates of the server that they are connected to: when they read them last, true
   /// time.
   std::map<int, Duration> has_read_;
-  std::map<std::pair<int, std::string>, Run> runs_;  ///< by instance and drain
+  /// Runs of drains, by instance and drain: when each has lasted as long as it may, true time.
+  std::map<std::pair<int, std::string>, Duration> runs_;
   /// By node, drain and database: when its gate first closed since it was last opened, true time.
   std::map<std::tuple<std::size_t, std::string, std::string>, Duration> closed_at_;
   std::map<std::string, Issued> issued_;

@@ -53,6 +53,11 @@ DrainWorld::DrainWorld(const WorldOptions& options)
                       });
     };
   }
+  drain_checks_.journal_of = [this](int instance, const std::string& database) {
+    const auto& entries = instances_.at(static_cast<std::size_t>(instance))->wire().keeper().entries();
+    const auto entry = entries.find(database);
+    return entry == entries.end() ? std::string() : entry->second.mark;
+  };
   drain_checks_.journals = [this](const std::string& database) {
     std::vector<std::string> marks;
     for (const auto& instance : instances_) {

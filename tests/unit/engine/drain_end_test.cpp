@@ -37,6 +37,19 @@ TEST(DrainEnd, AGateThatSomebodyElseOpensIsTheirs) {
   EXPECT_TRUE(world.desk.is_idle());
 }
 
+TEST(DrainEnd, LastsNoLongerThanItsWindowThoughTheClockIsSetBack) {
+  World world;
+  world.go(0s, {});
+  world.go(1min, {});
+  EXPECT_EQ(world.gates["app"].limit, 0);
+  world.set_back = 3h;
+  world.go(10min, {});
+  EXPECT_EQ(world.gates["app"].limit, 0);
+  world.go(11min, {});
+  EXPECT_EQ(world.gates["app"].limit, -1);
+  EXPECT_THAT(world.told(), Contains("drain_done"));
+}
+
 TEST(DrainEnd, GivesBackWhatWasLeftClosedPastItsTimeWhoeverClosedIt) {
   auto plan = plan_of();
   plan.begins = at(24h);

@@ -51,11 +51,14 @@ struct DrainWorld {
     desk.take_policy(std::make_shared<const Policy>(policy));
   }
 
-  [[nodiscard]] Now now() const { return {at(time), MonotonicTime(time + 1h)}; }
+  /// By how much the server's clock was set back.
+  Duration set_back{};
+
+  [[nodiscard]] Now now() const { return {at(time - set_back), MonotonicTime(time + 1h)}; }
 
   void read_gates() {
     Gates found;
-    found.taken_at = at(time);
+    found.taken_at = at(time - set_back);
     found.own_database = "postgres";
     for (const auto& entry : gates) found.gates.push_back(entry.second);
     desk.take(found, now());
@@ -135,7 +138,7 @@ struct DrainWorld {
   void look(std::vector<Session> sessions) {
     Snapshot snapshot;
     snapshot.number = ++ledger.looks_sent;
-    snapshot.taken_at = at(time);
+    snapshot.taken_at = at(time - set_back);
     snapshot.sessions = std::move(sessions);
     desk.take_look(snapshot, now());
     step();
@@ -150,7 +153,7 @@ struct DrainWorld {
   void reply(const Order& order, ReplyKind kind) {
     Reply answer;
     answer.kind = kind;
-    answer.server_time = at(time);
+    answer.server_time = at(time - set_back);
     desk.take(order, answer, now());
     step();
   }
