@@ -2,8 +2,12 @@
 
 #include <algorithm>
 #include <array>
+#include <chrono>
+#include <cstdint>
+#include <deque>
 #include <map>
 #include <mutex>
+#include <optional>
 #include <system_error>
 #include <thread>
 #include <utility>
@@ -15,12 +19,92 @@
 
 namespace pgcurfew {
 
-/// Shared with the threads, which may outlive us.
-struct LookUps::Running {
-  explicit Running(LookUp how) : look_up(std::move(how)) {}
+/// Shared with the threads, which may outlive us. All but the constants is read and changed with the mutex
+/// held.
+struct LookUps::Shared {
+  Shared(LookUp how, Bounds most, Clock time)
+      : look_up(std::move(how)), bounds(most), clock(std::move(time)) {}
+
+  using Waiting = std::vector<std::weak_ptr<Told>>;
+  struct Name {
+    Waiting waiting;
+    std::optional<MonotonicTime> begun;  ///< its latest look-up has; nothing: it is in the queue
+    std::uint64_t look_up = 0;           ///< the number of that one
+  };
+  struct Turn {
+    std::string name;
+    std::uint64_t look_up;
+  };
+
+  [[nodiscard]] bool is_within_patience(const Name& name) const {
+    return name.begun && clock() - *name.begun < bounds.patience;
+  }
+
+  [[nodiscard]] bool has_place() const {
+    const auto taken = std::count_if(names.begin(), names.end(),
+                                     [this](const auto& name) { return is_within_patience(name.second); });
+    return static_cast<std::size_t>(taken) < bounds.at_once;
+  }
+
+  /// Names in the queue for which nobody waits any more.
+  void drop_forgotten() {
+    std::erase_if(queue, [this](const auto& name) {
+      auto& waiting = names.at(name).waiting;
+      std::erase_if(waiting, [](const auto& one) { return one.expired(); });
+      return waiting.empty() && names.erase(name) == 1;
+    });
+  }
+
+  /// That of the first in the queue, if there is a place for it.
+  std::optional<Turn> take_turn() {
+    drop_forgotten();
+    if (queue.empty() || !has_place()) return std::nullopt;
+    Turn turn{queue.front(), ++last_look_up};
+    queue.pop_front();
+    names.at(turn.name).begun = clock();
+    names.at(turn.name).look_up = turn.look_up;
+    return turn;
+  }
+
+  void give_back(const Turn& turn) {
+    names.at(turn.name).begun.reset();
+    queue.push_front(turn.name);
+  }
+
+  /// Who is to be told.
+  Waiting end(const Turn& turn) {
+    const auto found = names.find(turn.name);
+    if (found == names.end()) return {};
+    auto waiting = std::exchange(found->second.waiting, {});
+    // a later look-up of the name goes on
+    if (found->second.begun && found->second.look_up == turn.look_up) names.erase(found);
+    return waiting;
+  }
+
+  /// A thread's work: `first`, and then what is in the queue.
+  static void work(const std::shared_ptr<Shared>& shared, const Turn& first) noexcept {
+    for (std::optional<Turn> turn = first; turn;) {
+      const auto numbers = shared->look_up(turn->name);
+      std::unique_lock<std::mutex> lock(shared->mutex);
+      const auto waiting = shared->end(*turn);
+      lock.unlock();
+      for (const auto& one : waiting) {
+        if (const auto to_tell = one.lock()) (*to_tell)(numbers);
+      }
+      lock.lock();
+      turn = shared->take_turn();
+      if (!turn) --shared->threads;
+    }
+  }
+
   const LookUp look_up;
+  const Bounds bounds;
+  const Clock clock;
   std::mutex mutex;
-  std::map<std::string, std::vector<std::weak_ptr<Told>>> names;  ///< and who waits for them
+  std::map<std::string, Name> names;  ///< being looked up, or in the queue
+  std::deque<std::string> queue;
+  std::size_t threads = 0;
+  std::uint64_t last_look_up = 0;
 };
 
 namespace {
@@ -47,8 +131,9 @@ LookUps::Numbers ask_system(const std::string& name) {
 
 }  // namespace
 
-LookUps::LookUps(LookUp look_up, std::size_t most, Start start)
-    : running_(std::make_shared<Running>(std::move(look_up))), most_(most), start_(std::move(start)) {}
+LookUps::LookUps(LookUp look_up, Bounds bounds, Start start, Clock clock)
+    : shared_(std::make_shared<Shared>(std::move(look_up), bounds, std::move(clock))),
+      start_(std::move(start)) {}
 
 const std::shared_ptr<LookUps>& LookUps::of_system() {
   static const auto kOfSystem = std::make_shared<LookUps>(ask_system);
@@ -64,37 +149,43 @@ bool LookUps::start_thread(std::function<void()> work) {
   }
 }
 
+MonotonicTime LookUps::steady_now() {
+  return MonotonicTime(
+      std::chrono::duration_cast<Duration>(std::chrono::steady_clock::now().time_since_epoch()));
+}
+
 Result<void> LookUps::ask(const std::string& name, const std::shared_ptr<Told>& told) {
-  const std::lock_guard<std::mutex> lock(running_->mutex);
-  auto& names = running_->names;
-  if (const auto found = names.find(name); found != names.end()) {
-    // a name that hangs is asked for again and again
-    std::erase_if(found->second, [](const auto& waiting) { return waiting.expired(); });
-    found->second.push_back(told);
-    return {};
+  const std::lock_guard<std::mutex> lock(shared_->mutex);
+  auto& asked = shared_->names[name];
+  // a name that hangs is asked for again and again
+  std::erase_if(asked.waiting, [](const auto& waiting) { return waiting.expired(); });
+  asked.waiting.push_back(told);
+  const bool is_queued =
+      std::find(shared_->queue.begin(), shared_->queue.end(), name) != shared_->queue.end();
+  if (!is_queued && !shared_->is_within_patience(asked)) {
+    asked.begun.reset();
+    shared_->queue.push_back(name);
   }
-  if (names.size() >= most_) {
-    return failure(fmt::format("could not look up {}: {} other look-ups have not ended", printable(name, 80),
-                               names.size()),
-                   {}, "Does the name service answer?");
+  // more than one may begin where others have just come to the end of the patience
+  while (const auto turn = shared_->take_turn()) {
+    const bool is_full = shared_->threads >= shared_->bounds.in_all;
+    if (!is_full && start_([shared = shared_, first = *turn] { Shared::work(shared, first); })) {
+      ++shared_->threads;
+      continue;
+    }
+    shared_->give_back(*turn);
+    if (asked.begun) break;  // another's trouble
+    asked.waiting.pop_back();
+    shared_->drop_forgotten();
+    if (is_full) {
+      return failure(fmt::format("could not look up {}: {} other look-ups have not ended",
+                                 printable(name, 80), shared_->threads),
+                     {}, "Does the name service answer?");
+    }
+    return failure(fmt::format("could not look up {}: no thread could be started", printable(name, 80)), {},
+                   "Is there a limit on tasks (TasksMax of its unit), or is memory short?");
   }
-  names[name] = {told};
-  const bool has_started = start_([running = running_, name]() noexcept {
-    const auto numbers = running->look_up(name);
-    std::vector<std::weak_ptr<Told>> waiting;
-    {
-      const std::lock_guard<std::mutex> ending(running->mutex);
-      waiting = std::move(running->names[name]);
-      running->names.erase(name);
-    }
-    for (const auto& one : waiting) {
-      if (const auto to_tell = one.lock()) (*to_tell)(numbers);
-    }
-  });
-  if (has_started) return {};
-  names.erase(name);
-  return failure(fmt::format("could not look up {}: no thread could be started", printable(name, 80)), {},
-                 "Is there a limit on tasks (TasksMax of its unit), or is memory short?");
+  return {};
 }
 
 }  // namespace pgcurfew

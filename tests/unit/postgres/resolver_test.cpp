@@ -1,9 +1,12 @@
 #include "postgres/resolver.hpp"
 
+#include <algorithm>
 #include <atomic>
 #include <future>
 #include <memory>
+#include <mutex>
 #include <optional>
+#include <set>
 #include <string>
 #include <thread>
 #include <utility>
@@ -25,8 +28,8 @@ void wait_for_news(const Resolver& resolver) {
   resolver.acknowledge();
 }
 
-std::shared_ptr<LookUps> by(LookUps::LookUp look_up, std::size_t most = LookUps::kMost) {
-  return std::make_shared<LookUps>(std::move(look_up), most);
+std::shared_ptr<LookUps> by(LookUps::LookUp look_up) {
+  return std::make_shared<LookUps>(std::move(look_up));
 }
 
 TEST(Resolver, ANameThatHangsHoldsUpNoOther) {
@@ -80,22 +83,56 @@ TEST(Resolver, SaysWhenTheGraceIsOverThoughNothingCame) {
   while (!resolver.is_complete()) wait_for_news(resolver);
 }
 
-/// Look-ups that hang until they are released, and are counted.
+/// Look-ups of which those whose name begins with "hangs" do so until they are released. Time is ours.
 struct Hanging {
+  struct Seen {
+    std::mutex mutex;
+    std::vector<std::string> begun;
+    int at_once = 0;
+    int most_at_once = 0;
+  };
   std::promise<void> release;
   std::shared_future<void> released = release.get_future().share();
-  std::shared_ptr<std::atomic<int>> begun = std::make_shared<std::atomic<int>>(0);
+  std::shared_ptr<Seen> seen = std::make_shared<Seen>();
+  std::shared_ptr<std::atomic<Duration>> time = std::make_shared<std::atomic<Duration>>(Duration::zero());
+  std::shared_ptr<std::atomic<bool>> has_threads = std::make_shared<std::atomic<bool>>(true);
 
-  [[nodiscard]] std::shared_ptr<LookUps> look_ups(std::size_t most = LookUps::kMost) const {
-    return by(
-        [released = released, begun = begun](const std::string&) {
-          ++*begun;
-          released.wait();
+  [[nodiscard]] std::shared_ptr<LookUps> look_ups(LookUps::Bounds bounds = {}) const {
+    return std::make_shared<LookUps>(
+        [released = released, seen = seen](const std::string& name) {
+          {
+            const std::lock_guard<std::mutex> lock(seen->mutex);
+            seen->begun.push_back(name);
+            seen->most_at_once = std::max(seen->most_at_once, ++seen->at_once);
+          }
+          if (name.starts_with("hangs")) released.wait();
+          const std::lock_guard<std::mutex> lock(seen->mutex);
+          --seen->at_once;
           return LookUps::Numbers{"10.0.0.1"};
         },
-        most);
+        bounds,
+        [has_threads = has_threads](std::function<void()> work) {
+          if (*has_threads) std::thread(std::move(work)).detach();
+          return has_threads->load();
+        },
+        [time = time] { return MonotonicTime(time->load()); });
+  }
+
+  [[nodiscard]] std::vector<std::string> begun() const {
+    const std::lock_guard<std::mutex> lock(seen->mutex);
+    return seen->begun;
   }
 };
+
+std::vector<std::string> numbered(const std::string& name, int count) {
+  std::vector<std::string> names;
+  for (int i = 0; i < count; ++i) names.push_back(name + std::to_string(i));
+  return names;
+}
+
+void wait_for_all(const Resolver& resolver) {
+  while (!resolver.is_complete()) ASSERT_NO_FATAL_FAILURE(wait_for_news(resolver));
+}
 
 TEST(LookUps, OfANameThatHangsAreOneHoweverOftenItIsAskedFor) {
   Hanging hanging;
@@ -104,54 +141,130 @@ TEST(LookUps, OfANameThatHangsAreOneHoweverOftenItIsAskedFor) {
   for (int i = 0; i < 1000; ++i) attempt.emplace(std::vector<std::string>{"hangs"}, 0s, look_ups);
   const Resolver another({"hangs"}, 0s, look_ups);
   hanging.release.set_value();
-  while (!attempt->is_complete()) wait_for_news(*attempt);
-  while (!another.is_complete()) wait_for_news(another);
+  wait_for_all(*attempt);
+  wait_for_all(another);
   EXPECT_EQ(attempt->addresses(), (Resolver::Addresses{{"hangs", {"10.0.0.1"}}}));
   EXPECT_EQ(another.addresses(), attempt->addresses());
-  EXPECT_EQ(*hanging.begun, 1);
+  EXPECT_EQ(hanging.begun().size(), 1U);
   // once it has ended, the name is looked up anew
   attempt.emplace(std::vector<std::string>{"hangs"}, 0s, look_ups);
-  while (!attempt->is_complete()) wait_for_news(*attempt);
-  EXPECT_EQ(*hanging.begun, 2);
+  wait_for_all(*attempt);
+  EXPECT_EQ(hanging.begun().size(), 2U);
+}
+
+TEST(LookUps, OfMoreNamesThanMayBeLookedUpAtOnceAreAllDoneInTheirTurn) {
+  const Hanging healthy;
+  const auto look_ups = healthy.look_ups({.at_once = 3});
+  const Resolver first(numbered("a", 100), 0s, look_ups);
+  const Resolver second(numbered("b", 100), 0s, look_ups);
+  EXPECT_FALSE(first.error() || second.error());
+  wait_for_all(first);
+  wait_for_all(second);
+  EXPECT_EQ(first.addresses().size(), 100U);
+  EXPECT_EQ(second.addresses().size(), 100U);
+  EXPECT_LE(healthy.seen->most_at_once, 3);
+}
+
+TEST(LookUps, OfANameInTheQueueAreOneAndNoneWhenNobodyWaitsForItAnyMore) {
+  Hanging hanging;
+  const auto look_ups = hanging.look_ups({.at_once = 1});
+  const Resolver holder({"hangs"}, 0s, look_ups);
+  std::optional<Resolver> gone(std::in_place, std::vector<std::string>{"gone", "kept"}, 0s, look_ups);
+  const Resolver waiting({"kept", "last"}, 0s, look_ups);
+  gone.reset();
+  hanging.release.set_value();
+  wait_for_all(waiting);
+  EXPECT_EQ(hanging.begun(), (std::vector<std::string>{"hangs", "kept", "last"}));
+}
+
+TEST(LookUps, ThatHangKeepNoOtherNameWaitingForLongerThanThePatience) {
+  Hanging hanging;
+  const auto look_ups = hanging.look_ups({.at_once = 2, .patience = 60s});
+  const Resolver holders({"hangs-1", "hangs-2"}, 0s, look_ups);
+  const Resolver queued({"a", "b"}, 0s, look_ups);
+  *hanging.time = 60s - 1us;
+  const Resolver before({"c"}, 0s, look_ups);
+  EXPECT_EQ(before.addresses().size() + queued.addresses().size(), 0U);
+  *hanging.time = 60s;
+  const Resolver after({"d"}, 0s, look_ups);
+  for (const auto* resolver : {&queued, &before, &after}) {
+    wait_for_all(*resolver);
+    EXPECT_FALSE(resolver->error());
+  }
+  EXPECT_EQ(queued.addresses().size(), 2U);
+  hanging.release.set_value();
+  wait_for_all(holders);
+}
+
+TEST(LookUps, ThatHangKeepTheirNameForThePatienceAndTellWhoeverWaitsInTheEnd) {
+  std::promise<void> release;
+  std::promise<void> has_begun_again;
+  auto begun = std::make_shared<std::atomic<int>>(0);
+  auto time = std::make_shared<std::atomic<Duration>>(Duration::zero());
+  const auto look_ups = std::make_shared<LookUps>(
+      [released = release.get_future().share(), begun, &has_begun_again](const std::string&) {
+        // the first answers in the end, the second never while it matters
+        if (++*begun == 2) {
+          has_begun_again.set_value();
+          std::this_thread::sleep_until(std::chrono::steady_clock::time_point::max());
+        }
+        released.wait();
+        return LookUps::Numbers{"10.0.0.1"};
+      },
+      LookUps::Bounds{.patience = 60s},
+      [](std::function<void()> work) {
+        std::thread(std::move(work)).detach();
+        return true;
+      },
+      [time] { return MonotonicTime(time->load()); });
+  const Resolver first({"name"}, 0s, look_ups);
+  *time = 60s - 1us;
+  const Resolver joined({"name"}, 0s, look_ups);
+  *time = 60s;
+  const Resolver again({"name"}, 0s, look_ups);
+  ASSERT_EQ(has_begun_again.get_future().wait_for(60s), std::future_status::ready);
+  *time = 120s - 1us;
+  const Resolver joined_again({"name"}, 0s, look_ups);
+  release.set_value();
+  for (const auto* resolver : {&first, &joined, &again, &joined_again}) wait_for_all(*resolver);
+  EXPECT_EQ(*begun, 2);
 }
 
 TEST(LookUps, AreBoundedInAll) {
   Hanging hanging;
-  const auto look_ups = hanging.look_ups(2);
-  const Resolver first({"a", "b"}, 0s, look_ups);
-  const Resolver second({"c", "a"}, 0s, look_ups);
-  ASSERT_TRUE(second.error());
-  EXPECT_EQ(second.error()->message, "could not look up c: 2 other look-ups have not ended");
-  EXPECT_FALSE(second.is_complete());
-  const Resolver third({"d"}, 1h, look_ups);
-  EXPECT_TRUE(third.error() && third.is_complete() && third.may_begin());
+  const auto look_ups = hanging.look_ups({.at_once = 1, .in_all = 2, .patience = 60s});
+  const Resolver first({"hangs-1"}, 0s, look_ups);
+  *hanging.time = 60s;
+  const Resolver second({"hangs-2"}, 0s, look_ups);
+  // there is no place for it yet
+  const Resolver queued({"queued"}, 0s, look_ups);
+  EXPECT_FALSE(first.error() || second.error() || queued.error());
+  *hanging.time = 120s;
+  const Resolver third({"third"}, 1h, look_ups);
+  ASSERT_TRUE(third.error());
+  EXPECT_EQ(third.error()->message, "could not look up third: 2 other look-ups have not ended");
+  EXPECT_TRUE(third.is_complete() && third.may_begin());
   wait_for_news(third);
   hanging.release.set_value();
-  while (!first.is_complete()) wait_for_news(first);
-  while (!second.is_complete()) wait_for_news(second);
-  EXPECT_FALSE(first.error());
-  EXPECT_EQ(first.addresses().size(), 2U);
-  EXPECT_EQ(second.addresses(), (Resolver::Addresses{{"a", {"10.0.0.1"}}}));
-  EXPECT_EQ(*hanging.begun, 2);
+  for (const auto* resolver : {&first, &second, &queued}) wait_for_all(*resolver);
+  const auto begun = hanging.begun();
+  EXPECT_EQ(std::set<std::string>(begun.begin(), begun.end()),
+            (std::set<std::string>{"hangs-1", "hangs-2", "queued"}));
 }
 
 TEST(LookUps, FailWhereNoThreadCanBeStarted) {
-  bool has_threads = false;
-  const auto look_ups = std::make_shared<LookUps>(
-      [](const std::string&) { return LookUps::Numbers{"10.0.0.1"}; }, LookUps::kMost,
-      [&](std::function<void()> work) {
-        if (has_threads) std::thread(std::move(work)).detach();
-        return has_threads;
-      });
+  const Hanging healthy;
+  const auto look_ups = healthy.look_ups();
+  *healthy.has_threads = false;
   const Resolver refused({"name"}, 1h, look_ups);
   ASSERT_TRUE(refused.error());
   EXPECT_EQ(refused.error()->message, "could not look up name: no thread could be started");
   EXPECT_TRUE(refused.is_complete());
   EXPECT_TRUE(refused.addresses().empty());
-  has_threads = true;
+  *healthy.has_threads = true;
   const Resolver retried({"name"}, 1h, look_ups);
   EXPECT_FALSE(retried.error());
-  while (!retried.is_complete()) wait_for_news(retried);
+  wait_for_all(retried);
   EXPECT_EQ(retried.addresses().size(), 1U);
 }
 
