@@ -44,7 +44,8 @@ void Link::ResultDeleter::operator()(PGresult* result) const {
   PQclear(result);
 }
 
-Link::Link(Conninfo conninfo) : conninfo_(std::move(conninfo)) {}
+Link::Link(Conninfo conninfo, std::shared_ptr<LookUps> look_ups)
+    : conninfo_(std::move(conninfo)), look_ups_(std::move(look_ups)) {}
 
 Link::Interest Link::interest() const {
   switch (phase_) {
@@ -67,7 +68,7 @@ void Link::connect() {
   phase_ = Phase::kResolving;
   // a name that takes longer than the grace, beside an address that leads nowhere, gets its turn in the end
   const auto grace = Resolver::kGrace * static_cast<int>(1 + std::min<std::size_t>(first_address_, 15));
-  resolver_.emplace(names, grace);
+  resolver_.emplace(names, grace, look_ups_);
 }
 
 void Link::disconnect() {

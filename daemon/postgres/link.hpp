@@ -32,7 +32,7 @@ class Link {
     bool may_have_moved = false;  ///< the same number may be another socket than before
   };
 
-  explicit Link(Conninfo conninfo);
+  explicit Link(Conninfo conninfo, std::shared_ptr<LookUps> look_ups = LookUps::of_system());
 
   void connect();
   void disconnect();
@@ -127,6 +127,7 @@ class Link {
   void lose_with_libpq_message(std::string_view fallback);
 
   Conninfo conninfo_;
+  std::shared_ptr<LookUps> look_ups_;
   Phase phase_ = Phase::kClosed;
   std::optional<Resolver> resolver_;  ///< until all names are known
   Resolver::Addresses tried_;         ///< that have been connected to in this attempt
