@@ -59,8 +59,8 @@ def probe(server):
     """Opens links to `server` (or as told) that can be asked for looks and guarded statements."""
     opened = []
 
-    def open_probe(on=server, **parameters):
-        made = LinkProbe(on.conninfo(**{"user": "pgcurfew", **parameters}))
+    def open_probe(on=server, environment=None, **parameters):
+        made = LinkProbe(on.conninfo(**{"user": "pgcurfew", **parameters}), environment)
         opened.append(made)
         return made
 

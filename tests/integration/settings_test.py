@@ -81,12 +81,13 @@ def hostile_server():
 
 @pytest.fixture
 def limit_holds(daemon):
-    """Whether a limit is enforced on this server, without a complaint."""
-    def check(server):
+    """Whether a limit is enforced on this server, without a complaint; `parameters` are more of the daemon's conninfo."""
+    def check(server, environment=None, **parameters):
         stage = Stage(server, daemon)
         try:
             offender = stage.open().start(SLEEP)
-            watching = stage.enforce(LIMIT)
+            conninfo = server.conninfo(user="pgcurfew", **parameters)
+            watching = stage.enforce(LIMIT, servers={"stage": conninfo}, environment=environment)
             assert offender.outcome() == QUERY_CANCELED
             assert stage.running().outcome() == QUERY_CANCELED
             assert watching.all("look_failed") == [] and watching.all("server_down") == []
@@ -149,41 +150,50 @@ def test_a_standby_is_watched_though_serializable_is_its_default(hostile_server,
 # -- who we are ----------------------------------------------------------------------------------------------------
 
 
-# What makes a session another role than the one that logged in; each but the last takes effect, and none for the tests' own.
+# What makes a session another role than the one that logged in, as options of the connection do, too; each but the last of
+# these takes effect, and none for the tests' own.
+PUT_ON = "-c role=mask"
 MASKS = {"of the role": "alter role pgcurfew set role = mask",
          "of the database": "alter database postgres set role = mask; alter role postgres in database postgres set role = none",
          "of both": "alter role pgcurfew in database postgres set role = mask",
+         "of the conninfo": {"options": PUT_ON},
+         "of the environment": {"environment": {"PGOPTIONS": PUT_ON}},
          "of the session": "alter role pgcurfew set session_authorization = mask"}
 
 
 @pytest.fixture(params=[False, True], ids=["role", "superuser"])
 def masked_server(hostile_server, request):
-    """Puts on a mask: a role that may do nothing, and that may be another's."""
+    """Puts on a mask: a role that may do nothing, and that may be another's. Gives the server, and how to connect to it."""
     hostile_server.execute("create role mask login")
     hostile_server.execute("grant mask to pgcurfew")
     if request.param:
         hostile_server.execute("alter role pgcurfew superuser")
 
     def put_on(mask):
-        hostile_server.execute(MASKS[mask])
-        is_masked = hostile_server.execute("select current_user = 'mask'", user="pgcurfew") == [(True,)]
+        how = MASKS[mask]
+        if isinstance(how, str):
+            hostile_server.execute(how)
+            how = {}
+        options = {"options": PUT_ON} if how else {}
+        is_masked = hostile_server.execute("select current_user = 'mask'", user="pgcurfew", **options) == [(True,)]
         assert is_masked == (mask != "of the session")
-        return hostile_server
+        return hostile_server, how
 
     return put_on
 
 
 @pytest.mark.parametrize("mask", MASKS)
 def test_a_role_that_the_session_is_given_changes_nothing(masked_server, limit_holds, mask):
-    limit_holds(masked_server(mask))
+    server, how = masked_server(mask)
+    limit_holds(server, **how)
 
 
 @pytest.mark.parametrize("mask", MASKS)
 def test_it_is_the_role_that_logged_in_whose_sessions_are_ours(masked_server, probe, session, mask):
-    server = masked_server(mask)
-    elder = probe(on=server)
+    server, how = masked_server(mask)
+    elder = probe(on=server, **how)
     disguised = session(on=server, user="mask", application_name="pgcurfew")
-    younger = probe(on=server)
+    younger = probe(on=server, **how)
     found = younger.look()
     assert younger.facts["role"] == "pgcurfew"
     assert found["sessions"][elder.facts["backend_pid"]]["is_own"] and found["elder"] == elder.facts["backend_pid"]
@@ -191,7 +201,7 @@ def test_it_is_the_role_that_logged_in_whose_sessions_are_ours(masked_server, pr
 
 
 def test_check_server_looks_with_the_rights_of_the_role_that_logged_in(masked_server, command, daemon, tmp_path):
-    server = masked_server("of the role")
+    server, _ = masked_server("of the role")
     stage = Stage(server, daemon)
     try:
         stage.running()
@@ -204,7 +214,7 @@ def test_check_server_looks_with_the_rights_of_the_role_that_logged_in(masked_se
 
 
 def test_an_elder_is_seen_behind_a_role_that_the_session_is_given(masked_server, daemon):
-    stage = Stage(masked_server("of the role"), daemon)
+    stage = Stage(masked_server("of the role")[0], daemon)
     try:
         first = stage.enforce(LIMIT)
         second = stage.enforce(LIMIT)

@@ -21,10 +21,11 @@ def executable() -> Path:
 
 
 class LinkProbe:
-    def __init__(self, conninfo):
+    def __init__(self, conninfo, environment=None):
         path = executable()
         assert os.access(path, os.X_OK), f"{path} is not there: build it with cmake --workflow --preset dev"
-        self.process = subprocess.Popen([path, conninfo], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+        self.process = subprocess.Popen([path, conninfo], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+                                        env={**os.environ, **(environment or {})})
         self._read = b""
         self._looks = 0
         self.facts = self._next("connected")
