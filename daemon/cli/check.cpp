@@ -1,7 +1,9 @@
 #include "cli/check.hpp"
 
 #include <algorithm>
-#include <string_view>
+#include <string>
+
+#include <fmt/format.h>
 
 #include "base/duration.hpp"
 #include "base/words.hpp"
@@ -11,6 +13,7 @@
 #include "cli/printing.hpp"
 #include "cli/wall_clock.hpp"
 #include "engine/breaker.hpp"
+#include "policy/claims.hpp"
 #include "policy/describe.hpp"
 #include "policy/describe_drain.hpp"
 #include "policy/protections.hpp"
@@ -20,15 +23,18 @@ namespace pgcurfew {
 
 namespace {
 
-constexpr std::string_view kSpoofable = " (application_name alone: any client can claim it)";
+/// Of a protection that any client can claim, by what.
+std::string claim_of(const Match& match) {
+  const auto fields = claimable_fields(match);
+  return fields.empty() ? fields : fmt::format(" (by {}: any client can claim it)", fields);
+}
 
 void print_protections(const Policy& policy, bool with_built_in) {
   for (const auto& match : policy.protect) {
     const auto* built_in = protection_named(match.protection);
     if (built_in != nullptr && !with_built_in) continue;
     print("protected{}{}: {}{}\n", built_in == nullptr ? "" : " ", match.protection,
-          built_in == nullptr ? phrase_of(match) : std::string(built_in->meaning),
-          rests_on_application_name_alone(match) ? kSpoofable : "");
+          built_in == nullptr ? phrase_of(match) : std::string(built_in->meaning), claim_of(match));
   }
   for (const auto& name : policy.unprotect) {
     print("not protected: {} ({})\n", name, protection_named(name)->meaning);

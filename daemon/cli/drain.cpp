@@ -19,6 +19,7 @@
 #include "cli/one_look.hpp"
 #include "cli/printing.hpp"
 #include "cli/server_runtime.hpp"
+#include "policy/claims.hpp"
 #include "policy/condition.hpp"
 #include "report/log.hpp"
 #include "system/child.hpp"
@@ -259,11 +260,22 @@ class HandDrain {
   Timer deadline_;
 };
 
+void warn_of_claims(const Drain& plan, const std::vector<std::string>& written) {
+  for (std::size_t i = 0; i < plan.except.size(); ++i) {
+    const auto fields = claimable_fields(plan.except[i].match);
+    if (fields.empty()) continue;
+    say("pgcurfew: warning: --except {} rests on {}, which any client can choose\n",
+        printable(written[i], 80), fields);
+    say("pgcurfew: hint: Any client can stay that way: write --except user=NAME.\n");
+  }
+}
+
 }  // namespace
 
 int drain_now(const DrainOptions& options) {
   auto plan = plan_from(options);
   if (!plan) return complain(plan.error(), kExitUsage);
+  warn_of_claims(*plan, options.except);
   const auto loaded = read_configuration(options.configuration);
   complain_of_errors(loaded);
   if (loaded.has_errors()) return kExitConfiguration;

@@ -8,7 +8,7 @@
 #include <fmt/format.h>
 
 #include "base/duration.hpp"
-#include "policy/protections.hpp"
+#include "policy/claims.hpp"
 
 namespace pgcurfew {
 
@@ -114,9 +114,7 @@ void check_give_up(const YamlNode& node, const Drain& drain, Complaints& complai
 void warn_of_exceptions(const YamlNode& node, const Drain& drain, Complaints& complaints) {
   const auto* list = node.find("except");
   for (std::size_t i = 0; i < drain.except.size(); ++i) {
-    if (!rests_on_application_name_alone(drain.except[i].match)) continue;
-    complaints.warn(list->values[i].mark, "this exception rests on application_name alone",
-                    "Any client can call itself so and stay: name the user as well.");
+    warn_of_claim(drain.except[i].match, list->values[i].mark, "exception", "stay", complaints);
   }
 }
 

@@ -72,11 +72,10 @@ Condition in_state(State state) {
 }
 
 Protection made(std::string_view name, std::string_view meaning, std::vector<Condition> conditions) {
-  Protection protection{name, meaning, {}, false};
+  Protection protection{name, meaning, {}};
   protection.match.conditions = std::move(conditions);
   protection.match.protection = name;
   sort_by_cost(protection.match);
-  protection.is_spoofable = rests_on_application_name_alone(protection.match);
   return protection;
 }
 
@@ -122,10 +121,6 @@ const Protection* protection_named(std::string_view name) {
 
 std::span<const std::string_view> protection_names() {
   return kNames;
-}
-
-bool rests_on_application_name_alone(const Match& match) {
-  return match.conditions.size() == 1 && match.conditions.front().field == Field::kApplicationName;
 }
 
 }  // namespace pgcurfew

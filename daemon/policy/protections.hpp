@@ -11,9 +11,8 @@ namespace pgcurfew {
 /// A protection that is on unless `unprotect` names it.
 struct Protection {
   std::string_view name;
-  std::string_view meaning;   ///< whom it is for; a line, without a full stop
-  Match match;                ///< with Match::protection set
-  bool is_spoofable = false;  ///< it rests on application_name alone, which any client can set
+  std::string_view meaning;  ///< whom it is for; a line, without a full stop
+  Match match;               ///< with Match::protection set
 };
 
 /// The built-in protections, in the order in which `check` shows them.
@@ -26,8 +25,5 @@ const std::vector<Protection>& all_protections();
 const Protection* protection_named(std::string_view name);
 
 std::span<const std::string_view> protection_names();
-
-/// Whether a match looks at application_name and nothing else.
-bool rests_on_application_name_alone(const Match& match);
 
 }  // namespace pgcurfew

@@ -12,9 +12,9 @@
 
 #include "base/duration.hpp"
 #include "base/words.hpp"
+#include "policy/claims.hpp"
 #include "policy/condition.hpp"
 #include "policy/covers.hpp"
-#include "policy/protections.hpp"
 #include "policy/values.hpp"
 
 namespace pgcurfew {
@@ -26,7 +26,6 @@ using namespace std::chrono_literals;
 constexpr Duration kCheapLimit = 100ms;
 /// Hours are the same at any time but for what a year brings, so any moment will do: this one is in 2026.
 constexpr ServerTime kSomeTime{std::chrono::hours(24) * 365 * 26};
-constexpr std::string_view kClaim = "Any client can call itself so";
 
 const Condition* find(const Match& match, Field field) {
   for (const auto& condition : match.conditions) {
@@ -221,11 +220,6 @@ void warn_of_repeat(const YamlNode& node, const Rule& rule, Complaints& complain
 
 // -- names that clients choose ---------------------------------------------------------------------------
 
-/// Whether the rule is for roles or addresses that it names: within them application_name is trusted.
-bool is_for_named_clients(const ReadMatch& match) {
-  return match.named.contains(Field::kUser) || match.named.contains(Field::kClientAddr);
-}
-
 /// Whether a client that changes its application_name leaves the rule with it.
 bool has_exact_names(const Match& match) {
   const auto* condition = find(match, Field::kApplicationName);
@@ -246,7 +240,7 @@ const YamlNode* application_name_in(const YamlNode* per) {
 
 void warn_of_chosen_names(const YamlNode& node, const Rule& rule, const ReadMatch& match,
                           Complaints& complaints) {
-  if (is_for_named_clients(match) || has_exact_names(match.match)) return;
+  if (is_for_named_clients(match.match) || has_exact_names(match.match)) return;
   constexpr std::string_view kInstead = "Write per: user, or name the user in match.";
   if (const auto* name = application_name_in(node.find("per"))) {
     complaints.warn(name->mark, "keep counts by application_name, which any client can choose",
@@ -263,7 +257,8 @@ void warn_of_chosen_names(const YamlNode& node, const Rule& rule, const ReadMatc
 
 void warn_of_exceptions(const YamlNode& list, const ReadMatch& match, const std::vector<ReadMatch>& except,
                         Complaints& complaints) {
-  const bool is_for_some = is_for_named_clients(match);
+  // within roles or addresses that the rule names, their own names are trusted
+  const bool is_for_some = is_for_named_clients(match.match);
   for (std::size_t i = 0; i < except.size(); ++i) {
     const auto at = list.values[i].mark;
     const auto& own = except[i].match;
@@ -279,10 +274,7 @@ void warn_of_exceptions(const YamlNode& list, const ReadMatch& match, const std:
                               ? "this exception spares every session that the rule is for"
                               : "this exception moves the limit of every session that the rule is for");
     }
-    if (!is_for_some && rests_on_application_name_alone(own)) {
-      complaints.warn(at, "this exception rests on application_name alone",
-                      fmt::format("{} and escape the rule: name the user as well.", kClaim));
-    }
+    if (!is_for_some) warn_of_claim(own, at, "exception", "escape the rule", complaints);
   }
 }
 
@@ -305,9 +297,7 @@ void warn_of_rule(const YamlNode& node, const Rule& rule, const ReadMatch& match
 }
 
 void warn_of_protection(const YamlNode& node, const Match& match, Complaints& complaints) {
-  if (!rests_on_application_name_alone(match)) return;
-  complaints.warn(node.mark, "this protection rests on application_name alone",
-                  fmt::format("{} and escape every rule: name the user as well.", kClaim));
+  warn_of_claim(match, node.mark, "protection", "escape every rule", complaints);
 }
 
 void warn_of_protected(const Rule& rule, Mark at, const std::vector<Match>& protect, Complaints& complaints) {

@@ -180,14 +180,14 @@ rules:
 GOOD_SAID = """\
 mode: enforce
 server orders: /nowhere dbname=postgres user=pgcurfew
-protected dumps: pg_dump, pg_dumpall and pg_restore (application_name alone: any client can claim it)
+protected dumps: pg_dump, pg_dumpall and pg_restore (by application_name: any client can claim it)
 protected backups: pg_basebackup, pgBackRest, Barman and pgcopydb; WAL-G and pg_probackup where PGAPPNAME names them \
-(application_name alone: any client can claim it)
-protected agents: Patroni and repmgr (application_name alone: any client can claim it)
+(by application_name: any client can claim it)
+protected agents: Patroni and repmgr (by application_name: any client can claim it)
 protected sync-rep: commits that wait for synchronous replication: they cannot be undone any more
 protected concurrent-index: CREATE INDEX, REINDEX and DROP INDEX CONCURRENTLY while they run: ended early, they leave \
-an invalid index behind
-protected listeners: idle sessions whose last statement was LISTEN: they wait on purpose
+an invalid index behind (by query: any client can claim it)
+protected listeners: idle sessions whose last statement was LISTEN: they wait on purpose (by query: any client can claim it)
 protected: user backup, application_name pg_dump*
 app-query-timeout: cancels a query in database app or app_* that runs for 10min or longer; terminates the session \
 30s later if it is still the same query; not for user etl before 2h; not for user night, application_name nightly-*.
@@ -275,6 +275,19 @@ def test_check_reads_the_drop_ins_of_a_main_file_too(command, tmp_path):
     done = command("check", tmp_path / "pgcurfew.yaml")
     assert done.returncode == 78
     assert f"{tmp_path}/policies.d/a.yaml:1:" in done.stderr and 'duplicate rule "forgotten"' in done.stderr
+
+
+def test_drain_warns_of_an_exception_that_any_client_can_claim(command, tmp_path):
+    def said(*excepted):
+        options = [word for one in excepted for word in ("--except", one)]
+        done = command("drain", "orders", "--for", "1min", "--config", tmp_path / "none.yaml", *options)
+        assert done.returncode == 78
+        return [line for line in done.stderr.splitlines() if "--except" in line]
+
+    assert said("user=job", "application_name=vacuumdb") == [
+        "pgcurfew: warning: --except application_name=vacuumdb rests on application_name, which any client can choose",
+        "pgcurfew: hint: Any client can stay that way: write --except user=NAME."]
+    assert said("user=job", "client_addr=local") == []
 
 
 # -- explain --------------------------------------------------------------------------------------------------------

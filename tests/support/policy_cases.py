@@ -170,7 +170,7 @@ TRUNCATE_T = "begin; truncate curfew.t"
 CASES = [
     Case("application-query-timeout", "application-query-timeout", running(dbname="app_eu"),
          [running(dbname="postgres"), running(dbname="app", user="etl"), after(*BEGUN, dbname="app"),
-          running("analyze; select pg_sleep(600)", dbname="app")], **CANCELLED, rewrite=much_later("30s")),
+          running("analyze; select pg_sleep(600)", dbname="app", user="migrator")], **CANCELLED, rewrite=much_later("30s")),
     Case("application-query-timeout", "application-query-timeout", running(SWALLOWER, dbname="app"),
          [running(dbname="app", user="batch_night")], steps=["cancel", "terminate"], client=sees(ADMIN_SHUTDOWN)),
     Case("forgotten-transactions", "forgotten-transactions", after(*BEGUN),

@@ -315,8 +315,12 @@ TEST(DrainExceptions, TakeNoAges) {
 
 TEST(DrainExceptions, WarnWhereAnyClientCanClaimThem) {
   expect_warning(load(drain_with("except: [ { application_name: vacuumdb } ]")), 7, 13,
-                 "this exception rests on application_name alone",
-                 "Any client can call itself so and stay: name the user as well.");
+                 "this exception rests on application_name, which any client can choose",
+                 "Any client can stay that way: name the user as well.");
+  expect_warning(load(drain_with("except: [ { query: vacuum, database: a } ]")), 7, 13,
+                 "this exception rests on query, which any client can choose",
+                 "Any client can stay that way: name the user as well.");
+  taken(load(drain_with("except: [ { query: vacuum, user: a }, { state: idle } ]")));
 }
 
 TEST(DrainSteps, HaveDefaultsForTheirTimes) {

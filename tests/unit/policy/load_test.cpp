@@ -43,8 +43,8 @@ rules:
 
 TEST(Load, TakesTheExampleOfTheManual) {
   const auto result = load_main(std::string(kExample));
-  expect_warning(result, 20, 9, "this exception rests on application_name alone",
-                 "Any client can call itself so and escape the rule: name the user as well.");
+  expect_warning(result, 20, 9, "this exception rests on application_name, which any client can choose",
+                 "Any client can escape the rule that way: name the user as well.");
   const auto& policy = *result.policy;
   EXPECT_EQ(policy.mode, Mode::kEnforce);
   ASSERT_EQ(policy.servers.size(), 1U);

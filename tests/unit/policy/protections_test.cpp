@@ -5,6 +5,7 @@
 
 #include <gtest/gtest.h>
 
+#include "policy/claims.hpp"
 #include "policy/loading.hpp"
 
 namespace pgcurfew::testing {
@@ -78,11 +79,13 @@ TEST(Protections, HaveTheirNamesInOrder) {
   EXPECT_EQ(protection_named("walsenders"), nullptr);
 }
 
-TEST(Protections, AreSpoofableWhereApplicationNameIsAll) {
+TEST(Protections, CanAllBeClaimedButForAWaitThatTheServerShows) {
   for (const auto& protection : all_protections()) {
-    const bool expected =
-        protection.name == "dumps" || protection.name == "backups" || protection.name == "agents";
-    EXPECT_EQ(protection.is_spoofable, expected) << protection.name;
+    const auto* expected = protection.name == "sync-rep" ? ""
+                           : protection.name == "concurrent-index" || protection.name == "listeners"
+                               ? "query"
+                               : "application_name";
+    EXPECT_EQ(claimable_fields(protection.match), expected) << protection.name;
   }
 }
 

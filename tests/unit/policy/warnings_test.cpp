@@ -132,24 +132,38 @@ std::string with_except(std::string_view match, std::string_view except) {
 }
 
 TEST(Warnings, OfAnExceptionThatAnyClientCanClaim) {
-  constexpr std::string_view kMessage = "this exception rests on application_name alone";
-  constexpr std::string_view kHint =
-      "Any client can call itself so and escape the rule: name the user as well.";
-  expect_warning(load(with_except("{ query_age: 1s }", "[ { application_name: etl } ]")), 5, 13, kMessage,
-                 kHint);
-  expect_warning(load(with_except("{ query_age: 1s }", "[ { application_name: etl, query_age: 1h } ]")), 5,
-                 13, kMessage, kHint);
+  const auto expect_claim = [](std::string_view match, std::string_view entry, const std::string& fields) {
+    expect_warning(load(with_except(match, "[ " + std::string(entry) + " ]")), 5, 13,
+                   "this exception rests on " + fields + ", which any client can choose",
+                   "Any client can escape the rule that way: name the user as well.");
+  };
+  expect_claim("{ query_age: 1s }", "{ application_name: etl }", "application_name");
+  expect_claim("{ query_age: 1s }", "{ application_name: etl, query_age: 1h }", "application_name");
+  expect_claim("{ query_age: 1s }", "{ query: '^vacuum', state: active }", "query");
+  expect_claim("{ query_age: 1s }", "{ query_id: 7, query: x, application_name: a }",
+               "application_name, query and query_id");
+  // it connects to that database
+  expect_claim("{ query_age: 1s }", "{ application_name: etl, database: etl }", "application_name");
+  expect_claim("{ query_age: 1s }", "{ application_name: etl, user: '*' }", "application_name");
+  expect_claim("{ user: /./, query_age: 1s }", "{ application_name: etl }", "application_name");
   taken(load(with_except("{ query_age: 1s }", "[ { user: a, application_name: etl } ]")));
+  taken(load(with_except("{ query_age: 1s }", "[ { client_addr: local, query: x } ]")));
+  // what a session does is not a name that it gives itself
+  taken(load(with_except("{ query_age: 1s }", "[ { state: idle, wait_event: SyncRep } ]")));
+  taken(load(with_except("{ query_age: 1s }", "[ { database: etl } ]")));
   // within one role, its own name can be trusted
   taken(load(with_except("{ user: svc, query_age: 1s }", "[ { application_name: etl } ]")));
   taken(load(with_except("{ client_addr: local, query_age: 1s }", "[ { application_name: etl } ]")));
 }
 
 TEST(Warnings, OfAProtectionThatAnyClientCanClaim) {
+  constexpr std::string_view kHint = "Any client can escape every rule that way: name the user as well.";
   expect_warning(load("protect:\n- { application_name: etl }\n"), 2, 3,
-                 "this protection rests on application_name alone",
-                 "Any client can call itself so and escape every rule: name the user as well.");
+                 "this protection rests on application_name, which any client can choose", kHint);
+  expect_warning(load("protect:\n- { query: x, state: active }\n"), 2, 3,
+                 "this protection rests on query, which any client can choose", kHint);
   taken(load("protect:\n- { application_name: etl, user: a }\n"));
+  taken(load("protect:\n- { wait_event: SyncRep }\n"));
 }
 
 TEST(Warnings, OfGroupsThatAnyClientCanLeave) {
