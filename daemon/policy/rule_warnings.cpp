@@ -220,36 +220,37 @@ void warn_of_repeat(const YamlNode& node, const Rule& rule, Complaints& complain
 
 // -- names that clients choose ---------------------------------------------------------------------------
 
-/// Whether a client that changes its application_name leaves the rule with it.
-bool has_exact_names(const Match& match) {
-  const auto* condition = find(match, Field::kApplicationName);
+/// Whether all sessions that fit have the same value of a field.
+bool is_one_value(const Condition* condition) {
   if (condition == nullptr) return false;
+  if (const auto* ids = std::get_if<QueryIdTest>(&condition->test)) return ids->any_of.size() == 1;
   const auto& names = std::get<TextTest>(condition->test).any_of;
-  return std::all_of(names.begin(), names.end(), [](const auto& name) { return name.is_exact(); });
+  return names.size() == 1 && names.front().is_exact();
 }
 
-const YamlNode* application_name_in(const YamlNode* per) {
+const YamlNode* value_in(const YamlNode* per, std::string_view name) {
   if (per == nullptr) return nullptr;
-  const auto is_it = [](const YamlNode& value) {
-    return value.text == entry_of(Field::kApplicationName).name;
-  };
+  const auto is_it = [&](const YamlNode& value) { return value.text == name; };
   if (per->kind != YamlNode::Kind::kList) return is_it(*per) ? per : nullptr;
   const auto found = std::find_if(per->values.begin(), per->values.end(), is_it);
   return found == per->values.end() ? nullptr : &*found;
 }
 
-void warn_of_chosen_names(const YamlNode& node, const Rule& rule, const ReadMatch& match,
-                          Complaints& complaints) {
-  if (is_for_named_clients(match.match) || has_exact_names(match.match)) return;
-  constexpr std::string_view kInstead = "Write per: user, or name the user in match.";
-  if (const auto* name = application_name_in(node.find("per"))) {
-    complaints.warn(name->mark, "keep counts by application_name, which any client can choose",
-                    fmt::format("A client that changes it counts in another group. {}", kInstead));
-  }
-  if (!rule.repeat || only_alerts(rule)) return;
-  if (const auto* name = application_name_in(node.find("repeat")->find("per"))) {
-    complaints.warn(name->mark, "repeat counts by application_name, which any client can choose",
-                    fmt::format("A client that changes it is counted anew. {}", kInstead));
+/// Users in `match` are no help: each of them can still leave its group, or count in that of another.
+void warn_of_chosen_groups(const YamlNode& node, const Rule& rule, const ReadMatch& match,
+                           Complaints& complaints) {
+  const auto warn = [&](const YamlNode* per, std::string_view what, std::string_view consequence) {
+    for (const auto field : {Field::kApplicationName, Field::kQueryId}) {
+      const auto name = entry_of(field).name;
+      const auto* value = value_in(per, name);
+      if (value == nullptr || is_one_value(find(match.match, field))) continue;
+      complaints.warn(value->mark, fmt::format("{} counts by {}, which any client can choose", what, name),
+                      fmt::format("A client that changes it {}. Write per: user.", consequence));
+    }
+  };
+  warn(node.find("per"), "keep", "counts in another group");
+  if (rule.repeat && !only_alerts(rule)) {
+    warn(node.find("repeat")->find("per"), "repeat", "is counted anew");
   }
 }
 
@@ -292,7 +293,7 @@ void warn_of_rule(const YamlNode& node, const Rule& rule, const ReadMatch& match
   warn_of_steps(*node.find("escalate"), match, rule, complaints);
   warn_of_victims(node, rule, complaints);
   warn_of_repeat(node, rule, complaints);
-  warn_of_chosen_names(node, rule, match, complaints);
+  warn_of_chosen_groups(node, rule, match, complaints);
   if (const auto* list = node.find("except")) warn_of_exceptions(*list, match, except, complaints);
 }
 

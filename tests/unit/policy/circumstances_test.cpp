@@ -14,7 +14,7 @@ LoadResult load_with(std::string_view more) {
 
 /// A rule that cancels, with more at its end; that begins in line 5.
 LoadResult load_acting_with(std::string_view more) {
-  return load(rule_with("{ user: a }", "[ cancel, alert ]") + "  " + std::string(more) + "\n");
+  return load(rule_with("{ user: a, query_id: 1 }", "[ cancel, alert ]") + "  " + std::string(more) + "\n");
 }
 
 /// A main file with two servers, a default time zone and a rule with more at its end; that begins in line 8.
@@ -32,7 +32,7 @@ LoadResult load_main_with(std::string_view more) {
 }
 
 TEST(Selection, IsRead) {
-  const auto rule = only_rule(load(rule_with("{ user: a }") +
+  const auto rule = only_rule(load(rule_with("{ application_name: a }") +
                                    "  per: [ user, application_name ]\n  keep: 10\n  victims: newest\n"
                                    "  at_most: 1\n  pause: 5s\n"));
   EXPECT_EQ(rule.selection.per, (std::vector<Field>{Field::kUser, Field::kApplicationName}));

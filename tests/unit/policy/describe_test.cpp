@@ -111,7 +111,7 @@ TEST(Describe, XminAge) {
 
 TEST(Describe, Selections) {
   const auto selection = [](std::string_view more) {
-    const auto text = sentence("{ user: a }", "[ alert ]", more);
+    const auto text = sentence("{ user: a, application_name: b }", "[ alert ]", more);
     return text.substr(text.find(';') + 2);
   };
   EXPECT_EQ(
@@ -157,8 +157,8 @@ TEST(Describe, Hours) {
 
 TEST(Describe, Repeats) {
   const auto repeat = [](std::string_view options) {
-    const auto text =
-        sentence("{ user: a }", "[ cancel, alert ]", "  repeat: { " + std::string(options) + " }\n");
+    const auto text = sentence("{ user: a, application_name: b, query_id: 1 }", "[ cancel, alert ]",
+                               "  repeat: { " + std::string(options) + " }\n");
     return text.substr(text.rfind(';') + 2);
   };
   EXPECT_EQ(repeat("times: 3, within: 10min, then: terminate"),

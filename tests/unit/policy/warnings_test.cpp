@@ -167,36 +167,40 @@ TEST(Warnings, OfAProtectionThatAnyClientCanClaim) {
 }
 
 TEST(Warnings, OfGroupsThatAnyClientCanLeave) {
-  constexpr std::string_view kMessage = "keep counts by application_name, which any client can choose";
-  constexpr std::string_view kHint =
-      "A client that changes it counts in another group. Write per: user, or name the user in match.";
+  const std::string message = "keep counts by application_name, which any client can choose";
+  constexpr std::string_view kHint = "A client that changes it counts in another group. Write per: user.";
   const auto with = [](std::string_view match, std::string_view per) {
     return load(rule_with(match) + "  keep: 10\n  per: " + std::string(per) + "\n");
   };
-  expect_warning(with("{ state_age: 1s }", "application_name"), 6, 8, kMessage, kHint);
-  expect_warning(with("{ state_age: 1s }", "[ user, application_name ]"), 6, 16, kMessage, kHint);
-  expect_warning(with("{ application_name: 'svc-*', state_age: 1s }", "application_name"), 6, 8, kMessage,
+  expect_warning(with("{ state_age: 1s }", "application_name"), 6, 8, message, kHint);
+  expect_warning(with("{ state_age: 1s }", "[ user, application_name ]"), 6, 16, message, kHint);
+  expect_warning(with("{ application_name: 'svc-*', state_age: 1s }", "application_name"), 6, 8, message,
+                 kHint);
+  expect_warning(with("{ state_age: 1s }", "query_id"), 6, 8,
+                 "keep counts by query_id, which any client can choose", kHint);
+  // a role can give each of its sessions another name, or count in the group of another role
+  expect_warning(with("{ user: eve, state_age: 1s }", "application_name"), 6, 8, message, kHint);
+  expect_warning(with("{ client_addr: local, state_age: 1s }", "application_name"), 6, 8, message, kHint);
+  expect_warning(with("{ application_name: [ a, b ], state_age: 1s }", "application_name"), 6, 8, message,
                  kHint);
   taken(with("{ state_age: 1s }", "[ user, client_addr ]"));
-  // whoever changes its name leaves the whole rule
-  taken(with("{ application_name: [ a, b ], state_age: 1s }", "application_name"));
-  // within one role, its own name can be trusted
-  taken(with("{ user: svc, state_age: 1s }", "[ user, application_name ]"));
-  taken(with("{ client_addr: local, state_age: 1s }", "application_name"));
+  // there is one group
+  taken(with("{ application_name: a, state_age: 1s }", "application_name"));
+  taken(with("{ query_id: 7, state_age: 1s }", "query_id"));
 }
 
 TEST(Warnings, OfARepeatThatAnyClientCanEscape) {
-  constexpr std::string_view kMessage = "repeat counts by application_name, which any client can choose";
-  constexpr std::string_view kHint =
-      "A client that changes it is counted anew. Write per: user, or name the user in match.";
+  const std::string message = "repeat counts by application_name, which any client can choose";
+  constexpr std::string_view kHint = "A client that changes it is counted anew. Write per: user.";
   const auto with = [](std::string_view match, std::string_view per) {
     return load(rule_with(match, "[ cancel, terminate ]") +
                 "  repeat: { times: 3, within: 1min, per: " + std::string(per) + ", then: terminate }\n");
   };
-  expect_warning(with("{ state_age: 1s }", "application_name"), 5, 42, kMessage, kHint);
+  expect_warning(with("{ state_age: 1s }", "application_name"), 5, 42, message, kHint);
+  expect_warning(with("{ state_age: 1s }", "query_id"), 5, 42,
+                 "repeat counts by query_id, which any client can choose", kHint);
+  expect_warning(with("{ user: svc, state_age: 1s }", "application_name"), 5, 42, message, kHint);
   taken(with("{ state_age: 1s }", "user"));
-  taken(with("{ state_age: 1s }", "query_id"));
-  taken(with("{ user: svc, state_age: 1s }", "application_name"));
   taken(with("{ application_name: svc, state_age: 1s }", "application_name"));
 }
 
