@@ -254,6 +254,33 @@ void warn_of_chosen_groups(const YamlNode& node, const Rule& rule, const ReadMat
   }
 }
 
+// -- what one tenant can turn against others -------------------------------------------------------------
+
+void warn_of_chosen_waiters(const Rule& rule, const ReadMatch& match, Complaints& complaints) {
+  const auto* blocks = find(match.match, Field::kBlocks);
+  if (blocks == nullptr || only_alerts(rule)) return;
+  const auto& waiter = std::get<BlocksTest>(blocks->test).waiter;
+  const auto fields = waiter ? claimable_fields(*waiter) : std::string();
+  if (fields.empty()) return;
+  complaints.warn(match.named.at(Field::kBlocks),
+                  fmt::format("blocks names those who wait by {}, which any client can choose", fields),
+                  "Any client can turn the rule against a session that it waits for. Name the user of those "
+                  "who wait: blocks: { user: ... }.");
+}
+
+void warn_of_taken_connections(const YamlNode& node, const Rule& rule, const ReadMatch& match,
+                               Complaints& complaints) {
+  if (!rule.when.connections_used || only_alerts(rule) || is_for_named_clients(match.match)) return;
+  const auto& per = rule.selection.per;
+  const bool counts_each = std::any_of(per.begin(), per.end(), [](Field field) {
+    return field == Field::kUser || field == Field::kClientAddr;
+  });
+  if (counts_each) return;
+  complaints.warn(node.find("when")->find("connections_used")->mark,
+                  "one user can take up the connections, and this rule then ends the sessions of others",
+                  "Count each user's own sessions (per: user, keep: 10), or name the user in match.");
+}
+
 // -- exceptions ------------------------------------------------------------------------------------------
 
 void warn_of_exceptions(const YamlNode& list, const ReadMatch& match, const std::vector<ReadMatch>& except,
@@ -294,6 +321,8 @@ void warn_of_rule(const YamlNode& node, const Rule& rule, const ReadMatch& match
   warn_of_victims(node, rule, complaints);
   warn_of_repeat(node, rule, complaints);
   warn_of_chosen_groups(node, rule, match, complaints);
+  warn_of_chosen_waiters(rule, match, complaints);
+  warn_of_taken_connections(node, rule, match, complaints);
   if (const auto* list = node.find("except")) warn_of_exceptions(*list, match, except, complaints);
 }
 

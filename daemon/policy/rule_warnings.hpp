@@ -8,9 +8,9 @@
 namespace pgcurfew {
 
 /// Warns of what is suspicious in a rule that is free of errors: it can never match or act, a limit that
-/// costs too many looks, a step that may be in vain or comes at once, exceptions that never apply or that any
-/// client can claim. `node`: the rule; `rule`: as read, but for its match and exceptions, which are still in
-/// `match` and `except`.
+/// costs too many looks, a step that may be in vain or comes at once, groups that a client can leave, what
+/// one tenant can turn against others, exceptions that never apply or that any client can claim. `node`: the
+/// rule; `rule`: as read, but for its match and exceptions, which are still in `match` and `except`.
 void warn_of_rule(const YamlNode& node, const Rule& rule, const ReadMatch& match,
                   const std::vector<ReadMatch>& except, const RuleContext& context, Complaints& complaints);
 

@@ -204,6 +204,50 @@ TEST(Warnings, OfARepeatThatAnyClientCanEscape) {
   taken(with("{ application_name: svc, state_age: 1s }", "application_name"));
 }
 
+TEST(Warnings, OfWaitersThatAnyClientCanBe) {
+  const auto expect_claim = [](std::string_view waiter, const std::string& fields) {
+    expect_warning(load(rule_with("{ blocks: { blocked_for: 5s, " + std::string(waiter) + " } }", kTwo)), 3,
+                   12, "blocks names those who wait by " + fields + ", which any client can choose",
+                   "Any client can turn the rule against a session that it waits for. Name the user of those "
+                   "who wait: blocks: { user: ... }.");
+  };
+  expect_claim("application_name: migration", "application_name");
+  expect_claim("query: '^alter', state: active", "query");
+  expect_claim("application_name: migration, user: '*'", "application_name");
+  const auto taken_with = [](std::string_view waiter) {
+    taken(load(rule_with("{ blocks: { blocked_for: 5s, " + std::string(waiter) + " } }", kTwo)));
+  };
+  taken_with("user: migrator, application_name: migration");
+  taken_with("client_addr: local, query: alter");
+  taken_with("backend_type: startup");
+  taken_with("sessions: 3");
+  // nobody is ended
+  taken(load(rule_with("{ blocks: { application_name: a } }", "[ alert ]")));
+}
+
+TEST(Warnings, OfConnectionsThatOneTenantCanTake) {
+  const auto with = [](std::string_view match, std::string_view more = "", std::string_view ladder = kTwo) {
+    return load(rule_with(match, ladder) + "  when: { connections_used: 85% }\n" + std::string(more));
+  };
+  const auto expect_it = [&](std::string_view match, std::string_view more = "") {
+    expect_warning(with(match, more), 5, 29,
+                   "one user can take up the connections, and this rule then ends the sessions of others",
+                   "Count each user's own sessions (per: user, keep: 10), or name the user in match.");
+  };
+  const std::string all = "{ state: active, query_age: 1min }";
+  expect_it(all);
+  expect_it(all, "  keep: 10\n");
+  expect_it(all, "  keep: 10\n  per: database\n");
+  expect_it("{ user: '*', state: active, query_age: 1min }");
+  taken(with(all, "  keep: 10\n  per: [ database, user ]\n"));
+  taken(with(all, "  keep: 10\n  per: client_addr\n"));
+  taken(with("{ user: worker, state: active, query_age: 1min }"));
+  taken(with("{ client_addr: 10.0.0.0/8, state: active, query_age: 1min }"));
+  // nobody is ended
+  taken(with(all, "", "[ alert ]"));
+  taken(load(rule_with(all, kTwo) + "  when: { role: primary }\n"));
+}
+
 TEST(Warnings, OfExceptionsThatNeverApplyOrAlways) {
   expect_warning(load(with_except("{ query_age: 1s }", "[ { user: 'a*' }, { user: ab, query_age: 1h } ]")), 5,
                  29, "this exception never applies",
