@@ -1,5 +1,6 @@
 #include "engine/gate.hpp"
 
+#include <algorithm>
 #include <array>
 #include <charconv>
 
@@ -37,6 +38,11 @@ std::optional<Number> number_of(std::optional<std::string_view> text) {
   return number;
 }
 
+/// No name in a mark of ours has other letters, and a server may refuse to take other bytes back.
+bool is_plain(std::string_view text) {
+  return std::all_of(text.begin(), text.end(), [](char c) { return c >= ' ' && c <= '~'; });
+}
+
 }  // namespace
 
 std::string to_text(const GateMark& mark) {
@@ -55,7 +61,7 @@ Result<GateMark> parse_gate_mark(std::string_view text) {
   const auto by = take(rest, "by");
   const auto drain = take(rest, "drain");
   const bool has_until = until || (until_text && *until_text == kForever);
-  if (!limit || *limit < -1 || !since || !has_until || !by || !drain || !rest.empty() ||
+  if (!is_plain(text) || !limit || *limit < -1 || !since || !has_until || !by || !drain || !rest.empty() ||
       text.ends_with(' ')) {
     return failure("it is no mark of pgcurfew");
   }

@@ -28,7 +28,7 @@ struct GateMark {
 /// `limit=-1 since=... until=... by=... drain=...`, times in microseconds of PostgreSQL's epoch.
 std::string to_text(const GateMark& mark);
 
-/// *Errors*: it is no mark of ours.
+/// *Errors*: it is no mark of ours; one whose letters are not all of ASCII never is.
 Result<GateMark> parse_gate_mark(std::string_view text);
 
 /// How a gate can be closed with what our role may do.

@@ -157,7 +157,7 @@ std::string closing_body(const std::string& is_database) {
   previous := limit_now;
   IF mark_now IS NOT NULL THEN
     parts := pg_catalog.regexp_match(mark_now,
-      '^limit=(-1|[0-9]+) since=(-?[0-9]+) until=(reopen|-?[0-9]+) by=([^ ]+) drain=([^ ]+)$');
+      '^limit=(-1|[0-9]+) since=(-?[0-9]+) until=(reopen|-?[0-9]+) by=([!-~]+) drain=([!-~]+)$');
     IF parts IS NULL THEN
       RAISE object_not_in_prerequisite_state
         USING MESSAGE = 'the database has a setting pgcurfew.drain that is no mark of pgcurfew',

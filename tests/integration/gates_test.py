@@ -301,6 +301,20 @@ def test_a_setting_that_is_no_mark_stops_the_closing(databases, keeper):
     assert databases.limit("odd") == 7
 
 
+def test_a_mark_with_bytes_that_are_no_text_in_our_encoding_is_none(server, databases, keeper):
+    """None of ours has them, and it could not be given back to the server to be compared."""
+    databases.make("odd", "connection limit 0")
+    databases.make("raw", "encoding 'SQL_ASCII' lc_collate 'C' lc_ctype 'C'")
+    with server.connect(dbname="raw") as raw:
+        raw.execute(b"alter database odd set pgcurfew.drain = 'limit=7 since=1 until=2 by=caf\xe9 drain=nightly'")
+    gate = gate_of(keeper, "odd")
+    assert (gate["mark"], gate["is_mark"]) == ("limit=7 since=1 until=2 by=caf\ufffd drain=nightly", False)
+    for drain in ("nightly", "another"):
+        failed = keeper.turn("odd", True, drain=drain)
+        assert (failed["outcome"], failed["error"]["sqlstate"]) == ("failed", "55000"), failed
+    assert databases.limit("odd") == 0
+
+
 def test_two_that_close_at_once_do_not_both_hold_it(databases, probe):
     databases.make("contested", "connection limit 7")
     links = [probe(user=SUPERUSER) for _ in range(4)]
