@@ -76,8 +76,8 @@ struct Judgement {
 /// The limit of one of a rule's ages: its own, or that of an exception on the same clock.
 Duration limit_for(const AgeLimit& age, const Exception* exception);
 
-/// Judges a session; whether it has an immunity is not looked at. `steps`: how the server's clock was set, so that nobody is due
-/// early.
+/// Judges a session; whether it has an immunity is not looked at. `steps`: how the server's clock was set, so
+/// that nobody is due early.
 Judgement judge(const Rule& rule, const Session& session, const ClockSteps& steps = {});
 
 /// The states in which a cancel can have an effect. On an idle session of any kind it has none.
