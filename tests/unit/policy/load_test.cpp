@@ -152,7 +152,8 @@ TEST(Load, FingerprintStaysWithTheMeaning) {
 }
 
 std::string repeating(std::string_view repeat) {
-  return rule_with("{ user: a, query_id: 1 }", "[ cancel, alert ]") + "  repeat: { " + std::string(repeat) + " }\n";
+  return rule_with("{ user: a, query_id: 1 }", "[ cancel, alert ]") + "  repeat: { " + std::string(repeat) +
+         " }\n";
 }
 
 TEST(Load, FingerprintChangesWithTheMeaning) {
