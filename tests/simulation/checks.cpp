@@ -12,6 +12,9 @@ namespace {
 using std::chrono::minutes;
 using std::chrono::seconds;
 
+/// So long at most is a reply waited for.
+constexpr Duration kReplyTakes = seconds(5);
+
 const Rule* find_rule(const Policy& policy, const std::string& name) {
   for (const auto& rule : policy.rules) {
     if (rule.name == name) return &rule;
@@ -42,6 +45,8 @@ void Checks::on_gone(int instance) {
 void Checks::on_policy(int instance, std::shared_ptr<const Policy> policy) {
   auto& book = books_[instance];
   forget_rules(book, *policy);
+  // what was let go under a shorter time does not count by a longer one
+  let_go(book);
   book.policy = std::move(policy);
   book.policy_since = ++moment_;
   if (drains_ != nullptr) drains_->on_policy(instance, book.policy);
@@ -204,6 +209,12 @@ void Checks::check_one_order(Book& book, const Order& order) {
   if (!book.intents.erase(order.decision)) throw Violation("untold", where + " without an intent before it");
 }
 
+/// Of the signals those that the bound of the policy in force still counts.
+void Checks::let_go(Book& book) const {
+  const auto since = site_.agenda.now() - book.policy->safety.per;
+  while (!book.signals.empty() && book.signals.front().second <= since) book.signals.pop_front();
+}
+
 void Checks::check_bounds(Book& book, const std::vector<Order>& orders) {
   const auto& safety = book.policy->safety;
   const auto now = site_.agenda.now();
@@ -214,7 +225,7 @@ void Checks::check_bounds(Book& book, const std::vector<Order>& orders) {
     book.signals.emplace_back(order.decision, now);
   }
   if (signals == 0) return;
-  while (book.signals.front().second <= now - safety.per) book.signals.pop_front();
+  let_go(book);
   if (book.signals.size() > static_cast<std::size_t>(safety.signals)) {
     throw Violation("too-many", fmt::format("{} signals within {}, the bound is {}", book.signals.size(),
                                             to_text(safety.per), safety.signals));
@@ -291,8 +302,10 @@ Checks::HeldBack Checks::held_back_by(const Event& event) {
 /// A breaker opens for a reason, and a tenant's for a reason of its own role.
 void Checks::check_breaker(Book& book, const Event& event) {
   const auto held = held_back_by(event);
-  // the share counts those of the last moments too, the rate those of its time
-  const auto since = site_.agenda.now() - std::max<Duration>(seconds(10), book.policy->safety.per);
+  // the share counts those of the last moments too, the rate those of its time; from the answer, which can
+  // take as long as a request is waited for
+  const auto since =
+      site_.agenda.now() - kReplyTakes - std::max<Duration>(seconds(10), book.policy->safety.per);
   const auto may_have_left = [&](const auto& entry) {
     const auto& [decision, issued] = entry;
     const auto reply = issued.replied.value_or(ReplyKind::kUnknown);

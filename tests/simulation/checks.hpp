@@ -170,6 +170,7 @@ class Checks {
   void forget_rules(Book& book, const Policy& after) const;
   void enter_effect(Book& book, const Issued& issued, const Backend& backend, std::size_t node);
   void check_one_order(Book& book, const Order& order);
+  void let_go(Book& book) const;
   void check_bounds(Book& book, const std::vector<Order>& orders);
   std::int64_t overdue_in_look(const Book& book, const HeldBack& held) const;
   static HeldBack held_back_by(const Event& event);
@@ -177,9 +178,9 @@ class Checks {
   void check_error(Book& book, const Event& event);
   void check_claim(const Book& book, const Event& event) const;
   // checks_late.cpp: what must have happened when the world is whole
-  void expect_rule(const Book& book, const Rule& rule, Duration ready) const;
+  void expect_rule(const Book& book, const Rule& rule, const oracle::Scene& scene, Duration ready) const;
   std::optional<Duration> overdue(const Book& book, const Rule& rule, const Backend& backend,
-                                  Duration ready) const;
+                                  const oracle::Scene& scene, Duration ready) const;
   /// When a look first showed a session as it is; nothing if none has.
   std::optional<Duration> shown_at(const Book& book, const Backend& backend) const;
   /// Since when all who wait for it were shown to while it did not wait itself, at the latest, steady.

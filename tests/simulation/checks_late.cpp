@@ -62,6 +62,13 @@ std::optional<Duration> latest_limit(const Rule& rule, Clock clock) {
   return latest;
 }
 
+/// The sessions, each with its present wait for a lock as the only one of its statement. A look can show that
+/// one ended and another began, and who counts from the present one is in time.
+std::map<std::int32_t, Backend> with_present_waits(std::map<std::int32_t, Backend> sessions) {
+  for (auto& [pid, backend] : sessions) backend.first_wait = backend.lock_wait;
+  return sessions;
+}
+
 Duration waits_of(const Rule& rule) {
   Duration waits{};
   for (const auto& step : rule.escalate) waits += step.after;
@@ -76,8 +83,10 @@ void Checks::expect_order(Duration ready) {
     throw Violation("reconnect", fmt::format("no connection {} after the world is whole",
                                              to_text(site_.agenda.now() - ready)));
   }
+  const auto& server = *site_.nodes[site_.active].server;
+  const auto sessions = with_present_waits(server.backends());
   for (const auto& rule : book.policy->rules) {
-    if (rule.mode == Mode::kEnforce) expect_rule(book, rule, ready);
+    if (rule.mode == Mode::kEnforce) expect_rule(book, rule, {&sessions, server.transactions()}, ready);
   }
 }
 
@@ -89,18 +98,18 @@ bool Checks::is_held_back(const Book& book, const Backend& backend) const {
 }
 
 /// No more sessions are overdue than the rule leaves alone.
-void Checks::expect_rule(const Book& book, const Rule& rule, Duration ready) const {
+void Checks::expect_rule(const Book& book, const Rule& rule, const oracle::Scene& scene,
+                         Duration ready) const {
   const auto& server = *site_.nodes[site_.active].server;
-  const auto scene = scene_of(site_.active);
   // how full the server is changes from look to look; a pause on `repeat` has no end that one could expect
   if (rule.when.connections_used) return;
   if (rule.repeat && rule.repeat->then == RepeatAction::kPause) return;
   if (rule.when.role && server.in_recovery != (*rule.when.role == Role::kStandby)) return;
   std::map<std::string, std::size_t> groups;
-  for (const auto& [pid, backend] : server.backends()) {
+  for (const auto& [pid, backend] : *scene.sessions) {
     if (backend.is_superuser || backend.user.empty() || backend.is_doomed) continue;
     if (!oracle::untouchable(*book.policy, backend, scene).empty() || is_held_back(book, backend)) continue;
-    const auto late = overdue(book, rule, backend, ready);
+    const auto late = overdue(book, rule, backend, scene, ready);
     if (!late || *late < room_for(book, rule, backend)) continue;
     std::string group;
     for (const auto field : rule.selection.per) group += oracle::value_of(backend, field).value_or("-") + ";";
@@ -150,9 +159,8 @@ Duration Checks::room_for(const Book& book, const Rule& rule, const Backend& bac
 
 /// By how much the last step is overdue; nothing if none is due.
 std::optional<Duration> Checks::overdue(const Book& book, const Rule& rule, const Backend& backend,
-                                        Duration ready) const {
+                                        const oracle::Scene& scene, Duration ready) const {
   const auto& server = *site_.nodes[site_.active].server;
-  const auto scene = scene_of(site_.active);
   const auto due = oracle::due(rule, backend, scene);
   if (!due || !oracle::applies(rule, backend, scene)) return std::nullopt;
   // by a clock that was set since, it is as old as that clock says
