@@ -217,7 +217,7 @@ class Decider {
     }
     const auto index = static_cast<std::size_t>(&a_case - docket_.cases.data());
     const int spared = episode == nullptr ? 0 : episode->spared;
-    return DueStep{&a_case, *next, rule.mode, spared, chosen_.group_size[index], open_until(a_case.rule)};
+    return DueStep{&a_case, *next, rule.mode, spared, chosen_.group_size[index], open_stretch_of(a_case.rule)};
   }
 
   /// Whether the older pgcurfew has not had its time, or no look has shown what it did with it.
@@ -265,10 +265,10 @@ class Decider {
     return false;
   }
 
-  /// When the hours end that a rule is within; nothing where it has none.
-  std::optional<ServerTime> open_until(std::size_t rule) const {
+  /// The stretch of its hours that a rule is within; nothing where it has none.
+  std::optional<Interval> open_stretch_of(std::size_t rule) const {
     const auto found = open_.find(rule);
-    return found != open_.end() && found->second ? std::optional(found->second->end) : std::nullopt;
+    return found == open_.end() ? std::nullopt : found->second;
   }
 
   static void choose(std::vector<DueStep> due, std::vector<Choice>& choices) {

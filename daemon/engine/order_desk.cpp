@@ -28,7 +28,10 @@ void OrderDesk::place(const DueStep& due, const std::vector<DueStep>& superseded
   order.guard = make_guard(policy_, rule, session, {rests_on_state, due.spared});
   order.guard.not_before = due.next.due;
   order.guard.not_after = now_.server + ServerClockEstimate::kTolerance;
-  if (due.open_until) order.guard.not_after = std::min(order.guard.not_after, *due.open_until);
+  if (due.open) {
+    order.guard.not_before = std::max(order.guard.not_before, due.open->start);
+    order.guard.not_after = std::min(order.guard.not_after, due.open->end);
+  }
   note_in_ledger(due, order, false);
   if (is_signal) ledger_.touched[session.key] = ledger_.looks_sent + 1;
   ++ledger_.in_flight;
@@ -67,7 +70,7 @@ Order OrderDesk::describe(const DueStep& due) {
   order.repeat = rule.repeat;
   auto& grounds = order.grounds;
   grounds = grounds_of(rule, session, snapshot_, docket_, due.group_size);
-  grounds.open_until = due.open_until;
+  if (due.open) grounds.open_until = due.open->end;
   if (order.repeat_key) {
     grounds.repeated = ledger_.repeats.times(*order.repeat_key, *rule.repeat, now_.monotonic);
   }

@@ -27,7 +27,7 @@ enum class Habit {
   kPipeline,      ///< Executes in a row without a pause
   kProcedure,     ///< one statement that commits within
   kPortal,        ///< a cursor fetched in pieces
-  kRenaming,      ///< changes its application_name between statements
+  kRenaming,      ///< changes its application_name between statements, and just before a signal
   kUntracked,     ///< track_activities is off
   kFlapping,      ///< another application_name each time that somebody reads it
   kBusy,          ///< another statement of its transaction each time that somebody reads it

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "engine/server_clock.hpp"
+#include "simulation/policy_writer.hpp"
 #include "support/guard_model.hpp"
 
 namespace pgcurfew::simulation {
@@ -230,7 +231,12 @@ bool Server::still_holds(const Guard& guard, const Backend& backend) const {
 }
 
 void Server::reveal(Backend& backend) {
-  // what it is for a rule does not change: nothing fits these
+  if (backend.habit == Habit::kRenaming) {
+    const auto& names = application_names();
+    backend.application_name = names[++backend.times_read % names.size()];
+    touch(backend);
+  }
+  // what these are for a rule does not change: nothing fits them
   if (backend.habit == Habit::kFlapping) {
     backend.application_name = fmt::format("a{}", ++backend.times_read);
   } else if (backend.habit == Habit::kBusy && backend.state == State::kActive && backend.xact_start &&

@@ -67,6 +67,13 @@ TEST(HoursOfARule, OutsideOfThemItDoesNothingAndWakesWhenTheyBegin) {
   EXPECT_EQ(desk.decide_at(8h).orders.size(), 1U);
 }
 
+TEST(HoursOfARule, AnOrderTakesNoEffectBeforeThem) {
+  Desk desk(rule_with("during: { from: \"08:00\", to: \"18:00\", timezone: UTC }"));
+  desk.look({active(1, 7h)}, 8h);
+  EXPECT_EQ(desk.decide_at(8h).orders.at(0).guard.not_before, at(8h))
+      << "what is known of the clock is an estimate";
+}
+
 TEST(HoursOfARule, AnOrderDoesNotOutliveThem) {
   Desk desk(rule_with("during: { from: \"08:00\", to: \"18:00\", timezone: UTC }"));
   desk.look({active(1, 17h)}, 18h - 2s);
