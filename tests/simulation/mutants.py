@@ -173,7 +173,8 @@ MUTANTS = [
     Mutant("drain: ends the excepted", {"drain-spares"}, "drain_run.cpp", (("proxy_.except = plan.except;", ""),), options=DRAINS),
     Mutant("drain: tries the gone again and again", {"busy-loop"}, "drain_sessions.cpp",
            (("      sent.gone_in = order.look;\n", ""),), options=DRAINS),
-    Mutant("skips the built-in protections", {"protected-by-default"}, "judge.cpp",
+    # where the guard knows better, it is asked again and again
+    Mutant("skips the built-in protections", {"protected-by-default", "busy-loop"}, "judge.cpp",
            (("if (match.protection != protection::kSyncRep && may_fit(match, session)) return &match;",
              "if (match.protection.empty() && may_fit(match, session)) return &match;"),)),
     Mutant("asks for no text of a query", {"protected-by-default", "protected", "exempt"}, "docket.cpp",
