@@ -143,6 +143,12 @@ void live_through(Desk& desk, Duration now, const SceneOptions& options) {
   }
 }
 
+/// A server moves a state and its state_change at once, and a query and its query_start, and never to the
+/// moment that was seen.
+ServerTime moved(const std::optional<ServerTime>& seen, ServerTime moment) {
+  return seen ? std::max(moment, *seen + 1us) : moment;
+}
+
 }  // namespace
 
 std::string yaml_of(const PolicySpec& spec) {
@@ -212,10 +218,12 @@ Session drawn_change_of(Session session, Duration now) {
   switch (draw(0, 7)) {
     case 0:
       session.state = draw_state();
-      if (once_in(2)) session.state_change = moment;
+      session.state_change = moved(session.state_change, moment);
       break;
     case 1:
-      session.query_start = session.query_start && once_in(4) ? std::nullopt : std::optional(moment);
+      session.query_start = session.query_start && once_in(4)
+                                ? std::nullopt
+                                : std::optional(moved(session.query_start, moment));
       session.query = pick<MaybeText>({"select 1", "vacuum", std::nullopt});
       session.query_id = pick<std::optional<std::int64_t>>({1, 3, std::nullopt});
       break;
