@@ -258,7 +258,9 @@ void WaitMemory::link(Snapshot& snapshot) {
     const bool is_same = known != waits_.end() && is_same_wait(known->second, session, wait, begun_anew);
     // it began after the rows were made: there is no telling when, and the next look will show it
     if (!wait.since && !is_same && !waits_for_lock(session)) continue;
-    session.blocked_since = wait.since ? *wait.since : is_same ? known->second.since : snapshot.taken_at;
+    // who waits for whom is read after the rows, and a wait can have begun between; by then both had come in
+    const auto seen_at = snapshot.taken_at + snapshot.under_way;
+    session.blocked_since = wait.since ? *wait.since : is_same ? known->second.since : seen_at;
     session.blockers = wait.blockers;
     waiters.sessions.push_back(found->second);
     waiters.waits.push_back(&wait);

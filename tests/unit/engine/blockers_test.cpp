@@ -208,6 +208,17 @@ TEST(Blockers, WithoutWaitstartAWaitThatBeganAfterTheRowsIsForTheNextLook) {
   EXPECT_EQ(desk.decide_at(6s).next_due, at(10s));
 }
 
+TEST(Blockers, WithoutWaitstartAWaitCountsFromWhenItWasReadAndNotFromTheRows) {
+  Desk desk("rules: [ { name: r, match: { blocks_for: 5s }, escalate: [ terminate ] } ]");
+  const auto waiter = waiting(3, 0s);
+  const std::vector<Session> sessions{idle_in_transaction(1, -60s), idle_in_transaction(2, -60s), waiter};
+  desk.look(sessions, 1s, {wait_of(waiter, {1}, std::nullopt)});
+  desk.snapshot.under_way = 800ms;
+  desk.look(sessions, 2s, {wait_of(waiter, {2}, std::nullopt)});
+  EXPECT_EQ(desk.decide_at(3s).next_due, at(7s + 800ms))
+      << "it can have begun to wait for pid 2 since the rows";
+}
+
 TEST(Blockers, WithoutWaitstartAWaitForOthersAltogetherIsAnotherWait) {
   Desk desk("rules: [ { name: r, match: { blocked_for: 5s }, escalate: [ cancel ] } ]");
   const auto waiter = waiting(3, 0s);
