@@ -268,7 +268,8 @@ void WaitMemory::link(Snapshot& snapshot) {
   remember_waits(snapshot);
   if (!waiters.sessions.empty()) link_blocks(snapshot, waiters, by_pid);
   mark_leaders(snapshot, by_pid);
-  link_free_since(snapshot, std::exchange(last_look_, snapshot.taken_at));
+  link_free_since(snapshot);
+  last_look_ = snapshot.taken_at;
 }
 
 void WaitMemory::remember_waits(const Snapshot& snapshot) {
@@ -288,7 +289,7 @@ void WaitMemory::remember_waits(const Snapshot& snapshot) {
 
 /// A session can have waited between two looks, and have held others up while it did: who begins to wait for
 /// it counts from the first look that shows it free.
-void WaitMemory::link_free_since(Snapshot& snapshot, ServerTime last_look) {
+void WaitMemory::link_free_since(Snapshot& snapshot) {
   std::unordered_map<SessionKey, bool> is_unknown;  // by who waits: whether the look shows for whom
   for (const auto& session : snapshot.sessions) {
     if (waits_for_lock(session)) is_unknown[session.key] = !session.blocked_since;
@@ -302,16 +303,19 @@ void WaitMemory::link_free_since(Snapshot& snapshot, ServerTime last_look) {
     for (const auto& waiter : session.blocks) {
       if (!waiter->blocked_since) continue;
       auto since = surely_free_since(session).value_or(snapshot.taken_at);
+      const auto earlier = known == nullptr ? FreeSince::const_iterator() : known->find(waiter->key);
       // another wait than the one that the look before showed is as good as another's
-      if (known != nullptr && known->contains(waiter->key) && *waiter->blocked_since <= last_look) {
-        since = std::min(since, known->at(waiter->key));
+      if (known != nullptr && earlier != known->end() &&
+          *waiter->blocked_since <= earlier->second.blocked_since) {
+        since = std::min(since, earlier->second.since);
       }
-      now[waiter->key] = session.free_since[waiter->key.pid] = since;
+      now[waiter->key] = {since, *waiter->blocked_since};
+      session.free_since[waiter->key.pid] = since;
     }
     if (known != nullptr) {
-      for (const auto& [waiter, since] : *known) {
+      for (const auto& [waiter, freedom] : *known) {
         const auto found = is_unknown.find(waiter);
-        if (found != is_unknown.end() && found->second) now.emplace(waiter, since);
+        if (found != is_unknown.end() && found->second) now.emplace(waiter, freedom);
       }
     }
     if (!now.empty()) free_since[session.key] = std::move(now);

@@ -72,9 +72,13 @@ class WaitMemory {
                            const std::vector<std::int32_t>& begun_anew);
   void remember_waits(const Snapshot& snapshot);
   /// `last_look`: when the one before was taken.
-  void link_free_since(Snapshot& snapshot, ServerTime last_look);
+  void link_free_since(Snapshot& snapshot);
 
-  using FreeSince = std::unordered_map<SessionKey, ServerTime>;  ///< by who waits
+  struct Freedom {
+    ServerTime since{};
+    ServerTime blocked_since{};  ///< which of the waiter's waits it is for
+  };
+  using FreeSince = std::unordered_map<SessionKey, Freedom>;  ///< by who waits
   std::unordered_map<SessionKey, Wait> waits_;
   std::unordered_map<SessionKey, FreeSince> free_since_;  ///< by whom they wait for
   ServerTime last_look_{};

@@ -208,7 +208,7 @@ class Decider {
       return std::nullopt;
     }
     if (!is_open(a_case.rule)) return std::nullopt;
-    if (rule.mode == Mode::kEnforce && next->kind != StepKind::kAlert && has_to_wait_for_elder(*next)) {
+    if (rule.mode == Mode::kEnforce && next->kind != StepKind::kAlert && has_to_wait_for_elder(rule, *next)) {
       return std::nullopt;
     }
     if (needs_fresh_look(rule) && now_.server - snapshot_.taken_at - snapshot_.under_way > kFreshLook) {
@@ -217,21 +217,27 @@ class Decider {
     }
     const auto index = static_cast<std::size_t>(&a_case - docket_.cases.data());
     const int spared = episode == nullptr ? 0 : episode->spared;
-    return DueStep{&a_case, *next, rule.mode, spared, chosen_.group_size[index], open_stretch_of(a_case.rule)};
+    return DueStep{
+        &a_case, *next, rule.mode, spared, chosen_.group_size[index], open_stretch_of(a_case.rule)};
   }
 
   /// Whether the older pgcurfew has not had its time, or no look has shown what it did with it.
-  bool has_to_wait_for_elder(const NextStep& next) {
+  bool has_to_wait_for_elder(const Rule& rule, const NextStep& next) {
     if (!snapshot_.elder) return false;
-    const auto after = next.due + kAfterElder;
-    if (after > now_.server) {
-      due_by(after);
-    } else if (after > snapshot_.taken_at) {
+    const auto could_be_taken = [&](ServerTime time) { return next.due <= time && was_open(rule, time); };
+    if (!could_be_taken(now_.server - kAfterElder)) {
+      due_by(std::max(next.due, now_.server) + kAfterElder);
+    } else if (!could_be_taken(snapshot_.taken_at - kAfterElder)) {
       decision_.look_at_once = true;
     } else {
       return false;
     }
     return true;
+  }
+
+  /// Whether a rule was within its hours, if it has any.
+  static bool was_open(const Rule& rule, ServerTime time) {
+    return rule.hours.is_empty() || rule.hours.is_open(time);
   }
 
   /// False if the rule pauses for such sessions.
@@ -291,8 +297,18 @@ class Decider {
     return {fruitless, due.next.due, session_of(*due.due_case).key};
   }
 
-  /// Whether the look showed the session past its limit, and not only that it would be if nothing moved.
-  bool is_shown(const DueStep& due) const { return due.next.due <= snapshot_.taken_at; }
+  /// Whether the look showed the session past its limit, in the rule's hours, and not only that it would be
+  /// if nothing moved.
+  bool is_shown(const DueStep& due) {
+    if (due.next.due > snapshot_.taken_at) return false;
+    const auto rule = due.due_case->rule;
+    auto found = was_open_at_look_.find(rule);
+    if (found == was_open_at_look_.end()) {
+      const bool was_open_then = was_open(policy_.rules[rule], snapshot_.taken_at);
+      found = was_open_at_look_.emplace(rule, was_open_then).first;
+    }
+    return found->second;
+  }
 
   /// Leaves out those of a tenant who are too many to be condemned by a look from before they fell due.
   void leave_for_a_look(std::vector<Choice>& choices) {
@@ -336,6 +352,7 @@ class Decider {
   Chosen chosen_;
   std::vector<DueStep> signals_;                         ///< in the order of the docket
   std::map<std::size_t, std::optional<Interval>> open_;  ///< of rules with hours: when they are open next
+  std::map<std::size_t, bool> was_open_at_look_;         ///< by rule
   std::vector<Choice> enforced_;
   std::vector<Choice> rehearsed_;
   std::vector<DueStep> alerts_;

@@ -144,6 +144,16 @@ def test_by_hand_it_gives_back_when_the_command_has_cost_it_its_connection(serve
     assert (status, orders.is_as_before()) == (0, True), output
 
 
+def test_by_hand_it_gives_back_though_no_synchronous_standby_is_left(server, by_hand, orders):
+    # the server waits for a ghost, except where the tests' own commits say that they don't
+    server.execute("alter role pgcurfew set synchronous_commit = 'on'")
+    try:
+        status, output = outcome_of(by_hand("drain", orders.name, "--for", LONG, *QUICK, "--", "true"))
+        assert (status, orders.is_as_before()) == (0, True), output
+    finally:
+        server.execute("alter role pgcurfew reset synchronous_commit")
+
+
 def test_by_hand_ctrl_c_gives_the_database_back(by_hand, orders):
     started = by_hand("drain", orders.name, "--for", LONG, *QUICK)
     wait_until(lambda: orders.limit == 0)

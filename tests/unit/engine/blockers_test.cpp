@@ -219,6 +219,16 @@ TEST(Blockers, WithoutWaitstartAWaitCountsFromWhenItWasReadAndNotFromTheRows) {
       << "it can have begun to wait for pid 2 since the rows";
 }
 
+TEST(Blockers, WithoutWaitstartTheSameWaitCountsOnAtTheNextLook) {
+  Desk desk("rules: [ { name: r, match: { blocks_for: 5s }, escalate: [ terminate ] } ]");
+  const auto waiter = waiting(3, 0s);
+  const std::vector<Session> sessions{active(1, 0s), waiter};
+  desk.snapshot.under_way = 800ms;
+  desk.look(sessions, 1s, {wait_of(waiter, {1}, std::nullopt)});
+  desk.look(sessions, 2s, {wait_of(waiter, {1}, std::nullopt)});
+  EXPECT_EQ(desk.decide_at(3s).next_due, at(6s + 800ms));
+}
+
 TEST(Blockers, WithoutWaitstartAWaitForOthersAltogetherIsAnotherWait) {
   Desk desk("rules: [ { name: r, match: { blocked_for: 5s }, escalate: [ cancel ] } ]");
   const auto waiter = waiting(3, 0s);

@@ -74,6 +74,46 @@ TEST(HoursOfARule, AnOrderTakesNoEffectBeforeThem) {
       << "what is known of the clock is an estimate";
 }
 
+TEST(HoursOfARule, NoLookFromBeforeThemCondemnsAHerd) {
+  Desk desk(
+      "rules: [ { name: r, match: { state: active, query_age: 1h }, escalate: [ cancel ], "
+      "during: { from: \"08:00\", to: \"18:00\", timezone: UTC } } ]");
+  std::vector<Session> herd;
+  for (int pid = 1; pid <= 12; ++pid) herd.push_back(active(pid, 6h));
+  desk.look(herd, 7h + 10min);
+  const auto first = desk.decide_at(8h);
+  EXPECT_THAT(first.orders, IsEmpty()) << "they may have ended since";
+  EXPECT_THAT(first.events, IsEmpty());
+  EXPECT_TRUE(first.look_at_once);
+  desk.look({active(1, 6h)}, 8h);
+  EXPECT_EQ(desk.decide_at(8h).orders.size(), 1U);
+}
+
+TEST(Elder, HasATenthOfASecondAndALookBeforeTheYoungerSignals) {
+  Desk desk("rules: [ { name: r, match: { state: active, query_age: 10s }, escalate: [ cancel ] } ]");
+  desk.snapshot.elder = SessionKey{99, at(-1h)};
+  desk.look({active(1, 0s)}, 9s);
+  const auto due = desk.decide_at(10s);
+  EXPECT_THAT(due.orders, IsEmpty());
+  EXPECT_EQ(due.next_due, at(10s + 100ms));
+  const auto later = desk.decide_at(10s + 100ms);
+  EXPECT_THAT(later.orders, IsEmpty()) << "no look has shown what it did";
+  EXPECT_TRUE(later.look_at_once);
+  desk.look({active(1, 0s)}, 10s + 100ms);
+  EXPECT_EQ(desk.decide_at(10s + 101ms).orders.size(), 1U);
+}
+
+TEST(Elder, HasItsTimeFromTheBeginningOfTheHours) {
+  Desk desk(rule_with("during: { from: \"08:00\", to: \"18:00\", timezone: UTC }"));
+  desk.snapshot.elder = SessionKey{99, at(-1h)};
+  desk.look({active(1, 7h)}, 8h - 1s);
+  EXPECT_THAT(desk.decide_at(8h + 1ms).orders, IsEmpty());
+  desk.look({active(1, 7h)}, 8h + 50ms);
+  EXPECT_TRUE(desk.decide_at(8h + 110ms).look_at_once);
+  desk.look({active(1, 7h)}, 8h + 110ms);
+  EXPECT_EQ(desk.decide_at(8h + 110ms).orders.size(), 1U);
+}
+
 TEST(HoursOfARule, AnOrderDoesNotOutliveThem) {
   Desk desk(rule_with("during: { from: \"08:00\", to: \"18:00\", timezone: UTC }"));
   desk.look({active(1, 17h)}, 18h - 2s);
