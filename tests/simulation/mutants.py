@@ -125,7 +125,7 @@ MUTANTS = [
              "since.push_back(found->second);"),), options=LOCKS),
     Mutant("trusts that nobody waits between two looks", {"early", "ladder"}, "blockers.cpp",
            (("surely_free_since(session).value_or(snapshot.taken_at);",
-             "surely_free_since(session).value_or(last_look == ServerTime{} ? snapshot.taken_at : ServerTime{});"),),
+             "surely_free_since(session).value_or(last_look_ == ServerTime{} ? snapshot.taken_at : ServerTime{});"),),
            options=LOCKS),
     Mutant("counts a chain from its oldest wait", {"early", "ladder"}, "judge.cpp",
            (("return blocking_since(blocking_of(rule.match), session);",
