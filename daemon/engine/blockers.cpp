@@ -258,7 +258,7 @@ void WaitMemory::link(Snapshot& snapshot) {
     const bool is_same = known != waits_.end() && is_same_wait(known->second, session, wait, begun_anew);
     // it began after the rows were made: there is no telling when, and the next look will show it
     if (!wait.since && !is_same && !waits_for_lock(session)) continue;
-    // who waits for whom is read after the rows, and a wait can have begun between; by then both had come in
+    // pg_locks is read after pg_stat_activity, and the wait can have begun in between
     const auto seen_at = snapshot.taken_at + snapshot.under_way;
     session.blocked_since = wait.since ? *wait.since : is_same ? known->second.since : seen_at;
     session.blockers = wait.blockers;
@@ -298,25 +298,22 @@ void WaitMemory::link_free_since(Snapshot& snapshot) {
   for (auto& session : snapshot.sessions) {
     if (is_held_up(session)) continue;
     const auto before = free_since_.find(session.key);
-    const auto* known = before == free_since_.end() ? nullptr : &before->second;
+    const auto known = before == free_since_.end() ? FreeSince() : std::move(before->second);
     FreeSince now;
     for (const auto& waiter : session.blocks) {
       if (!waiter->blocked_since) continue;
       auto since = surely_free_since(session).value_or(snapshot.taken_at);
-      const auto earlier = known == nullptr ? FreeSince::const_iterator() : known->find(waiter->key);
+      const auto earlier = known.find(waiter->key);
       // another wait than the one that the look before showed is as good as another's
-      if (known != nullptr && earlier != known->end() &&
-          *waiter->blocked_since <= earlier->second.blocked_since) {
+      if (earlier != known.end() && *waiter->blocked_since <= earlier->second.blocked_since) {
         since = std::min(since, earlier->second.since);
       }
       now[waiter->key] = {since, *waiter->blocked_since};
       session.free_since[waiter->key.pid] = since;
     }
-    if (known != nullptr) {
-      for (const auto& [waiter, freedom] : *known) {
-        const auto found = is_unknown.find(waiter);
-        if (found != is_unknown.end() && found->second) now.emplace(waiter, freedom);
-      }
+    for (const auto& [waiter, freedom] : known) {
+      const auto found = is_unknown.find(waiter);
+      if (found != is_unknown.end() && found->second) now.emplace(waiter, freedom);
     }
     if (!now.empty()) free_since[session.key] = std::move(now);
   }

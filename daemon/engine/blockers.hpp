@@ -71,7 +71,6 @@ class WaitMemory {
   static bool is_same_wait(const Wait& known, const Session& session, const LockWait& wait,
                            const std::vector<std::int32_t>& begun_anew);
   void remember_waits(const Snapshot& snapshot);
-  /// `last_look`: when the one before was taken.
   void link_free_since(Snapshot& snapshot);
 
   struct Freedom {

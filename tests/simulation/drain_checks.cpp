@@ -158,7 +158,7 @@ void DrainChecks::on_turned(int /*instance*/, std::size_t node, const GateOrder&
     return std::any_of(drains.begin(), drains.end(),
                        [](const Drain& drain) { return drain.give_up.has_value(); });
   });
-  // it lasts no longer than its window by a clock that nobody sets, wherever the server's was set back to
+  // where the server's clock was set back, a drain ends once its duration has gone by on the monotonic clock
   const bool may_be_over = site_.was_injected("clock step") || site_.failed_over_at > Duration(0);
   if (now + slack() < *order.mark.until && !may_give_up && !may_be_over) {
     throw Violation("opened-early", fmt::format("{} was opened {} before the end of its window",
