@@ -27,8 +27,6 @@ constexpr Duration kNamesPause = seconds(30);
 /// A sample this fresh needs no other before something falls due.
 constexpr Duration kFreshSample = seconds(5);
 constexpr Duration kPulseBeforeDue = seconds(1);
-/// Shows a dead server and a clock that runs away while nothing is due for long.
-constexpr Duration kLongestSilence = seconds(30);
 
 void earlier(std::optional<MonotonicTime>& time, MonotonicTime other) {
   time = std::min(time.value_or(other), other);

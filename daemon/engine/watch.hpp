@@ -174,6 +174,9 @@ class Watch {
 
   /// For how long a reply is waited for before the connection is given up.
   static constexpr Duration kReplyDeadline = std::chrono::seconds(5);
+  /// The server's clock is asked at least so often: shows a dead server, and a clock that runs away while
+  /// nothing is due for long.
+  static constexpr Duration kLongestSilence = std::chrono::seconds(30);
   static constexpr Duration kConnectDeadline = std::chrono::seconds(10);
   static constexpr Duration kLongestBackOff = std::chrono::seconds(30);
 
@@ -213,7 +216,7 @@ class Watch {
   void schedule_next_look(MonotonicTime now);
   void observe_clock(MonotonicTime sent, MonotonicTime now, ServerTime server_time, bool is_look);
   void forget_server();
-  [[nodiscard]] bool may_advance_drains() const;
+  [[nodiscard]] bool may_advance_drains(MonotonicTime now) const;
   void advance_drains(MonotonicTime now);
   void reckon_drains_wake_at(MonotonicTime now);
   [[nodiscard]] Now now_at(MonotonicTime now) const;

@@ -47,15 +47,18 @@ void Watch::handle(const happening::ReopenAsked& what, MonotonicTime /*now*/) {
 }
 
 /// The clock says when a window begins and ends: it has to be trusted, and to have been asked since we
-/// connected, for while nobody could ask it may have been set. To give back takes no clock.
-bool Watch::may_advance_drains() const {
+/// connected and not long ago, for while nobody asked (we may have been stopped) it may have been set. To
+/// give back takes no clock.
+bool Watch::may_advance_drains(MonotonicTime now) const {
   if (link_ != Link::kUp) return false;
-  return is_stopping_ || (clock_.is_trusted() && clock_.is_known() && clock_.sampled_at() >= connected_at_);
+  if (is_stopping_) return true;
+  return clock_.is_trusted() && clock_.sampled_at() >= connected_at_ &&
+         now - clock_.sampled_at() <= kLongestSilence + kReplyDeadline;
 }
 
 /// What drains want done now.
 void Watch::advance_drains(MonotonicTime now) {
-  if (!may_advance_drains()) return;
+  if (!may_advance_drains(now)) return;
   auto wanted = drains_.advance(ledger_, true, now_at(now));
   tell(std::move(wanted.events));
   for (auto& gate : wanted.gates) commands_.emplace_back(command::TurnGate{std::move(gate)});
@@ -69,7 +72,7 @@ void Watch::advance_drains(MonotonicTime now) {
 }
 
 void Watch::reckon_drains_wake_at(MonotonicTime now) {
-  if (!may_advance_drains()) return;
+  if (!may_advance_drains(now)) return;
   auto at = drains_.next_reading();
   if (const auto due = drains_.next_due()) {
     const auto when = clock_.is_known() ? clock_.when(*due) : now + (*due - ServerTime{});

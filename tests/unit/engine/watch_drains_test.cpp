@@ -83,5 +83,23 @@ TEST(WatchDrains, NothingBeginsByAClockThatWasNotAskedSinceTheConnectionCameBack
   EXPECT_THAT(h.told_kinds(), Contains("drain_began"));
 }
 
+TEST(WatchDrains, NothingBeginsByAClockThatWasNotAskedForLong) {
+  auto policy = policy_with_a_drain();
+  policy.drains[0].begins = at(1min);
+  Harness h(std::move(policy));
+  h.connect();
+  h.look({});
+  // set back while we were stopped: by what we knew of it the drain is past its beginning
+  h.skew = -30s;
+  EXPECT_TRUE(wants<command::TakePulse>(h.tick(62s)));
+  EXPECT_THAT(h.told_kinds(), Not(Contains("drain_began")));
+  h.happen(happening::Pulsed{h.server_now()});
+  for (h.now = 63s; h.now < 89s; h.now += 5s) h.look({});
+  EXPECT_THAT(h.told_kinds(), Not(Contains("drain_began")));
+  h.now = 91s;
+  h.look({});
+  EXPECT_THAT(h.told_kinds(), Contains("drain_began"));
+}
+
 }  // namespace
 }  // namespace pgcurfew::testing
