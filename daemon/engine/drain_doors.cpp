@@ -269,6 +269,7 @@ void DrainRun::turn(const std::string& database, Door& door, bool closes, Ledger
                 plan_.reopens ? std::optional(window_.end) : std::nullopt};
   order.mark_text = door.mark_text;
   order.in_journal = door.in_journal;
+  order.is_theirs = door.state == DoorState::kYielded;
   door.order = order.id;
   door.sent = now.monotonic;
   door.state = closes ? DoorState::kClosing : DoorState::kOpening;

@@ -92,6 +92,8 @@ struct GateOrder {
   GateMark mark;            ///< closing: to be written; `limit` as it was read, which the journal goes by
   std::string mark_text;    ///< opening: what must be found there
   bool in_journal = false;  ///< opening: the mark stands there, not in the server
+  /// Opening: somebody else was seen to have changed the limit since, and what it is now is theirs.
+  bool is_theirs = false;
 };
 
 enum class GateOutcome {

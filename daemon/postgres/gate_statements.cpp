@@ -131,7 +131,7 @@ std::string closing_arguments() {
 }
 
 std::string opening_arguments() {
-  return set_arguments({"database", "oid", "mark", "in_journal"});
+  return set_arguments({"database", "oid", "mark", "in_journal", "is_theirs"});
 }
 
 std::string gate_declarations() {
@@ -212,7 +212,8 @@ std::string opening_body(const std::string& is_database) {
     connection_limit := limit_now;
     IF NOT arg_in_journal AND mark_now IS DISTINCT FROM arg_mark THEN
       outcome := 'gone';
-    ELSIF limit_now <> 0 THEN
+    ELSIF limit_now <> 0 OR (arg_in_journal AND arg_is_theirs) THEN
+      -- without a mark, nothing tells our 0 from one that another has set since
       outcome := 'foreign';
     ELSIF arg_in_journal AND mark_now IS NOT NULL THEN
       -- whoever set it knows nothing of the limit in our journal: it has to wait for its turn
@@ -244,7 +245,7 @@ std::string closing_block() {
 
 std::string opening_block() {
   return block(get_argument("database", "text") + get_argument("oid", "oid") + get_argument("mark", "text") +
-                   get_argument("in_journal", "bool"),
+                   get_argument("in_journal", "bool") + get_argument("is_theirs", "bool"),
                opening_body(is_this_database(kIsDatabaseToOpen, "arg_database", "arg_oid")));
 }
 

@@ -57,9 +57,9 @@ std::vector<Step> steps_of(const GateOrder& order) {
                       until_text(mark), goes_to_journal ? fmt::format("{}", mark.limit) : ""}});
     steps.push_back({statement::closing_block(), {}});
   } else {
-    steps.push_back(
-        {statement::opening_arguments(),
-         {in_hex(order.database), oid_text(order), order.mark_text, goes_to_journal ? "t" : "f"}});
+    steps.push_back({statement::opening_arguments(),
+                     {in_hex(order.database), oid_text(order), order.mark_text, goes_to_journal ? "t" : "f",
+                      order.is_theirs ? "t" : "f"}});
     steps.push_back({statement::opening_block(), {}});
   }
   steps.push_back({statement::turn_result(), {}});

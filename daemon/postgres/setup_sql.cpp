@@ -157,7 +157,7 @@ CREATE FUNCTION pgcurfew.open_gate(arg_database text, arg_mark text,
   LANGUAGE plpgsql SECURITY DEFINER{settings}
 AS $pgcurfew$
 DECLARE
-  arg_in_journal bool := false;{declarations}
+  arg_in_journal bool := false; arg_is_theirs bool := false;{declarations}
 BEGIN{may_open}{opening}
 END $pgcurfew$;
 REVOKE ALL ON FUNCTION pgcurfew.open_gate(text, text) FROM PUBLIC;

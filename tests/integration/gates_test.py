@@ -473,6 +473,13 @@ def test_a_gate_that_the_journal_has_closed_can_be_closed_again(databases, owner
     assert closed["outcome"] == "closed" and closed["mark"].startswith("limit=12 ")
 
 
+def test_a_gate_that_was_seen_to_be_theirs_stays_closed_though_it_is_0_again(databases, owner, probe):
+    link = probe(user=owner)
+    ours = link.turn("owned", True, access="journal", limit=12)
+    left = link.turn("owned", False, access="journal", mark=ours["mark"], in_journal=True, is_theirs=True)
+    assert (left["outcome"], left["limit"], databases.limit("owned")) == ("foreign", 0, 0)
+
+
 def test_a_mark_in_the_server_keeps_the_journal_from_opening(databases, owner, keeper, probe):
     link = probe(user=owner)
     ours = link.turn("owned", True, access="journal", limit=12)

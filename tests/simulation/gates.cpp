@@ -105,7 +105,7 @@ GateReply Databases::open(Database& database, const GateOrder& order, Duration a
     reply.mark = mark_of(database.mark);
     return reply;
   }
-  if (database.limit != 0) {
+  if (database.limit != 0 || (order.in_journal && order.is_theirs)) {
     reply.outcome = GateOutcome::kForeign;
   } else if (order.in_journal && !database.mark.empty()) {
     return failed(order, "the database is held by another drain", "55006");

@@ -213,6 +213,7 @@ GateOrder gate_order_of(const json& request) {
   if (request.contains("until")) order.mark.until = time_of(request["until"]);
   order.mark_text = request.value("mark", "");
   order.in_journal = request.value("in_journal", false);
+  order.is_theirs = request.value("is_theirs", false);
   return order;
 }
 
