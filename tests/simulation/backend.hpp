@@ -78,6 +78,7 @@ struct Backend {
   bool is_superuser = false;
   Habit habit = Habit::kAutocommit;
   std::uint64_t times_read = 0;  ///< of one that changes whenever it is read
+  int times_spared = 0;          ///< guards that found it other than it was
   Temper temper = Temper::kProper;
   Duration latency{};           ///< from a signal to its effect
   bool in_block = false;        ///< between BEGIN and COMMIT

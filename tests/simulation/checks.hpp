@@ -28,6 +28,13 @@ struct Tally {
 
 class DrainChecks;
 
+/// An order whose guard held: since when its step was due, and what it was.
+struct FirstOrder {
+  ServerTime due;
+  std::string what;
+  bool operator==(const FirstOrder&) const = default;
+};
+
 /// The laws, checked in the world and not in the engine's books. Each breach throws a Violation that names
 /// the checker.
 class Checks {
@@ -67,7 +74,7 @@ class Checks {
   [[nodiscard]] const Tally& tally() const { return tally_; }
   /// Orders whose guard held, up to the first signal that took effect or was denied, for the comparison of a
   /// dry run with the real one.
-  [[nodiscard]] const std::vector<std::string>& first_orders() const { return first_orders_; }
+  [[nodiscard]] const std::vector<FirstOrder>& first_orders() const { return first_orders_; }
   /// When that was; nothing if none did.
   [[nodiscard]] std::optional<Duration> first_effect() const { return first_effect_; }
 
@@ -196,7 +203,7 @@ class Checks {
   std::uint64_t moment_ = 0;
   std::map<int, Book> books_;
   Tally tally_;
-  std::vector<std::string> first_orders_;
+  std::vector<FirstOrder> first_orders_;
   std::optional<Duration> first_effect_;
 };
 

@@ -70,8 +70,8 @@ void Checks::on_executed(int instance, std::size_t node, const Order& order, con
   if (found == book.issued.end()) throw Violation("stale-look", order.decision + " takes effect long after");
   const auto& issued = found->second;
   if (!first_effect_) {
-    first_orders_.push_back(fmt::format("pid {} {} step {} not before {}", backend->pid, order.rule,
-                                        order.step_number, to_text(order.guard.not_before)));
+    first_orders_.push_back({order.guard.not_before,
+                             fmt::format("pid {} {} step {}", backend->pid, order.rule, order.step_number)});
   }
   const auto& rule = rule_of(issued);
   check_session(issued, *backend, node);
@@ -125,9 +125,14 @@ void Checks::enter_effect(Book& book, const Issued& issued, const Backend& backe
   book.effects[backend.birth].push_back(std::move(effect));
 }
 
-void Checks::check_session(const Issued& issued, const Backend& backend, std::size_t node) const {
+void Checks::check_session(const Issued& issued, const Backend& hit, std::size_t node) const {
   const auto& seen = issued.look->rows.at(issued.order.guard.session);
-  const auto who = name_of_session(backend);
+  const auto who = name_of_session(hit);
+  auto backend = hit;
+  // of who changes its name each time that it is read, none is believed after so many
+  if (hit.habit == Habit::kRenaming && hit.times_spared >= kSparesBelieved) {
+    backend.application_name = seen.application_name;
+  }
   if (issued.look->node != node || seen.birth != backend.birth) {
     throw Violation("identity", fmt::format("{} is not the session that was decided upon", who));
   }

@@ -159,7 +159,7 @@ void DrainChecks::on_turned(int /*instance*/, std::size_t node, const GateOrder&
                        [](const Drain& drain) { return drain.give_up.has_value(); });
   });
   // where the server's clock was set back, a drain ends once its duration has gone by on the monotonic clock
-  const bool may_be_over = site_.was_injected("clock step") || site_.failed_over_at > Duration(0);
+  const bool may_be_over = site_.server().was_set_back() || site_.failed_over_at > Duration(0);
   if (now + slack() < *order.mark.until && !may_give_up && !may_be_over) {
     throw Violation("opened-early", fmt::format("{} was opened {} before the end of its window",
                                                 order.database, to_text(*order.mark.until - now)));
@@ -258,20 +258,23 @@ void DrainChecks::check_ladder(const Issued& issued, std::size_t node, const Bac
   // who came in after that comes back when there was nobody: it has had all the time that there was
   if (backend.start.shown > std::max(*since, *own_since)) {
     // a mark made before the clock was set says when by a clock that nobody has any more
-    const bool was_set = site_.was_injected("clock step") || site_.was_injected("failover");
-    if (plan.terminates_latecomers || !has_gate(plan) || was_set) return;
+    if (plan.terminates_latecomers || !has_gate(plan) || was_clock_set()) return;
     throw Violation("latecomer", who + " came after the gate closed, and may stay");
   }
   const auto wait = oracle::time_to(plan, issued.order.step);
   if (!wait) throw Violation("drain-ladder", who + ": it has no such step");
   const auto rounding = site_.was_injected("slow") ? Duration(seconds(5)) : Duration(milliseconds(5));
   // by a clock that was set back since, a gate may not even have closed
-  const bool was_set = site_.was_injected("clock step") || site_.was_injected("failover");
-  if (was_set && has_lasted(issued, node, *wait)) return;
+  if (was_clock_set() && has_lasted(issued, node, *wait)) return;
   if (now + rounding < *since + *wait) {
     throw Violation("drain-ladder",
                     fmt::format("{}: {} before the step is due", who, to_text(*since + *wait - now)));
   }
+}
+
+/// Whether what was written down by the server's clock may be by one that nobody has any more.
+bool DrainChecks::was_clock_set() const {
+  return site_.was_injected("clock step") || site_.was_injected("failover");
 }
 
 /// Whether the last of a drain's gates closed so long ago, in truth.

@@ -30,6 +30,10 @@ void Server::step_clock(Duration by) {
   trace_.note("clock", by.count(), [&] { return fmt::format("server {} steps {} us", number_, by.count()); });
 }
 
+bool Server::was_set_back() const {
+  return std::any_of(steps_.begin(), steps_.end(), [](const Step& step) { return step.by < Duration(0); });
+}
+
 Duration Server::unknowable_steps_since(Duration steady, Duration known_since, Duration smallest,
                                         const std::deque<Duration>& looked) const {
   const auto looks_before = [&](const Step& step) {
@@ -231,7 +235,8 @@ bool Server::still_holds(const Guard& guard, const Backend& backend) const {
 }
 
 void Server::reveal(Backend& backend) {
-  if (backend.habit == Habit::kRenaming) {
+  // who waits for a lock does nothing else
+  if (backend.habit == Habit::kRenaming && !backend.lock_wait) {
     const auto& names = application_names();
     backend.application_name = names[++backend.times_read % names.size()];
     touch(backend);
@@ -254,7 +259,10 @@ GuardVerdict Server::run_guard(const Guard& guard, Action action, std::int32_t a
   if (backend->start.shown != guard.session.backend_start && !holes.backend_start) {
     return {ReplyKind::kGone, false, clock};
   }
-  if (backend->pid == asker || !still_holds(guard, *backend)) return {ReplyKind::kMovedOn, false, clock};
+  if (backend->pid == asker || !still_holds(guard, *backend)) {
+    ++backend->times_spared;
+    return {ReplyKind::kMovedOn, false, clock};
+  }
   if (backend->wait_event == "SyncRep" && !guard.may_wait_for_sync_rep)
     return {ReplyKind::kSyncRep, false, clock};
   if (clock < guard.not_before && !holes.not_before) return {ReplyKind::kEarly, false, clock};

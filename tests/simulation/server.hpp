@@ -50,6 +50,7 @@ class Server {
   void step_clock(Duration by);
   /// When the clock was last set, by any amount.
   [[nodiscard]] Duration last_step() const { return last_step_; }
+  [[nodiscard]] bool was_set_back() const;
   /// The latest that the clock showed when it was set: up to there the same reading can have been twice.
   [[nodiscard]] ServerTime highest_at_step() const { return highest_at_step_; }
   /// How far steps forward went since a moment that nobody can know of who first asked at `known_since`, or
