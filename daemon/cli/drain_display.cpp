@@ -51,6 +51,8 @@ std::string left_text(const DrainProgress& progress) {
   if (is_ending_them && !progress.has_looked) return "looking";
   if (progress.hidden > 0 && progress.remaining.empty())
     return fmt::format("{} that our role cannot see", progress.hidden);
+  if (!progress.logging_in.empty() && progress.remaining.empty())
+    return fmt::format("{} still logging in, pid {}", progress.logging_in.size(), progress.logging_in[0]);
   if (is_ending_them && progress.remaining.empty()) return "no session left";
   if (phase == DrainPhase::kGating || progress.remaining.empty()) return {};
   return fmt::format("{} left: {}", progress.remaining.size(), states_text(progress.remaining));

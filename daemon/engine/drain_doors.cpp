@@ -59,6 +59,18 @@ void DrainRun::take(const Gates& gates, Now now) {
   follow_databases(gates);
   find_doors(gates, now);
   for (auto& [database, door] : doors_) match_door(database, door, gates, now);
+  note_who_logs_in();
+}
+
+/// Where there is no gate, anybody can be about to come in at any time.
+void DrainRun::note_who_logs_in() {
+  progress_.logging_in.clear();
+  if (!has_gate()) return;
+  for (const auto& entry : doors_) {
+    const auto& pids = entry.second.logging_in;
+    progress_.logging_in.insert(progress_.logging_in.end(), pids.begin(), pids.end());
+  }
+  knows_who_logs_in_ = since_.has_value();
 }
 
 void DrainRun::match_door(const std::string& database, Door& door, const Gates& gates, Now now) {
@@ -68,6 +80,7 @@ void DrainRun::match_door(const std::string& database, Door& door, const Gates& 
   if (here != nullptr) {
     door.prepared = here->prepared;
     door.slots = here->slots;
+    door.logging_in = here->logging_in;
     door.oid = here->oid;
     door.access = here->access;
     door.limit = here->limit;
@@ -219,6 +232,8 @@ void DrainRun::mark_as_closed(Ledger& ledger, Now now) {
   // a gate that was held since the last time was not closed for this one
   since_ = std::min(std::max(*since_, window_.start), now.server);
   looks_before_ = ledger.looks_sent;
+  knows_who_logs_in_ = !has_gate();
+  needs_gates_ = needs_gates_ || has_gate();
   look_.reset();
   progress_.has_looked = false;
   progress_.remaining.clear();

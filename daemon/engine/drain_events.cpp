@@ -96,6 +96,11 @@ std::string remaining_text(const DrainProgress& progress) {
   if (progress.hidden > 0)
     text +=
         fmt::format("{} {} more that our role cannot see", remaining.empty() ? "," : ";", progress.hidden);
+  if (!progress.logging_in.empty()) {
+    text += fmt::format("{} {} more still logging in (pid {})",
+                        remaining.empty() && progress.hidden == 0 ? "," : ";", progress.logging_in.size(),
+                        list_of(progress.logging_in));
+  }
   return text;
 }
 

@@ -170,11 +170,11 @@ void DrainRun::set_phase(Now now) {
   if (is_ending_ && is_over && !is_turning()) finish(now);
 }
 
-/// Not before there was a look: it says who is left.
+/// Not before there was a look, and a reading of the gates: they say who is left.
 void DrainRun::tell_phase() {
   const bool is_of_sessions = phase_ == DrainPhase::kWaiting || phase_ == DrainPhase::kCancelling ||
                               phase_ == DrainPhase::kTerminating;
-  if (phase_ == told_phase_ || (is_of_sessions && !look_)) return;
+  if (phase_ == told_phase_ || (is_of_sessions && (!look_ || !knows_who_logs_in_))) return;
   told_phase_ = phase_;
   if (is_of_sessions) tell(drain_phase_event(plan_, progress_));
 }

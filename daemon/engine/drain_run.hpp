@@ -55,6 +55,7 @@ struct DrainProgress {
   bool has_looked = false;              ///< there was a look, since the gates closed if they did
   std::vector<Remaining> remaining;     ///< as of the last look, with those of whom that is not certain
   std::size_t hidden = 0;               ///< sessions that our role cannot see, which may be in there
+  std::vector<std::string> logging_in;  ///< pids of those who came past the gate and are about to be in there
   bool was_emptied = false;             ///< at some time since it began
   bool gave_up = false;
   bool yielded = false;  ///< another client opened the gate
@@ -144,6 +145,7 @@ class DrainRun {
     std::string trouble;  ///< what keeps it from closing or opening; told
     std::vector<std::string> prepared;
     std::vector<std::string> slots;
+    std::vector<std::string> logging_in;
   };
   struct Sent {
     std::optional<StepKind> step;  ///< the strongest that was sent
@@ -188,6 +190,7 @@ class DrainRun {
   void yield(const std::string& database, Door& door, bool is_marked);
   void lose(const std::string& database, Door& door);
   void note_obstacle(const std::string& database, const Error& error);
+  void note_who_logs_in();
   void mark_as_closed(Ledger& ledger, Now now);
   [[nodiscard]] bool has_to_open(const Door& door) const;
   [[nodiscard]] bool leaves_closed() const;
@@ -243,6 +246,7 @@ class DrainRun {
   bool needs_gates_ = true;
   std::optional<ServerTime> since_;  ///< the last gate closed
   std::uint64_t looks_before_ = 0;   ///< looks up to this one were asked for before that
+  bool knows_who_logs_in_ = false;   ///< the gates were read since
   std::optional<Snapshot> look_;     ///< one that was asked for later
   std::map<SessionKey, Sent> sent_;
   std::size_t in_flight_ = 0;

@@ -89,15 +89,16 @@ void DrainRun::note_remaining() {
   for (const auto& session : unplaced_) note(session, "the name of its database is not known");
 }
 
-/// One look may miss who was just let in; who is hidden from us, or has no name for us, may be in there.
+/// One look may miss who was just let in; who is hidden from us, or has no name for us, may be in there; who
+/// logs in will be.
 void DrainRun::count_empty_look(Now now) {
-  const bool nobody = progress_.remaining.empty() && progress_.hidden == 0;
+  const bool nobody = progress_.remaining.empty() && progress_.hidden == 0 && progress_.logging_in.empty();
   if (!nobody) {
     empty_looks_ = 0;
     if (std::exchange(is_empty_, false)) tell(drain_refilled_event(plan_, progress_));
     return;
   }
-  if (is_empty_ || ++empty_looks_ < kEmptyLooks) return;
+  if (is_empty_ || ++empty_looks_ < kEmptyLooks || !knows_who_logs_in_) return;
   is_empty_ = true;
   if (std::exchange(progress_.was_emptied, true)) return;
   std::vector<std::string> prepared;

@@ -59,6 +59,9 @@ struct Gate {
   GateAccess access = GateAccess::kNone;
   std::vector<std::string> prepared;  ///< names of its prepared transactions; strangers' bytes
   std::vector<std::string> slots;     ///< names of its logical replication slots
+  /// Pids of those who log in to it and are not among its sessions yet: before PostgreSQL 18
+  /// pg_stat_activity shows nobody who logs in, and later it does not say to which database.
+  std::vector<std::string> logging_in;
 };
 
 /// Whether something stands in place of the mark that is none.

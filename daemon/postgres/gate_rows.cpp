@@ -11,7 +11,7 @@ namespace pgcurfew {
 
 namespace {
 
-constexpr int kGatesColumns = 13;
+constexpr int kGatesColumns = 14;
 constexpr int kTurnColumns = 3;
 
 std::optional<GateAccess> access_of(std::optional<std::int32_t> number) {
@@ -51,6 +51,7 @@ Result<Gates> read_gate_rows(const PGresult* result) {
     const auto access = access_of(reader.integer<std::int32_t>());
     gate.prepared = reader.elements();
     gate.slots = reader.elements();
+    gate.logging_in = reader.elements();
     const bool is_complete = taken_at && own_database && in_recovery && database && oid && limit &&
                              is_template && allows_connections;
     if (!reader.is_good() || !is_complete || !access) return misshapen("list of gates");

@@ -83,7 +83,14 @@ std::string get_argument(std::string_view name, std::string_view type) {
 }  // namespace
 
 std::string gates(int server_version, bool tells_cluster) {
+  // whoever logs in holds a lock on its database from before the limit is checked until it shows
   constexpr std::string_view kTemplate = R"sql(
+WITH logging_in AS (
+  SELECT l.objid, pg_catalog.array_agg(DISTINCT l.pid::pg_catalog.text) AS pids
+  FROM pg_catalog.pg_lock_status() l LEFT JOIN pg_catalog.pg_stat_get_activity(NULL) a ON a.pid = l.pid
+  WHERE l.locktype = 'object' AND l.classid = 1262 AND l.mode = 'RowExclusiveLock' AND l.granted
+        AND l.pid IS NOT NULL AND a.datid IS NULL
+  GROUP BY l.objid)
 SELECT pg_catalog.clock_timestamp(), pg_catalog.current_database()::pg_catalog.text,
        pg_catalog.pg_is_in_recovery(), {cluster}, d.datname::pg_catalog.text, d.oid, d.datconnlimit,{mark},
        d.datistemplate, d.datallowconn,
@@ -109,8 +116,9 @@ SELECT pg_catalog.clock_timestamp(), pg_catalog.current_database()::pg_catalog.t
        END,
        ARRAY(SELECT x.gid FROM pg_catalog.pg_prepared_xact() x WHERE x.dbid = d.oid),
        ARRAY(SELECT s.slot_name::pg_catalog.text FROM pg_catalog.pg_get_replication_slots() s
-             WHERE s.datoid = d.oid)
-FROM pg_catalog.pg_database d)sql";
+             WHERE s.datoid = d.oid),
+       coalesce(i.pids, '{{}}')
+FROM pg_catalog.pg_database d LEFT JOIN logging_in i ON i.objid = d.oid)sql";
   return fmt::format(fmt::runtime(kTemplate), fmt::arg("mark", kMarkOfDatabase),
                      fmt::arg("cluster", tells_cluster ? kCluster : "NULL::pg_catalog.text"),
                      fmt::arg("may_mark", server_version >= kHasParameterPrivileges

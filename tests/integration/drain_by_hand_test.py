@@ -144,6 +144,27 @@ def test_by_hand_it_gives_back_when_the_command_has_cost_it_its_connection(serve
     assert (status, orders.is_as_before()) == (0, True), output
 
 
+def test_by_hand_who_logs_in_slowly_is_waited_for(server, by_hand, orders, tmp_path):
+    slow = subprocess.Popen(["psql", "-Xqc", "select 1", server.conninfo(user="app", dbname=orders.name)],
+                            env={**os.environ, "PGOPTIONS": "-c post_auth_delay=900"}, stderr=subprocess.DEVNULL)
+    try:
+        holders = """select l.pid from pg_locks l join pg_database d on d.oid = l.objid
+                     where l.locktype = 'object' and l.classid = 'pg_database'::regclass and d.datname = %s
+                           and l.pid not in (select pid from pg_stat_activity where datid is not null)"""
+        pid = wait_until(lambda: server.execute(holders, [orders.name]))[0][0]
+        began = tmp_path / "began"
+        started = by_hand("drain", orders.name, "--for", LONG, *QUICK, "--", "touch", str(began))
+        assert f"0 sessions, 1 more still logging in (pid {pid})" in first_line_with("left: ", started)
+        time.sleep(1)  # it would be over thrice
+        assert not began.exists()
+        server.execute(f"select pg_terminate_backend({pid})")
+        status, output = outcome_of(started)
+        assert (status, began.exists(), orders.is_as_before()) == (0, True, True), output
+    finally:
+        slow.kill()
+        slow.wait()
+
+
 def test_by_hand_it_gives_back_though_no_synchronous_standby_is_left(server, by_hand, orders):
     # the server waits for a ghost, except where the tests' own commits say that they don't
     server.execute("alter role pgcurfew set synchronous_commit = 'on'")

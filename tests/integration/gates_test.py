@@ -90,7 +90,8 @@ def test_all_databases_are_read_with_their_limits(databases, keeper):
                                             "from pg_database where datname = 'limited'")[0]
     assert read["system_identifier"] == cluster
     assert read["gates"]["limited"] == {"oid": oid, "limit": 7, "mark": "", "is_mark": False, "is_template": False,
-                                        "allows_connections": True, "access": "mark", "prepared": [], "slots": []}
+                                        "allows_connections": True, "access": "mark", "prepared": [], "slots": [],
+                                        "logging_in": []}
     assert read["gates"]["template0"]["is_template"] and not read["gates"]["template0"]["allows_connections"]
 
 

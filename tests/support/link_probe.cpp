@@ -136,7 +136,8 @@ json json_of(const Gates& gates) {
                            {"allows_connections", gate.allows_connections},
                            {"access", name_of(gate.access)},
                            {"prepared", gate.prepared},
-                           {"slots", gate.slots}};
+                           {"slots", gate.slots},
+                           {"logging_in", gate.logging_in}};
   }
   return {{"happened", "gates"},
           {"taken_at", json_of(std::optional(gates.taken_at))},

@@ -3,6 +3,7 @@
 #include <gmock/gmock.h>
 
 #include "drain_fixture.hpp"
+#include "engine/drain_events.hpp"
 
 namespace pgcurfew {
 namespace {
@@ -351,6 +352,39 @@ TEST(Drain, ADatabaseThatIsNotThereIsToldOnceAndAskedForNowAndThen) {
   world.time += 31s;
   world.step();
   EXPECT_EQ(world.gates["nowhere"].limit, 0) << "it was created in the meantime";
+}
+
+TEST(Drain, IsNotEmptyWhileSomebodyLogsIn) {
+  World world;
+  world.gates["app"].logging_in = {"4711"};
+  world.gates["crm"].logging_in = {"4712"};
+  for (auto time = 0s; time < 20s; time += 2s) world.go(time, {});
+  EXPECT_THAT(world.told(), Not(Contains("drain_empty")));
+  EXPECT_EQ(remaining_text(world.desk.progress().at(0)), "0 sessions, 1 more still logging in (pid 4711)");
+  world.gates["app"].logging_in.clear();
+  for (auto time = 20s; time < 30s; time += 2s) world.go(time, {});
+  EXPECT_THAT(world.told(), Contains("drain_empty"));
+}
+
+TEST(Drain, IsNotEmptyBeforeItWasReadAfterTheClosingWhoLogsIn) {
+  World world;
+  world.time = 0s;
+  auto closing = world.desk.advance(world.ledger, true, world.now());
+  ASSERT_TRUE(world.desk.asks_for_gates(world.now()));
+  world.read_gates();
+  closing = world.desk.advance(world.ledger, true, world.now());
+  ASSERT_EQ(closing.gates.size(), 1U);
+  world.turn(closing.gates[0]);
+  for (int i = 0; i < 10; ++i) {
+    Snapshot snapshot;
+    snapshot.number = ++world.ledger.looks_sent;
+    world.desk.take_look(snapshot, world.now());
+    world.desk.advance(world.ledger, true, world.now());
+  }
+  EXPECT_FALSE(world.desk.progress().at(0).was_emptied);
+  world.step();
+  world.look({});
+  EXPECT_TRUE(world.desk.progress().at(0).was_emptied);
 }
 
 TEST(Drain, IsNotEmptyWhileSomebodyMayBeInThereWhoseNamesAreNotKnown) {

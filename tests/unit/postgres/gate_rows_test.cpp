@@ -8,7 +8,7 @@ namespace pgcurfew {
 namespace {
 
 constexpr std::int32_t kText = 25;
-constexpr std::size_t kGatesColumns = 13;
+constexpr std::size_t kGatesColumns = 14;
 constexpr std::size_t kCluster = 3;
 constexpr std::size_t kMark = 7;
 constexpr std::size_t kAccess = 10;
@@ -27,7 +27,8 @@ Row gate_row(const std::string& database) {
           wire::boolean(true),
           wire::int4(2),
           wire::array(kText, {{"some gid"}}),
-          wire::array(kText, {})};
+          wire::array(kText, {}),
+          wire::array(kText, {{"4711"}})};
 }
 
 Result<Gates> read(const std::vector<Row>& rows) {
@@ -52,6 +53,7 @@ TEST(GateRows, ComeSortedByName) {
   EXPECT_EQ(gate.mark_text, kMarkText);
   EXPECT_EQ(gate.prepared, std::vector<std::string>{"some gid"});
   EXPECT_TRUE(gate.slots.empty());
+  EXPECT_EQ(gate.logging_in, std::vector<std::string>{"4711"});
 }
 
 TEST(GateRows, KeepATextThatIsNoMark) {
