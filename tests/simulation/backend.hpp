@@ -88,7 +88,15 @@ struct Backend {
   bool is_doomed = false;       ///< a terminate is on its way
   bool is_cancel_pending = false;
   std::uint64_t script = 0;  ///< invalidates what the client meant to do
+  ServerTime appeared{};     ///< since when others see it
   Duration facts_changed{};  ///< true time of the last change of anything shown
+};
+
+/// Somebody who was let in and whom nobody sees yet.
+struct Arrival {
+  std::string database;
+  bool is_superuser = false;
+  Duration since{};  ///< true time
 };
 
 }  // namespace pgcurfew::simulation

@@ -137,6 +137,19 @@ void DrainChecks::check_beginning(int instance, const Event& event) {
   runs_[{instance, name}] = site_.agenda.now() + plan->duration + kDrift + slack();
 }
 
+/// Nobody who was let in before the gate closed is still to come.
+void DrainChecks::check_nobody_arrives(int instance, const Event& event) const {
+  const auto* plan = plan_of(instance, field_of<std::string>(event, "drain").value_or(""));
+  if (plan == nullptr || !has_gate(*plan)) return;
+  for (const auto& [pid, arrival] : site_.server().arrivals) {
+    // who came while it was open again is not known yet
+    const bool is_news = site_.agenda.now() - arrival.since < kToNotice;
+    if (is_news || arrival.is_superuser || !oracle::takes_in(*plan, arrival.database)) continue;
+    throw Violation("not-empty", fmt::format("{} though pid {} is about to be in {}", event.message, pid,
+                                             arrival.database));
+  }
+}
+
 void DrainChecks::on_turned(int /*instance*/, std::size_t node, const GateOrder& order,
                             const GateReply& reply) {
   if (reply.outcome == GateOutcome::kClosed) {
@@ -299,6 +312,7 @@ bool DrainChecks::takes(const Event& event) const {
 /// An error needs a fault, or a session that does not go.
 void DrainChecks::on_told(int instance, const Event& event) {
   if (event.kind == "drain_began") check_beginning(instance, event);
+  if (event.kind == "drain_empty") check_nobody_arrives(instance, event);
   if (event.kind == "drain_done") runs_.erase({instance, field_of<std::string>(event, "drain").value_or("")});
   if (event.level != Level::kError) return;
   static const std::vector<std::string> kStubborn{"drain_gave_up", "drain_done", "unkillable"};
@@ -404,7 +418,7 @@ void DrainChecks::expect_empty(const Policy& policy, const Drain& drain, const s
     is_empty = false;
     const bool is_late = backend.start.shown > since;
     if (backend.is_superuser || (is_late && !drain.terminates_latecomers)) continue;
-    const auto from = std::max(due, backend.start.shown);
+    const auto from = std::max(due, backend.appeared);
     if (now > from + kToEnd + backend.latency) {
       throw Violation("not-empty", fmt::format("{} is still there {} after it was to be ended by {}",
                                                name_of_session(backend), to_text(now - from), drain.name));

@@ -88,6 +88,7 @@ class DrainChecks {
   void check_gate(const Issued& issued, std::size_t node, const Backend& backend) const;
   [[nodiscard]] bool is_journaled_for(const std::string& database, const std::string& drain) const;
   void check_ladder(const Issued& issued, std::size_t node, const Backend& backend) const;
+  void check_nobody_arrives(int instance, const Event& event) const;
   [[nodiscard]] bool was_clock_set() const;
   [[nodiscard]] bool has_lasted(const Issued& issued, std::size_t node, Duration wait) const;
   void expect_given_back() const;

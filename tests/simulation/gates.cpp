@@ -25,12 +25,12 @@ GateReply failed(const GateOrder& order, std::string message, std::string sqlsta
 
 }  // namespace
 
-Gates Databases::read(ServerTime now, bool in_recovery) const {
+Gates Databases::read(const Server& server) const {
   Gates gates;
-  gates.taken_at = now;
+  gates.taken_at = server.shown_now();
   gates.system_identifier = kCluster;
   gates.own_database = kOwn;
-  gates.in_recovery = in_recovery;
+  gates.in_recovery = server.in_recovery;
   for (const auto& [name, database] : all) {
     Gate gate;
     gate.database = name;
@@ -39,6 +39,9 @@ Gates Databases::read(ServerTime now, bool in_recovery) const {
     gate.mark_text = database.mark;
     gate.mark = mark_of(database.mark);
     gate.access = database.access;
+    for (const auto& [pid, arrival] : server.arrivals) {
+      if (arrival.database == name) gate.logging_in.push_back(fmt::format("{}", pid));
+    }
     gates.gates.push_back(std::move(gate));
   }
   return gates;

@@ -9,6 +9,7 @@
 
 #include "engine/gate.hpp"
 #include "engine/watch.hpp"
+#include "simulation/server.hpp"
 
 namespace pgcurfew::simulation {
 
@@ -31,7 +32,7 @@ struct Database {
 /// *Source*: daemon/postgres/gate_statements.cpp, and tests/integration/gates_test.py for what it does.
 class Databases {
  public:
-  Gates read(ServerTime now, bool in_recovery) const;
+  Gates read(const Server& server) const;
   /// Closes or opens; `now`: by the server's clock, `at`: true time.
   GateReply turn(const GateOrder& order, bool in_recovery, ServerTime now, Duration at);
   /// Somebody else sets the limit.

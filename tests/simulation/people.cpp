@@ -69,15 +69,21 @@ void People::knock(std::size_t number) {
                                                : random_.log_span(milliseconds(20), seconds(1)));
   }
   const auto start = server_.stamp();
-  if (!random_.chance(0.1)) return enter(number, start);
-  // let in by the limit that was there before: nobody sees the session yet
-  agenda_.in(random_.log_span(milliseconds(1), milliseconds(300)),
-             [this, number, start, script = ++people_[number].script] {
-               if (people_[number].script == script && !server_.is_starting) enter(number, start);
+  if (!random_.chance(0.1)) return enter(number, {}, start);
+  // let in by the limit that was there before: nobody sees the session yet, for as long as it likes
+  const auto most = random_.chance(0.2) ? Duration(minutes(1)) : milliseconds(300);
+  std::int32_t pid = 0;
+  while (pid == 0 || server_.backends().contains(pid) || server_.arrivals.contains(pid))
+    pid = static_cast<std::int32_t>(random_.between(100, 400));
+  server_.arrivals[pid] = {person.database, person.is_superuser, agenda_.now()};
+  agenda_.in(random_.log_span(milliseconds(1), most),
+             [this, number, pid, start, script = ++people_[number].script, of = server_.generation] {
+               if (server_.generation == of) server_.arrivals.erase(pid);
+               if (people_[number].script == script && !server_.is_starting) enter(number, pid, start);
              });
 }
 
-void People::enter(std::size_t number, const Stamp& start) {
+void People::enter(std::size_t number, std::optional<std::int32_t> pid, const Stamp& start) {
   auto& person = people_[number];
   Backend backend;
   backend.backend_type = "client backend";
@@ -88,7 +94,7 @@ void People::enter(std::size_t number, const Stamp& start) {
   backend.is_superuser = person.is_superuser;
   backend.temper = person.temper;
   backend.latency = person.latency;
-  auto& started = server_.start_backend(std::move(backend), std::nullopt, random_);
+  auto& started = server_.start_backend(std::move(backend), pid, random_);
   started.start = start;
   started.state = State::kIdle;
   started.state_change = server_.stamp();

@@ -35,7 +35,7 @@ class People {
 
   void try_later(std::size_t number, Duration wait);
   void knock(std::size_t number);
-  void enter(std::size_t number, const Stamp& start);
+  void enter(std::size_t number, std::optional<std::int32_t> pid, const Stamp& start);
   void plan(std::size_t number, std::int32_t pid, Duration wait);
   void act(std::size_t number, Backend& backend);
   void leave(const Backend& backend);

@@ -54,10 +54,12 @@ Duration Server::unknowable_steps_since(Duration steady, Duration known_since, D
 
 Backend& Server::start_backend(Backend backend, std::optional<std::int32_t> wanted_pid, Random& random) {
   auto pid = wanted_pid.value_or(0);
-  while (pid == 0 || backends_.contains(pid)) pid = static_cast<std::int32_t>(random.between(100, 400));
+  while (pid == 0 || backends_.contains(pid) || arrivals.contains(pid))
+    pid = static_cast<std::int32_t>(random.between(100, 400));
   backend.pid = pid;
   backend.birth = ++serials_;
   backend.start = stamp();
+  backend.appeared = backend.start.shown;
   touch(backend);
   trace_.note("start", pid, [&] {
     return fmt::format("server {} pid {} {} user={} app={} db={}", number_, pid, backend.backend_type,
@@ -278,6 +280,7 @@ void Server::restart() {
   trace_.note("restart", number_, [&] { return fmt::format("server {} goes down", number_); });
   const auto keep_going = std::exchange(on_ended, {});
   backends_.clear();
+  arrivals.clear();
   locks_.restart();
   on_ended = keep_going;
 }

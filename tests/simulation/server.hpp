@@ -108,11 +108,12 @@ class Server {
   Stamp postmaster_start;
   bool in_recovery = false;
   bool catalog_is_locked = false;
-  bool is_starting = false;      ///< 57P03
-  bool is_exhausted = false;     ///< 53300
-  bool shows_waitstart = true;   ///< PostgreSQL 14 and later
-  int connection_slots = 0;      ///< 0: nobody knows
-  std::uint64_t generation = 0;  ///< counts restarts
+  bool is_starting = false;                  ///< 57P03
+  bool is_exhausted = false;                 ///< 53300
+  bool shows_waitstart = true;               ///< PostgreSQL 14 and later
+  int connection_slots = 0;                  ///< 0: nobody knows
+  std::uint64_t generation = 0;              ///< counts restarts
+  std::map<std::int32_t, Arrival> arrivals;  ///< by pid
   /// Called when a statement was ended by a cancel, so that the client goes on.
   std::function<void(Backend&)> on_cancelled;
   std::function<void(const Backend&)> on_ended;

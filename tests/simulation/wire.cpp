@@ -201,8 +201,7 @@ void Wire::read_gates() {
       return answer(connection, fate, happening::GatesFailed{{"unexpected shape", {}, {}, {}}});
     }
     auto& server = server_of(*connection);
-    answer(connection, fate,
-           happening::GatesRead{site_.gates[connection->node].read(server.shown_now(), server.in_recovery)});
+    answer(connection, fate, happening::GatesRead{site_.gates[connection->node].read(server)});
   });
 }
 
