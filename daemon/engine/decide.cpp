@@ -208,36 +208,38 @@ class Decider {
       return std::nullopt;
     }
     if (!is_open(a_case.rule)) return std::nullopt;
-    if (rule.mode == Mode::kEnforce && next->kind != StepKind::kAlert && has_to_wait_for_elder(rule, *next)) {
+    DueStep due;
+    due.due_case = &a_case;
+    due.next = *next;
+    due.mode = rule.mode;
+    due.since = next->due;
+    if (const auto open = open_stretch_of(a_case.rule)) {
+      due.since = std::max(due.since, open->start);
+      due.open_until = open->end;
+    }
+    if (rule.mode == Mode::kEnforce && next->kind != StepKind::kAlert && has_to_wait_for_elder(due.since)) {
       return std::nullopt;
     }
     if (needs_fresh_look(rule) && now_.server - snapshot_.taken_at - snapshot_.under_way > kFreshLook) {
       decision_.look_now = true;
       return std::nullopt;
     }
-    const auto index = static_cast<std::size_t>(&a_case - docket_.cases.data());
-    const int spared = episode == nullptr ? 0 : episode->spared;
-    return DueStep{
-        &a_case, *next, rule.mode, spared, chosen_.group_size[index], open_stretch_of(a_case.rule)};
+    due.spared = episode == nullptr ? 0 : episode->spared;
+    due.group_size = chosen_.group_size[static_cast<std::size_t>(&a_case - docket_.cases.data())];
+    return due;
   }
 
   /// Whether the older pgcurfew has not had its time, or no look has shown what it did with it.
-  bool has_to_wait_for_elder(const Rule& rule, const NextStep& next) {
+  bool has_to_wait_for_elder(ServerTime since) {
     if (!snapshot_.elder) return false;
-    const auto could_be_taken = [&](ServerTime time) { return next.due <= time && was_open(rule, time); };
-    if (!could_be_taken(now_.server - kAfterElder)) {
-      due_by(std::max(next.due, now_.server) + kAfterElder);
-    } else if (!could_be_taken(snapshot_.taken_at - kAfterElder)) {
+    if (since > now_.server - kAfterElder) {
+      due_by(since + kAfterElder);
+    } else if (since > snapshot_.taken_at - kAfterElder) {
       decision_.look_at_once = true;
     } else {
       return false;
     }
     return true;
-  }
-
-  /// Whether a rule was within its hours, if it has any.
-  static bool was_open(const Rule& rule, ServerTime time) {
-    return rule.hours.is_empty() || rule.hours.is_open(time);
   }
 
   /// False if the rule pauses for such sessions.
@@ -263,12 +265,18 @@ class Decider {
     const auto& hours = policy_.rules[rule].hours;
     if (hours.is_empty()) return true;
     auto found = open_.find(rule);
-    if (found == open_.end()) found = open_.emplace(rule, hours.next_open(now_.server)).first;
+    if (found == open_.end()) found = open_.emplace(rule, stretch_of(hours)).first;
     const auto& open = found->second;
     if (!open) return false;
     if (open->start <= now_.server) return true;
     due_by(open->start);
     return false;
+  }
+
+  /// Reckoned from before the look and an elder's time, for it counts whether they were within it.
+  std::optional<Interval> stretch_of(const Hours& hours) const {
+    const auto open = hours.next_open(std::min(snapshot_.taken_at, now_.server) - kAfterElder);
+    return open && open->end <= now_.server ? hours.next_open(now_.server) : open;
   }
 
   /// The stretch of its hours that a rule is within; nothing where it has none.
@@ -299,16 +307,7 @@ class Decider {
 
   /// Whether the look showed the session past its limit, in the rule's hours, and not only that it would be
   /// if nothing moved.
-  bool is_shown(const DueStep& due) {
-    if (due.next.due > snapshot_.taken_at) return false;
-    const auto rule = due.due_case->rule;
-    auto found = was_open_at_look_.find(rule);
-    if (found == was_open_at_look_.end()) {
-      const bool was_open_then = was_open(policy_.rules[rule], snapshot_.taken_at);
-      found = was_open_at_look_.emplace(rule, was_open_then).first;
-    }
-    return found->second;
-  }
+  bool is_shown(const DueStep& due) const { return due.since <= snapshot_.taken_at; }
 
   /// Leaves out those of a tenant who are too many to be condemned by a look from before they fell due.
   void leave_for_a_look(std::vector<Choice>& choices) {
@@ -352,7 +351,6 @@ class Decider {
   Chosen chosen_;
   std::vector<DueStep> signals_;                         ///< in the order of the docket
   std::map<std::size_t, std::optional<Interval>> open_;  ///< of rules with hours: when they are open next
-  std::map<std::size_t, bool> was_open_at_look_;         ///< by rule
   std::vector<Choice> enforced_;
   std::vector<Choice> rehearsed_;
   std::vector<DueStep> alerts_;

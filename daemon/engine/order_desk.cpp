@@ -26,12 +26,9 @@ void OrderDesk::place(const DueStep& due, const std::vector<DueStep>& superseded
   if (is_signal) order.action = order.step == StepKind::kCancel ? Action::kCancel : Action::kTerminate;
   const bool rests_on_state = due.next.kind == StepKind::kCancel || due.next.skipped_cancel;
   order.guard = make_guard(policy_, rule, session, {rests_on_state, due.spared});
-  order.guard.not_before = due.next.due;
+  order.guard.not_before = due.since;
   order.guard.not_after = now_.server + ServerClockEstimate::kTolerance;
-  if (due.open) {
-    order.guard.not_before = std::max(order.guard.not_before, due.open->start);
-    order.guard.not_after = std::min(order.guard.not_after, due.open->end);
-  }
+  if (due.open_until) order.guard.not_after = std::min(order.guard.not_after, *due.open_until);
   note_in_ledger(due, order, false);
   if (is_signal) ledger_.touched[session.key] = ledger_.looks_sent + 1;
   ++ledger_.in_flight;
@@ -70,7 +67,7 @@ Order OrderDesk::describe(const DueStep& due) {
   order.repeat = rule.repeat;
   auto& grounds = order.grounds;
   grounds = grounds_of(rule, session, snapshot_, docket_, due.group_size);
-  if (due.open) grounds.open_until = due.open->end;
+  grounds.open_until = due.open_until;
   if (order.repeat_key) {
     grounds.repeated = ledger_.repeats.times(*order.repeat_key, *rule.repeat, now_.monotonic);
   }

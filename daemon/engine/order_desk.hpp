@@ -12,9 +12,10 @@ struct DueStep {
   const Case* due_case = nullptr;
   NextStep next;
   Mode mode = Mode::kDryRun;
-  int spared = 0;                ///< guards of this episode in a row that have spared the session
-  std::size_t group_size = 0;    ///< with `keep`: how many that are due the session was counted among
-  std::optional<Interval> open;  ///< the stretch of the rule's hours, if it has any
+  ServerTime since{};                    ///< it is due, and within the hours of its rule
+  std::optional<ServerTime> open_until;  ///< the end of these hours, if it has any
+  int spared = 0;                        ///< guards of this episode in a row that have spared the session
+  std::size_t group_size = 0;            ///< with `keep`: how many that are due the session was counted among
 };
 
 /// Makes orders of what was chosen, and enters them in the ledger.
