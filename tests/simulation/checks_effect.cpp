@@ -35,7 +35,7 @@ std::string name_of_session(const Backend& backend) {
 /// What an instance cannot know of the clock of the server that it is at: it has come to it after that, or
 /// the replies were longer under way than the step is.
 Duration Checks::unknowable_steps(const Book& book, const Server& server, Duration since) const {
-  Duration smallest = ServerClockEstimate::kNoticeable;
+  Duration smallest = ServerClockEstimate::kNoticeable + 2 * kLongestTravel;
   if (site_.was_injected("slow")) smallest = Watch::kReplyDeadline;
   if (site_.was_injected("stall")) smallest = seconds(65);
   return server.unknowable_steps_since(since, book.clock_known_since, smallest, book.looked);

@@ -150,8 +150,28 @@ void DrainChecks::check_nobody_arrives(int instance, const Event& event) const {
   }
 }
 
-void DrainChecks::on_turned(int /*instance*/, std::size_t node, const GateOrder& order,
-                            const GateReply& reply) {
+void DrainChecks::on_gates_read(int instance) {
+  has_read_[instance] = site_.agenda.now();
+  for (const auto& [name, database] : site_.gates[site_.active].all) {
+    if (database.limit == database.intended) known_limits_[{instance, name}] = database.intended;
+  }
+}
+
+/// Two journals know nothing of each other: a limit that was set and replaced by another instance's 0 before
+/// this one has read it is lost.
+void DrainChecks::forgive_what_nobody_knew(int instance, std::size_t node, const GateOrder& order,
+                                           const GateReply& reply) {
+  const bool is_by_journal = order.closes ? order.access == GateAccess::kJournal : order.in_journal;
+  if (!is_by_journal || policies_.size() < 2) return;
+  if (reply.outcome == GateOutcome::kClosed) known_limits_[{instance, order.database}] = reply.mark->limit;
+  // 0 is what the second of them found, and gives back to the first
+  if (reply.outcome != GateOutcome::kOpened || reply.limit == 0) return;
+  auto& database = site_.gates[node].all.at(order.database);
+  if (known_limits_[{instance, order.database}] != database.intended) database.intended = reply.limit;
+}
+
+void DrainChecks::on_turned(int instance, std::size_t node, const GateOrder& order, const GateReply& reply) {
+  forgive_what_nobody_knew(instance, node, order, reply);
   if (reply.outcome == GateOutcome::kClosed) {
     ++tally_.closings;
     closed_at_.try_emplace({node, order.mark.drain, order.database}, site_.agenda.now());

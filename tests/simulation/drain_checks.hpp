@@ -49,7 +49,7 @@ class DrainChecks {
   void on_started(int instance);
   void on_policy(int instance, std::shared_ptr<const Policy> policy);
   void on_connected(int instance) { has_read_.erase(instance); }
-  void on_gates_read(int instance) { has_read_[instance] = site_.agenda.now(); }
+  void on_gates_read(int instance);
   void on_orders(int instance, const std::vector<Order>& orders, const std::shared_ptr<const LookCopy>& look);
   void on_turn_asked(int instance, const GateOrder& order);
   void on_turned(int instance, std::size_t node, const GateOrder& order, const GateReply& reply);
@@ -88,6 +88,8 @@ class DrainChecks {
   void check_gate(const Issued& issued, std::size_t node, const Backend& backend) const;
   [[nodiscard]] bool is_journaled_for(const std::string& database, const std::string& drain) const;
   void check_ladder(const Issued& issued, std::size_t node, const Backend& backend) const;
+  void forgive_what_nobody_knew(int instance, std::size_t node, const GateOrder& order,
+                                const GateReply& reply);
   void check_nobody_arrives(int instance, const Event& event) const;
   [[nodiscard]] bool was_clock_set() const;
   [[nodiscard]] bool has_lasted(const Issued& issued, std::size_t node, Duration wait) const;
@@ -103,6 +105,8 @@ class DrainChecks {
   /// Instances that know the gates of the server that they are connected to: when they read them last, true
   /// time.
   std::map<int, Duration> has_read_;
+  /// The limit that people want, as an instance has read it last, by instance and database.
+  std::map<std::pair<int, std::string>, int> known_limits_;
   /// Runs of drains, by instance and drain: when each has lasted as long as it may, true time.
   std::map<std::pair<int, std::string>, Duration> runs_;
   /// By node, drain and database: when its gate first closed since it was last opened, true time.

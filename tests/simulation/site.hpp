@@ -18,6 +18,9 @@
 
 namespace pgcurfew::simulation {
 
+/// To a server or back, where nothing holds it up.
+inline constexpr Duration kLongestTravel = std::chrono::milliseconds(2);
+
 /// A server and those who use it.
 struct Node {
   std::unique_ptr<Server> server;

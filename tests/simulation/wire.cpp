@@ -32,7 +32,7 @@ Duration Wire::travel() {
     site_.inject("slow");
     return random_.log_span(milliseconds(5), seconds(9));
   }
-  return random_.log_span(Duration(40), milliseconds(2));
+  return random_.log_span(Duration(40), kLongestTravel);
 }
 
 void Wire::connect() {
