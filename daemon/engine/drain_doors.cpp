@@ -21,6 +21,7 @@ using std::chrono::seconds;
 constexpr Duration kFirstRetry = seconds(1);
 constexpr Duration kLastRetry = seconds(30);
 constexpr Duration kTurnDeadline = seconds(10);
+constexpr std::string_view kLockNotAvailable = "55P03";
 
 /// Whether it takes somebody to change that: a right, another database, the end of another drain.
 bool is_lasting(const Error& error) {
@@ -367,7 +368,9 @@ void DrainRun::take_opening(const std::string& database, Door& door, const GateR
 /// A gate did not turn: told when the reason is a new one, tried again later.
 void DrainRun::fail(const std::string& database, Door& door, const Error& error, bool closes, Now now) {
   door.is_known = false;
-  const auto wait = std::min<Duration>(kLastRetry, kFirstRetry * (1 << std::min(door.failures, 5)));
+  // whoever holds the lock may commit at any moment
+  const int doublings = error.sqlstate == kLockNotAvailable ? 0 : std::min(door.failures, 5);
+  const auto wait = std::min<Duration>(kLastRetry, kFirstRetry * (1 << doublings));
   ++door.failures;
   door.not_before = now.monotonic + wait;
   due_by(*door.not_before, now);

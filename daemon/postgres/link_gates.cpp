@@ -131,6 +131,8 @@ void Link::finish_turn(const Request& request, const PGresult* result) {
     reply.outcome = is_denied ? GateOutcome::kDenied : GateOutcome::kFailed;
     if (is_denied && reply.error.hint.empty()) {
       reply.error.hint = "A superuser can allow it with what \"pgcurfew setup-sql\" prints.";
+    } else if (reply.error.sqlstate == "55P03" && reply.error.hint.empty()) {
+      reply.error.hint = "Somebody has changed the database and has not committed.";
     }
   }
   reply.id = request.turn->id;

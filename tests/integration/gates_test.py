@@ -357,6 +357,7 @@ def test_a_lock_on_the_row_is_not_waited_for_long(server, databases, probe):
         other.execute("alter database stuck connection limit 9")
         failed = wait_until_quick(lambda: link.turn("stuck", True), 2)
         assert (failed["outcome"], failed["error"]["sqlstate"]) == ("failed", "55P03")
+        assert "has not committed" in failed["error"]["hint"]
         other.rollback()
     assert databases.limit("stuck") == 7
 

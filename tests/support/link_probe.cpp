@@ -122,7 +122,7 @@ json json_of(const Snapshot& snapshot) {
 }
 
 json json_of(const Error& error) {
-  return {{"message", error.message}, {"sqlstate", error.sqlstate}};
+  return {{"message", error.message}, {"hint", error.hint}, {"sqlstate", error.sqlstate}};
 }
 
 json json_of(const Gates& gates) {

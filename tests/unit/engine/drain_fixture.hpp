@@ -77,6 +77,7 @@ struct DrainWorld {
     if (turns_fail) {
       reply.outcome = GateOutcome::kFailed;
       reply.error.message = "canceling statement due to lock timeout";
+      reply.error.sqlstate = "55P03";
       return desk.take(reply, now());
     }
     if (order.closes) {

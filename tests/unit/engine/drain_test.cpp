@@ -354,6 +354,15 @@ TEST(Drain, ADatabaseThatIsNotThereIsToldOnceAndAskedForNowAndThen) {
   EXPECT_EQ(world.gates["nowhere"].limit, 0) << "it was created in the meantime";
 }
 
+TEST(Drain, ClosesSoonAfterALockWasFreedThatWasHeldForLong) {
+  World world;
+  world.turns_fail = true;
+  for (auto time = 0s; time < 60s; time += 1s) world.go(time, {});
+  world.turns_fail = false;
+  for (auto time = 60s; time < 62s; time += 1s) world.go(time, {});
+  EXPECT_EQ(world.gates["app"].limit, 0);
+}
+
 TEST(Drain, IsNotEmptyWhileSomebodyLogsIn) {
   World world;
   world.gates["app"].logging_in = {"4711"};
