@@ -251,6 +251,15 @@ TEST(Blockers, WithoutWaitstartAWaitForWhatALaterTransactionHoldsIsAnotherWait) 
   EXPECT_EQ(desk.decide_at(7s).next_due, at(10s));
 }
 
+TEST(Blockers, WithoutWaitstartAWaitOfWhichNobodyReadForWhomItIsCountsFromWhenThatWasRead) {
+  Desk desk("rules: [ { name: r, match: { blocked_for: 5s }, escalate: [ cancel ] } ]");
+  const auto waiter = waiting(2, 0s);
+  const auto holder = idle_in_transaction(1, -60s);
+  desk.look({holder, waiter}, 1s);
+  desk.look({holder, waiter}, 4s, {wait_of(waiter, {1}, std::nullopt)});
+  EXPECT_EQ(desk.decide_at(4s).next_due, at(9s)) << "it can have waited for another before";
+}
+
 TEST(Blockers, AnotherStatementsWaitIsAnotherWait) {
   Desk desk("rules: [ { name: r, match: { blocked_for: 5s }, escalate: [ cancel ] } ]");
   auto waiter = waiting(2, 0s);
