@@ -71,7 +71,8 @@ class GateKeeper {
   Result<Journal> open_journal();
   /// Those of our cluster: as the journal has them or, if it cannot be read any more, as we knew them last.
   std::vector<JournalEntry> read_entries(const Journal& journal);
-  [[nodiscard]] bool is_ours(const JournalEntry& entry) const;
+  [[nodiscard]] bool is_ours(const JournalEntry& entry, const std::set<std::string>& named) const;
+  [[nodiscard]] std::set<std::string> named_of(const std::vector<JournalEntry>& entries) const;
   void tell_of_others(const Journal& journal, const JournalEntry& entry);
   [[nodiscard]] JournalEntry entry_for(const GateOrder& order) const;
   std::optional<JournalEntry> find_entry(const Journal& journal, const GateOrder& order);

@@ -23,6 +23,16 @@ std::optional<GateKind> GateKeeper::kind_of(const JournalEntry& entry) {
   return std::nullopt;
 }
 
+/// Kinds and databases of the entries that name our cluster.
+std::set<std::string> GateKeeper::named_of(const std::vector<JournalEntry>& entries) const {
+  std::set<std::string> named;
+  for (const auto& entry : entries) {
+    const bool is_named = !cluster_.empty() && entry.system_identifier == cluster_;
+    if (is_named && entry.server == server_) named.insert(entry.kind + ' ' + entry.database);
+  }
+  return named;
+}
+
 Result<Journal> GateKeeper::open_journal() {
   if (journal_) return *journal_;
   auto directory = find_state_directory();
@@ -41,6 +51,7 @@ std::vector<JournalEntry> GateKeeper::read_entries(const Journal& journal) {
   }
   for (const auto& error : contents->damaged) complain(error);
   const auto before = std::exchange(entries_, {});
+  const auto named = named_of(contents->entries);
   for (auto& entry : contents->entries) {
     if (entry.server != server_ || !kind_of(entry)) continue;
     const auto key = journal.path_of(entry);
@@ -48,7 +59,7 @@ std::vector<JournalEntry> GateKeeper::read_entries(const Journal& journal) {
     if (opened != opened_.end() && opened->second == entry.mark) {
       // the gate is open; only the entry could not be removed then
       remove(journal, entry);
-    } else if (is_ours(entry) || flights_.contains(key)) {
+    } else if (is_ours(entry, named) || flights_.contains(key)) {
       entries_.insert_or_assign(key, entry);
       entries.push_back(std::move(entry));
     } else {
@@ -63,10 +74,12 @@ std::vector<JournalEntry> GateKeeper::read_entries(const Journal& journal) {
 }
 
 /// Whether an entry of a server of our name is of the cluster that we are connected to. One that does not
-/// say so, and one about which we cannot tell, is if a database of its name is as it says.
-bool GateKeeper::is_ours(const JournalEntry& entry) const {
+/// say so, and one about which we cannot tell, is if a database of its name is as it says, and that is not
+/// what another entry says, which does name our cluster.
+bool GateKeeper::is_ours(const JournalEntry& entry, const std::set<std::string>& named) const {
   if (!cluster_.empty() && !entry.system_identifier.empty()) return entry.system_identifier == cluster_;
   if (cluster_.empty() && entry.system_identifier.empty()) return true;
+  if (entry.system_identifier.empty() && named.contains(entry.kind + ' ' + entry.database)) return false;
   return std::any_of(known_.begin(), known_.end(), [&](const auto& known) {
     const auto& [oid, database] = known;
     const bool is_closed = database.limit == 0 || kind_of(entry) == GateKind::kPgbouncer;
