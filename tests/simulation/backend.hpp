@@ -78,7 +78,6 @@ struct Backend {
   bool is_superuser = false;
   Habit habit = Habit::kAutocommit;
   std::uint64_t times_read = 0;  ///< of one that changes whenever it is read
-  int times_spared = 0;          ///< guards that found it other than it was
   Temper temper = Temper::kProper;
   Duration latency{};           ///< from a signal to its effect
   bool in_block = false;        ///< between BEGIN and COMMIT
@@ -92,11 +91,12 @@ struct Backend {
   Duration facts_changed{};  ///< true time of the last change of anything shown
 };
 
-/// Somebody who was let in and whom nobody sees yet.
+/// Somebody who logs in and whom nobody sees yet.
 struct Arrival {
   std::string database;
   bool is_superuser = false;
-  Duration since{};  ///< true time
+  bool is_refused = false;  ///< and nobody ever will
+  Duration since{};         ///< true time
 };
 
 }  // namespace pgcurfew::simulation

@@ -99,6 +99,8 @@ void Checks::on_reply(int instance, const std::string& decision, ReplyKind kind)
     std::erase_if(book.signals, [&](const auto& signal) { return signal.first == decision; });
   }
   const auto key = found->second.order.guard.session;
+  if (kind == ReplyKind::kMovedOn) ++book.spares[key];
+  if (kind == ReplyKind::kSignalled) book.spares.erase(key);
   if (kind == ReplyKind::kEarly || kind == ReplyKind::kShifted)
     book.last_signal.erase(key);  // nothing has touched it
   for (auto& [birth, effects] : book.effects) {

@@ -132,6 +132,7 @@ class Checks {
     std::map<std::string, Issued> issued;
     std::set<std::string> intents;
     std::map<SessionKey, std::uint64_t> last_signal;  ///< when one was ordered
+    std::map<SessionKey, int> spares;  ///< in a row, of a session that was not as its look had shown it
     /// Signals that have left, or may have: decision and when it was ordered.
     std::deque<std::pair<std::string, Duration>> signals;
     std::map<std::uint64_t, std::vector<Effect>> effects;  ///< by birth
@@ -150,7 +151,7 @@ class Checks {
     std::deque<Duration> reasons;  ///< to wake up: orders and what the wire says
   };
 
-  void check_session(const Issued& issued, const Backend& backend, std::size_t node) const;
+  void check_session(const Book& book, const Issued& issued, const Backend& hit, std::size_t node) const;
   Duration unknowable_steps(const Book& book, const Server& server, Duration since) const;
   void check_age(const Book& book, const Issued& issued, const Rule& rule, const Backend& backend,
                  std::size_t node) const;

@@ -74,7 +74,7 @@ void Checks::on_executed(int instance, std::size_t node, const Order& order, con
                              fmt::format("pid {} {} step {}", backend->pid, order.rule, order.step_number)});
   }
   const auto& rule = rule_of(issued);
-  check_session(issued, *backend, node);
+  check_session(book, issued, *backend, node);
   check_circumstances(issued, rule, *backend, node);
   check_age(book, issued, rule, *backend, node);
   if (rule.selection.keep) check_keep(issued, rule, *backend, node);
@@ -125,12 +125,14 @@ void Checks::enter_effect(Book& book, const Issued& issued, const Backend& backe
   book.effects[backend.birth].push_back(std::move(effect));
 }
 
-void Checks::check_session(const Issued& issued, const Backend& hit, std::size_t node) const {
+void Checks::check_session(const Book& book, const Issued& issued, const Backend& hit,
+                           std::size_t node) const {
   const auto& seen = issued.look->rows.at(issued.order.guard.session);
   const auto who = name_of_session(hit);
   auto backend = hit;
   // of who changes its name each time that it is read, none is believed after so many
-  if (hit.habit == Habit::kRenaming && hit.times_spared >= kSparesBelieved) {
+  const auto spares = book.spares.find(issued.order.guard.session);
+  if (hit.habit == Habit::kRenaming && spares != book.spares.end() && spares->second >= kSparesBelieved) {
     backend.application_name = seen.application_name;
   }
   if (issued.look->node != node || seen.birth != backend.birth) {

@@ -142,9 +142,11 @@ void DrainChecks::check_nobody_arrives(int instance, const Event& event) const {
   const auto* plan = plan_of(instance, field_of<std::string>(event, "drain").value_or(""));
   if (plan == nullptr || !has_gate(*plan)) return;
   for (const auto& [pid, arrival] : site_.server().arrivals) {
-    // who came while it was open again is not known yet
-    const bool is_news = site_.agenda.now() - arrival.since < kToNotice;
-    if (is_news || arrival.is_superuser || !oracle::takes_in(*plan, arrival.database)) continue;
+    if (arrival.is_superuser || arrival.is_refused || !oracle::takes_in(*plan, arrival.database)) continue;
+    // who came while it was open again is not known before that is
+    const auto& opened = site_.gates[site_.active].all.at(arrival.database).opened;
+    const auto is_news = [&](const auto& entry) { return site_.agenda.now() - entry.second < kToNotice; };
+    if (std::any_of(opened.begin(), opened.end(), is_news)) continue;
     throw Violation("not-empty", fmt::format("{} though pid {} is about to be in {}", event.message, pid,
                                              arrival.database));
   }

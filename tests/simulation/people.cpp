@@ -65,6 +65,7 @@ bool People::lets_in(const Person& person) const {
 void People::knock(std::size_t number) {
   const auto& person = people_[number];
   if (!lets_in(person)) {
+    if (!server_.is_starting) log_in(person, true, random_.log_span(Duration(200), milliseconds(20)), {});
     return try_later(number, person.is_patient ? random_.log_span(seconds(1), seconds(20))
                                                : random_.log_span(milliseconds(20), seconds(1)));
   }
@@ -72,15 +73,23 @@ void People::knock(std::size_t number) {
   if (!random_.chance(0.1)) return enter(number, {}, start);
   // let in by the limit that was there before: nobody sees the session yet, for as long as it likes
   const auto most = random_.chance(0.2) ? Duration(minutes(1)) : milliseconds(300);
+  log_in(person, false, random_.log_span(milliseconds(1), most),
+         [this, number, start, script = ++people_[number].script](std::int32_t pid) {
+           if (people_[number].script == script && !server_.is_starting) enter(number, pid, start);
+         });
+}
+
+/// Is among those who log in for a while, with the pid that its session will have; then `done`.
+void People::log_in(const Person& person, bool is_refused, Duration time,
+                    std::function<void(std::int32_t)> done) {
   std::int32_t pid = 0;
   while (pid == 0 || server_.backends().contains(pid) || server_.arrivals.contains(pid))
     pid = static_cast<std::int32_t>(random_.between(100, 400));
-  server_.arrivals[pid] = {person.database, person.is_superuser, agenda_.now()};
-  agenda_.in(random_.log_span(milliseconds(1), most),
-             [this, number, pid, start, script = ++people_[number].script, of = server_.generation] {
-               if (server_.generation == of) server_.arrivals.erase(pid);
-               if (people_[number].script == script && !server_.is_starting) enter(number, pid, start);
-             });
+  server_.arrivals[pid] = {person.database, person.is_superuser, is_refused, agenda_.now()};
+  agenda_.in(time, [this, pid, done = std::move(done), of = server_.generation] {
+    if (server_.generation == of) server_.arrivals.erase(pid);
+    if (done) done(pid);
+  });
 }
 
 void People::enter(std::size_t number, std::optional<std::int32_t> pid, const Stamp& start) {

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <string>
 #include <vector>
 
@@ -35,6 +36,7 @@ class People {
 
   void try_later(std::size_t number, Duration wait);
   void knock(std::size_t number);
+  void log_in(const Person& person, bool is_refused, Duration time, std::function<void(std::int32_t)> done);
   void enter(std::size_t number, std::optional<std::int32_t> pid, const Stamp& start);
   void plan(std::size_t number, std::int32_t pid, Duration wait);
   void act(std::size_t number, Backend& backend);

@@ -261,10 +261,7 @@ GuardVerdict Server::run_guard(const Guard& guard, Action action, std::int32_t a
   if (backend->start.shown != guard.session.backend_start && !holes.backend_start) {
     return {ReplyKind::kGone, false, clock};
   }
-  if (backend->pid == asker || !still_holds(guard, *backend)) {
-    ++backend->times_spared;
-    return {ReplyKind::kMovedOn, false, clock};
-  }
+  if (backend->pid == asker || !still_holds(guard, *backend)) return {ReplyKind::kMovedOn, false, clock};
   if (backend->wait_event == "SyncRep" && !guard.may_wait_for_sync_rep)
     return {ReplyKind::kSyncRep, false, clock};
   if (clock < guard.not_before && !holes.not_before) return {ReplyKind::kEarly, false, clock};
