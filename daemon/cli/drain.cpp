@@ -19,6 +19,7 @@
 #include "cli/one_look.hpp"
 #include "cli/printing.hpp"
 #include "cli/server_runtime.hpp"
+#include "engine/drain_events.hpp"
 #include "policy/claims.hpp"
 #include "policy/condition.hpp"
 #include "report/log.hpp"
@@ -102,14 +103,16 @@ class HandDrain {
     // a terminal that goes away says so more than once
     if (is_interrupted_ && signal == SIGHUP) return;
     if (std::exchange(is_interrupted_, true)) {
-      say("pgcurfew: left with the gate closed; pgcurfew reopen {} opens it\n",
+      say("pgcurfew: left with the gate closed{}; pgcurfew reopen {} opens it\n",
+          child_ && !child_->status() ? " while the command still runs" : "",
           printable(options_.databases.front(), 80));
       return finish(kInterrupted);
     }
     if (child_ && !child_->status()) {
       // what the command does with it is its own; the gate opens when it has ended
       if (!reached_all(signal, sender)) child_->signal(signal);
-      return;
+      display_.clear();
+      return say("pgcurfew: waiting for the command to end; a second signal leaves the gate closed\n");
     }
     stop("it was interrupted");
   }
@@ -143,7 +146,7 @@ class HandDrain {
     if (!all.empty()) progress_ = all.front();
     if (is_stopping_ && runtime_.is_stopped()) {
       const bool may_be_closed = !is_over && !all.empty() && drain_.mode == Mode::kEnforce;
-      return may_be_closed ? leave_closed() : finish(exit_code());
+      return may_be_closed ? leave_closed() : conclude();
     }
     if (progress_.obstacle && !is_stopping_) return refuse(*progress_.obstacle);
     if (progress_.was_emptied && !is_over && drain_.mode == Mode::kEnforce) use_empty_database();
@@ -152,15 +155,40 @@ class HandDrain {
       const auto status = child_->status();
       if (status && !is_stopping_) return stop("the command has ended");
       if (!status) {  // the window may be over; the command is not
-        if (is_over || progress_.phase == DrainPhase::kReopening) warn_of_open_gate();
+        if (is_over) warn_of_open_gate();
         return;
       }
     }
-    if (is_over) finish(exit_code());
+    if (is_over) return conclude();
+    // what does not open in that time opens when its owner, or somebody with a right that we lack, has seen
+    // to it
+    if (progress_.phase != DrainPhase::kReopening || is_stopping_ || drain_.mode != Mode::kEnforce) return;
+    if (!std::exchange(is_reopening_, true)) deadline_.arm(Loop::now() + kStopDeadline);
+  }
+
+  /// Says for which sessions' sake it was in vain, where nothing else has.
+  void conclude() {
+    const int code = exit_code();
+    if (code == kExitNotEmpty && !refused_ && !child_ && drain_.mode == Mode::kEnforce) {
+      display_.clear();
+      const auto why = progress_.yielded       ? "another client has opened the gate"
+                       : progress_.was_emptied ? "not empty to the end: " + remaining_text(progress_)
+                                               : "not empty in time: " + remaining_text(progress_);
+      say("pgcurfew: {}: {}{}\n", database_names(), why,
+          options_.command.empty() ? "" : "; the command was not run");
+    }
+    finish(code);
   }
 
   void use_empty_database() {
-    if (options_.exits_when_empty && options_.command.empty()) return finish(kExitOk);
+    if (options_.exits_when_empty && options_.command.empty()) {
+      display_.clear();
+      say("pgcurfew: {}: empty; the gate stays closed until pgcurfew reopen, or a pgcurfew that watches the "
+          "server, "
+          "opens it\n",
+          database_names());
+      return finish(kExitOk);
+    }
     if (options_.command.empty() || child_ || was_tried_ || is_stopping_) return;
     was_tried_ = true;
     display_.give_way(leave_taking());
@@ -226,9 +254,12 @@ class HandDrain {
   }
 
   void leave_closed() {
+    // they open one after the other, and nothing has failed
+    if (!is_stopping_ && progress_.trouble.empty()) return deadline_.arm(Loop::now() + kStopDeadline);
     display_.clear();
-    say("pgcurfew: the gate could not be opened; pgcurfew reopen {} does it\n",
-        printable(options_.databases.front(), 80));
+    say("pgcurfew: not all gates could be opened; pgcurfew reopen does it when nothing stands in its way any "
+        "more\n");
+    if (!progress_.trouble.empty()) say("pgcurfew: {}\n", printable(progress_.trouble, 400));
     finish(kExitUnavailable);
   }
 
@@ -253,6 +284,7 @@ class HandDrain {
   bool command_failed_ = false;
   bool was_outlived_ = false;  ///< the command ran on when the gate opened
   bool is_interrupted_ = false;
+  bool is_reopening_ = false;
   bool is_stopping_ = false;
   bool is_finished_ = false;
   ServerRuntime runtime_;

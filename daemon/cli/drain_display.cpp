@@ -88,7 +88,7 @@ std::string progress_text(const DrainProgress& progress, ServerTime now, std::si
     left += fmt::format("{}{} in {}", left.empty() ? "" : ", ", next_word(progress.phase),
                         clock_text(*progress.next_step - now));
   }
-  if (progress.gives_up) {
+  if (progress.gives_up && (!progress.ends || *progress.gives_up < *progress.ends)) {
     left += fmt::format("{}gives up in {}", left.empty() ? "" : ", ", clock_text(*progress.gives_up - now));
   }
   if (!left.empty()) text += "\n  " + left;

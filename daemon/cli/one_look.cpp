@@ -60,7 +60,7 @@ class Looker {
       if (what_ == LookAt::kSessions) {
         is_done = true;
       } else {
-        link_.read_gates();
+        link_.read_gates(false);
       }
     } else if (const auto* read = std::get_if<happening::GatesRead>(&what)) {
       outcome.gates = read->gates;

@@ -154,8 +154,11 @@ def test_by_hand_who_logs_in_slowly_is_waited_for(server, by_hand, orders, tmp_p
         pid = wait_until(lambda: server.execute(holders, [orders.name]))[0][0]
         began = tmp_path / "began"
         started = by_hand("drain", orders.name, "--for", LONG, *QUICK, "--", "touch", str(began))
-        assert f"0 sessions, 1 more still logging in (pid {pid})" in first_line_with("left: ", started)
-        time.sleep(1)  # it would be over thrice
+        assert f"0 sessions, 1 client still logging in (pid {pid})" in first_line_with("left: ", started)
+        # it would be empty after three looks, and a few readings of the gates
+        seen = set()
+        wait_until(lambda: seen.update(server.execute(
+            "select query_start from pg_stat_activity where usename = 'pgcurfew'")) or len(seen) > 20, every=0.001)
         assert not began.exists()
         server.execute(f"select pg_terminate_backend({pid})")
         status, output = outcome_of(started)
@@ -163,6 +166,37 @@ def test_by_hand_who_logs_in_slowly_is_waited_for(server, by_hand, orders, tmp_p
     finally:
         slow.kill()
         slow.wait()
+
+
+def test_by_hand_a_walsender_in_the_empty_database_is_named(server, by_hand, orders):
+    server.execute("create role wal login replication")
+    there = subprocess.Popen(["psql", "-Xqc", "select pg_sleep(600)",
+                              server.conninfo(user="wal", dbname=orders.name) + " replication=database"],
+                             stderr=subprocess.DEVNULL)
+    try:
+        pid = wait_until(lambda: server.execute(
+            "select pid from pg_stat_activity where backend_type = 'walsender' and datname = %s", [orders.name]))[0][0]
+        status, output = outcome_of(by_hand("drain", orders.name, "--for", LONG, *QUICK, "--", "true"))
+        assert (status, f"orders is empty; still in there: pid {pid} (walsender)" in output) == (0, True), output
+    finally:
+        server.execute("select pg_terminate_backend(pid) from pg_stat_activity where usename = 'wal'")
+        there.wait()
+        server.execute("drop role wal")
+
+
+@pytest.mark.slow
+def test_by_hand_it_ends_though_its_gate_may_not_be_opened_any_more(server, by_hand, orders):
+    started = by_hand("drain", orders.name, "--for", SHORT, *QUICK)
+    try:
+        wait_until(lambda: orders.limit == 0)
+        server.execute(f"alter database {orders.name} owner to postgres")
+        status, output = outcome_of(started)
+        assert (status, orders.limit) == (69, 0), output
+        assert "not all gates could be opened" in output
+    finally:
+        server.execute(f"alter database {orders.name} owner to pgcurfew")
+    assert outcome_of(by_hand("reopen", orders.name))[0] == 0
+    assert orders.is_as_before()
 
 
 def test_by_hand_it_gives_back_though_no_synchronous_standby_is_left(server, by_hand, orders):
