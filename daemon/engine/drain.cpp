@@ -259,6 +259,13 @@ void DrainDesk::keep_calendar(const Drain& plan, Now now) {
   due_by(calendar.next->start);
 }
 
+/// Whether an order for a stray of the server's is in flight: they go one after the other, as a drain's do.
+bool DrainDesk::is_giving_back() const {
+  return std::any_of(strays_.begin(), strays_.end(), [](const auto& entry) {
+    return entry.second.kind == GateKind::kConnectionLimit && !entry.second.order.empty();
+  });
+}
+
 void DrainDesk::give_back_strays(Ledger& ledger, DrainActions& actions, Now now) {
   if (!gates_ || is_stopping_) return;
   for (const auto& gate : gates_->gates) {
@@ -282,6 +289,7 @@ void DrainDesk::give_back_strays(Ledger& ledger, DrainActions& actions, Now now)
       due_by(now.server + (stray.not_before - now.monotonic));
       continue;
     }
+    if (gate.kind == GateKind::kConnectionLimit && is_giving_back()) continue;
     if (!std::exchange(stray.is_told, true) && !is_asked_for)
       events_.push_back(gate_overdue_event(gate, policy_->mode));
     GateOrder order;
@@ -303,10 +311,10 @@ void DrainDesk::give_back_strays(Ledger& ledger, DrainActions& actions, Now now)
   }
 }
 
-DrainActions DrainDesk::advance(Ledger& ledger, bool can_act, Now now) {
+DrainActions DrainDesk::advance(Ledger& ledger, bool may_begin, Now now) {
   next_due_.reset();
   DrainActions actions;
-  if (!is_stopping_) {
+  if (may_begin && !is_stopping_) {
     if (watched_until_ && now.server < *watched_until_ - kSetBack) {
       for (auto& entry : calendars_) {
         entry.second.is_reckoned = false;
@@ -316,28 +324,26 @@ DrainActions DrainDesk::advance(Ledger& ledger, bool can_act, Now now) {
     for (const auto& plan : policy_->drains) keep_calendar(plan, now);
     watched_until_ = now.server;
   }
-  if (can_act) {
-    for (auto entry = runs_.begin(); entry != runs_.end();) {
-      auto& run = entry->second;
-      auto wanted = run.advance(ledger, policy_->version, now);
-      std::move(wanted.gates.begin(), wanted.gates.end(), std::back_inserter(actions.gates));
-      std::move(wanted.orders.begin(), wanted.orders.end(), std::back_inserter(actions.orders));
-      std::move(wanted.events.begin(), wanted.events.end(), std::back_inserter(events_));
-      must_read_ = must_read_ || run.needs_gates();
-      if (run.next_due()) due_by(*run.next_due());
-      if (run.is_done()) {
-        ended_[entry->first] = run.progress();
-        // of one that has changed on the way the rest of the window is left
-        const auto calendar = calendars_.find(entry->first);
-        if (calendar != calendars_.end() && !calendar->second.finished) calendar->second.is_reckoned = false;
-        entry = runs_.erase(entry);
-        due_by(now.server);  // its next window may be open already
-      } else {
-        ++entry;
-      }
+  for (auto entry = runs_.begin(); entry != runs_.end();) {
+    auto& run = entry->second;
+    auto wanted = run.advance(ledger, policy_->version, now);
+    std::move(wanted.gates.begin(), wanted.gates.end(), std::back_inserter(actions.gates));
+    std::move(wanted.orders.begin(), wanted.orders.end(), std::back_inserter(actions.orders));
+    std::move(wanted.events.begin(), wanted.events.end(), std::back_inserter(events_));
+    must_read_ = must_read_ || run.needs_gates();
+    if (run.next_due()) due_by(*run.next_due());
+    if (run.is_done()) {
+      ended_[entry->first] = run.progress();
+      // of one that has changed on the way the rest of the window is left
+      const auto calendar = calendars_.find(entry->first);
+      if (calendar != calendars_.end() && !calendar->second.finished) calendar->second.is_reckoned = false;
+      entry = runs_.erase(entry);
+      due_by(now.server);  // its next window may be open already
+    } else {
+      ++entry;
     }
   }
-  if (can_act) give_back_strays(ledger, actions, now);
+  give_back_strays(ledger, actions, now);
   actions.events = std::exchange(events_, {});
   return actions;
 }

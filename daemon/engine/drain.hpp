@@ -49,8 +49,9 @@ class DrainDesk {
   /// Gives these databases back now, whoever closed their gates and for however long; all if there are none.
   void reopen(std::vector<std::string> databases);
 
-  /// What to do now, the server's clock being trusted. `can_act`: the connection stands.
-  DrainActions advance(Ledger& ledger, bool can_act, Now now);
+  /// What to do now, the connection standing and the server's clock being trusted. `may_begin`: it was asked
+  /// lately; while it was not (we may have been stopped), it may have been set, and no window begins by it.
+  DrainActions advance(Ledger& ledger, bool may_begin, Now now);
 
   /// Whether to ask for the gates; true once, then not before the answer.
   bool asks_for_gates(Now now);
@@ -69,6 +70,8 @@ class DrainDesk {
 
   /// Of what is under way, and the last of each drain that has ended.
   [[nodiscard]] std::vector<DrainProgress> progress() const;
+  /// Whether a drain is under way that keeps gates closed.
+  [[nodiscard]] bool has_gated_run() const;
 
  private:
   struct Calendar {
@@ -95,7 +98,7 @@ class DrainDesk {
   void due_by(ServerTime time) { next_due_ = std::min(next_due_.value_or(time), time); }
   [[nodiscard]] bool is_ours(const Gate& gate) const;
   [[nodiscard]] bool is_to_be_reopened(const std::string& database) const;
-  [[nodiscard]] bool has_gated_run() const;
+  [[nodiscard]] bool is_giving_back() const;
 
   std::string by_;
   std::shared_ptr<const Policy> policy_;

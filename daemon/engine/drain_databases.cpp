@@ -113,6 +113,9 @@ void DrainRun::lose_database(const std::string& name, Door& door) {
   door.may_be_closed = false;
   door.state = DoorState::kOpen;
   door.mark.reset();
+  door.logging_in.reset();
+  door.prepared.clear();
+  door.slots.clear();
   if (!std::exchange(door.is_gone, true) && !is_ending_) tell(gate_gone_event(plan_, name));
 }
 

@@ -21,6 +21,7 @@ using std::chrono::seconds;
 constexpr Duration kFirstRetry = seconds(1);
 constexpr Duration kLastRetry = seconds(30);
 constexpr Duration kTurnDeadline = seconds(10);
+constexpr Duration kLastLockRetry = seconds(5);
 constexpr std::string_view kLockNotAvailable = "55P03";
 
 /// Whether it takes somebody to change that: a right, another database, the end of another drain.
@@ -59,19 +60,34 @@ void DrainRun::take(const Gates& gates, Now now) {
   if (phase_ == DrainPhase::kDone) return;
   follow_databases(gates);
   find_doors(gates, now);
-  for (auto& [database, door] : doors_) match_door(database, door, gates, now);
-  note_who_logs_in();
+  progress_.logging_in.clear();
+  for (auto& [database, door] : doors_) {
+    match_door(database, door, gates, now);
+    note_who_logs_in(database, door, gates);
+    if (!door.logging_in) continue;
+    progress_.logging_in.insert(progress_.logging_in.end(), door.logging_in->begin(), door.logging_in->end());
+  }
 }
 
-/// Where there is no gate, anybody can be about to come in at any time.
-void DrainRun::note_who_logs_in() {
-  progress_.logging_in.clear();
-  if (!has_gate()) return;
-  for (const auto& entry : doors_) {
-    const auto& pids = entry.second.logging_in;
-    progress_.logging_in.insert(progress_.logging_in.end(), pids.begin(), pids.end());
+/// Who did not log in when the gate had closed has not come past it: a client that is refused, too, logs in
+/// for a moment, and where many try again and again there is always one.
+void DrainRun::note_who_logs_in(const std::string& database, Door& door, const Gates& gates) const {
+  const auto* here = find_database(door, database, gates);
+  if (!has_gate() || door.state != DoorState::kClosed || here == nullptr) {
+    door.logging_in.reset();
+  } else if (!door.logging_in) {
+    door.logging_in = here->logging_in;
+  } else {
+    std::erase_if(*door.logging_in, [&](const std::string& pid) {
+      return std::find(here->logging_in.begin(), here->logging_in.end(), pid) == here->logging_in.end();
+    });
   }
-  knows_who_logs_in_ = since_.has_value();
+}
+
+bool DrainRun::knows_who_logs_in() const {
+  return !has_gate() || std::all_of(doors_.begin(), doors_.end(), [](const auto& entry) {
+    return entry.second.is_gone || entry.second.logging_in;
+  });
 }
 
 void DrainRun::match_door(const std::string& database, Door& door, const Gates& gates, Now now) {
@@ -81,7 +97,6 @@ void DrainRun::match_door(const std::string& database, Door& door, const Gates& 
   if (here != nullptr) {
     door.prepared = here->prepared;
     door.slots = here->slots;
-    door.logging_in = here->logging_in;
     door.oid = here->oid;
     door.access = here->access;
     door.limit = here->limit;
@@ -189,6 +204,7 @@ void DrainRun::lose(const std::string& database, Door& door) {
 /// Somebody else opened the gate: they want in. Nobody is signalled there any more.
 void DrainRun::yield(const std::string& database, Door& door, bool is_marked) {
   door.state = is_marked ? DoorState::kYielded : DoorState::kOpen;
+  door.is_theirs = is_marked;
   progress_.yielded = true;
   tell(gate_overridden_event(plan_, database));
   end("another client opened the gate", true);
@@ -201,7 +217,8 @@ bool DrainRun::may_turn(Door& door, Now now) {
     return false;
   }
   if (!door.is_known) needs_gates_ = true;
-  return door.is_known;
+  // one after the other, for behind each that waits for a lock wait the signals of rules
+  return door.is_known && (plan_.gate == GateKind::kPgbouncer || !is_turning());
 }
 
 void DrainRun::close_gates(Ledger& ledger, Now now) {
@@ -233,8 +250,8 @@ void DrainRun::mark_as_closed(Ledger& ledger, Now now) {
   // a gate that was held since the last time was not closed for this one
   since_ = std::min(std::max(*since_, window_.start), now.server);
   looks_before_ = ledger.looks_sent;
-  knows_who_logs_in_ = !has_gate();
   needs_gates_ = needs_gates_ || has_gate();
+  early_readings_ = 0;
   look_.reset();
   progress_.has_looked = false;
   progress_.remaining.clear();
@@ -285,12 +302,12 @@ void DrainRun::turn(const std::string& database, Door& door, bool closes, Ledger
                 plan_.reopens ? std::optional(window_.end) : std::nullopt};
   order.mark_text = door.mark_text;
   order.in_journal = door.in_journal;
-  order.is_theirs = door.state == DoorState::kYielded;
+  order.is_theirs = door.is_theirs;
   door.order = order.id;
   door.sent = now.monotonic;
   door.state = closes ? DoorState::kClosing : DoorState::kOpening;
   due_by(now.monotonic + kTurnDeadline, now);
-  tell(gate_intent_event(plan_, order));
+  tell(gate_intent_event(plan_, order, door.failures > 0));
   actions_.gates.push_back(std::move(order));
 }
 
@@ -328,6 +345,8 @@ void DrainRun::take_closing(const std::string& database, Door& door, const GateR
   if (reply.outcome == GateOutcome::kClosed && reply.mark) {
     door.state = DoorState::kClosed;
     door.may_be_closed = false;
+    door.is_theirs = false;
+    door.logging_in.reset();
     door.mark = reply.mark;
     door.mark_text = reply.mark_text;
     door.in_journal = reply.in_journal;
@@ -369,8 +388,8 @@ void DrainRun::take_opening(const std::string& database, Door& door, const GateR
 void DrainRun::fail(const std::string& database, Door& door, const Error& error, bool closes, Now now) {
   door.is_known = false;
   // whoever holds the lock may commit at any moment
-  const int doublings = error.sqlstate == kLockNotAvailable ? 0 : std::min(door.failures, 5);
-  const auto wait = std::min<Duration>(kLastRetry, kFirstRetry * (1 << doublings));
+  const auto longest = error.sqlstate == kLockNotAvailable ? kLastLockRetry : kLastRetry;
+  const auto wait = std::min<Duration>(longest, kFirstRetry * (1 << std::min(door.failures, 5)));
   ++door.failures;
   door.not_before = now.monotonic + wait;
   due_by(*door.not_before, now);

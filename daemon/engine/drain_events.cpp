@@ -96,10 +96,11 @@ std::string remaining_text(const DrainProgress& progress) {
   if (progress.hidden > 0)
     text +=
         fmt::format("{} {} more that our role cannot see", remaining.empty() ? "," : ";", progress.hidden);
-  if (!progress.logging_in.empty()) {
-    text += fmt::format("{} {} more still logging in (pid {})",
-                        remaining.empty() && progress.hidden == 0 ? "," : ";", progress.logging_in.size(),
-                        list_of(progress.logging_in));
+  if (const auto& pids = progress.logging_in; !pids.empty()) {
+    const auto last = pids.begin() + static_cast<std::ptrdiff_t>(std::min(pids.size(), kMostNames));
+    text += fmt::format("{} {} still logging in (pid {}{})",
+                        remaining.empty() && progress.hidden == 0 ? "," : ";", counted(pids.size(), "client"),
+                        fmt::join(pids.begin(), last, ", "), last == pids.end() ? "" : ", ...");
   }
   return text;
 }
@@ -150,19 +151,22 @@ Event drain_phase_event(const Drain& plan, const DrainProgress& progress) {
   return event;
 }
 
-Event drain_empty_event(const Drain& plan, const DrainProgress& progress, Duration since,
-                        const std::vector<std::string>& prepared, const std::vector<std::string>& slots) {
+Event drain_empty_event(const Drain& plan, const DrainProgress& progress, Duration after,
+                        const InTheWay& in_the_way) {
   auto message = fmt::format("drain {}: {} {} empty", plan.name, list_of(progress.databases),
                              progress.databases.size() == 1 ? "is" : "are");
+  const auto& [prepared, slots, backends] = in_the_way;
   if (!prepared.empty()) message += fmt::format("; prepared transactions: {}", list_of(prepared));
   if (!slots.empty()) message += fmt::format("; logical slots: {}", list_of(slots));
+  if (!backends.empty()) message += fmt::format("; still in there: {}", list_of(backends));
   auto event = event_of(plan, Level::kNotice, "drain_empty", std::move(message));
   event.fields.emplace_back("databases", list_of(progress.databases));
-  event.fields.emplace_back("after_s", since);
+  event.fields.emplace_back("after_s", after);
   event.fields.emplace_back("cancelled", static_cast<std::int64_t>(progress.cancelled));
   event.fields.emplace_back("terminated", static_cast<std::int64_t>(progress.terminated));
   if (!prepared.empty()) event.fields.emplace_back("prepared_transactions", list_of(prepared));
   if (!slots.empty()) event.fields.emplace_back("logical_slots", list_of(slots));
+  if (!backends.empty()) event.fields.emplace_back("other_backends", list_of(backends));
   return event;
 }
 
@@ -194,10 +198,12 @@ Event drain_done_event(const Drain& plan, const DrainProgress& progress, const D
   auto level = was_well ? Level::kNotice : Level::kError;
   auto message = fmt::format("drain {} is over: {}", plan.name, end.why);
   if (!end.was_gated) {
-    message += "; its gate was never closed";
+    message +=
+        plan.databases.size() == 1 ? "; its gate was never closed" : "; its gates were never all closed";
     if (!progress.trouble.empty()) message += ": " + progress.trouble;
   } else if (!progress.was_emptied) {
     message += "; it never was empty";
+    if (progress.has_looked) message += ", at the end there was " + remaining_text(progress);
   } else if (there > 0) {
     level = std::max(level, Level::kWarning);
     message += "; at the end there was " + remaining_text(progress);
@@ -247,8 +253,8 @@ Event drain_unkillable_event(const Drain& plan, const Session& session, Duration
   return event;
 }
 
-Event gate_intent_event(const Drain& plan, const GateOrder& order) {
-  auto event = gate_event(plan.name, order.database, Level::kInfo, "gate_intent",
+Event gate_intent_event(const Drain& plan, const GateOrder& order, bool is_retry) {
+  auto event = gate_event(plan.name, order.database, is_retry ? Level::kDebug : Level::kInfo, "gate_intent",
                           fmt::format("about to {} the gate of database {}", order.closes ? "close" : "open",
                                       printable(order.database, 80)));
   event.fields.emplace_back("decision", order.id);
@@ -297,8 +303,9 @@ Event gate_opened_event(std::string_view drain, const std::string& database, Gat
   switch (reply.outcome) {
     case GateOutcome::kForeign:
       level = Level::kWarning;
-      message = fmt::format("left the gate of database {} as another client has set it: {}",
-                            printable(database, 80), limit_text(reply.limit));
+      message =
+          fmt::format("left the gate of database {} as another client has set it", printable(database, 80));
+      if (reply.limit != 0 || !is_of_server(kind)) message += ": " + limit_text(reply.limit);
       break;
     case GateOutcome::kGone:
       message = fmt::format("the gate of database {} was opened by another client", printable(database, 80));
@@ -306,6 +313,10 @@ Event gate_opened_event(std::string_view drain, const std::string& database, Gat
     default:
       message = fmt::format("opened the gate of database {}", printable(database, 80));
       break;
+  }
+  if (reply.outcome != GateOutcome::kGone && is_of_server(kind) && reply.limit == 0) {
+    level = Level::kWarning;
+    message += ": its limit is 0, as it was found, and only superusers get in";
   }
   auto event = gate_event(drain, database, level, "gate_opened", std::move(message));
   event.fields.emplace_back("decision", reply.id);

@@ -14,6 +14,13 @@ namespace pgcurfew {
 // What is told of drains. Every event names the drain; those of one signal carry the decision id and the
 // session under the same names as those of rules.
 
+/// What is no client's session and stops a DROP DATABASE all the same.
+struct InTheWay {
+  std::vector<std::string> prepared;  ///< names of prepared transactions
+  std::vector<std::string> slots;     ///< names of logical replication slots
+  std::vector<std::string> backends;  ///< `pid 4711 (walsender)`
+};
+
 Event drain_announced_event(const Drain& plan, const Interval& window, ServerTime now);
 Event drain_missed_event(const Drain& plan, const Interval& window);
 Event drain_began_event(const Drain& plan, const Interval& window, bool is_joined);
@@ -21,8 +28,9 @@ Event drain_began_event(const Drain& plan, const Interval& window, bool is_joine
 Event drain_no_database_event(const Drain& plan, std::string_view pattern);
 /// Waiting, cancelling or terminating begins.
 Event drain_phase_event(const Drain& plan, const DrainProgress& progress);
-Event drain_empty_event(const Drain& plan, const DrainProgress& progress, Duration since,
-                        const std::vector<std::string>& prepared, const std::vector<std::string>& slots);
+/// `after`: since the gates closed.
+Event drain_empty_event(const Drain& plan, const DrainProgress& progress, Duration after,
+                        const InTheWay& in_the_way);
 /// Somebody came in after it was empty.
 Event drain_refilled_event(const Drain& plan, const DrainProgress& progress);
 Event drain_gave_up_event(const Drain& plan, const DrainProgress& progress);
@@ -38,7 +46,8 @@ Event drain_intent_event(const Drain& plan, const Order& order);
 Event drain_outcome_event(const Drain& plan, const Order& order, const Reply& reply);
 Event drain_unkillable_event(const Drain& plan, const Session& session, Duration since);
 
-Event gate_intent_event(const Drain& plan, const GateOrder& order);
+/// `is_retry`: after a failure, which was told.
+Event gate_intent_event(const Drain& plan, const GateOrder& order, bool is_retry);
 Event gate_rehearsed_event(const Drain& plan, const std::string& database, GateAccess access);
 Event gate_closed_event(const Drain& plan, const std::string& database, const GateReply& reply);
 /// It was closed for this drain already, by us before a restart or by another instance.

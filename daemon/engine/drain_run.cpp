@@ -73,6 +73,7 @@ void DrainRun::connection_lost() {
     if (door.state == DoorState::kClosing) door.state = DoorState::kOpen;
     if (door.state == DoorState::kOpening) door.state = door.is_stale ? DoorState::kOpen : DoorState::kClosed;
     door.order.clear();
+    door.logging_in.reset();
   }
   look_.reset();
   empty_looks_ = 0;
@@ -174,7 +175,7 @@ void DrainRun::set_phase(Now now) {
 void DrainRun::tell_phase() {
   const bool is_of_sessions = phase_ == DrainPhase::kWaiting || phase_ == DrainPhase::kCancelling ||
                               phase_ == DrainPhase::kTerminating;
-  if (phase_ == told_phase_ || (is_of_sessions && (!look_ || !knows_who_logs_in_))) return;
+  if (phase_ == told_phase_ || (is_of_sessions && (!look_ || !knows_who_logs_in()))) return;
   told_phase_ = phase_;
   if (is_of_sessions) tell(drain_phase_event(plan_, progress_));
 }

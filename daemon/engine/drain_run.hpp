@@ -55,8 +55,9 @@ struct DrainProgress {
   bool has_looked = false;              ///< there was a look, since the gates closed if they did
   std::vector<Remaining> remaining;     ///< as of the last look, with those of whom that is not certain
   std::size_t hidden = 0;               ///< sessions that our role cannot see, which may be in there
-  std::vector<std::string> logging_in;  ///< pids of those who came past the gate and are about to be in there
-  bool was_emptied = false;             ///< at some time since it began
+  std::vector<std::string>
+      logging_in;            ///< pids of those who may have come past the gate, and are not there yet
+  bool was_emptied = false;  ///< at some time since it began
   bool gave_up = false;
   bool yielded = false;  ///< another client opened the gate
   std::string trouble;   ///< why a gate is not closed, or not open again
@@ -145,7 +146,9 @@ class DrainRun {
     std::string trouble;  ///< what keeps it from closing or opening; told
     std::vector<std::string> prepared;
     std::vector<std::string> slots;
-    std::vector<std::string> logging_in;
+    /// Pids of those who logged in when it had closed, and do so still; nothing: that was not read since.
+    std::optional<std::vector<std::string>> logging_in;
+    bool is_theirs = false;  ///< somebody else was seen to have changed its limit since it closed
   };
   struct Sent {
     std::optional<StepKind> step;  ///< the strongest that was sent
@@ -190,7 +193,8 @@ class DrainRun {
   void yield(const std::string& database, Door& door, bool is_marked);
   void lose(const std::string& database, Door& door);
   void note_obstacle(const std::string& database, const Error& error);
-  void note_who_logs_in();
+  void note_who_logs_in(const std::string& database, Door& door, const Gates& gates) const;
+  [[nodiscard]] bool knows_who_logs_in() const;
   void mark_as_closed(Ledger& ledger, Now now);
   [[nodiscard]] bool has_to_open(const Door& door) const;
   [[nodiscard]] bool leaves_closed() const;
@@ -246,11 +250,13 @@ class DrainRun {
   bool needs_gates_ = true;
   std::optional<ServerTime> since_;  ///< the last gate closed
   std::uint64_t looks_before_ = 0;   ///< looks up to this one were asked for before that
-  bool knows_who_logs_in_ = false;   ///< the gates were read since
+  int early_readings_ = 0;           ///< of gates, since then, to see whether who logs in still does
   std::optional<Snapshot> look_;     ///< one that was asked for later
   std::map<SessionKey, Sent> sent_;
   std::size_t in_flight_ = 0;
   std::vector<Session> unplaced_;  ///< of that look: in a database whose name is not known
+  std::vector<std::string>
+      others_;  ///< of that look: who is in the databases, and no client that could be ended
   std::size_t empty_looks_ = 0;
   bool is_empty_ = false;
   bool is_ending_ = false;

@@ -18,7 +18,13 @@ namespace {
 constexpr std::string_view kClientBackend = "client backend";
 /// After an order that came to nothing; the next look has shown by then what it was.
 constexpr Duration kRetry = std::chrono::milliseconds(200);
+constexpr int kEarlyReadings = 5;
 constexpr Duration kSlowRetry = std::chrono::seconds(5);
+
+/// Those that are gone with their leader, or by themselves when somebody asks for the database.
+bool passes_by(const Session& session) {
+  return session.backend_type == "parallel worker" || session.backend_type == "autovacuum worker";
+}
 
 bool is_stronger(StepKind one, StepKind other) {
   return static_cast<int>(one) > static_cast<int>(other);
@@ -36,6 +42,12 @@ void DrainRun::take_look(const Snapshot& snapshot, Now now) {
                  return !session.is_own && session.has_nameless_database &&
                         session.backend_type == kClientBackend;
                });
+  others_.clear();
+  for (const auto& session : look_->sessions) {
+    const bool is_there = session.database && doors_.contains(*session.database);
+    if (!is_there || session.is_own || session.backend_type == kClientBackend || passes_by(session)) continue;
+    others_.push_back(fmt::format("pid {} ({})", session.key.pid, session.backend_type));
+  }
   std::erase_if(look_->sessions,
                 [&](const Session& session) { return !is_in_drained_database(session) || session.is_own; });
   std::erase_if(sent_, [&](const auto& entry) {
@@ -92,13 +104,16 @@ void DrainRun::note_remaining() {
 /// One look may miss who was just let in; who is hidden from us, or has no name for us, may be in there; who
 /// logs in will be.
 void DrainRun::count_empty_look(Now now) {
-  const bool nobody = progress_.remaining.empty() && progress_.hidden == 0 && progress_.logging_in.empty();
-  if (!nobody) {
+  const bool is_awaited = !progress_.logging_in.empty();
+  const bool nobody = progress_.remaining.empty() && progress_.hidden == 0;
+  // most log in within milliseconds
+  if (nobody && is_awaited && ++early_readings_ <= kEarlyReadings) needs_gates_ = true;
+  if (!nobody || is_awaited) {
     empty_looks_ = 0;
     if (std::exchange(is_empty_, false)) tell(drain_refilled_event(plan_, progress_));
     return;
   }
-  if (is_empty_ || ++empty_looks_ < kEmptyLooks || !knows_who_logs_in_) return;
+  if (is_empty_ || ++empty_looks_ < kEmptyLooks || !knows_who_logs_in()) return;
   is_empty_ = true;
   if (std::exchange(progress_.was_emptied, true)) return;
   std::vector<std::string> prepared;
@@ -108,7 +123,7 @@ void DrainRun::count_empty_look(Now now) {
     prepared.insert(prepared.end(), door.prepared.begin(), door.prepared.end());
     slots.insert(slots.end(), door.slots.begin(), door.slots.end());
   }
-  tell(drain_empty_event(plan_, progress_, now.server - *since_, prepared, slots));
+  tell(drain_empty_event(plan_, progress_, now.server - *since_, {prepared, slots, others_}));
 }
 
 DrainRun::DueStep DrainRun::due_step(Now now) const {

@@ -145,7 +145,7 @@ Event blind_event(std::size_t hidden) {
   auto event = make_event(Level::kError, "blind",
                           fmt::format("{} sessions are hidden from us; no rule can judge them", hidden));
   event.fields.emplace_back("hidden", static_cast<std::int64_t>(hidden));
-  event.fields.emplace_back("hint", "GRANT pg_read_all_stats TO the role.");
+  event.fields.emplace_back("hint", "Its role has to be a member of pg_read_all_stats.");
   return event;
 }
 
@@ -153,8 +153,8 @@ Event elder_event(std::string_view server, const SessionKey& elder) {
   auto event = make_event(
       Level::kWarning, "elder",
       fmt::format(
-          "another pgcurfew (pid {}) has watched {} for longer under this role: signals leave {} after "
-          "they fall due, if a look shows that they are still wanted",
+          "another pgcurfew (pid {}) has watched {} for longer under this role: signals of rules leave "
+          "{} after they fall due, if a look shows that they are still wanted",
           elder.pid, server, to_text(kAfterElder)));
   event.fields.emplace_back("pid", static_cast<std::int64_t>(elder.pid));
   return event;

@@ -157,7 +157,9 @@ void Watch::handle(const happening::LookTaken& what, MonotonicTime now) {
   hidden_ = snapshot_->hidden;
   if (docket_.nameless > 0 && nameless_ == 0) tell(nameless_event(docket_.nameless));
   nameless_ = docket_.nameless;
-  if (snapshot_->elder && snapshot_->elder != elder_) tell(elder_event(options_.server, *snapshot_->elder));
+  const bool is_news = snapshot_->elder && snapshot_->elder != elder_;
+  // without rules nothing waits for it: a drain or a reopening by hand beside the daemon
+  if (is_news && !policy_->rules.empty()) tell(elder_event(options_.server, *snapshot_->elder));
   elder_ = snapshot_->elder;
   must_decide_ = true;
   schedule_next_look(now);

@@ -108,7 +108,9 @@ struct Send {
   std::vector<Order> orders;
 };
 /// Which gates are closed, by whom, and what may be done about it.
-struct ReadGates {};
+struct ReadGates {
+  bool with_logins = false;  ///< also who logs in; costs the lock manager a moment
+};
 /// Closes or opens one gate, in a transaction of its own. Where the mark goes to the journal, it is there
 /// before the gate closes, and leaves it after the gate is open.
 struct TurnGate {
@@ -216,7 +218,7 @@ class Watch {
   void schedule_next_look(MonotonicTime now);
   void observe_clock(MonotonicTime sent, MonotonicTime now, ServerTime server_time, bool is_look);
   void forget_server();
-  [[nodiscard]] bool may_advance_drains(MonotonicTime now) const;
+  [[nodiscard]] bool may_advance_drains() const;
   void advance_drains(MonotonicTime now);
   void reckon_drains_wake_at(MonotonicTime now);
   [[nodiscard]] Now now_at(MonotonicTime now) const;

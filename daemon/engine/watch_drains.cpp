@@ -47,32 +47,31 @@ void Watch::handle(const happening::ReopenAsked& what, MonotonicTime /*now*/) {
 }
 
 /// The clock says when a window begins and ends: it has to be trusted, and to have been asked since we
-/// connected and not long ago, for while nobody asked (we may have been stopped) it may have been set. To
-/// give back takes no clock.
-bool Watch::may_advance_drains(MonotonicTime now) const {
+/// connected, for while nobody could ask it may have been set. To give back takes no clock.
+bool Watch::may_advance_drains() const {
   if (link_ != Link::kUp) return false;
-  if (is_stopping_) return true;
-  return clock_.is_trusted() && clock_.sampled_at() >= connected_at_ &&
-         now - clock_.sampled_at() <= kLongestSilence + kReplyDeadline;
+  return is_stopping_ || (clock_.is_trusted() && clock_.sampled_at() >= connected_at_);
 }
 
 /// What drains want done now.
 void Watch::advance_drains(MonotonicTime now) {
-  if (!may_advance_drains(now)) return;
-  auto wanted = drains_.advance(ledger_, true, now_at(now));
+  if (!may_advance_drains()) return;
+  const bool was_asked_lately = now - clock_.sampled_at() <= kLongestSilence + kReplyDeadline;
+  auto wanted = drains_.advance(ledger_, was_asked_lately, now_at(now));
   tell(std::move(wanted.events));
   for (auto& gate : wanted.gates) commands_.emplace_back(command::TurnGate{std::move(gate)});
   if (!wanted.orders.empty()) {
     for (const auto& order : wanted.orders) in_flight_[order.decision] = {order, now};
     commands_.emplace_back(command::Send{std::move(wanted.orders)});
   }
-  if (drains_.asks_for_gates(now_at(now))) commands_.emplace_back(command::ReadGates{});
+  if (drains_.asks_for_gates(now_at(now)))
+    commands_.emplace_back(command::ReadGates{drains_.has_gated_run()});
   if (const auto interval = drains_.look_interval())
     next_look_ = std::min(next_look_, last_look_ + *interval);
 }
 
 void Watch::reckon_drains_wake_at(MonotonicTime now) {
-  if (!may_advance_drains(now)) return;
+  if (!may_advance_drains()) return;
   auto at = drains_.next_reading();
   if (const auto due = drains_.next_due()) {
     const auto when = clock_.is_known() ? clock_.when(*due) : now + (*due - ServerTime{});

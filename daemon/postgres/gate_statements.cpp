@@ -8,12 +8,26 @@ namespace {
 
 constexpr int kHasParameterPrivileges = 150000;
 
-/// The text of the mark of database `d`, or NULL.
+/// The text of the mark of database `d`, or NULL. Settings of others are not compared but by their bytes,
+/// which need not be well-formed in the encoding of our database: in one of another, an owner may put there
+/// what it likes.
 constexpr std::string_view kMarkOfDatabase = R"sql(
          (SELECT pg_catalog.substr(c.item, 16)
           FROM pg_catalog.pg_db_role_setting s, pg_catalog.unnest(s.setconfig) c(item)
-          WHERE s.setdatabase = d.oid AND s.setrole = 0 AND pg_catalog.strpos(c.item, 'pgcurfew.drain=') = 1
+          WHERE s.setdatabase = d.oid AND s.setrole = 0
+                AND c.item COLLATE "C" >= 'pgcurfew.drain=' AND c.item COLLATE "C" < 'pgcurfew.drain>'
           LIMIT 1))sql";
+
+/// Whoever logs in holds a lock on its database from before the limit is checked until pg_stat_activity shows
+/// it there.
+constexpr std::string_view kLogins = R"sql(
+     LEFT JOIN
+       (SELECT l.objid, pg_catalog.array_agg(DISTINCT l.pid::pg_catalog.text) AS pids
+        FROM pg_catalog.pg_lock_status() l
+             LEFT JOIN pg_catalog.pg_stat_get_activity(NULL) a ON a.pid = l.pid
+        WHERE l.locktype = 'object' AND l.classid = 1262 AND l.mode = 'RowExclusiveLock' AND l.granted
+              AND l.pid IS NOT NULL AND a.datid IS NULL
+        GROUP BY l.objid) i ON i.objid = d.oid)sql";
 
 /// A database's name is given as hexadecimal digits: it need not be well-formed in the encoding of ours.
 constexpr std::string_view kIsDatabaseInHex =
@@ -82,33 +96,30 @@ std::string get_argument(std::string_view name, std::string_view type) {
 
 }  // namespace
 
-std::string gates(int server_version, bool tells_cluster) {
-  // whoever logs in holds a lock on its database from before the limit is checked until it shows
+std::string gates(int server_version, bool tells_cluster, bool tells_logins) {
   constexpr std::string_view kTemplate = R"sql(
-WITH logging_in AS (
-  SELECT l.objid, pg_catalog.array_agg(DISTINCT l.pid::pg_catalog.text) AS pids
-  FROM pg_catalog.pg_lock_status() l LEFT JOIN pg_catalog.pg_stat_get_activity(NULL) a ON a.pid = l.pid
-  WHERE l.locktype = 'object' AND l.classid = 1262 AND l.mode = 'RowExclusiveLock' AND l.granted
-        AND l.pid IS NOT NULL AND a.datid IS NULL
-  GROUP BY l.objid)
 SELECT pg_catalog.clock_timestamp(), pg_catalog.current_database()::pg_catalog.text,
        pg_catalog.pg_is_in_recovery(), {cluster}, d.datname::pg_catalog.text, d.oid, d.datconnlimit,{mark},
        d.datistemplate, d.datallowconn,
        CASE
-         WHEN NOT d.datistemplate AND EXISTS
+         WHEN EXISTS
               (SELECT
                FROM pg_catalog.pg_namespace n
                     JOIN pg_catalog.pg_proc p ON p.pronamespace = n.oid
                     JOIN pg_catalog.pg_roles o ON o.oid = p.proowner AND o.rolsuper
                     JOIN pg_catalog.pg_roles m ON m.oid = n.nspowner AND m.rolsuper
                     LEFT JOIN LATERAL pg_catalog.unnest(p.proconfig) c(item)
-                              ON pg_catalog.strpos(c.item, 'pgcurfew.databases=') = 1
+                              ON c.item COLLATE "C" >= 'pgcurfew.databases='
+                                 AND c.item COLLATE "C" < 'pgcurfew.databases>'
                WHERE n.nspname = 'pgcurfew' AND p.proname = 'close_gate' AND p.pronargs = 5
                      AND p.prosecdef
                      AND pg_catalog.has_schema_privilege(n.oid, 'USAGE')
                      AND pg_catalog.has_function_privilege(p.oid, 'EXECUTE')
-                     AND (c.item IS NULL
-                          OR d.datname = ANY (pg_catalog.substr(c.item, 20)::pg_catalog.name[])))
+                     -- what bears a mark can be opened, whatever became of it since
+                     AND ({mark} IS NOT NULL
+                          OR NOT d.datistemplate
+                             AND (c.item IS NULL
+                                  OR d.datname = ANY (pg_catalog.substr(c.item, 20)::pg_catalog.name[]))))
            THEN 3
          WHEN NOT pg_catalog.pg_has_role(d.datdba, 'USAGE') THEN 0
          WHEN {may_mark} THEN 2
@@ -117,13 +128,16 @@ SELECT pg_catalog.clock_timestamp(), pg_catalog.current_database()::pg_catalog.t
        ARRAY(SELECT x.gid FROM pg_catalog.pg_prepared_xact() x WHERE x.dbid = d.oid),
        ARRAY(SELECT s.slot_name::pg_catalog.text FROM pg_catalog.pg_get_replication_slots() s
              WHERE s.datoid = d.oid),
-       coalesce(i.pids, '{{}}')
-FROM pg_catalog.pg_database d LEFT JOIN logging_in i ON i.objid = d.oid)sql";
-  return fmt::format(fmt::runtime(kTemplate), fmt::arg("mark", kMarkOfDatabase),
-                     fmt::arg("cluster", tells_cluster ? kCluster : "NULL::pg_catalog.text"),
-                     fmt::arg("may_mark", server_version >= kHasParameterPrivileges
-                                              ? "pg_catalog.has_parameter_privilege('pgcurfew.drain', 'SET')"
-                                              : "pg_catalog.current_setting('is_superuser') = 'on'"));
+       {logging_in}
+FROM pg_catalog.pg_database d{logins})sql";
+  return fmt::format(
+      fmt::runtime(kTemplate), fmt::arg("mark", kMarkOfDatabase),
+      fmt::arg("logging_in", tells_logins ? "coalesce(i.pids, '{}')" : "'{}'::pg_catalog.text[]"),
+      fmt::arg("logins", tells_logins ? kLogins : ""),
+      fmt::arg("cluster", tells_cluster ? kCluster : "NULL::pg_catalog.text"),
+      fmt::arg("may_mark", server_version >= kHasParameterPrivileges
+                               ? "pg_catalog.has_parameter_privilege('pgcurfew.drain', 'SET')"
+                               : "pg_catalog.current_setting('is_superuser') = 'on'"));
 }
 
 std::string begin_turn() {

@@ -85,7 +85,7 @@ void Link::disconnect() {
   current_.reset();
   waiting_look_.reset();
   must_refresh_names_ = false;
-  may_identify_ = true;
+  gates_refused_ = 0;
   waits_failed_ = 0;
   wants_write_ = false;
   intake_ = Intake(kMostOfAReply);

@@ -39,7 +39,7 @@ class Link {
   void take_look(const command::TakeLook& what);
   void take_pulse();
   void send(const std::vector<Order>& orders);
-  void read_gates();
+  void read_gates(bool with_logins);
   void turn_gate(const GateOrder& order);
 
   /// To be called when the descriptor is ready, and (with `ready` false) after each of the calls above, to
@@ -80,6 +80,7 @@ class Link {
     command::TakeLook look = {};  ///< of a look, and of the waits that belong to it
     std::shared_ptr<const GateOrder> turn = {};
     bool is_repeated = false;  ///< of a turn: another one came in between
+    bool with_logins = false;  ///< of a reading of the gates
   };
   struct ConnDeleter {
     void operator()(PGconn* conn) const;
@@ -114,7 +115,7 @@ class Link {
   void refresh_names();
   void finish_order(const Request& request, const PGresult* result);
   void send_turn(const GateOrder& order, bool is_repeated);
-  void finish_gates(const PGresult* result);
+  void finish_gates(const Request& request, const PGresult* result);
   void finish_turn(const Request& request, const PGresult* result);
 
   void request_settings(int server_version);
@@ -148,7 +149,7 @@ class Link {
   std::optional<MonotonicTime> names_failed_;
   std::optional<WaitingLook> waiting_look_;
   bool must_refresh_names_ = false;
-  bool may_identify_ = true;       ///< no server has refused yet to tell its system identifier
+  unsigned gates_refused_ = 0;     ///< which of the ways to read the gates were refused, see read_gates
   int waits_failed_ = 0;           ///< how often in a row
   std::string last_server_error_;  ///< the FATAL that came before the end
   std::string last_sqlstate_;

@@ -32,6 +32,9 @@ std::string oid_text(const GateOrder& order) {
   return order.oid == 0 ? "" : fmt::format("{}", order.oid);
 }
 
+constexpr unsigned kWithoutLocks = 2;
+constexpr unsigned kWithoutBoth = 3;
+
 /// A statement of a turn, with its parameters in text.
 using Step = std::pair<std::string, std::vector<std::string>>;
 
@@ -74,9 +77,16 @@ bool is_collision(const Error& error) {
 
 }  // namespace
 
-void Link::read_gates() {
+/// Somebody may have revoked from PUBLIC what tells the cluster's name, or the locks: then without the one,
+/// without the other, without both. All that this costs is what they tell.
+void Link::read_gates(bool with_logins) {
   if (phase_ != Phase::kReady) return;
-  request_sql(statement::gates(PQserverVersion(conn_.get()), may_identify_), {RequestKind::kGates}, true);
+  const bool may_identify = gates_refused_ % 2 == 0;
+  const bool may_read_locks = gates_refused_ < kWithoutLocks;
+  Request request{RequestKind::kGates};
+  request.with_logins = with_logins;
+  request_sql(statement::gates(PQserverVersion(conn_.get()), may_identify, with_logins && may_read_locks),
+              std::move(request), true);
 }
 
 void Link::turn_gate(const GateOrder& order) {
@@ -99,11 +109,13 @@ void Link::send_turn(const GateOrder& order, bool is_repeated) {
   finish_request(sent, std::move(request));
 }
 
-void Link::finish_gates(const PGresult* result) {
+void Link::finish_gates(const Request& request, const PGresult* result) {
   if (!is_good(result)) {
     const auto error = error_of(result);
-    // all that this costs is that the journal cannot name the cluster
-    if (error.sqlstate == "42501" && std::exchange(may_identify_, false)) return read_gates();
+    if (error.sqlstate == "42501" && gates_refused_ < kWithoutBoth) {
+      ++gates_refused_;
+      return read_gates(request.with_logins);
+    }
     happened_.emplace_back(happening::GatesFailed{error});
   } else if (auto gates = read_gate_rows(result)) {
     happened_.emplace_back(happening::GatesRead{std::move(*gates)});
@@ -132,7 +144,7 @@ void Link::finish_turn(const Request& request, const PGresult* result) {
     if (is_denied && reply.error.hint.empty()) {
       reply.error.hint = "A superuser can allow it with what \"pgcurfew setup-sql\" prints.";
     } else if (reply.error.sqlstate == "55P03" && reply.error.hint.empty()) {
-      reply.error.hint = "Somebody has changed the database and has not committed.";
+      reply.error.hint = "Another transaction holds a lock on its row of pg_database, or on its settings.";
     }
   }
   reply.id = request.turn->id;

@@ -31,7 +31,7 @@ void Link::finish(const Request& request, ResultPtr result, MonotonicTime now) {
     case RequestKind::kOrder:
       return finish_order(request, result.get());
     case RequestKind::kGates:
-      return finish_gates(result.get());
+      return finish_gates(request, result.get());
     case RequestKind::kTurn:
       return finish_turn(request, result.get());
   }

@@ -316,6 +316,21 @@ def test_a_mark_with_bytes_that_are_no_text_in_our_encoding_is_none(server, data
     assert databases.limit("odd") == 0
 
 
+@pytest.mark.parametrize("text", [rb"\xe0pgcurfew.drain=", rb"x\xffpgcurfew.drain=limit=7", rb"\xc3", rb"\xf0\x9f"])
+def test_settings_of_others_that_are_no_text_in_our_encoding_hold_up_no_gate(server, databases, keeper, text):
+    databases.make("raw", "encoding 'SQL_ASCII' lc_collate 'C' lc_ctype 'C'")
+    databases.make("honest", "connection limit 7")
+    closed = keeper.turn("honest", True)
+    with server.connect(dbname="raw") as raw:
+        raw.execute(b"alter database raw set search_path = E'" + text + b"'")
+        raw.execute(b"alter database honest set search_path = E'" + text + b"'")
+    assert gate_of(keeper, "raw")["mark"] == ""
+    assert gate_of(keeper, "honest")["mark"] == closed["mark"]
+    for name in ("raw", "honest"):
+        closed = keeper.turn(name, True)
+        assert keeper.turn(name, False, mark=closed["mark"])["outcome"] == "opened"
+
+
 def test_two_that_close_at_once_do_not_both_hold_it(databases, probe):
     databases.make("contested", "connection limit 7")
     links = [probe(user=SUPERUSER) for _ in range(4)]
@@ -357,7 +372,7 @@ def test_a_lock_on_the_row_is_not_waited_for_long(server, databases, probe):
         other.execute("alter database stuck connection limit 9")
         failed = wait_until_quick(lambda: link.turn("stuck", True), 2)
         assert (failed["outcome"], failed["error"]["sqlstate"]) == ("failed", "55P03")
-        assert "has not committed" in failed["error"]["hint"]
+        assert "Another transaction" in failed["error"]["hint"]
         other.rollback()
     assert databases.limit("stuck") == 7
 

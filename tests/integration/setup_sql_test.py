@@ -128,6 +128,21 @@ def test_what_was_closed_is_opened_also_under_a_name_that_is_not_listed(server, 
         server.execute("alter database listed connection limit -1")
 
 
+def test_what_was_closed_is_opened_also_when_its_owner_has_made_a_template_of_it(server, set_up, probe):
+    set_up()
+    server.execute("alter database listed connection limit 7")
+    link = probe(on=server, user=ROLE)
+    mark = link.turn("listed", True, access="function")["mark"]
+    server.execute("alter database listed is_template true")
+    try:
+        assert link.gates()["gates"]["listed"]["access"] == "function"
+        assert link.turn("listed", False, access="function", mark=mark)["outcome"] == "opened"
+        assert link.gates()["gates"]["listed"]["access"] == "none"
+    finally:
+        server.execute("alter database listed is_template false")
+    assert limit_of(server, "listed") == 7
+
+
 def test_it_can_be_run_again_and_then_holds_for_the_new_databases_and_the_new_role_alone(server, set_up, probe):
     set_up()
     set_up("--database", "listed")

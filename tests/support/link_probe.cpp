@@ -257,7 +257,7 @@ void carry_out(Link& link, const json& request) {
     look.with_waits = request.value("waits", false);
     link.take_look(look);
   } else if (request["do"] == "gates") {
-    link.read_gates();
+    link.read_gates(true);
   } else if (request["do"] == "turn") {
     link.turn_gate(gate_order_of(request));
   } else if (request["do"] == "pooler") {

@@ -37,6 +37,22 @@ TEST(DrainEnd, AGateThatSomebodyElseOpensIsTheirs) {
   EXPECT_TRUE(world.desk.is_idle());
 }
 
+TEST(DrainEnd, WhatIsTheirsStaysSoThoughTheFirstAttemptFails) {
+  World world;
+  world.go(0s, {});
+  world.gates["app"].limit = 7;
+  world.turns_fail = true;
+  world.go(5s, {});
+  world.gates["app"].limit = 0;  // another instance has closed it, and a journal does not tell
+  world.turns_fail = false;
+  for (auto time = 6s; time < 15s; time += 1s) world.go(time, {});
+  ASSERT_GE(world.turned.size(), 3U);
+  for (auto order = world.turned.begin() + 1; order != world.turned.end(); ++order) {
+    EXPECT_FALSE(order->closes);
+    EXPECT_TRUE(order->is_theirs);
+  }
+}
+
 TEST(DrainEnd, LastsNoLongerThanItsWindowThoughTheClockIsSetBack) {
   World world;
   world.go(0s, {});

@@ -36,7 +36,7 @@ std::vector<std::vector<std::string>> limits_told_of(GateKind kind) {
   reply.mark = gate.mark;
   std::vector<std::vector<std::string>> all;
   for (const auto& event :
-       {gate_intent_event(plan, order), gate_rehearsed_event(plan, "db", GateAccess::kMark),
+       {gate_intent_event(plan, order, false), gate_rehearsed_event(plan, "db", GateAccess::kMark),
         gate_closed_event(plan, "db", reply), gate_adopted_event(plan, "db", *gate.mark, "us"),
         gate_opened_event("d", "db", kind, reply), gate_overdue_event(gate, Mode::kEnforce)}) {
     all.push_back(limits_in(event));

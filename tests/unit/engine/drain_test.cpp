@@ -359,7 +359,7 @@ TEST(Drain, ClosesSoonAfterALockWasFreedThatWasHeldForLong) {
   world.turns_fail = true;
   for (auto time = 0s; time < 60s; time += 1s) world.go(time, {});
   world.turns_fail = false;
-  for (auto time = 60s; time < 62s; time += 1s) world.go(time, {});
+  for (auto time = 60s; time < 67s; time += 1s) world.go(time, {});
   EXPECT_EQ(world.gates["app"].limit, 0);
 }
 
@@ -369,10 +369,63 @@ TEST(Drain, IsNotEmptyWhileSomebodyLogsIn) {
   world.gates["crm"].logging_in = {"4712"};
   for (auto time = 0s; time < 20s; time += 2s) world.go(time, {});
   EXPECT_THAT(world.told(), Not(Contains("drain_empty")));
-  EXPECT_EQ(remaining_text(world.desk.progress().at(0)), "0 sessions, 1 more still logging in (pid 4711)");
+  EXPECT_EQ(remaining_text(world.desk.progress().at(0)), "0 sessions, 1 client still logging in (pid 4711)");
   world.gates["app"].logging_in.clear();
   for (auto time = 20s; time < 30s; time += 2s) world.go(time, {});
   EXPECT_THAT(world.told(), Contains("drain_empty"));
+}
+
+TEST(Drain, WhoIsRefusedLogsInTooAndDoesNotCount) {
+  World world;
+  world.go(0s, {});
+  for (auto time = 1s; time < 20s; time += 1s) {
+    world.gates["app"].logging_in = {std::to_string(time.count()), std::to_string(time.count() + 1)};
+    world.go(time, {});
+  }
+  EXPECT_THAT(world.told(), Contains("drain_empty"));
+  EXPECT_THAT(world.told(), Not(Contains("drain_refilled")));
+}
+
+TEST(Drain, NobodyLogsInToADatabaseThatWasDropped) {
+  auto plan = plan_of();
+  plan.databases.push_back(TextPattern::parse("crm").value());
+  World world(plan);
+  world.gates["crm"].logging_in = {"4711"};
+  world.go(0s, {});
+  world.go(1s, {});
+  world.gates.erase("crm");
+  for (auto time = 2s; time < 12s; time += 2s) world.go(time, {});
+  EXPECT_THAT(world.told(), Contains("drain_empty"));
+}
+
+TEST(Drain, WhoLogsInIsReadAnewAfterAConnectionWasLost) {
+  World world;
+  world.go(0s, {});
+  world.desk.connection_lost();
+  world.desk.connected();
+  for (int i = 0; i < 10; ++i) {
+    Snapshot snapshot;
+    snapshot.number = ++world.ledger.looks_sent;
+    world.desk.take_look(snapshot, world.now());
+  }
+  EXPECT_FALSE(world.desk.progress().at(0).was_emptied);
+  for (auto time = 1s; time < 5s; time += 1s) world.go(time, {});
+  EXPECT_TRUE(world.desk.progress().at(0).was_emptied);
+}
+
+TEST(Drain, TurnsItsGatesOneAfterTheOther) {
+  auto plan = plan_of();
+  plan.databases.push_back(TextPattern::parse("crm").value());
+  World world(plan);
+  world.desk.advance(world.ledger, true, world.now());
+  ASSERT_TRUE(world.desk.asks_for_gates(world.now()));
+  world.read_gates();
+  const auto wanted = world.desk.advance(world.ledger, true, world.now());
+  ASSERT_EQ(wanted.gates.size(), 1U);
+  EXPECT_THAT(world.desk.advance(world.ledger, true, world.now()).gates, IsEmpty())
+      << "while one is under way";
+  world.turn(wanted.gates[0]);
+  EXPECT_THAT(world.desk.advance(world.ledger, true, world.now()).gates, SizeIs(1));
 }
 
 TEST(Drain, IsNotEmptyBeforeItWasReadAfterTheClosingWhoLogsIn) {
