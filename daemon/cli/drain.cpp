@@ -119,7 +119,7 @@ class HandDrain {
 
   void stop(std::string why) {
     if (std::exchange(is_stopping_, true)) return;
-    deadline_.arm(Loop::now() + kStopDeadline);
+    await_gates();
     runtime_.stop({std::move(why)});
     look_at_progress();
   }
@@ -155,7 +155,7 @@ class HandDrain {
       const auto status = child_->status();
       if (status && !is_stopping_) return stop("the command has ended");
       if (!status) {  // the window may be over; the command is not
-        if (is_over) warn_of_open_gate();
+        if (is_over || progress_.yielded || progress_.has_opened) warn_of_open_gate();
         return;
       }
     }
@@ -163,7 +163,12 @@ class HandDrain {
     // what does not open in that time opens when its owner, or somebody with a right that we lack, has seen
     // to it
     if (progress_.phase != DrainPhase::kReopening || is_stopping_ || drain_.mode != Mode::kEnforce) return;
-    if (!std::exchange(is_reopening_, true)) deadline_.arm(Loop::now() + kStopDeadline);
+    if (!std::exchange(is_reopening_, true)) await_gates();
+  }
+
+  void await_gates() {
+    closed_then_ = progress_.closed;
+    deadline_.arm(Loop::now() + kStopDeadline);
   }
 
   /// Says for which sessions' sake it was in vain, where nothing else has.
@@ -171,9 +176,10 @@ class HandDrain {
     const int code = exit_code();
     if (code == kExitNotEmpty && !refused_ && !child_ && drain_.mode == Mode::kEnforce) {
       display_.clear();
-      const auto why = progress_.yielded       ? "another client has opened the gate"
-                       : progress_.was_emptied ? "not empty to the end: " + remaining_text(progress_)
-                                               : "not empty in time: " + remaining_text(progress_);
+      const auto why = progress_.yielded            ? "another client has opened the gate"
+                       : !progress_.trouble.empty() ? "its gate could not be closed: " + progress_.trouble
+                       : progress_.was_emptied      ? "not empty to the end: " + remaining_text(progress_)
+                                                    : "not empty in time: " + remaining_text(progress_);
       say("pgcurfew: {}: {}{}\n", database_names(), why,
           options_.command.empty() ? "" : "; the command was not run");
     }
@@ -183,10 +189,13 @@ class HandDrain {
   void use_empty_database() {
     if (options_.exits_when_empty && options_.command.empty()) {
       display_.clear();
-      say("pgcurfew: {}: empty; the gate stays closed until pgcurfew reopen, or a pgcurfew that watches the "
-          "server, "
-          "opens it\n",
-          database_names());
+      if (drain_.gate != GateKind::kNone) {
+        say("pgcurfew: {}: empty; the gate stays closed until pgcurfew reopen, or a pgcurfew that watches "
+            "the "
+            "server, "
+            "opens it\n",
+            database_names());
+      }
       return finish(kExitOk);
     }
     if (options_.command.empty() || child_ || was_tried_ || is_stopping_) return;
@@ -254,8 +263,7 @@ class HandDrain {
   }
 
   void leave_closed() {
-    // they open one after the other, and nothing has failed
-    if (!is_stopping_ && progress_.trouble.empty()) return deadline_.arm(Loop::now() + kStopDeadline);
+    if (progress_.closed < closed_then_) return await_gates();  // they open one after the other
     display_.clear();
     say("pgcurfew: not all gates could be opened; pgcurfew reopen does it when nothing stands in its way any "
         "more\n");
@@ -285,6 +293,7 @@ class HandDrain {
   bool was_outlived_ = false;  ///< the command ran on when the gate opened
   bool is_interrupted_ = false;
   bool is_reopening_ = false;
+  std::size_t closed_then_ = 0;  ///< when it was last looked at whether gates open
   bool is_stopping_ = false;
   bool is_finished_ = false;
   ServerRuntime runtime_;

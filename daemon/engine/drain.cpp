@@ -103,6 +103,8 @@ void DrainDesk::take(const Gates& gates, Now now) {
   }
   must_read_ = false;
   gates_ = gates;
+  if (gates.may_not_see_logins && !std::exchange(told_unseen_logins_, true))
+    events_.push_back(logins_unseen_event());
   for (auto& entry : runs_) entry.second.take(gates, now);
   // strays are those marks that are there
   std::map<std::string, Stray> found;
@@ -259,15 +261,22 @@ void DrainDesk::keep_calendar(const Drain& plan, Now now) {
   due_by(calendar.next->start);
 }
 
-/// Whether an order for a stray of the server's is in flight: they go one after the other, as a drain's do.
+/// Whether so many orders for strays of the server's are in flight that the next one has to wait.
 bool DrainDesk::is_giving_back() const {
-  return std::any_of(strays_.begin(), strays_.end(), [](const auto& entry) {
-    return entry.second.kind == GateKind::kConnectionLimit && !entry.second.order.empty();
-  });
+  return kMostOpenings <= std::count_if(strays_.begin(), strays_.end(), [](const auto& entry) {
+           return entry.second.kind == GateKind::kConnectionLimit && !entry.second.order.empty();
+         });
 }
 
 void DrainDesk::give_back_strays(Ledger& ledger, DrainActions& actions, Now now) {
   if (!gates_ || is_stopping_) return;
+  for (auto& entry : strays_) {
+    auto& stray = entry.second;
+    if (stray.order.empty() || now.monotonic < stray.not_before) continue;
+    stray.order.clear();  // no reply
+    stray.not_before = now.monotonic + kReadingRetry;
+    must_read_ = true;
+  }
   for (const auto& gate : gates_->gates) {
     const auto found = gate.mark ? strays_.find(key_of(gate)) : strays_.end();
     if (found == strays_.end() || found->second.text != gate.mark_text) continue;
@@ -284,7 +293,6 @@ void DrainDesk::give_back_strays(Ledger& ledger, DrainActions& actions, Now now)
       must_read_ = true;  // whoever closed it may have opened it since
       continue;
     }
-    if (!stray.order.empty() && now.monotonic >= stray.not_before) stray.order.clear();  // no reply
     if (now.monotonic < stray.not_before) {
       due_by(now.server + (stray.not_before - now.monotonic));
       continue;

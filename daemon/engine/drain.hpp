@@ -110,6 +110,7 @@ class DrainDesk {
   std::optional<Gates> gates_;
   bool must_read_ = true;
   bool is_reading_ = false;
+  bool told_unseen_logins_ = false;
   bool is_outdated_ = false;  ///< a gate was turned since the question left
   MonotonicTime read_at_{};
   MonotonicTime reading_not_before_{};

@@ -73,8 +73,12 @@ void DrainRun::take(const Gates& gates, Now now) {
 /// for a moment, and where many try again and again there is always one.
 void DrainRun::note_who_logs_in(const std::string& database, Door& door, const Gates& gates) const {
   const auto* here = find_database(door, database, gates);
-  if (!has_gate() || door.state != DoorState::kClosed || here == nullptr) {
+  if (!has_gate() || door.state != DoorState::kClosed) {
     door.logging_in.reset();
+  } else if (here == nullptr) {
+    door.logging_in.emplace();  // of PgBouncer's gates: the database was dropped
+  } else if (!gates.has_asked_logins) {
+    return;
   } else if (!door.logging_in) {
     door.logging_in = here->logging_in;
   } else {
@@ -217,8 +221,11 @@ bool DrainRun::may_turn(Door& door, Now now) {
     return false;
   }
   if (!door.is_known) needs_gates_ = true;
-  // one after the other, for behind each that waits for a lock wait the signals of rules
-  return door.is_known && (plan_.gate == GateKind::kPgbouncer || !is_turning());
+  if (!door.is_known || plan_.gate == GateKind::kPgbouncer) return door.is_known;
+  // behind each that waits for a lock wait the signals of rules; but to give back comes first
+  const auto turning = std::count_if(doors_.begin(), doors_.end(),
+                                     [](const auto& entry) { return !entry.second.order.empty(); });
+  return turning < (is_ending_ ? kMostOpenings : 1);
 }
 
 void DrainRun::close_gates(Ledger& ledger, Now now) {
@@ -372,6 +379,7 @@ void DrainRun::take_opening(const std::string& database, Door& door, const GateR
     case GateOutcome::kForeign:
     case GateOutcome::kGone:
       door.state = DoorState::kOpen;
+      progress_.has_opened = progress_.has_opened || is_ending_;
       if (std::exchange(door.is_stale, false)) door.is_known = false;
       door.failures = 0;
       door.trouble.clear();
@@ -388,7 +396,8 @@ void DrainRun::take_opening(const std::string& database, Door& door, const GateR
 void DrainRun::fail(const std::string& database, Door& door, const Error& error, bool closes, Now now) {
   door.is_known = false;
   // whoever holds the lock may commit at any moment
-  const auto longest = error.sqlstate == kLockNotAvailable ? kLastLockRetry : kLastRetry;
+  const bool is_locked = error.sqlstate == kLockNotAvailable;
+  const auto longest = !is_locked ? kLastRetry : closes ? kLastLockRetry : kFirstRetry;
   const auto wait = std::min<Duration>(longest, kFirstRetry * (1 << std::min(door.failures, 5)));
   ++door.failures;
   door.not_before = now.monotonic + wait;

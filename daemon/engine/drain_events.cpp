@@ -142,6 +142,16 @@ Event drain_no_database_event(const Drain& plan, std::string_view pattern) {
   return event;
 }
 
+Event logins_unseen_event() {
+  Event event;
+  event.level = Level::kWarning;
+  event.kind = "logins_unseen";
+  event.message = "our role may not read pg_locks: a drain cannot know who is still logging in";
+  event.fields.emplace_back("hint",
+                            "EXECUTE on pg_lock_status() was revoked from PUBLIC: grant it to our role.");
+  return event;
+}
+
 Event drain_phase_event(const Drain& plan, const DrainProgress& progress) {
   auto event = event_of(plan, Level::kInfo, "drain_phase",
                         fmt::format("drain {}: {}{}", plan.name, name_of(progress.phase),
@@ -203,7 +213,9 @@ Event drain_done_event(const Drain& plan, const DrainProgress& progress, const D
     if (!progress.trouble.empty()) message += ": " + progress.trouble;
   } else if (!progress.was_emptied) {
     message += "; it never was empty";
-    if (progress.has_looked) message += ", at the end there was " + remaining_text(progress);
+    const bool is_anybody_left =
+        !progress.remaining.empty() || progress.hidden > 0 || !progress.logging_in.empty();
+    if (is_anybody_left) message += ", at the end there was " + remaining_text(progress);
   } else if (there > 0) {
     level = std::max(level, Level::kWarning);
     message += "; at the end there was " + remaining_text(progress);

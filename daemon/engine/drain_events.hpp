@@ -26,6 +26,8 @@ Event drain_missed_event(const Drain& plan, const Interval& window);
 Event drain_began_event(const Drain& plan, const Interval& window, bool is_joined);
 /// A database that a drain names is not there.
 Event drain_no_database_event(const Drain& plan, std::string_view pattern);
+/// The server does not tell our role who logs in to a database.
+Event logins_unseen_event();
 /// Waiting, cancelling or terminating begins.
 Event drain_phase_event(const Drain& plan, const DrainProgress& progress);
 /// `after`: since the gates closed.

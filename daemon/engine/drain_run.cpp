@@ -91,6 +91,10 @@ bool DrainRun::has_gate_to_open() const {
 }
 
 void DrainRun::end(std::string why, bool even_if_held) {
+  for (auto& entry : doors_) {
+    entry.second.not_before.reset();
+    entry.second.failures = 0;
+  }
   if (is_ending_) return;
   is_ending_ = true;
   gives_back_ = even_if_held;
@@ -165,6 +169,10 @@ void DrainRun::set_phase(Now now) {
     if (due.next) due_by(*due.next);
   }
   phase_ = progress_.phase = phase;
+  progress_.closed =
+      static_cast<std::size_t>(std::count_if(doors_.begin(), doors_.end(), [](const auto& entry) {
+        return entry.second.state != DoorState::kOpen || entry.second.may_be_closed;
+      }));
   tell_phase();
   const bool is_over = std::none_of(doors_.begin(), doors_.end(),
                                     [this](const auto& entry) { return has_to_open(entry.second); });

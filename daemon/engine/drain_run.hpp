@@ -59,8 +59,10 @@ struct DrainProgress {
       logging_in;            ///< pids of those who may have come past the gate, and are not there yet
   bool was_emptied = false;  ///< at some time since it began
   bool gave_up = false;
-  bool yielded = false;  ///< another client opened the gate
-  std::string trouble;   ///< why a gate is not closed, or not open again
+  bool yielded = false;     ///< another client opened the gate
+  bool has_opened = false;  ///< at its end, of its gates the first
+  std::size_t closed = 0;   ///< gates that are closed, or may be
+  std::string trouble;      ///< why a gate is not closed, or not open again
   /// What keeps a gate from being closed however often it is tried; a scheduled drain tries on all the same.
   std::optional<Error> obstacle;
   std::size_t cancelled = 0;
@@ -76,6 +78,9 @@ struct DrainActions {
 
 /// So many looks in a row have to show nobody, for one who was just let in may not be seen yet.
 inline constexpr std::size_t kEmptyLooks = 3;
+
+/// At most so many gates are opened at a time.
+inline constexpr std::ptrdiff_t kMostOpenings = 8;
 
 /// At most so many signals of a drain are without a reply at a time.
 inline constexpr std::size_t kMostDrainSignals = 64;

@@ -76,8 +76,10 @@ struct Gates {
   std::string system_identifier;  ///< of the cluster; empty: the server does not tell our role
   std::string own_database;       ///< that our connection is in
   bool in_recovery = false;
-  bool is_superuser = false;  ///< we are: no gate keeps us out
-  std::vector<Gate> gates;    ///< of all databases, by name; and those of PgBouncer that the journal knows
+  bool is_superuser = false;        ///< we are: no gate keeps us out
+  bool has_asked_logins = false;    ///< `logging_in` of the gates says something,
+  bool may_not_see_logins = false;  ///< or would, but the server does not tell our role
+  std::vector<Gate> gates;  ///< of all databases, by name; and those of PgBouncer that the journal knows
 };
 
 /// One gate to close or to open.

@@ -116,8 +116,11 @@ void Link::finish_gates(const Request& request, const PGresult* result) {
       ++gates_refused_;
       return read_gates(request.with_logins);
     }
+    gates_refused_ = 0;
     happened_.emplace_back(happening::GatesFailed{error});
   } else if (auto gates = read_gate_rows(result)) {
+    gates->has_asked_logins = request.with_logins;
+    gates->may_not_see_logins = request.with_logins && gates_refused_ >= kWithoutLocks;
     happened_.emplace_back(happening::GatesRead{std::move(*gates)});
   } else {
     happened_.emplace_back(happening::GatesFailed{gates.error()});

@@ -95,6 +95,27 @@ def test_by_hand_a_command_that_outlives_the_window_is_told_of_and_is_no_success
     assert (status, "still runs" in output) == (expected, False), output
 
 
+@pytest.mark.slow
+def test_by_hand_a_command_is_told_that_one_of_its_gates_is_open_though_another_is_stuck(server, by_hand, orders, tmp_path):
+    server.execute("drop database if exists stuck")
+    server.execute("create database stuck owner pgcurfew")
+    go_on = tmp_path / "go-on"
+    try:
+        started = by_hand("drain", orders.name, "stuck", "--for", SHORT, *QUICK, "--",
+                          "sh", "-c", f"touch '{go_on}.began'; " + WAITS.format(go_on))
+        wait_until((tmp_path / "go-on.began").exists)
+        with server.connect(autocommit=False) as other:
+            other.execute("alter database stuck is_template false")
+            assert "while the command still runs" in first_line_with("while the command still runs", started)
+            wait_until(lambda: orders.limit == -1)
+            other.rollback()
+        go_on.touch()
+        status, output = outcome_of(started)
+        assert (status, orders.is_as_before()) == (75, True), output
+    finally:
+        server.execute("drop database if exists stuck")
+
+
 def test_by_hand_a_command_whose_gate_somebody_else_opens_is_no_success(server, by_hand, orders, tmp_path):
     go_on = tmp_path / "go-on"
     started = by_hand("drain", orders.name, "--for", LONG, *QUICK, "--",

@@ -25,12 +25,13 @@ GateReply failed(const GateOrder& order, std::string message, std::string sqlsta
 
 }  // namespace
 
-Gates Databases::read(const Server& server) const {
+Gates Databases::read(const Server& server, bool with_logins) const {
   Gates gates;
   gates.taken_at = server.shown_now();
   gates.system_identifier = kCluster;
   gates.own_database = kOwn;
   gates.in_recovery = server.in_recovery;
+  gates.has_asked_logins = with_logins;
   for (const auto& [name, database] : all) {
     Gate gate;
     gate.database = name;
@@ -40,7 +41,7 @@ Gates Databases::read(const Server& server) const {
     gate.mark = mark_of(database.mark);
     gate.access = database.access;
     for (const auto& [pid, arrival] : server.arrivals) {
-      if (arrival.database == name) gate.logging_in.push_back(fmt::format("{}", pid));
+      if (with_logins && arrival.database == name) gate.logging_in.push_back(fmt::format("{}", pid));
     }
     gates.gates.push_back(std::move(gate));
   }

@@ -32,7 +32,7 @@ struct Database {
 /// *Source*: daemon/postgres/gate_statements.cpp, and tests/integration/gates_test.py for what it does.
 class Databases {
  public:
-  Gates read(const Server& server) const;
+  Gates read(const Server& server, bool with_logins) const;
   /// Closes or opens; `now`: by the server's clock, `at`: true time.
   GateReply turn(const GateOrder& order, bool in_recovery, ServerTime now, Duration at);
   /// Somebody else sets the limit.

@@ -133,8 +133,8 @@ void Instance::carry_out(const std::vector<Command>& commands, std::size_t first
     } else if (const auto* send = std::get_if<command::Send>(&command)) {
       checks_.on_orders(number_, send->orders);
       wire_.send(send->orders);
-    } else if (std::holds_alternative<command::ReadGates>(command)) {
-      if (!site_.gates.empty()) wire_.read_gates();
+    } else if (const auto* read = std::get_if<command::ReadGates>(&command)) {
+      if (!site_.gates.empty()) wire_.read_gates(read->with_logins);
     } else if (const auto* turn = std::get_if<command::TurnGate>(&command)) {
       checks_.on_turn_asked(number_, turn->order);
       wire_.turn_gate(turn->order);

@@ -195,13 +195,13 @@ void Wire::send(const std::vector<Order>& orders) {
   }
 }
 
-void Wire::read_gates() {
-  request([this](const ConnectionPtr& connection, Fate fate) {
+void Wire::read_gates(bool with_logins) {
+  request([this, with_logins](const ConnectionPtr& connection, Fate fate) {
     if (fate == Fate::kTruncated) {
       return answer(connection, fate, happening::GatesFailed{{"unexpected shape", {}, {}, {}}});
     }
     auto& server = server_of(*connection);
-    answer(connection, fate, happening::GatesRead{site_.gates[connection->node].read(server)});
+    answer(connection, fate, happening::GatesRead{site_.gates[connection->node].read(server, with_logins)});
   });
 }
 

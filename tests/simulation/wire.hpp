@@ -24,7 +24,7 @@ class Wire {
   void take_look(const command::TakeLook& look);
   void take_pulse();
   void send(const std::vector<Order>& orders);
-  void read_gates();
+  void read_gates(bool with_logins);
   void turn_gate(const GateOrder& order);
 
   /// What the instance's machine has written down.

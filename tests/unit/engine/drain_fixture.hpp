@@ -51,6 +51,7 @@ struct DrainWorld {
     desk.take_policy(std::make_shared<const Policy>(policy));
   }
 
+  bool may_not_see_logins = false;
   /// By how much the server's clock was set back.
   Duration set_back{};
 
@@ -59,6 +60,8 @@ struct DrainWorld {
   void read_gates() {
     Gates found;
     found.taken_at = at(time - set_back);
+    found.has_asked_logins = true;
+    found.may_not_see_logins = may_not_see_logins;
     found.own_database = "postgres";
     for (const auto& entry : gates) found.gates.push_back(entry.second);
     desk.take(found, now());

@@ -52,6 +52,13 @@ TEST(DrainAtPgBouncer, AGateThatSomebodyOpensIsTheirs) {
   EXPECT_EQ(world.gate().mark, std::nullopt) << "our mark is taken away";
 }
 
+TEST(DrainAtPgBouncer, OneWhoseDatabaseIsDroppedIsEmpty) {
+  World world;
+  world.gates.erase("app");
+  for (int second = 1; second < 12; second += 2) world.go(std::chrono::seconds(second), {});
+  EXPECT_THAT(world.told(), Contains("drain_empty"));
+}
+
 TEST(DrainAtPgBouncer, AForgottenGateThatDoesNotCloseIsToldOnceAndItsMarkIsTakenAwayAtTheEnd) {
   World world;
   world.gate().is_lost = true;

@@ -398,6 +398,14 @@ TEST(Drain, NobodyLogsInToADatabaseThatWasDropped) {
   EXPECT_THAT(world.told(), Contains("drain_empty"));
 }
 
+TEST(Drain, ThatWhoLogsInCannotBeSeenIsToldOnceAndHoldsUpNothing) {
+  World world;
+  world.may_not_see_logins = true;
+  for (auto time = 0s; time < 10s; time += 1s) world.go(time, {});
+  EXPECT_EQ(std::ranges::count(world.told(), "logins_unseen"), 1);
+  EXPECT_THAT(world.told(), Contains("drain_empty"));
+}
+
 TEST(Drain, WhoLogsInIsReadAnewAfterAConnectionWasLost) {
   World world;
   world.go(0s, {});
