@@ -82,9 +82,7 @@ void People::knock(std::size_t number) {
 /// Is among those who log in for a while, with the pid that its session will have; then `done`.
 void People::log_in(const Person& person, bool is_refused, Duration time,
                     std::function<void(std::int32_t)> done) {
-  std::int32_t pid = 0;
-  while (pid == 0 || server_.backends().contains(pid) || server_.arrivals.contains(pid))
-    pid = static_cast<std::int32_t>(random_.between(100, 400));
+  const auto pid = server_.unused_pid(random_);
   server_.arrivals[pid] = {person.database, person.is_superuser, is_refused, agenda_.now()};
   agenda_.in(time, [this, pid, done = std::move(done), of = server_.generation] {
     if (server_.generation == of) server_.arrivals.erase(pid);

@@ -52,10 +52,19 @@ Duration Server::unknowable_steps_since(Duration steady, Duration known_since, D
   return sum;
 }
 
+bool Server::is_taken(std::int32_t pid) const {
+  return backends_.contains(pid) || arrivals.contains(pid);
+}
+
+std::int32_t Server::unused_pid(Random& random) const {
+  auto pid = static_cast<std::int32_t>(random.between(100, 400));
+  while (is_taken(pid)) pid = static_cast<std::int32_t>(random.between(100, 400));
+  return pid;
+}
+
 Backend& Server::start_backend(Backend backend, std::optional<std::int32_t> wanted_pid, Random& random) {
-  auto pid = wanted_pid.value_or(0);
-  while (pid == 0 || backends_.contains(pid) || arrivals.contains(pid))
-    pid = static_cast<std::int32_t>(random.between(100, 400));
+  const bool is_free = wanted_pid && !is_taken(*wanted_pid);
+  const auto pid = is_free ? *wanted_pid : unused_pid(random);
   backend.pid = pid;
   backend.birth = ++serials_;
   backend.start = stamp();

@@ -59,6 +59,7 @@ class Server {
                                                 const std::deque<Duration>& looked) const;
 
   // backends
+  [[nodiscard]] std::int32_t unused_pid(Random& random) const;
   Backend& start_backend(Backend backend, std::optional<std::int32_t> wanted_pid, Random& random);
   void end_backend(std::int32_t pid, std::string_view why);
   Backend* find(std::int32_t pid);
@@ -128,6 +129,7 @@ class Server {
   [[nodiscard]] int number() const { return number_; }
 
  private:
+  [[nodiscard]] bool is_taken(std::int32_t pid) const;
   [[nodiscard]] bool still_holds(const Guard& guard, const Backend& backend) const;
   [[nodiscard]] bool surroundings_hold(const Guard& guard, const Backend& backend) const;
   void touch(Backend& backend) { backend.facts_changed = agenda_.now(); }

@@ -17,27 +17,28 @@ FLOOD = "select repeat('x', 1000) from generate_series(1, 1000000)"
 # -- the cast ---------------------------------------------------------------------------------------------------------
 
 
-def running(statement=SLEEP, **who):
-    """A session in the midst of a statement."""
+def shown(column, value, statement, **who):
+    """A session with a statement that has come so far as its row shows."""
 
     def play(open_session):
         session = open_session(**who).start(statement)
-        wait_until(lambda: open_session.row(session)["state"] == "active")
+        wait_until(lambda: open_session.row(session)[column] == value)
         return session
 
     return play
+
+
+def running(statement=SLEEP, **who):
+    """A session in the midst of a statement."""
+    return shown("state", "active", statement, **who)
 
 
 def unread(statement=FLOOD, **who):
-    """A session whose client reads nothing of what it sends: it is stuck in that, and takes no cancel any more."""
+    """A session whose client reads nothing of what it sends: it is stuck in that, and takes no cancel any more.
 
-    def play(open_session):
-        session = open_session(**who).start(statement)
-        # Before that it still makes its rows, on a busy machine for longer than a limit.
-        wait_until(lambda: open_session.row(session)["wait_event"] == "ClientWrite")
-        return session
-
-    return play
+    Before that it still makes its rows, on a busy machine for longer than a limit.
+    """
+    return shown("wait_event", "ClientWrite", statement, **who)
 
 
 def after(*statements, **who):

@@ -9,12 +9,12 @@ using ::testing::Contains;
 using ::testing::ElementsAre;
 using ::testing::Not;
 
-Policy policy_with_a_drain() {
+Policy policy_with_a_drain(Duration begins = 0s) {
   auto policy = policy_of("");
   Drain plan;
   plan.name = "d";
   plan.databases = {TextPattern::parse("app").value()};
-  plan.begins = at(0s);
+  plan.begins = at(begins);
   plan.duration = 10min;
   plan.mode = Mode::kEnforce;
   policy.drains = {plan};
@@ -63,9 +63,7 @@ TEST(WatchDrains, SaysOnceAMinuteThatGatesCannotBeRead) {
 }
 
 TEST(WatchDrains, NothingBeginsByAClockThatWasNotAskedSinceTheConnectionCameBack) {
-  auto policy = policy_with_a_drain();
-  policy.drains[0].begins = at(1min);
-  Harness h(std::move(policy));
+  Harness h(policy_with_a_drain(1min));
   h.connect();
   h.look({});
   h.happen(happening::ConnectionLost{failure("gone").value()});
@@ -84,9 +82,7 @@ TEST(WatchDrains, NothingBeginsByAClockThatWasNotAskedSinceTheConnectionCameBack
 }
 
 TEST(WatchDrains, NothingBeginsByAClockThatWasNotAskedForLong) {
-  auto policy = policy_with_a_drain();
-  policy.drains[0].begins = at(1min);
-  Harness h(std::move(policy));
+  Harness h(policy_with_a_drain(1min));
   h.connect();
   h.look({});
   // set back while we were stopped: by what we knew of it the drain is past its beginning
