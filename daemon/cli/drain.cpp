@@ -160,8 +160,7 @@ class HandDrain {
       }
     }
     if (is_over) return conclude();
-    // what does not open in that time opens when its owner, or somebody with a right that we lack, has seen
-    // to it
+    // a gate that our role may not open any more has to be opened by somebody else
     if (progress_.phase != DrainPhase::kReopening || is_stopping_ || drain_.mode != Mode::kEnforce) return;
     if (!std::exchange(is_reopening_, true)) await_gates();
   }
@@ -190,10 +189,8 @@ class HandDrain {
     if (options_.exits_when_empty && options_.command.empty()) {
       display_.clear();
       if (drain_.gate != GateKind::kNone) {
-        say("pgcurfew: {}: empty; the gate stays closed until pgcurfew reopen, or a pgcurfew that watches "
-            "the "
-            "server, "
-            "opens it\n",
+        say("pgcurfew: {}: empty; the gate stays closed until pgcurfew reopen opens it, or a pgcurfew that "
+            "watches the server\n",
             database_names());
       }
       return finish(kExitOk);

@@ -226,8 +226,8 @@ std::vector<BlockEdge> edges_of(const Blocking& blocking, const Session& session
 }
 
 /// Those whom one wait is for become fewer until it is over. A statement that now waits for others
-/// altogether, or for what others' later transactions hold, has had its lock, and waits for another; so has
-/// one, as far as anybody can tell, for whom it waited was not read.
+/// altogether, or for what others' later transactions hold, has had its lock, and waits for another. If its
+/// blockers were not read before, it may have had its lock, too.
 bool WaitMemory::is_same_wait(const Wait& known, const Session& session, const LockWait& wait,
                               const std::vector<std::int32_t>& begun_anew) {
   const auto has = [](const std::vector<std::int32_t>& pids, std::int32_t pid) {

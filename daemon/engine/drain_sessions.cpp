@@ -21,7 +21,7 @@ constexpr Duration kRetry = std::chrono::milliseconds(200);
 constexpr int kEarlyReadings = 5;
 constexpr Duration kSlowRetry = std::chrono::seconds(5);
 
-/// Those that are gone with their leader, or by themselves when somebody asks for the database.
+/// A parallel worker ends with its leader, and DROP DATABASE cancels autovacuum.
 bool passes_by(const Session& session) {
   return session.backend_type == "parallel worker" || session.backend_type == "autovacuum worker";
 }
