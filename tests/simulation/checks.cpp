@@ -22,6 +22,17 @@ const Rule* find_rule(const Policy& policy, const std::string& name) {
   return nullptr;
 }
 
+/// All of an order that a decision is: who, on whose behalf, what, by which clock, not before when.
+std::string decision_of(int instance, const Order& order) {
+  const auto& guard = order.guard;
+  return fmt::format(
+      "{} {} {} of {}{} step {} of {}: pid {} begun {}, since {}, not before {}, limit {}, grace {}",
+      instance, name_of(order.mode), name_of(order.step), order.rule, order.drain, order.step_number,
+      order.step_count, guard.session.pid, guard.session.backend_start.time_since_epoch().count(),
+      order.clock_start.time_since_epoch().count(), guard.not_before.time_since_epoch().count(),
+      order.limit.count(), order.grace.count());
+}
+
 }  // namespace
 
 void Checks::on_started(int instance, std::shared_ptr<const Policy> policy) {
@@ -134,6 +145,7 @@ void Checks::on_turn(int instance, bool is_tick) {
 
 void Checks::on_orders(int instance, const std::vector<Order>& orders) {
   auto& book = books_[instance];
+  for (const auto& order : orders) site_.trace.decided(decision_of(instance, order));
   if (drains_ != nullptr && !orders.empty() && !orders.front().drain.empty()) {
     tally_.orders += orders.size();
     book.reasons.insert(book.reasons.end(), orders.size(), site_.agenda.now());
@@ -169,6 +181,8 @@ void Checks::on_gates_read(int instance) {
 
 void Checks::on_turn_asked(int instance, const GateOrder& order) {
   books_[instance].reasons.push_back(site_.agenda.now());
+  site_.trace.decided(fmt::format("{} {} {} of {}", instance, order.closes ? "close" : "open", order.database,
+                                  order.mark.drain));
   if (drains_ != nullptr) drains_->on_turn_asked(instance, order);
 }
 

@@ -82,6 +82,10 @@ bool run_world(const WorldOptions& options, const Settings& settings, Totals& to
       print_last_lines<AnyWorld>(options, settings.again);
     return false;
   }
+  if (settings.says_decisions) {
+    fmt::print("seed {}: {} decisions {:016x}\n", options.seed, world.site().trace.decisions(),
+               world.site().trace.decisions_hash());
+  }
   totals.add(world);
   if (hash != nullptr) *hash = world.site().trace.hash();
   return true;

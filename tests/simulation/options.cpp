@@ -78,6 +78,8 @@ Options read_options(int argc, const char* const* argv) {
   app.add_option("--first", first, "a file of seeds to run before all others")->check(CLI::ExistingFile);
   app.add_option("--failures", options.most_failures, "stop after so many");
   app.add_flag("--quiet", settings.is_quiet, "no trace of what fails");
+  app.add_flag("--decisions", settings.says_decisions,
+               "print a hash of each world's decisions: two builds that decide alike print the same");
   app.add_option("--part", settings.part, "a part of the language that each world shall use")
       ->check(CLI::IsMember(part_names()));
   app.add_flag("--late", settings.is_late, "half of all requests wait on their way to the server");

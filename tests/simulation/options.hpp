@@ -15,6 +15,7 @@ struct Settings {
   std::string part;
   bool is_late = false;
   bool is_quiet = false;
+  bool says_decisions = false;  ///< of each world: how many, and a hash of them
   bool drains_only = false;
   std::string again;  ///< what draws the same worlds once more, to stand behind a seed
 };

@@ -41,17 +41,32 @@ class Trace {
     if (last_.size() > kKept) last_.pop_front();
   }
 
+  /// What was decided, for the hash of decisions alone: it stays the same as long as the same is decided at
+  /// the same times, whatever is told of it.
+  void decided(std::string_view what) {
+    ++decisions_;
+    mix_into(decisions_hash_, static_cast<std::uint64_t>(agenda_.now().count()));
+    for (const char c : what) mix_into(decisions_hash_, static_cast<unsigned char>(c));
+  }
+
   [[nodiscard]] std::uint64_t hash() const { return hash_; }
+  [[nodiscard]] std::uint64_t decisions() const { return decisions_; }
+  [[nodiscard]] std::uint64_t decisions_hash() const { return decisions_hash_; }
   [[nodiscard]] const std::deque<std::string>& last() const { return last_; }
 
  private:
   static constexpr std::size_t kKept = 60;
 
-  void mix(std::uint64_t value) { hash_ = (hash_ ^ value) * 0x100000001b3ULL ^ (hash_ >> 29U); }
+  static void mix_into(std::uint64_t& hash, std::uint64_t value) {
+    hash = (hash ^ value) * 0x100000001b3ULL ^ (hash >> 29U);
+  }
+  void mix(std::uint64_t value) { mix_into(hash_, value); }
 
   const Agenda& agenda_;
   Text text_;
   std::uint64_t hash_ = 0xcbf29ce484222325ULL;
+  std::uint64_t decisions_ = 0;
+  std::uint64_t decisions_hash_ = 0xcbf29ce484222325ULL;
   std::deque<std::string> last_;
 };
 
