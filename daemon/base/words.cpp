@@ -41,6 +41,16 @@ bool is_treacherous(std::uint32_t code) {
          (code >= 0x2060 && code <= 0x2069) || code == 0xFEFF || (code >= 0xE0000 && code <= 0xE007F);
 }
 
+template <class Word>
+std::string joined(std::span<const Word> words) {
+  std::string text;
+  for (std::size_t i = 0; i < words.size(); ++i) {
+    if (i > 0) text += i + 1 < words.size() ? ", " : " or ";
+    text += words[i];
+  }
+  return text;
+}
+
 }  // namespace
 
 std::size_t utf8_length(std::string_view text) {
@@ -113,6 +123,14 @@ std::string quoted_identifier(std::string_view name) {
     quoted += c;
   }
   return quoted + '"';
+}
+
+std::string or_list(std::span<const std::string> words) {
+  return joined(words);
+}
+
+std::string or_list(std::span<const std::string_view> words) {
+  return joined(words);
 }
 
 }  // namespace pgcurfew

@@ -27,6 +27,10 @@ std::size_t utf8_length(std::string_view text);
 /// well.
 std::string printable(std::string_view text, std::size_t limit = 400);
 
+/// Words as people say them: `a`, `a or b`, `a, b or c`.
+std::string or_list(std::span<const std::string> words);
+std::string or_list(std::span<const std::string_view> words);
+
 /// A name as it has to stand in an SQL statement: in double quotes, unless it is of lower-case letters,
 /// digits and underscores alone and begins with no digit. For people; a stranger's bytes are as they were.
 std::string quoted_identifier(std::string_view name);

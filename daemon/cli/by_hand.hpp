@@ -4,8 +4,8 @@
 #include <vector>
 
 #include "base/result.hpp"
-#include "policy/load.hpp"
 #include "policy/policy.hpp"
+#include "policy/reader/load.hpp"
 #include "report/log.hpp"
 
 namespace pgcurfew {

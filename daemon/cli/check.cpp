@@ -5,17 +5,17 @@
 
 #include <fmt/format.h>
 
+#include "app/configuration.hpp"
+#include "app/exit_code.hpp"
+#include "app/wall_clock.hpp"
 #include "base/duration.hpp"
 #include "base/words.hpp"
-#include "cli/configuration.hpp"
 #include "cli/diagnostics.hpp"
-#include "cli/exit_code.hpp"
 #include "cli/printing.hpp"
-#include "cli/wall_clock.hpp"
 #include "engine/breaker.hpp"
-#include "policy/claims.hpp"
-#include "policy/describe.hpp"
-#include "policy/describe_drain.hpp"
+#include "policy/advice/claims.hpp"
+#include "policy/prose/describe.hpp"
+#include "policy/prose/describe_drain.hpp"
 #include "policy/protections.hpp"
 #include "postgres/conninfo.hpp"
 

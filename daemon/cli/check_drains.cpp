@@ -8,10 +8,10 @@
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
+#include "app/exit_code.hpp"
 #include "base/words.hpp"
-#include "cli/exit_code.hpp"
 #include "cli/printing.hpp"
-#include "engine/drain_reach.hpp"
+#include "drains/drain_reach.hpp"
 
 namespace pgcurfew {
 

@@ -6,11 +6,11 @@
 
 #include <fmt/format.h>
 
+#include "app/configuration.hpp"
+#include "app/exit_code.hpp"
 #include "base/duration.hpp"
 #include "base/words.hpp"
 #include "cli/check_drains.hpp"
-#include "cli/configuration.hpp"
-#include "cli/exit_code.hpp"
 #include "cli/one_look.hpp"
 #include "cli/printing.hpp"
 #include "engine/explain.hpp"

@@ -13,17 +13,18 @@
 #include <fmt/format.h>
 #include <unistd.h>
 
+#include "app/configuration.hpp"
+#include "app/diagnostic_events.hpp"
+#include "app/exit_code.hpp"
+#include "app/service.hpp"
 #include "base/words.hpp"
 #include "cli/check.hpp"
 #include "cli/check_server.hpp"
-#include "cli/configuration.hpp"
 #include "cli/diagnostics.hpp"
 #include "cli/drain.hpp"
-#include "cli/exit_code.hpp"
 #include "cli/explain.hpp"
 #include "cli/printing.hpp"
 #include "cli/schema.hpp"
-#include "cli/service.hpp"
 #include "cli/windows.hpp"
 #include "postgres/setup_sql.hpp"
 #include "report/log.hpp"

@@ -1,7 +1,6 @@
 #pragma once
 
-#include "engine/event.hpp"
-#include "policy/load.hpp"
+#include "policy/reader/load.hpp"
 
 namespace pgcurfew {
 
@@ -10,11 +9,5 @@ void print_diagnostics(const LoadResult& loaded);
 
 /// The same without waiting for the reader, see say().
 void say_diagnostics(const LoadResult& loaded);
-
-/// As an event of the log.
-Event event_of(const Diagnostic& diagnostic);
-
-/// That a daemon does not start with these files, and how many errors they have.
-Event start_refused_event(const LoadResult& loaded);
 
 }  // namespace pgcurfew

@@ -9,18 +9,18 @@
 #include <fmt/format.h>
 #include <unistd.h>
 
+#include "app/configuration.hpp"
+#include "app/exit_code.hpp"
+#include "app/server_runtime.hpp"
 #include "base/duration.hpp"
 #include "base/words.hpp"
 #include "cli/by_hand.hpp"
-#include "cli/configuration.hpp"
 #include "cli/drain_display.hpp"
 #include "cli/drain_plan.hpp"
-#include "cli/exit_code.hpp"
 #include "cli/one_look.hpp"
 #include "cli/printing.hpp"
-#include "cli/server_runtime.hpp"
-#include "engine/drain_events.hpp"
-#include "policy/claims.hpp"
+#include "drains/drain_events.hpp"
+#include "policy/advice/claims.hpp"
 #include "policy/condition.hpp"
 #include "report/log.hpp"
 #include "system/child.hpp"

@@ -1,30 +1,11 @@
 #pragma once
 
-#include <optional>
 #include <string>
 #include <vector>
 
-#include "base/time.hpp"
+#include "cli/drain_options.hpp"
 
 namespace pgcurfew {
-
-struct DrainOptions {
-  std::string configuration;
-  std::string server;                  ///< its name; may be empty if there is but one
-  std::vector<std::string> databases;  ///< letter for letter
-  std::string duration;                ///< as the files write durations, all of them
-  std::string wait = "30s";
-  std::string grace = "20s";  ///< between cancel and terminate
-  std::string give_up;        ///< empty: at the end of the window
-  std::string gate = "connection-limit";
-  std::string pooler_conninfo;
-  std::vector<std::string> pools;   ///< of PgBouncer's, letter for letter
-  std::vector<std::string> except;  ///< `user=maintenance`
-  bool leaves_latecomers = false;
-  bool exits_when_empty = false;
-  bool dry_run = false;
-  std::vector<std::string> command;
-};
 
 /// `pgcurfew drain`: empties databases now, keeps them empty while it shows how it goes, and gives them back.
 /// *Errors*: 64, 69, 75 (not empty in time), 77, 78; 130 if interrupted; a command's own status.

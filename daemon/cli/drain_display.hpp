@@ -5,7 +5,7 @@
 #include <string_view>
 
 #include "base/time.hpp"
-#include "engine/drain_run.hpp"
+#include "drains/drain_progress.hpp"
 #include "report/output.hpp"
 
 namespace pgcurfew {

@@ -1,10 +1,10 @@
 #include "cli/drain_plan.hpp"
 
-#include <array>
+#include <string_view>
 
 #include <fmt/format.h>
-#include <unistd.h>
 
+#include "app/instance.hpp"
 #include "base/duration.hpp"
 #include "base/words.hpp"
 #include "policy/condition.hpp"
@@ -12,18 +12,6 @@
 namespace pgcurfew {
 
 namespace {
-
-std::string host_name() {
-  std::array<char, 256> name{};
-  gethostname(name.data(), name.size() - 1);
-  std::string text = name.data();
-  for (auto& c : text) {
-    const bool is_plain =
-        (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '.';
-    if (!is_plain) c = '-';
-  }
-  return text.empty() ? "host" : text;
-}
 
 Result<Duration> read(std::string_view option, std::string_view text, Duration least, Duration most) {
   auto duration = parse_duration(text);
@@ -75,14 +63,6 @@ Result<void> read_gate(const DrainOptions& options, Drain& plan) {
 }
 
 }  // namespace
-
-std::string instance_name() {
-  return fmt::format("{}:{}", host_name(), getpid());
-}
-
-std::string name_by_hand() {
-  return fmt::format("by-hand-{}-{}", host_name(), getpid());
-}
 
 Result<Drain> plan_from(const DrainOptions& options) {
   using std::chrono::hours;

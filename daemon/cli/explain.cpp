@@ -3,15 +3,15 @@
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
 
+#include "app/configuration.hpp"
+#include "app/exit_code.hpp"
 #include "base/duration.hpp"
 #include "base/words.hpp"
-#include "cli/configuration.hpp"
 #include "cli/diagnostics.hpp"
-#include "cli/exit_code.hpp"
 #include "cli/one_look.hpp"
 #include "cli/printing.hpp"
 #include "engine/explain.hpp"
-#include "policy/describe.hpp"
+#include "policy/prose/describe.hpp"
 #include "report/redact.hpp"
 
 namespace pgcurfew {

@@ -4,11 +4,11 @@
 #include <memory>
 #include <string_view>
 
+#include "app/exit_code.hpp"
 #include "base/words.hpp"
-#include "cli/exit_code.hpp"
 #include "cli/printing.hpp"
+#include "drains/drain_reach.hpp"
 #include "engine/blockers.hpp"
-#include "engine/drain_reach.hpp"
 #include "engine/explain.hpp"
 #include "postgres/link.hpp"
 #include "system/loop.hpp"

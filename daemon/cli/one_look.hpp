@@ -4,10 +4,10 @@
 #include <vector>
 
 #include "base/result.hpp"
-#include "engine/gate.hpp"
+#include "drains/gate.hpp"
 #include "engine/session.hpp"
-#include "engine/watch.hpp"
 #include "policy/policy.hpp"
+#include "watch/watch.hpp"
 
 namespace pgcurfew {
 

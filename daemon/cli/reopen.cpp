@@ -1,14 +1,14 @@
 #include <algorithm>
 #include <memory>
 
+#include "app/configuration.hpp"
+#include "app/exit_code.hpp"
+#include "app/server_runtime.hpp"
+#include "app/unclaimed_gates.hpp"
 #include "base/words.hpp"
 #include "cli/by_hand.hpp"
-#include "cli/configuration.hpp"
 #include "cli/drain.hpp"
-#include "cli/exit_code.hpp"
 #include "cli/printing.hpp"
-#include "cli/server_runtime.hpp"
-#include "cli/unclaimed_gates.hpp"
 #include "report/log.hpp"
 #include "system/loop.hpp"
 

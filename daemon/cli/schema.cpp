@@ -8,7 +8,7 @@
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
 
-#include "policy/grammar.hpp"
+#include "policy/grammar/grammar.hpp"
 
 namespace pgcurfew {
 

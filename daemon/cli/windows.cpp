@@ -8,13 +8,13 @@
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
 
+#include "app/configuration.hpp"
+#include "app/exit_code.hpp"
+#include "app/wall_clock.hpp"
 #include "base/duration.hpp"
 #include "base/words.hpp"
-#include "cli/configuration.hpp"
 #include "cli/diagnostics.hpp"
-#include "cli/exit_code.hpp"
 #include "cli/printing.hpp"
-#include "cli/wall_clock.hpp"
 #include "policy/policy.hpp"
 
 namespace pgcurfew {

@@ -7,8 +7,6 @@
 #include <unordered_set>
 #include <utility>
 
-#include "engine/judge.hpp"
-
 namespace pgcurfew {
 
 namespace {
@@ -141,51 +139,6 @@ std::unordered_map<std::int32_t, ServerTime> held_up_since(const Session& sessio
 
 }  // namespace
 
-Blocking blocking_of(const Match& match) {
-  Blocking blocking;
-  for (const auto& condition : match.conditions) {
-    const auto* test = std::get_if<BlocksTest>(&condition.test);
-    if (test == nullptr) continue;
-    blocking.is_asked = true;
-    blocking.at_least = test->at_least;
-    blocking.waiter = test->waiter.get();
-    if (test->waiter && !test->waiter->ages.empty()) {
-      blocking.waiter_blocked_for = test->waiter->ages.front().limit;
-    }
-  }
-  for (const auto& age : match.ages) {
-    if (age.clock == Clock::kBlocksFor) blocking.is_asked = true;
-    if (age.clock == Clock::kBlockedFor) blocking.may_wait = true;
-  }
-  return blocking;
-}
-
-bool gives_waits_time(const Match& match) {
-  return blocking_of(match).waiter_blocked_for ||
-         std::any_of(match.ages.begin(), match.ages.end(), [](const AgeLimit& age) {
-           return age.clock == Clock::kBlocksFor || age.clock == Clock::kBlockedFor;
-         });
-}
-
-bool waits_for_lock(const Session& session) {
-  return session.blocked_since.has_value() || session.wait_event_type == "Lock";
-}
-
-bool is_held_up(const Session& session) {
-  return session.has_waiting_worker || waits_for_lock(session);
-}
-
-std::vector<const Session*> fitting_waiters(const Blocking& blocking, const Session& session) {
-  std::vector<const Session*> fitting;
-  for (const auto& waiter : session.blocks) {
-    const bool fits = blocking.waiter == nullptr ||
-                      std::all_of(blocking.waiter->conditions.begin(), blocking.waiter->conditions.end(),
-                                  [&](const Condition& condition) { return holds(condition, *waiter); });
-    if (fits && waiter->blocked_since) fitting.push_back(waiter.get());
-  }
-  return fitting;
-}
-
 std::optional<ServerTime> waiting_since(const Blocking& blocking, const Session& session) {
   const auto waiters = fitting_waiters(blocking, session);
   if (waiters.empty() || waiters.size() < blocking.at_least) return std::nullopt;
@@ -219,9 +172,9 @@ std::vector<BlockEdge> edges_of(const Blocking& blocking, const Session& session
     for (const auto& edge : way_up(*waiter, session, by_pid)) {
       if (std::find(edges.begin(), edges.end(), edge) == edges.end()) edges.push_back(edge);
     }
-    if (edges.size() >= Guard::kMostEdges) break;
+    if (edges.size() >= kMostBlockEdges) break;
   }
-  edges.resize(std::min(edges.size(), Guard::kMostEdges));
+  edges.resize(std::min(edges.size(), kMostBlockEdges));
   return edges;
 }
 

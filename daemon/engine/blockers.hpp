@@ -6,35 +6,12 @@
 #include <vector>
 
 #include "base/time.hpp"
-#include "engine/order.hpp"
+#include "engine/block_edge.hpp"
+#include "engine/conditions.hpp"
 #include "engine/session.hpp"
 #include "policy/policy.hpp"
 
 namespace pgcurfew {
-
-/// What a rule asks of those who wait for a session.
-struct Blocking {
-  bool is_asked = false;          ///< the rule has `blocks` or `blocks_for`
-  bool may_wait = false;          ///< it has `blocked_for` too: it is for sessions that wait themselves
-  std::size_t at_least = 1;       ///< so many wait for it ...
-  const Match* waiter = nullptr;  ///< ... that fit this; null: any
-  std::optional<Duration> waiter_blocked_for;  ///< ... and have waited for so long
-};
-
-Blocking blocking_of(const Match& match);
-
-/// Whether a look that comes within a rule's limit is sure to show a lock wait before it matters: the rule
-/// gives waits a time.
-bool gives_waits_time(const Match& match);
-
-/// Whether a session waits for a heavyweight lock.
-bool waits_for_lock(const Session& session);
-
-/// Whether it does, or one of its parallel workers: such a session is no root of a chain of waits.
-bool is_held_up(const Session& session);
-
-/// Those who wait for a session and fit, the longest waiting first.
-std::vector<const Session*> fitting_waiters(const Blocking& blocking, const Session& session);
 
 /// Since when at least so many as asked for wait, whomever for; nothing if fewer wait for the session now.
 std::optional<ServerTime> waiting_since(const Blocking& blocking, const Session& session);

@@ -1,27 +1,14 @@
 #pragma once
 
-#include <optional>
-#include <vector>
+#include <chrono>
+#include <cstddef>
 
+#include "engine/decision.hpp"
 #include "engine/docket.hpp"
-#include "engine/event.hpp"
-#include "engine/ladder.hpp"
 #include "engine/ledger.hpp"
-#include "engine/order.hpp"
 #include "policy/policy.hpp"
 
 namespace pgcurfew {
-
-/// What to do now, and how long one may sleep without missing anything.
-struct Decision {
-  std::vector<Order> orders;           ///< alerts, then signals: longest due first, then by session
-  std::vector<Event> events;           ///< intents of the orders among them
-  std::optional<ServerTime> next_due;  ///< the next moment at which something falls due
-  std::optional<MonotonicTime> wake;   ///< a wait of our own that ends: a pause, the breaker
-  bool look_again = false;             ///< a rule held somebody back until the next look (`at_most`)
-  bool look_now = false;               ///< somebody is due whom only a fresh look can condemn
-  bool look_at_once = false;           ///< so are many, for all that an old look can say
-};
 
 /// At most so many orders are without a reply at a time: a reply to the last of them still comes before its
 /// deadline on a server that takes its time. The others follow as replies come in.

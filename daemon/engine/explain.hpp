@@ -10,6 +10,7 @@
 #include "engine/decide.hpp"
 #include "engine/docket.hpp"
 #include "engine/judge.hpp"
+#include "engine/ladder.hpp"
 #include "engine/session.hpp"
 #include "policy/policy.hpp"
 

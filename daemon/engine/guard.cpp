@@ -104,7 +104,7 @@ class GuardMaker {
       if (!session_.blockers.empty()) {
         guard_.edges.insert(guard_.edges.begin(),
                             {session_.key, session_.query_start, session_.blockers.front()});
-        guard_.edges.resize(std::min(guard_.edges.size(), Guard::kMostEdges));
+        guard_.edges.resize(std::min(guard_.edges.size(), kMostBlockEdges));
       }
     }
     if (rule_.when.role) guard_.in_recovery = *rule_.when.role == Role::kStandby;

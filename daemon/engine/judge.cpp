@@ -8,63 +8,6 @@ namespace pgcurfew {
 
 namespace {
 
-const std::optional<std::string>* text_of(const Session& session, Field field) {
-  switch (field) {
-    case Field::kDatabase:
-      return &session.database;
-    case Field::kUser:
-      return &session.user;
-    case Field::kApplicationName:
-      return &session.application_name;
-    case Field::kWaitEventType:
-      return &session.wait_event_type;
-    case Field::kWaitEvent:
-      return &session.wait_event;
-    case Field::kQuery:
-      return &session.query;
-    default:
-      return nullptr;
-  }
-}
-
-struct Holds {
-  const Session& session;
-  Field field;
-
-  bool operator()(const TextTest& test) const {
-    const auto* text = text_of(session, field);
-    if (text == nullptr || !text->has_value()) return false;
-    return std::any_of(test.any_of.begin(), test.any_of.end(),
-                       [&](const TextPattern& pattern) { return pattern.matches(**text); });
-  }
-  bool operator()(const AddressTest& test) const {
-    return std::any_of(test.any_of.begin(), test.any_of.end(), [&](const AddressPattern& pattern) {
-      if (pattern.is_local()) return session.is_local;
-      return session.client_addr.has_value() && pattern.matches(*session.client_addr);
-    });
-  }
-  bool operator()(const BackendTypeTest& test) const {
-    return std::find(test.any_of.begin(), test.any_of.end(), session.backend_type) != test.any_of.end();
-  }
-  bool operator()(const StateTest& test) const {
-    return session.state.has_value() &&
-           std::find(test.any_of.begin(), test.any_of.end(), *session.state) != test.any_of.end();
-  }
-  bool operator()(const XminAgeTest& test) const {
-    return session.xmin_age.has_value() && *session.xmin_age >= test.at_least;
-  }
-  bool operator()(const BlocksTest& test) const {
-    if (session.blocks.size() < test.at_least) return false;
-    Blocking blocking;
-    blocking.waiter = test.waiter.get();
-    return fitting_waiters(blocking, session).size() >= test.at_least;
-  }
-  bool operator()(const QueryIdTest& test) const {
-    return session.query_id.has_value() &&
-           std::find(test.any_of.begin(), test.any_of.end(), *session.query_id) != test.any_of.end();
-  }
-};
-
 bool names_active(const Condition& condition) {
   const auto* states = std::get_if<StateTest>(&condition.test);
   return states != nullptr &&
@@ -155,21 +98,6 @@ bool find_due(const Rule& rule, const Session& session, const ClockSteps& steps,
 }
 
 }  // namespace
-
-bool holds(const Condition& condition, const Session& session) {
-  return std::visit(Holds{session, condition.field}, condition.test);
-}
-
-bool may_hold(const Condition& condition, const Session& session) {
-  if (condition.field == Field::kDatabase && session.has_nameless_database) return true;
-  if (condition.field == Field::kUser && session.has_nameless_user) return true;
-  return holds(condition, session);
-}
-
-bool may_fit(const Match& match, const Session& session) {
-  return std::all_of(match.conditions.begin(), match.conditions.end(),
-                     [&](const Condition& condition) { return may_hold(condition, session); });
-}
 
 Immunity immunity_of(const Policy& policy, const Session& session) {
   if (session.is_own) return Immunity::kOwn;

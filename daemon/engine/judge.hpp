@@ -7,21 +7,11 @@
 
 #include "base/time.hpp"
 #include "engine/clock_steps.hpp"
+#include "engine/conditions.hpp"
 #include "engine/session.hpp"
 #include "policy/policy.hpp"
 
 namespace pgcurfew {
-
-/// Whether one condition holds for a session. A NULL never fits.
-bool holds(const Condition& condition, const Session& session);
-
-/// Whether a condition of an entry of `protect` or `except` holds. A name that we could not resolve may be
-/// the one: doubt protects.
-bool may_hold(const Condition& condition, const Session& session);
-
-/// Whether an entry of `protect` or `except` fits: all of its conditions may hold. Its ages are not looked
-/// at.
-bool may_fit(const Match& match, const Session& session);
 
 /// Why no rule may touch a session at all.
 enum class Immunity {

@@ -6,10 +6,10 @@
 #include <string_view>
 
 #include "engine/breaker.hpp"
-#include "engine/event.hpp"
 #include "engine/judge.hpp"
 #include "engine/order.hpp"
 #include "engine/session.hpp"
+#include "events/event.hpp"
 
 namespace pgcurfew {
 

@@ -4,8 +4,8 @@
 #include <string>
 #include <string_view>
 
-#include "engine/event.hpp"
 #include "engine/session.hpp"
+#include "events/event.hpp"
 #include "policy/policy.hpp"
 
 namespace pgcurfew {

@@ -6,6 +6,7 @@
 
 #include "base/result.hpp"
 #include "base/time.hpp"
+#include "engine/block_edge.hpp"
 #include "engine/grounds.hpp"
 #include "engine/repeats.hpp"
 #include "engine/session.hpp"
@@ -16,15 +17,6 @@ namespace pgcurfew {
 /// A value that must still be what the look saw. Outer optional: whether it is checked at all; inner: NULL.
 template <class T>
 using Unchanged = std::optional<std::optional<T>>;
-
-/// Somebody waits for somebody's lock: `blocker` stands among the waiter's pg_blocking_pids, and it is the
-/// same wait.
-struct BlockEdge {
-  SessionKey waiter;
-  std::optional<ServerTime> query_start;  ///< of the waiter
-  std::int32_t blocker = 0;
-  bool operator==(const BlockEdge&) const = default;
-};
 
 /// What must hold of a text, all of it. The patterns are such as SQL can ask for (TextPattern::as_like).
 struct TextGuard {
@@ -55,8 +47,7 @@ struct Guard {
   std::optional<bool> in_recovery;       ///< checked if set
   bool may_not_wait_for_lock = false;    ///< it is a blocker, and a waiter is never the victim of its rule
   bool may_wait_for_sync_rep = false;
-  std::vector<BlockEdge> edges;  ///< all must still stand; at most kMostEdges
-  static constexpr std::size_t kMostEdges = 20;
+  std::vector<BlockEdge> edges;  ///< all must still stand; at most kMostBlockEdges
 };
 
 /// What the guarded statement does if the guard holds.

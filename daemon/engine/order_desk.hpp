@@ -3,7 +3,10 @@
 #include <optional>
 #include <vector>
 
-#include "engine/decide.hpp"
+#include "engine/decision.hpp"
+#include "engine/docket.hpp"
+#include "engine/ladder.hpp"
+#include "engine/ledger.hpp"
 
 namespace pgcurfew {
 

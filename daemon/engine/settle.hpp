@@ -3,9 +3,9 @@
 #include <vector>
 
 #include "engine/docket.hpp"
-#include "engine/event.hpp"
 #include "engine/ledger.hpp"
 #include "engine/session.hpp"
+#include "events/event.hpp"
 #include "policy/policy.hpp"
 
 namespace pgcurfew {

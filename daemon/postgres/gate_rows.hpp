@@ -1,7 +1,7 @@
 #pragma once
 
 #include "base/result.hpp"
-#include "engine/gate.hpp"
+#include "drains/gate.hpp"
 #include "postgres/rows.hpp"
 
 namespace pgcurfew {

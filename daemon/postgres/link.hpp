@@ -7,12 +7,12 @@
 #include <string>
 #include <vector>
 
-#include "engine/watch.hpp"
 #include "postgres/conninfo.hpp"
 #include "postgres/intake.hpp"
 #include "postgres/parameters.hpp"
 #include "postgres/resolver.hpp"
 #include "postgres/rows.hpp"
+#include "watch/watch.hpp"
 
 struct pg_conn;
 using PGconn = pg_conn;

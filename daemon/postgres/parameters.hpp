@@ -20,7 +20,7 @@ class Parameters {
   /// Of statement::waits, for a single backend.
   static Parameters of_waits(std::int32_t pid);
   /// Of statement::guard, the one with edges if the guard has any.
-  /// *Shapes*: at most Guard::kMostEdges edges; one more is a mistake of the caller's, and none may be left
+  /// *Shapes*: at most kMostBlockEdges edges; one more is a mistake of the caller's, and none may be left
   /// out.
   static Parameters of_guard(const Guard& guard, const NameCache& names);
 

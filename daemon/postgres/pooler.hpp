@@ -9,7 +9,7 @@
 #include "base/pattern.hpp"
 #include "base/result.hpp"
 #include "base/time.hpp"
-#include "engine/gate.hpp"
+#include "drains/gate.hpp"
 #include "postgres/conninfo.hpp"
 #include "postgres/intake.hpp"
 #include "postgres/resolver.hpp"

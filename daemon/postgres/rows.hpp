@@ -10,7 +10,7 @@
 #include "base/result.hpp"
 #include "engine/order.hpp"
 #include "engine/session.hpp"
-#include "engine/watch.hpp"
+#include "watch/server_facts.hpp"
 
 // libpq's own names, so that its header need not be included by ours
 struct pg_result;

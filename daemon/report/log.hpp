@@ -5,7 +5,7 @@
 
 #include <unistd.h>
 
-#include "engine/event.hpp"
+#include "events/event.hpp"
 #include "policy/policy.hpp"
 
 namespace pgcurfew {

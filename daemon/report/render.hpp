@@ -3,7 +3,7 @@
 #include <string>
 #include <string_view>
 
-#include "engine/event.hpp"
+#include "events/event.hpp"
 #include "policy/policy.hpp"
 
 namespace pgcurfew {

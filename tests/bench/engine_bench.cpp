@@ -7,7 +7,7 @@
 
 #include "engine/decide.hpp"
 #include "engine/docket.hpp"
-#include "policy/load.hpp"
+#include "policy/reader/load.hpp"
 
 namespace pgcurfew {
 namespace {

@@ -5,7 +5,7 @@
 #include <fmt/format.h>
 
 #include "fuzz.hpp"
-#include "policy/load.hpp"
+#include "policy/reader/load.hpp"
 
 namespace {
 

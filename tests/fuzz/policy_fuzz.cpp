@@ -3,9 +3,9 @@
 #include <vector>
 
 #include "fuzz.hpp"
-#include "policy/describe.hpp"
-#include "policy/describe_drain.hpp"
-#include "policy/load.hpp"
+#include "policy/prose/describe.hpp"
+#include "policy/prose/describe_drain.hpp"
+#include "policy/reader/load.hpp"
 
 namespace {
 

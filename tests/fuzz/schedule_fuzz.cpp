@@ -3,9 +3,9 @@
 #include <fmt/format.h>
 
 #include "fuzz.hpp"
-#include "policy/describe_drain.hpp"
-#include "policy/drain_overlaps.hpp"
-#include "policy/load.hpp"
+#include "policy/advice/drain_overlaps.hpp"
+#include "policy/prose/describe_drain.hpp"
+#include "policy/reader/load.hpp"
 
 namespace {
 

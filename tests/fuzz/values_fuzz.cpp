@@ -9,7 +9,7 @@
 
 #include "base/duration.hpp"
 #include "fuzz.hpp"
-#include "policy/load.hpp"
+#include "policy/reader/load.hpp"
 
 namespace {
 

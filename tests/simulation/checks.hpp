@@ -8,10 +8,10 @@
 #include <string>
 #include <vector>
 
-#include "engine/watch.hpp"
 #include "simulation/event_field.hpp"
 #include "simulation/oracle.hpp"
 #include "simulation/site.hpp"
+#include "watch/watch.hpp"
 
 namespace pgcurfew::simulation {
 

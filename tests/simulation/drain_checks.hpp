@@ -10,9 +10,9 @@
 #include <tuple>
 #include <vector>
 
-#include "engine/event.hpp"
-#include "engine/gate.hpp"
+#include "drains/gate.hpp"
 #include "engine/order.hpp"
+#include "events/event.hpp"
 #include "policy/policy.hpp"
 #include "simulation/event_field.hpp"
 #include "simulation/site.hpp"

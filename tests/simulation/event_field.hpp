@@ -4,7 +4,7 @@
 #include <string_view>
 #include <variant>
 
-#include "engine/event.hpp"
+#include "events/event.hpp"
 
 namespace pgcurfew::simulation {
 

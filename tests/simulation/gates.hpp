@@ -7,9 +7,9 @@
 #include <string>
 #include <utility>
 
-#include "engine/gate.hpp"
-#include "engine/watch.hpp"
+#include "drains/gate.hpp"
 #include "simulation/server.hpp"
+#include "watch/watch.hpp"
 
 namespace pgcurfew::simulation {
 

@@ -4,11 +4,11 @@
 #include <memory>
 #include <optional>
 
-#include "engine/watch.hpp"
 #include "simulation/checks.hpp"
 #include "simulation/reader.hpp"
 #include "simulation/site.hpp"
 #include "simulation/wire.hpp"
+#include "watch/watch.hpp"
 
 namespace pgcurfew::simulation {
 

@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from os import cpu_count
 from pathlib import Path
 
-REPOSITORY = Path(__file__).resolve().parents[2]
+DAEMON = Path(__file__).resolve().parents[2] / "daemon"
 WORLDS = 1000  # so many must show a fault; no bound on time, for a busy machine is slow
 HANGS_S = 600
 
@@ -47,154 +47,154 @@ MUTANTS = [
     Mutant("the guard forgets backend_start", {"identity"}, hole="backend_start"),
     Mutant("the guard forgets the anchors", {"episode", "no-match", "early", "ladder"}, hole="anchors"),
     Mutant("the guard forgets the limit", {"early"}, hole="not_before"),
-    Mutant("acts on a look of an earlier connection", {"stale-look"}, "watch.cpp",
+    Mutant("acts on a look of an earlier connection", {"stale-look"}, "watch/watch.cpp",
            (("  retry_at_ = now + wait;\n  snapshot_.reset();\n", "  retry_at_ = now + wait;\n"),
             ("  next_due_.reset();\n  decide_at_.reset();\n  if (const auto lasted", "  must_decide_ = true;\n  if (const auto lasted"))),
-    Mutant("acts on a look of an earlier policy", {"replaced-policy"}, "watch.cpp",
+    Mutant("acts on a look of an earlier policy", {"replaced-policy"}, "watch/watch.cpp",
            (("look_is_outdated_ = look_sent_.has_value();", "look_is_outdated_ = false;"),)),
-    Mutant("counts from the wrong timestamp", {"early"}, "judge.cpp",
+    Mutant("counts from the wrong timestamp", {"early"}, "engine/judge.cpp",
            (("start_of(rule, session, age.clock)", "start_of(rule, session, Clock::kSessionAge)"),)),
-    Mutant("escalates across episodes", {"ladder", "false-claim"}, "settle.cpp",
+    Mutant("escalates across episodes", {"ladder", "false-claim"}, "engine/settle.cpp",
            (("a_case == nullptr || a_case->judgement.anchor != episode.anchor;",
              "a_case == nullptr;\n    if (!over) episode.anchor = a_case->judgement.anchor;"),)),
-    Mutant("skips the protect list", {"protected"}, "judge.cpp",
+    Mutant("skips the protect list", {"protected"}, "engine/judge.cpp",
            (("if (match.protection != protection::kSyncRep && may_fit(match, session)) return &match;",
              "if (!match.protection.empty() && match.protection != protection::kSyncRep && may_fit(match, session))\n"
              "  return &match;"),)),
-    Mutant("ignores the exceptions", {"exempt", "early"}, "judge.cpp",
+    Mutant("ignores the exceptions", {"exempt", "early"}, "engine/judge.cpp",
            (("return may_fit(candidate.match, session); });",
              "return false && may_fit(candidate.match, session); });"),)),
-    Mutant("spares no session of its own", {"own"}, "judge.cpp",
+    Mutant("spares no session of its own", {"own"}, "engine/judge.cpp",
            (("if (session.is_own) return Immunity::kOwn;", ""),)),
-    Mutant("takes unknown for success", {"ladder"}, "settle.cpp",
+    Mutant("takes unknown for success", {"ladder"}, "engine/settle.cpp",
            (("    case ReplyKind::kUnknown:\n      episode.awaits_verification = order.is_signal();\n      break;",
              "    case ReplyKind::kUnknown:\n      episode.next_step = episode.ordered_step + 1;\n"
              "      episode.stepped_at = replied_at;\n      break;"),)),
-    Mutant("says that unknown is success", {"unknown-is-not-success"}, "watch.cpp",
+    Mutant("says that unknown is success", {"unknown-is-not-success"}, "watch/watch.cpp",
            (("  Reply unknown;\n", "  Reply unknown;\n  unknown.kind = ReplyKind::kSignalled;\n"),)),
-    Mutant("ignores the grace", {"ladder"}, "ladder.cpp", (("next.due += step.after;", ""),)),
-    Mutant("signals in dry-run", {"dry-run"}, "decide.cpp",
+    Mutant("ignores the grace", {"ladder"}, "engine/ladder.cpp", (("next.due += step.after;", ""),)),
+    Mutant("signals in dry-run", {"dry-run"}, "engine/decide.cpp",
            (("choices[i].superseded, mode == Mode::kEnforce);", "choices[i].superseded, true);"),)),
-    Mutant("ignores that the clock was set", {"early", "ladder"}, "server_clock.cpp",
+    Mutant("ignores that the clock was set", {"early", "ladder"}, "engine/server_clock.cpp",
            (("if (!forward && !back) return;", "return;"),)),
-    Mutant("takes no fresh look between signals", {"two-signals", "ladder"}, "decide.cpp",
+    Mutant("takes no fresh look between signals", {"two-signals", "ladder"}, "engine/decide.cpp",
            (("touched->second <= docket_.look;", "touched->second <= docket_.look || true;"),
             ("episode->look_needed > docket_.look", "false"))),
-    Mutant("ignores the bounds", {"too-many"}, "breaker.cpp",
+    Mutant("ignores the bounds", {"too-many"}, "engine/breaker.cpp",
            (("return std::min(room_below(limits.signals, taken(per, now)),",
              "return 1000 + std::min(room_below(limits.signals, taken(per, now)),"),)),
-    Mutant("counts orders that came to nothing", {"error-event"}, "breaker.cpp",
+    Mutant("counts orders that came to nothing", {"error-event"}, "engine/breaker.cpp",
            (("if (may_have_left) account->sent.push_back(now);", "account->sent.push_back(may_have_left ? now : now);"),), options=BOUNDS),
-    Mutant("condemns a herd that no look has shown", {"error-event"}, "decide.cpp",
+    Mutant("condemns a herd that no look has shown", {"error-event"}, "engine/decide.cpp",
            (("due.push_back({tenant_of(session_of(*choice.chosen.due_case)), is_shown(choice.chosen)});",
              "due.push_back({tenant_of(session_of(*choice.chosen.due_case)), true});"),
             ("    leave_for_a_look(choices);\n", "    if (false) leave_for_a_look(choices);\n"))),
-    Mutant("a tenant's breaker holds back everybody", {"late"}, "breaker.cpp",
+    Mutant("a tenant's breaker holds back everybody", {"late"}, "engine/breaker.cpp",
            (("queue->account->open_until || room(*queue->account, shared_) == 0",
              "breaker_.open_tenants() > 0 || room(*queue->account, shared_) == 0"),), options=BOUNDS),
-    Mutant("believes in every change for ever", {"late"}, "settle.cpp", (("      ++episode.spared;\n", ""),)),
-    Mutant("the guard forgets who is spared by name", {"protected", "protected-by-default", "exempt"}, "guard.cpp",
+    Mutant("believes in every change for ever", {"late"}, "engine/settle.cpp", (("      ++episode.spared;\n", ""),)),
+    Mutant("the guard forgets who is spared by name", {"protected", "protected-by-default", "exempt"}, "engine/guard.cpp",
            (("if (pattern.as_like()) guard->spares.push_back(pattern);", "(void)pattern;"),), options=("--late",)),
-    Mutant("the guard forgets what the rule asks of a text", {"no-match"}, "guard.cpp",
+    Mutant("the guard forgets what the rule asks of a text", {"no-match"}, "engine/guard.cpp",
            (("guard->fits = std::get<TextTest>(condition.test).any_of;", "(void)guard;"),), options=("--late",)),
     Mutant("waits for whoever reads the log", {"late", "reconnect"}, hole="telling"),
-    Mutant("does not wake when somebody falls due", {"late"}, "watch.cpp",
+    Mutant("does not wake when somebody falls due", {"late"}, "watch/watch.cpp",
            (("if (next_due_) earlier(wake_at_, clock_.when(*next_due_));", ""),
             ("if (const auto at = pulse_at()) earlier(wake_at_, *at);", ""),)),
-    Mutant("wakes all the time", {"busy-loop"}, "watch.cpp",
+    Mutant("wakes all the time", {"busy-loop"}, "watch/watch.cpp",
            (("  wake_at_ = earliest_deadline();\n", "  wake_at_ = now;\n"),)),
-    Mutant("does not come back", {"reconnect", "busy-loop"}, "watch.cpp",
+    Mutant("does not come back", {"reconnect", "busy-loop"}, "watch/watch.cpp",
            (("retry_at_ = now + wait;", "retry_at_ = now + wait * 1000;"),)),
-    Mutant("tells no intent", {"untold"}, "order_desk.cpp",
+    Mutant("tells no intent", {"untold"}, "engine/order_desk.cpp",
            (("decision_.events.push_back(intent_event(order));", ""),)),
-    Mutant("rests on the order of the rows", {"row-order"}, "docket.cpp",
+    Mutant("rests on the order of the rows", {"row-order"}, "engine/docket.cpp",
            (("Docket make_docket(const Policy& policy, const Snapshot& snapshot, const ClockSteps& steps) {\n",
              "Docket make_docket(const Policy& policy, const Snapshot& all, const ClockSteps& steps) {\n"
              "  auto snapshot = all;\n  if (snapshot.sessions.size() > 3) snapshot.sessions.pop_back();\n"),)),
-    Mutant("takes a waiter for a blocker", {"waiter"}, "judge.cpp",
+    Mutant("takes a waiter for a blocker", {"waiter"}, "engine/judge.cpp",
            (("if (blocking.is_asked && !blocking.may_wait && is_held_up(session)) {",
              "if (false && is_held_up(session)) {"),), hole="lock_wait", options=LOCKS),
     Mutant("the guard forgets who waits for whom", {"no-match", "early"}, hole="edges", options=(*LOCKS, "--late")),
-    Mutant("sends a guard without the waits", {"no-match", "early"}, "guard.cpp",
+    Mutant("sends a guard without the waits", {"no-match", "early"}, "engine/guard.cpp",
            (("guard_.edges = edges_of(blocking, session_);", ""),), options=(*LOCKS, "--late")),
     Mutant("the guard forgets xmin", {"no-match"}, hole="xmin", options=("--part", "xmin", "--late")),
     Mutant("the guard forgets the server's role", {"when"}, hole="in_recovery",
            options=("--part", "when", "--late"), first=500),
-    Mutant("counts what it held up while it waited", {"early", "ladder"}, "blockers.cpp",
+    Mutant("counts what it held up while it waited", {"early", "ladder"}, "engine/blockers.cpp",
            (("since.push_back(free == session.free_since.end() ? found->second : std::max(found->second, free->second));",
              "since.push_back(found->second);"),), options=LOCKS),
-    Mutant("trusts that nobody waits between two looks", {"early", "ladder"}, "blockers.cpp",
+    Mutant("trusts that nobody waits between two looks", {"early", "ladder"}, "engine/blockers.cpp",
            (("surely_free_since(session).value_or(snapshot.taken_at);",
              "surely_free_since(session).value_or(last_look_ == ServerTime{} ? snapshot.taken_at : ServerTime{});"),),
            options=LOCKS),
-    Mutant("counts a chain from its oldest wait", {"early", "ladder"}, "judge.cpp",
+    Mutant("counts a chain from its oldest wait", {"early", "ladder"}, "engine/judge.cpp",
            (("return blocking_since(blocking_of(rule.match), session);",
              "return waiting_since(blocking_of(rule.match), session);"),), options=LOCKS),
-    Mutant("counts from the first waiter, not the last asked for", {"early", "ladder"}, "blockers.cpp",
+    Mutant("counts from the first waiter, not the last asked for", {"early", "ladder"}, "engine/blockers.cpp",
            (("return since[blocking.at_least - 1];", "return since[0];"),), options=LOCKS),
-    Mutant("keeps one less", {"keep"}, "selection.cpp",
+    Mutant("keeps one less", {"keep"}, "engine/selection.cpp",
            ((": cases.size() - *selection.keep;", ": cases.size() - *selection.keep + 1;"),), options=("--part", "selection")),
-    Mutant("takes the oldest for the newest", {"keep"}, "selection.cpp",
+    Mutant("takes the oldest for the newest", {"keep"}, "engine/selection.cpp",
            (("const bool newest_first = selection.victims == Victims::kNewest;", "const bool newest_first = false;"),), options=("--part", "selection")),
-    Mutant("counts all groups as one", {"keep"}, "selection.cpp",
+    Mutant("counts all groups as one", {"keep"}, "engine/selection.cpp",
            (("groups[{a_case.rule, group_of(selection, snapshot.sessions[a_case.session])}]",
              "groups[{a_case.rule, std::string()}]"),), options=("--part", "selection")),
-    Mutant("ignores at_most", {"at-most"}, "decide.cpp",
+    Mutant("ignores at_most", {"at-most"}, "engine/decide.cpp",
            (("room = std::min(room, *selection.at_most > taken ? *selection.at_most - taken : 0);", ""),), options=("--part", "selection")),
-    Mutant("ignores pause", {"pause"}, "decide.cpp",
+    Mutant("ignores pause", {"pause"}, "engine/decide.cpp",
            (("if (!pace.paused_until || *pace.paused_until <= now_.monotonic) return", "if (true) return"),), options=("--part", "selection")),
-    Mutant("ignores the hours", {"hours"}, "decide.cpp",
+    Mutant("ignores the hours", {"hours"}, "engine/decide.cpp",
            (("if (!is_open(a_case.rule)) return std::nullopt;", ""),)),
-    Mutant("ignores when", {"when"}, "docket.cpp",
+    Mutant("ignores when", {"when"}, "engine/docket.cpp",
            (("when_holds.push_back(holds(rule.when, snapshot, docket.client_backends));",
              "when_holds.push_back(rule.when.role || !rule.when.role);"),)),
-    Mutant("counts the repetitions of all together", {"ladder"}, "repeats.cpp",
+    Mutant("counts the repetitions of all together", {"ladder"}, "engine/repeats.cpp",
            (("return RepeatKey{rule.name, std::move(*value)};", "return RepeatKey{rule.name, {}};"),)),
-    Mutant("counts repetitions of any time", {"ladder"}, "repeats.cpp",
+    Mutant("counts repetitions of any time", {"ladder"}, "engine/repeats.cpp",
            (("return time + repeat.within > now;", "return time <= now;"),
             ("count.acted.front() + repeat.within <= now", "false"))),
-    Mutant("does not pause for those who repeat", {"repeat"}, "decide.cpp",
+    Mutant("does not pause for those who repeat", {"repeat"}, "engine/decide.cpp",
            (("if (const auto until = ledger_.repeats.paused_until(*key, now_.monotonic)) {",
              "if (const auto until = ledger_.repeats.paused_until(*key, now_.monotonic); until && false) {"),)),
-    Mutant("drain: signals before all gates are closed", {"no-gate", "drain-ladder"}, "drain_doors.cpp",
+    Mutant("drain: signals before all gates are closed", {"no-gate", "drain-ladder"}, "drains/drain_doors.cpp",
            (("if (since_ || !all_closed()) return;", "if (since_ || !any_closed()) return;"),
             ("entry.second.mark->since);", "entry.second.mark.value_or(GateMark{}).since);")), options=DRAINS),
-    Mutant("drain: signals before the gates were read again", {"no-gate"}, "drain_sessions.cpp",
+    Mutant("drain: signals before the gates were read again", {"no-gate"}, "drains/drain_sessions.cpp",
            (("if (has_gate() && !all_known()) return;", ""),), options=DRAINS),
-    Mutant("drain: forgets what others left closed", {"not-given-back"}, "drain.cpp",
+    Mutant("drain: forgets what others left closed", {"not-given-back"}, "drains/drain.cpp",
            (("if (!gates_ || is_stopping_) return;", "if (!gates_ || gates_) return;"),), options=DRAINS),
-    Mutant("drain: does not see that somebody opened the gate", {"no-gate"}, "drain_doors.cpp",
+    Mutant("drain: does not see that somebody opened the gate", {"no-gate"}, "drains/drain_doors.cpp",
            (("  yield(database, door, is_ours);", "  (void)now;"),), options=DRAINS),
-    Mutant("drain: takes another instance for a stranger", {"no-gate", "opened-early"}, "drain_doors.cpp",
+    Mutant("drain: takes another instance for a stranger", {"no-gate", "opened-early"}, "drains/drain_doors.cpp",
            (("const bool is_ours = gate.mark && gate.mark->drain == plan_.name;",
              "const bool is_ours = gate.mark && gate.mark_text == door.mark_text;"),), options=DRAINS),
-    Mutant("drain: counts the wait from the window", {"drain-ladder"}, "drain_doors.cpp",
+    Mutant("drain: counts the wait from the window", {"drain-ladder"}, "drains/drain_doors.cpp",
            (("since_ = std::min(std::max(*since_, window_.start), now.server);", "since_ = window_.start;"),), options=DRAINS),
-    Mutant("drain: forgets who logs in", {"not-empty"}, "drain_doors.cpp",
+    Mutant("drain: forgets who logs in", {"not-empty"}, "drains/drain_doors.cpp",
            (("    door.logging_in = here->logging_in;", "    door.logging_in.emplace();"),), options=DRAINS),
-    Mutant("drain: ends the excepted", {"drain-spares"}, "drain_run.cpp", (("proxy_.except = plan.except;", ""),), options=DRAINS),
-    Mutant("drain: tries the gone again and again", {"busy-loop"}, "drain_sessions.cpp",
+    Mutant("drain: ends the excepted", {"drain-spares"}, "drains/drain_run.cpp", (("proxy_.except = plan.except;", ""),), options=DRAINS),
+    Mutant("drain: tries the gone again and again", {"busy-loop"}, "drains/drain_sessions.cpp",
            (("      sent.gone_in = order.look;\n", ""),), options=DRAINS),
     # where the guard knows better, it is asked again and again
-    Mutant("skips the built-in protections", {"protected-by-default", "busy-loop"}, "judge.cpp",
+    Mutant("skips the built-in protections", {"protected-by-default", "busy-loop"}, "engine/judge.cpp",
            (("if (match.protection != protection::kSyncRep && may_fit(match, session)) return &match;",
              "if (match.protection.empty() && may_fit(match, session)) return &match;"),)),
-    Mutant("asks for no text of a query", {"protected-by-default", "protected", "exempt"}, "docket.cpp",
+    Mutant("asks for no text of a query", {"protected-by-default", "protected", "exempt"}, "engine/docket.cpp",
            (("return asked ? QueryTexts::kAll : texts;", "return asked ? QueryTexts::kNone : texts;"),
             ("texts = QueryTexts::kActive;", "texts = QueryTexts::kNone;"))),
 ]
 
 
 def commands_of(build):
-    """The compile command of each file of the engine, and the link command of pgcurfew_sim."""
+    """The compile command of each file of the daemon, by its path in it, and the link command of pgcurfew_sim."""
     text = subprocess.run(["ninja", "-C", build, "-t", "commands", "pgcurfew_sim"], check=True, text=True,
                           stdout=subprocess.PIPE).stdout
     compiles, link = {}, None
     for line in text.splitlines():
         words = shlex.split(line)
         source = Path(words[words.index("-c") + 1]) if "-c" in words else None
-        if source and source.match("daemon/engine/*.cpp"):
-            compiles[source.name] = words
+        if source and source.is_relative_to(DAEMON):
+            compiles[source.relative_to(DAEMON).as_posix()] = words
         elif " -o " in line and line.split(" -o ")[1].split()[0].endswith("pgcurfew_sim"):
             link = shlex.split(re.sub(r"^: && | && :$", "", line))
     return compiles, link
@@ -202,12 +202,12 @@ def commands_of(build):
 
 def mutate(mutant, compiles, directory):
     """The object file of the changed source; raises ValueError where the fault no longer fits the engine."""
-    text = (REPOSITORY / "daemon/engine" / mutant.file).read_text()
+    text = (DAEMON / mutant.file).read_text()
     for old, new in mutant.changes:
         if text.count(old) != 1:
             raise ValueError(f"stands {text.count(old)} times in {mutant.file}: {old!r}")
         text = text.replace(old, new)
-    source = directory / mutant.file
+    source = directory / Path(mutant.file).name
     source.write_text(text)
     command = list(compiles[mutant.file])
     target = str(source.with_suffix(".o"))

@@ -6,7 +6,7 @@
 #include <fmt/format.h>
 
 #include "base/duration.hpp"
-#include "policy/load.hpp"
+#include "policy/reader/load.hpp"
 #include "simulation/rule_extras.hpp"
 #include "simulation/server.hpp"
 

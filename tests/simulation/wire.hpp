@@ -3,9 +3,9 @@
 #include <functional>
 #include <memory>
 
-#include "engine/watch.hpp"
 #include "simulation/gates.hpp"
 #include "simulation/site.hpp"
+#include "watch/watch.hpp"
 
 namespace pgcurfew::simulation {
 

@@ -63,7 +63,7 @@ class LinkProbe:
         return self._next("gates_failed")["error"]
 
     def begin_turn(self, database, closes, access="mark", **order):
-        """Sends the order to close or open a gate; the keywords are named as in engine/gate.hpp."""
+        """Sends the order to close or open a gate; the keywords are named as in drains/gate.hpp."""
         self._say({"do": "turn", "database": database, "closes": closes, "access": access, **order})
 
     def end_turn(self):

@@ -33,16 +33,31 @@ class Folder:
     pure: bool = False
 
 
+_POLICY = ("base", "policy")
+_YAML = _POLICY + ("policy/grammar", "policy/yaml")
+_ENGINE = _POLICY + ("events", "engine")
+_WATCH = _ENGINE + ("drains", "watch")
+_APP = _WATCH + ("policy/reader", "policy/advice", "postgres", "report", "system", "app")
+
 HOUSE = {
     "base": Folder(("base",), pure=True,
                    confined={"re2/": "pattern.cpp", "arpa/inet.h": "address.cpp", "cctz/": "time_zone.cpp"}),
-    "policy": Folder(("base", "policy"), confined={"yaml-cpp/": 1}, pure=True),
-    "engine": Folder(("base", "policy", "engine"), pure=True),
-    "postgres": Folder(("base", "policy", "engine", "postgres"), EVERYWHERE + POSIX + ("libpq-fe.h",)),
-    "report": Folder(("base", "policy", "engine", "report"), EVERYWHERE + POSIX, {"spdlog/": 1, "nlohmann/": 1}),
+    "policy": Folder(_POLICY, pure=True),
+    "policy/grammar": Folder(_POLICY + ("policy/grammar",), pure=True),
+    "policy/yaml": Folder(_YAML, confined={"yaml-cpp/": 1}, pure=True),
+    "policy/advice": Folder(_YAML + ("policy/advice",), pure=True),
+    "policy/reader": Folder(_YAML + ("policy/advice", "policy/reader"), pure=True),
+    "policy/prose": Folder(_POLICY + ("policy/prose",), pure=True),
+    "events": Folder(_POLICY + ("events",), pure=True),
+    "engine": Folder(_ENGINE, pure=True),
+    "drains": Folder(_ENGINE + ("drains",), pure=True),
+    "watch": Folder(_WATCH, pure=True),
+    "postgres": Folder(_WATCH + ("postgres",), EVERYWHERE + POSIX + ("libpq-fe.h",)),
+    "report": Folder(_POLICY + ("events", "report"), EVERYWHERE + POSIX, {"spdlog/": 1, "nlohmann/": 1}),
     "system": Folder(("base", "system"), EVERYWHERE + POSIX + ("systemd/",)),
-    "cli": Folder(("base", "policy", "engine", "postgres", "report", "system", "cli"),
-                  EVERYWHERE + POSIX + ("nlohmann/",), {"CLI11": 1, "CLI/": 1}),
+    "app": Folder(_APP, EVERYWHERE + POSIX),
+    "cli": Folder(_APP + ("policy/grammar", "policy/prose", "cli"), EVERYWHERE + POSIX + ("nlohmann/",),
+                  {"CLI11": 1, "CLI/": 1}),
     ".": Folder(("cli", "base")),
 }
 
@@ -82,7 +97,7 @@ def violations(daemon):
     confined_users = {}
     for path in sorted(daemon.rglob("*.[ch]pp")):
         relative = path.relative_to(daemon)
-        name = relative.parts[0] if len(relative.parts) > 1 else "."
+        name = relative.parent.as_posix()
         where = f"daemon/{relative.as_posix()}"
         if name not in HOUSE:
             found.append(f"{where}:1: no folder {name} in the plan of the house")
@@ -111,7 +126,7 @@ def _judge_include(name, folder, path, include, where, confined_users):
     label = "main.cpp" if name == "." else name
     quoted, angled, project = include.group(1), include.group(2), include.group(3)
     if project is not None:
-        owner = project.split("/")[0]
+        owner = project.rpartition("/")[0]
         if owner not in folder.project:
             return [f"{where}: {label} may not include {quoted}"]
         return []
@@ -138,7 +153,40 @@ def test_every_folder_includes_only_what_the_plan_of_the_house_allows():
 
 
 def test_the_plan_names_every_folder_of_the_daemon():
-    assert {p.name for p in DAEMON.iterdir() if p.is_dir()} == set(HOUSE) - {"."}
+    assert {p.relative_to(DAEMON).as_posix() for p in DAEMON.rglob("*") if p.is_dir()} == set(HOUSE) - {"."}
+
+
+def circles(daemon):
+    """Files that include each other in a circle, a header and its source being one; each as its sorted names."""
+    includes = {}
+    for path in sorted(daemon.rglob("*.[ch]pp")):
+        name = path.relative_to(daemon).with_suffix("").as_posix()
+        found = (_INCLUDE.match(line) for line in path.read_text(encoding="utf-8").splitlines())
+        includes.setdefault(name, set()).update(
+            i.group(3).removesuffix(".hpp") for i in found if i and i.group(3) and i.group(3) != f"{name}.hpp")
+
+    def reached_from(name):
+        seen, todo = set(), [name]
+        while todo:
+            for other in includes.get(todo.pop(), set()) - seen:
+                seen.add(other)
+                todo.append(other)
+        return seen
+
+    reached = {name: reached_from(name) for name in includes}
+    return sorted({tuple(sorted(other for other in reached[name] if name in reached.get(other, ())))
+                   for name in includes if name in reached[name]})
+
+
+def test_no_includes_run_in_a_circle():
+    assert circles(DAEMON) == []
+
+
+def test_the_search_for_circles_bites(tmp_path):
+    for name, text in {"a.hpp": "", "a.cpp": '#include "a.hpp"\n#include "b.hpp"\n', "b.hpp": '#include "c.hpp"\n',
+                       "c.hpp": "", "c.cpp": '#include "a.hpp"\n', "d.cpp": '#include "a.hpp"\n'}.items():
+        (tmp_path / name).write_text(text)
+    assert circles(tmp_path) == [("a", "b", "c")]
 
 
 @pytest.mark.parametrize("file, text, complaint", [
@@ -146,10 +194,12 @@ def test_the_plan_names_every_folder_of_the_daemon():
      "daemon/engine/x.cpp:3: engine may not include <libpq-fe.h>"),
     ("engine/x.cpp", '#include "postgres/link.hpp"\n',
      'daemon/engine/x.cpp:1: engine may not include "postgres/link.hpp"'),
+    ("policy/grammar/x.cpp", '#include "policy/reader/load.hpp"\n',
+     'daemon/policy/grammar/x.cpp:1: policy/grammar may not include "policy/reader/load.hpp"'),
     ("base/x.hpp", '#include "policy/policy.hpp"\n', 'daemon/base/x.hpp:1: base may not include "policy/policy.hpp"'),
     ("base/x.cpp", "#include <re2/re2.h>\n", "daemon/base/x.cpp:1: base may include <re2/re2.h> in pattern.cpp only"),
-    ("system/x.cpp", '#include "engine/event.hpp"\n',
-     'daemon/system/x.cpp:1: system may not include "engine/event.hpp"'),
+    ("system/x.cpp", '#include "events/event.hpp"\n',
+     'daemon/system/x.cpp:1: system may not include "events/event.hpp"'),
     ("report/x.cpp", "#include <libpq-fe.h>\n", "daemon/report/x.cpp:1: report may not include <libpq-fe.h>"),
     ("cli/x.cpp", "#include <systemd/sd-event.h>\n", "daemon/cli/x.cpp:1: cli may not include <systemd/sd-event.h>"),
     ("policy/x.cpp", "#include <fstream>\n", "daemon/policy/x.cpp:1: policy is pure and may not include <fstream>"),
@@ -169,11 +219,11 @@ def test_the_reader_of_includes_bites(tmp_path, file, text, complaint):
 
 
 def test_the_reader_of_includes_counts_the_files_that_include_a_confined_header(tmp_path):
-    (tmp_path / "policy").mkdir()
+    (tmp_path / "policy/yaml").mkdir(parents=True)
     for name in ("a.cpp", "b.cpp"):
-        (tmp_path / "policy" / name).write_text("#include <yaml-cpp/yaml.h>\n#include <yaml-cpp/mark.h>\n")
-    assert violations(tmp_path) == ["daemon/policy/b.cpp:1: policy may include <yaml-cpp/...> in 1 file, but does in 2: "
-                                    "daemon/policy/a.cpp, daemon/policy/b.cpp"]
+        (tmp_path / "policy/yaml" / name).write_text("#include <yaml-cpp/yaml.h>\n#include <yaml-cpp/mark.h>\n")
+    assert violations(tmp_path) == ["daemon/policy/yaml/b.cpp:1: policy/yaml may include <yaml-cpp/...> in 1 file, but does in 2: "
+                                    "daemon/policy/yaml/a.cpp, daemon/policy/yaml/b.cpp"]
 
 
 def test_the_reader_of_includes_lets_pass_what_is_allowed(tmp_path):

@@ -1,5 +1,7 @@
 #include "cli/drain_plan.hpp"
 
+#include "app/instance.hpp"
+
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 

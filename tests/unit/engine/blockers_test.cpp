@@ -407,7 +407,7 @@ TEST(Blockers, FiveHundredInOneQueueAreLinkedWithinReason) {
   EXPECT_EQ(desk.snapshot.sessions[0].blocks.size(), 500U);
   const auto orders = desk.decide_at(5s).orders;
   EXPECT_THAT(pids_of(orders), ElementsAre(1));
-  EXPECT_LE(orders.at(0).guard.edges.size(), Guard::kMostEdges);
+  EXPECT_LE(orders.at(0).guard.edges.size(), kMostBlockEdges);
 }
 
 TEST(Blockers, ARuleThatGivesWaitsNoTimeHasTheServerLookedAtOnceASecond) {

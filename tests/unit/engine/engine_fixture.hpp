@@ -10,7 +10,7 @@
 #include "engine/decide.hpp"
 #include "engine/docket.hpp"
 #include "engine/settle.hpp"
-#include "policy/load.hpp"
+#include "policy/reader/load.hpp"
 #include "support/guard_model.hpp"
 
 namespace pgcurfew::testing {

@@ -1,4 +1,4 @@
-#include "policy/claims.hpp"
+#include "policy/advice/claims.hpp"
 
 #include <gtest/gtest.h>
 

@@ -1,4 +1,4 @@
-#include "policy/describe_drain.hpp"
+#include "policy/prose/describe_drain.hpp"
 
 #include <gtest/gtest.h>
 

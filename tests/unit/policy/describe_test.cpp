@@ -1,4 +1,4 @@
-#include "policy/describe.hpp"
+#include "policy/prose/describe.hpp"
 
 #include <gtest/gtest.h>
 

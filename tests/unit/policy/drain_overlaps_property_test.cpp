@@ -8,7 +8,7 @@
 #include <rapidcheck/gtest.h>
 
 #include "base/words.hpp"
-#include "policy/drain_overlaps.hpp"
+#include "policy/advice/drain_overlaps.hpp"
 #include "policy/loading.hpp"
 
 namespace pgcurfew::testing {

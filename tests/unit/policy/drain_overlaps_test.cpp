@@ -1,4 +1,4 @@
-#include "policy/drain_overlaps.hpp"
+#include "policy/advice/drain_overlaps.hpp"
 
 #include <fmt/format.h>
 #include <gmock/gmock.h>

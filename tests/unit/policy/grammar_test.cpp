@@ -1,4 +1,4 @@
-#include "policy/grammar.hpp"
+#include "policy/grammar/grammar.hpp"
 
 #include <algorithm>
 #include <chrono>

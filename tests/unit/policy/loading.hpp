@@ -8,7 +8,7 @@
 
 #include <gtest/gtest.h>
 
-#include "policy/load.hpp"
+#include "policy/reader/load.hpp"
 
 namespace pgcurfew::testing {
 

@@ -5,7 +5,7 @@
 
 #include <gtest/gtest.h>
 
-#include "policy/claims.hpp"
+#include "policy/advice/claims.hpp"
 #include "policy/loading.hpp"
 
 namespace pgcurfew::testing {

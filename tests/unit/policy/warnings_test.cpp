@@ -1,6 +1,6 @@
 #include <gtest/gtest.h>
 
-#include "policy/covers.hpp"
+#include "policy/advice/covers.hpp"
 #include "policy/loading.hpp"
 
 namespace pgcurfew::testing {

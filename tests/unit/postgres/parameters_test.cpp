@@ -199,13 +199,13 @@ TEST(Parameters, OfAGuardSpreadItsEdgesOverFourArraysOfOneLength) {
 
 TEST(Parameters, OfAGuardLeaveNoEdgeOut) {
   Guard guard;
-  for (std::int32_t pid = 1; pid <= static_cast<std::int32_t>(Guard::kMostEdges); ++pid) {
+  for (std::int32_t pid = 1; pid <= static_cast<std::int32_t>(kMostBlockEdges); ++pid) {
     guard.edges.push_back({{pid, at(pid)}, at(pid), pid});
   }
   const auto made = Parameters::of_guard(guard, {});
   constexpr std::size_t kHeader = 20;
-  EXPECT_EQ(value(made, of_session() + 1)->size(), kHeader + Guard::kMostEdges * 8);
-  EXPECT_EQ(value(made, of_session() + 2)->size(), kHeader + Guard::kMostEdges * 12);
+  EXPECT_EQ(value(made, of_session() + 1)->size(), kHeader + kMostBlockEdges * 8);
+  EXPECT_EQ(value(made, of_session() + 2)->size(), kHeader + kMostBlockEdges * 12);
 }
 
 }  // namespace

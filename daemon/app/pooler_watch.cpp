@@ -1,0 +1,47 @@
+#include "app/pooler_watch.hpp"
+
+namespace pgcurfew {
+
+namespace {
+
+/// What was closed, whatever else leads there by now.
+PoolerChoice choice_of(const Gate& gate) {
+  PoolerChoice choice;
+  choice.database = gate.database;
+  for (const auto& pool : gate.pools) choice.pools.push_back(TextPattern::exact(pool));
+  choice.is_lenient = true;
+  return choice;
+}
+
+}  // namespace
+
+PoolerWatch::Watched::Watched(Loop& loop, const Gate& gate)
+    : look(gate.pooler_conninfo, choice_of(gate), gate.pooler_gate),
+      readiness(loop, [this] { pump(true); }),
+      timer(loop, [this] { pump(false); }) {}
+
+void PoolerWatch::Watched::pump(bool ready) {
+  if (const auto state = look.proceed(Loop::now(), ready)) seen = *state;
+  const auto interest = look.interest();
+  readiness.watch(interest.fd, interest.write, interest.may_have_moved);
+  if (const auto at = look.wake_at()) {
+    timer.arm(*at);
+  } else {
+    timer.disarm();
+  }
+}
+
+PoolerState PoolerWatch::look(const Gate& gate) {
+  auto& watched = gates_[gate.database];
+  if (!watched) watched = std::make_unique<Watched>(loop_, gate);
+  const auto seen = watched->seen;
+  watched->look.ask(Loop::now());
+  watched->pump(false);
+  return seen;
+}
+
+void PoolerWatch::keep_only(const std::set<std::string>& databases) {
+  std::erase_if(gates_, [&](const auto& entry) { return !databases.contains(entry.first); });
+}
+
+}  // namespace pgcurfew

@@ -1,0 +1,112 @@
+#include "app/server_runtime.hpp"
+
+#include <random>
+
+#include <fmt/format.h>
+
+#include "app/instance.hpp"
+
+namespace pgcurfew {
+
+namespace {
+
+template <class... Callables>
+struct Overloaded : Callables... {
+  using Callables::operator()...;
+};
+template <class... Callables>
+Overloaded(Callables...) -> Overloaded<Callables...>;
+
+Watch::Options options_for(const Server& server) {
+  std::random_device random;
+  return {server.name, fmt::format("{:08x}", random()), random(), instance_name()};
+}
+
+/// The configuration was checked before; a conninfo that is wrong all the same cannot connect, and says so.
+Conninfo conninfo_of(const Server& server) {
+  return Conninfo::parse(server.conninfo).value_or(Conninfo{});
+}
+
+}  // namespace
+
+ServerRuntime::ServerRuntime(Loop& loop, std::function<void(const Event&)> tell, const Server& server,
+                             std::shared_ptr<const Policy> policy, std::function<void()> on_change)
+    : tell_(std::move(tell)),
+      name_(server.name),
+      conninfo_(server.conninfo),
+      link_(conninfo_of(server)),
+      watch_(std::move(policy), options_for(server)),
+      timer_(loop, [this] { happen(happening::Tick{}); }),
+      readiness_(loop, [this] { pump(true); }),
+      keeper_(loop, server.name, conninfo_of(server).hosts(), [this] { pump(false); }),
+      on_change_(std::move(on_change)) {}
+
+void ServerRuntime::start() {
+  happen(happening::Tick{});
+}
+void ServerRuntime::stop(happening::StopAsked why) {
+  happen(std::move(why));
+}
+void ServerRuntime::reopen(std::vector<std::string> databases) {
+  happen(happening::ReopenAsked{std::move(databases)});
+}
+void ServerRuntime::give_up() {
+  happen(happening::GivenUp{});
+}
+void ServerRuntime::replace_policy(std::shared_ptr<const Policy> policy) {
+  happen(happening::PolicyReplaced{std::move(policy)});
+}
+
+void ServerRuntime::happen(const Happening& what) {
+  carry_out(watch_.on(what, Loop::now()));
+  pump(false);
+}
+
+void ServerRuntime::pump(bool ready) {
+  while (true) {
+    auto happened = link_.proceed(Loop::now(), std::exchange(ready, false));
+    for (auto& what : keeper_.take_happenings()) happened.push_back(std::move(what));
+    if (happened.empty()) break;
+    for (auto& what : happened) {
+      keeper_.complete(what);
+      if (carry_out(watch_.on(what, Loop::now()))) break;
+    }
+  }
+  for (const auto& event : keeper_.take_events()) tell_(event);
+  settle_waits();
+}
+
+bool ServerRuntime::carry_out(const std::vector<Command>& commands) {
+  bool dropped = false;
+  for (const auto& command : commands) {
+    std::visit(Overloaded{[&](const command::Connect&) { link_.connect(); },
+                          [&](const command::Disconnect&) {
+                            link_.disconnect();
+                            keeper_.forget_orders();
+                            dropped = true;
+                          },
+                          [&](const command::TakeLook& look) { link_.take_look(look); },
+                          [&](const command::TakePulse&) { link_.take_pulse(); },
+                          [&](const command::Send& send) { link_.send(send.orders); },
+                          [&](const command::ReadGates& read) { link_.read_gates(read.with_logins); },
+                          [&](const command::TurnGate& turn) {
+                            if (const auto order = keeper_.turn(turn.order)) link_.turn_gate(*order);
+                          },
+                          [&](const command::Tell& tell) { tell_(tell.event); }},
+               command);
+  }
+  return dropped;
+}
+
+void ServerRuntime::settle_waits() {
+  const auto interest = link_.interest();
+  readiness_.watch(interest.fd, interest.write, interest.may_have_moved);
+  if (const auto at = watch_.wake_at()) {
+    timer_.arm(*at);
+  } else {
+    timer_.disarm();
+  }
+  on_change_();
+}
+
+}  // namespace pgcurfew

@@ -1,0 +1,56 @@
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <string>
+
+#include "app/gate_keeper.hpp"
+#include "postgres/link.hpp"
+#include "system/loop.hpp"
+#include "watch/watch.hpp"
+
+namespace pgcurfew {
+
+/// One server's watch, wired to its link and a timer.
+class ServerRuntime {
+ public:
+  /// `tell` gets each event at once.
+  ServerRuntime(Loop& loop, std::function<void(const Event&)> tell, const Server& server,
+                std::shared_ptr<const Policy> policy, std::function<void()> on_change);
+
+  void start();
+  void replace_policy(std::shared_ptr<const Policy> policy);
+  /// Opens the gates of these databases now; of all that bear a mark of pgcurfew if none is named.
+  void reopen(std::vector<std::string> databases);
+  /// Orders nothing more; is_stopped() once all is answered.
+  void stop(happening::StopAsked why = {});
+  void give_up();  ///< what is still in flight is reported as unknown
+
+  [[nodiscard]] bool is_stopped() const { return watch_.is_stopped(); }
+  [[nodiscard]] bool has_gate_to_open() const { return watch_.has_gate_to_open(); }
+  [[nodiscard]] WatchStatus status() const { return watch_.status(); }
+  [[nodiscard]] bool is_draining() const { return watch_.is_draining(); }
+  [[nodiscard]] std::vector<DrainProgress> drains() const { return watch_.drains(); }
+  [[nodiscard]] std::optional<Reopened> reopened() const { return watch_.reopened(); }
+  [[nodiscard]] const std::string& name() const { return name_; }
+  [[nodiscard]] const std::string& conninfo() const { return conninfo_; }
+
+ private:
+  void happen(const Happening& what);
+  void pump(bool ready);
+  /// Whether the connection was dropped, so that what else it reported no longer counts.
+  bool carry_out(const std::vector<Command>& commands);
+  void settle_waits();
+
+  std::function<void(const Event&)> tell_;
+  std::string name_;
+  std::string conninfo_;
+  Link link_;
+  Watch watch_;
+  Timer timer_;
+  Readiness readiness_;
+  GateKeeper keeper_;
+  std::function<void()> on_change_;
+};
+
+}  // namespace pgcurfew

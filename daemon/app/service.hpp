@@ -1,0 +1,70 @@
+#pragma once
+
+#include <memory>
+#include <optional>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "app/configuration_reader.hpp"
+#include "app/server_runtime.hpp"
+#include "policy/reader/load.hpp"
+#include "report/log.hpp"
+#include "system/loop.hpp"
+
+namespace pgcurfew {
+
+/// The daemon: all servers, reload, stop, and what the service manager is told.
+class Service {
+ public:
+  struct Options {
+    std::string configuration;
+    bool dry_run = false;
+  };
+
+  Service(Loop& loop, Log& log, Options options, Policy policy);
+
+  /// Runs until SIGTERM or SIGINT; gives the exit status.
+  int run();
+
+ private:
+  void start_servers();
+  void reload();
+  void finish_reload(LoadResult loaded);
+  void refuse_reload(const std::vector<Diagnostic>& diagnostics);
+  void tell(const std::vector<Diagnostic>& diagnostics);
+  void replace_policy(Policy policy);
+  void stop();
+  void stop_for_good();
+  void finish_if_stopped();
+  void take_leave(std::unique_ptr<ServerRuntime> server);
+  void see_off();
+  void give_up(ServerRuntime& server);
+  void tell_unclaimed_gates();
+  void tell_status();
+  [[nodiscard]] std::string status_text() const;
+  [[nodiscard]] std::shared_ptr<const Policy> policy_of(const std::string& server) const;
+  [[nodiscard]] std::unique_ptr<ServerRuntime> make_server(const Server& server);
+
+  Loop& loop_;
+  Log& log_;
+  Options options_;
+  std::shared_ptr<const Policy> policy_;
+  struct Leaving {
+    std::unique_ptr<ServerRuntime> server;
+    MonotonicTime deadline;
+  };
+  std::vector<std::unique_ptr<ServerRuntime>> servers_;
+  std::set<std::string> told_files_;  ///< of unclaimed gates, since the files were read
+  std::vector<Leaving> leaving_;      ///< no longer watched; their drains give back what they have closed
+  ConfigurationReader reader_;
+  Timer status_timer_;
+  Timer stop_timer_;
+  Timer leave_timer_;
+  std::string told_status_;
+  MonotonicTime told_at_{};
+  bool is_stopping_ = false;
+  bool reload_failed_ = false;
+};
+
+}  // namespace pgcurfew

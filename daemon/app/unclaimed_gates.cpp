@@ -1,0 +1,83 @@
+#include "app/unclaimed_gates.hpp"
+
+#include <algorithm>
+
+#include <fmt/format.h>
+
+#include "base/words.hpp"
+#include "drains/gate.hpp"
+
+namespace pgcurfew {
+
+namespace {
+
+std::string_view reason_of(WhyUnclaimed why) {
+  switch (why) {
+    case WhyUnclaimed::kCluster:
+      return "which was another cluster then";
+    case WhyUnclaimed::kUnnamedCluster:
+      return "where no such database is closed: it may have been another cluster";
+    case WhyUnclaimed::kServer:
+      break;
+  }
+  return "which is not in the policy";
+}
+
+}  // namespace
+
+std::vector<UnclaimedGate> find_unclaimed_gates(const std::vector<Server>& servers,
+                                                const std::vector<std::string>& databases) {
+  std::vector<UnclaimedGate> found;
+  auto directory = find_state_directory();
+  if (!directory) return found;
+  const Journal journal(std::move(*directory));
+  auto contents = journal.read();
+  if (!contents) return found;
+  for (auto& entry : contents->entries) {
+    const bool is_known = std::any_of(servers.begin(), servers.end(),
+                                      [&](const Server& server) { return server.name == entry.server; });
+    const bool is_asked_for =
+        databases.empty() || std::find(databases.begin(), databases.end(), entry.database) != databases.end();
+    if (is_known || !is_asked_for) continue;
+    auto file = journal.path_of(entry);
+    found.push_back({std::move(entry), std::move(file)});
+  }
+  return found;
+}
+
+Event unclaimed_gate_event(const UnclaimedGate& gate, WhyUnclaimed why) {
+  const auto& entry = gate.entry;
+  const auto mark = parse_gate_mark(entry.mark);
+  const bool is_poolers = entry.kind == name_of(GateKind::kPgbouncer);
+  Event event{
+      Level::kWarning,
+      "gate_unclaimed",
+      fmt::format("the journal holds the gate of database {} of server {}, {}", printable(entry.database, 80),
+                  printable(entry.server, 80), reason_of(why)),
+      {{"server", entry.server}, {"database", entry.database}, {"gate", entry.kind}, {"file", gate.file}}};
+  if (!entry.system_identifier.empty())
+    event.fields.emplace_back("system_identifier", entry.system_identifier);
+  std::string by_hand = "set its CONNECTION LIMIT back by hand";
+  if (mark) {
+    event.fields.emplace_back("drain", mark->drain);
+    event.fields.emplace_back("by", mark->by);
+    if (!is_poolers) {
+      event.fields.emplace_back("limit_before", static_cast<std::int64_t>(mark->limit));
+      by_hand = fmt::format("set its CONNECTION LIMIT back to {} by hand", mark->limit);
+    }
+    if (mark->until) event.fields.emplace_back("until", *mark->until);
+  }
+  if (is_poolers) {
+    by_hand = fmt::format("say {} on its PgBouncer's console",
+                          entry.pooler_gate == name_of(PoolerGate::kDisable) ? "ENABLE" : "RESUME");
+  }
+  event.fields.emplace_back(
+      "hint",
+      fmt::format("{}; or, if the database is still closed, {}, and remove the file.",
+                  why == WhyUnclaimed::kServer ? "Add the server to the policy again under that name"
+                                               : "Run pgcurfew where that name is the other cluster's",
+                  by_hand));
+  return event;
+}
+
+}  // namespace pgcurfew

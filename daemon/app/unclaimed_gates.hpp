@@ -1,0 +1,32 @@
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "events/event.hpp"
+#include "policy/policy.hpp"
+#include "system/journal.hpp"
+
+namespace pgcurfew {
+
+/// A gate that the journal says is closed, and that nobody gives back.
+struct UnclaimedGate {
+  JournalEntry entry;
+  std::string file;
+};
+
+/// Those whose server is not among these by its name, of any of these databases or, if none is named, of all.
+/// Nothing if there is no journal.
+std::vector<UnclaimedGate> find_unclaimed_gates(const std::vector<Server>& servers,
+                                                const std::vector<std::string>& databases = {});
+
+enum class WhyUnclaimed {
+  kServer,          ///< its server is not in the policy
+  kCluster,         ///< its server is another cluster now
+  kUnnamedCluster,  ///< it may be of another cluster: no such database is closed in this one
+};
+
+/// `gate_unclaimed`: what was before, and how to give it back.
+Event unclaimed_gate_event(const UnclaimedGate& gate, WhyUnclaimed why = WhyUnclaimed::kServer);
+
+}  // namespace pgcurfew

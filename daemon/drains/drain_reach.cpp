@@ -1,0 +1,93 @@
+#include "drains/drain_reach.hpp"
+
+#include <algorithm>
+
+#include "engine/judge.hpp"
+#include "policy/condition.hpp"
+
+namespace pgcurfew {
+
+namespace {
+
+/// What a wildcard leaves out unless the name stands beside it.
+bool is_left_out(const Gate& gate, const Gates& gates) {
+  return gate.is_template || gate.database == "postgres" || gate.database == gates.own_database;
+}
+
+}  // namespace
+
+std::vector<const Gate*> databases_of(const TextPattern& pattern, const Gates& gates) {
+  std::vector<const Gate*> found;
+  for (const auto& gate : gates.gates) {
+    if (gate.kind == GateKind::kPgbouncer || !pattern.matches(gate.database)) continue;
+    if (pattern.is_exact() || !is_left_out(gate, gates)) found.push_back(&gate);
+  }
+  return found;
+}
+
+std::optional<Error> obstacle_to(const Drain& plan, const Gate& gate, const Gates& gates) {
+  if (gate.limit == -2)
+    return Error{"the server calls the database invalid", {}, "DROP DATABASE it.", "55000"};
+  if (plan.gate != GateKind::kConnectionLimit) return std::nullopt;
+  if (gates.in_recovery) {
+    return Error{"the server is a standby", "Only the primary can close the gate.", {}, "25006"};
+  }
+  if (gate.database == gates.own_database && !gates.is_superuser) {
+    const auto* hint = gate.database == "postgres"
+                           ? "Let conninfo name another database, one that no drain empties."
+                           : "Let conninfo name another database, for instance postgres.";
+    return Error{"our own connection is in it", "Its gate would keep us out ourselves.", hint, "0A000"};
+  }
+  if (has_malformed_mark(gate)) return malformed_mark_error(gate);
+  if (gate.access == GateAccess::kNone) {
+    return Error{"our role may not close its gate",
+                 {},
+                 "Make it the owner of the database, or run what pgcurfew setup-sql prints.",
+                 "42501"};
+  }
+  return std::nullopt;
+}
+
+Policy protections_in_drains(const Policy& policy) {
+  Policy kept;
+  kept.protect = policy.protect;
+  kept.unprotect = policy.unprotect;
+  std::erase_if(kept.protect, [](const Match& match) { return match.protection == protection::kListeners; });
+  return kept;
+}
+
+std::string why_protected(const Policy& protections, const Session& session) {
+  const auto immunity = immunity_of(protections, session);
+  if (immunity == Immunity::kNone) return {};
+  if (immunity == Immunity::kSyncRep) return "waits for synchronous replication";
+  const auto* match = protection_of(protections, session);
+  const bool is_built_in = match != nullptr && !match->protection.empty();
+  return is_built_in ? "protected: " + std::string(match->protection) : "protected";
+}
+
+Occupants occupants_of(const Drain& plan, const Policy& policy, const Snapshot& snapshot,
+                       const std::string& database) {
+  Rule proxy;
+  proxy.name = plan.name;
+  proxy.except = plan.except;
+  proxy.match.conditions = {client_backend_condition({}),
+                            condition_of(Field::kDatabase, TextTest{{TextPattern::exact(database)}})};
+  const auto protections = protections_in_drains(policy);
+  Occupants found;
+  for (const auto& session : snapshot.sessions) {
+    if (session.is_own || session.backend_type != "client backend" || session.database != database) continue;
+    if (judge(proxy, session).verdict == Verdict::kExempt) {
+      ++found.exempt;
+      continue;
+    }
+    ++found.sessions;
+    auto reason = why_protected(protections, session);
+    if (reason.empty() && session.is_beyond_us) {
+      reason = session.is_superusers ? std::string("superuser") : std::string(Occupants::kNoRight);
+    }
+    if (!reason.empty()) found.stay.push_back({&session, std::move(reason)});
+  }
+  return found;
+}
+
+}  // namespace pgcurfew

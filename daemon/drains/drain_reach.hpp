@@ -1,0 +1,49 @@
+#pragma once
+
+#include <cstddef>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/pattern.hpp"
+#include "base/result.hpp"
+#include "drains/gate.hpp"
+#include "engine/session.hpp"
+#include "policy/policy.hpp"
+
+namespace pgcurfew {
+
+/// The databases that one of a drain's patterns takes in; a wildcard leaves out the templates, `postgres` and
+/// the one that our own connection is in.
+/// *Shapes*: in the order of `gates`, which they point into; never a gate of PgBouncer's.
+std::vector<const Gate*> databases_of(const TextPattern& pattern, const Gates& gates);
+
+/// Why the gate of a database could not be closed for a drain as things stand; nothing if it could.
+/// *Errors*: with SQLSTATE 42501 where our role lacks a right, 25006 on a standby.
+std::optional<Error> obstacle_to(const Drain& plan, const Gate& gate, const Gates& gates);
+
+/// What of the policy's protections holds in drains: who listens is still somebody.
+Policy protections_in_drains(const Policy& policy);
+
+/// Why drains leave a session alone that nobody spared for one of them; empty if they do not.
+/// *Shapes*: `protected: dumps`, `protected`, `waits for synchronous replication`. `protections` are those
+/// that hold in drains.
+std::string why_protected(const Policy& protections, const Session& session);
+
+/// Whom a drain would find in a database.
+struct Occupants {
+  static constexpr std::string_view kNoRight = "pg_signal_backend is missing";
+  struct Stays {
+    const Session* session;  ///< points into the snapshot
+    std::string reason;      ///< as why_protected(), or `superuser`, kNoRight
+  };
+  std::size_t sessions = 0;  ///< of clients, without our own and those that `except` spares
+  std::size_t exempt = 0;    ///< those
+  std::vector<Stays> stay;   ///< of `sessions` those that no step would end
+};
+
+Occupants occupants_of(const Drain& plan, const Policy& policy, const Snapshot& snapshot,
+                       const std::string& database);
+
+}  // namespace pgcurfew

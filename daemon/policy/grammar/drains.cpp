@@ -1,0 +1,183 @@
+#include <array>
+#include <chrono>
+
+#include "policy/grammar/tables.hpp"
+
+namespace pgcurfew::grammar {
+
+namespace {
+
+using namespace std::chrono_literals;
+
+constexpr std::int64_t kDay = Duration(24h).count();
+constexpr std::int64_t kSecond = Duration(1s).count();
+
+constexpr std::array<std::string_view, 2> kModes{"dry-run", "enforce"};
+constexpr std::array<std::string_view, 3> kGates{"connection-limit", "pgbouncer", "none"};
+constexpr std::array<std::string_view, 2> kPoolerGates{"pause", "disable"};
+constexpr std::array<std::string_view, 3> kSteps{"wait", "cancel", "terminate"};
+constexpr std::array<std::string_view, 2> kLatecomers{"terminate", "leave"};
+constexpr std::array<std::string_view, 2> kAfterwards{"reopen", "hold"};
+constexpr std::array<std::string_view, 3> kGiveUp{"reopen", "hold", "alert"};
+
+constexpr std::array<KeyEntry, 17> kDrain{{
+    {.name = "name",
+     .takes = Takes::kIdentifier,
+     .is_required = true,
+     .meaning = "its name in the log and in the database's mark; each once in all files",
+     .example = "orders-vacuum-full"},
+    {.name = "description",
+     .takes = Takes::kText,
+     .meaning = "for people; any number of lines",
+     .example = "VACUUM FULL on Sunday night."},
+    {.name = "servers",
+     .takes = Takes::kServers,
+     .meaning = "the servers that it is for, by name or by labels",
+     .fallback = "all of them",
+     .example = "[orders, \"orders-*\", { env: prod }]",
+     .mapping = Mapping::kSelector},
+    {.name = "databases",
+     .takes = Takes::kNames,
+     .is_required = true,
+     .meaning =
+         "the databases that it empties; a wildcard takes in neither templates nor, unless it is named "
+         "as well, postgres or the database of our own connection",
+     .example = "[orders, \"orders_*\"]"},
+    {.name = "schedule",
+     .takes = Takes::kSchedule,
+     .meaning = "when it begins, again and again; this or at is required",
+     .example = "\"0 2 * * sun\""},
+    {.name = "at",
+     .takes = Takes::kMoment,
+     .meaning = "when it begins, once; this or schedule is required",
+     .example = "2999-12-01 02:00"},
+    {.name = "timezone",
+     .takes = Takes::kTimeZone,
+     .meaning = "time zone of schedule or at; required if the main file names none",
+     .fallback = "the main file's",
+     .example = "Europe/Vienna"},
+    {.name = "duration",
+     .takes = Takes::kDuration,
+     .is_required = true,
+     .meaning = "how long it lasts",
+     .example = "45min",
+     .least = kSecond,
+     .most = 7 * kDay},
+    {.name = "announce",
+     .takes = Takes::kDurations,
+     .meaning = "alerts in the log so long before it begins",
+     .fallback = "none",
+     .example = "[24h, 15min]",
+     .least = kSecond,
+     .most = 366 * kDay},
+    {.name = "gate",
+     .takes = Takes::kChoice,
+     .meaning = "what keeps new sessions out: the database's connection limit, a PgBouncer, or nothing",
+     .fallback = "connection-limit",
+     .example = "connection-limit",
+     .choices = kGates},
+    {.name = "pgbouncer",
+     .takes = Takes::kMapping,
+     .meaning = "with gate: pgbouncer: where it is, and what it does with clients",
+     .example = "{ conninfo: \"host=db1 port=6432 user=pgbouncer\", by: pause }",
+     .mapping = Mapping::kPgbouncer},
+    {.name = "except",
+     .takes = Takes::kMappings,
+     .meaning = "sessions that match an entry may stay, and connect",
+     .example = "[ { user: maintenance } ]",
+     .mapping = Mapping::kDrainException},
+    {.name = "escalate",
+     .takes = Takes::kSteps,
+     .meaning = "what becomes of the sessions that are there, from mild to strong",
+     .fallback = "[ wait: { for: 30s }, cancel, terminate: { after: 20s } ]",
+     .example = "[ wait: { for: 1min }, cancel, terminate: { after: 20s } ]",
+     .mapping = Mapping::kStep,
+     .choices = kSteps},
+    {.name = "while_draining",
+     .takes = Takes::kChoice,
+     .meaning = "what becomes of sessions that come all the same",
+     .fallback = "terminate",
+     .example = "leave",
+     .choices = kLatecomers},
+    {.name = "give_up",
+     .takes = Takes::kMapping,
+     .meaning = "what follows if a database is not empty in time",
+     .fallback = "never",
+     .example = "{ after: 5min, then: reopen }",
+     .mapping = Mapping::kGiveUp},
+    {.name = "afterwards",
+     .takes = Takes::kChoice,
+     .meaning = "at the end: reopen, or hold the gate closed until pgcurfew reopen",
+     .fallback = "reopen",
+     .example = "hold",
+     .choices = kAfterwards},
+    {.name = "mode",
+     .takes = Takes::kChoice,
+     .meaning = "dry-run makes it milder than the file",
+     .fallback = "the file's",
+     .example = "dry-run",
+     .choices = kModes},
+}};
+
+constexpr std::array<KeyEntry, 3> kPgbouncer{{
+    {.name = "conninfo",
+     .takes = Takes::kText,
+     .is_required = true,
+     .meaning = "libpq's connection string of its admin console; it is never shown",
+     .example = "\"host=db1 port=6432 user=pgbouncer\""},
+    {.name = "by",
+     .takes = Takes::kChoice,
+     .meaning = "pause: clients wait until it is over; disable: they are refused",
+     .fallback = "pause",
+     .example = "disable",
+     .choices = kPoolerGates},
+    {.name = "pools",
+     .takes = Takes::kNames,
+     .meaning = "which of PgBouncer's own databases, where several lead to one name on different hosts",
+     .fallback = "those that lead to the drain's server",
+     .example = "[orders, orders_ro]"},
+}};
+
+constexpr std::array<KeyEntry, 1> kWait{{
+    {.name = "for",
+     .takes = Takes::kDuration,
+     .meaning = "how long sessions may take to end by themselves once the gate is closed",
+     .fallback = "30s",
+     .example = "1min",
+     .most = 7 * kDay},
+}};
+
+constexpr std::array<KeyEntry, 2> kGivingUp{{
+    {.name = "after",
+     .takes = Takes::kDuration,
+     .is_required = true,
+     .meaning = "how long after the gate has closed",
+     .example = "5min",
+     .least = kSecond,
+     .most = 7 * kDay},
+    {.name = "then",
+     .takes = Takes::kChoice,
+     .meaning =
+         "reopen: end early; hold: signal no session any more but keep the gate closed until the end; alert: "
+         "say so and go on",
+     .fallback = "reopen",
+     .example = "alert",
+     .choices = kGiveUp},
+}};
+
+}  // namespace
+
+std::span<const KeyEntry> drain() {
+  return kDrain;
+}
+std::span<const KeyEntry> pgbouncer() {
+  return kPgbouncer;
+}
+std::span<const KeyEntry> wait() {
+  return kWait;
+}
+std::span<const KeyEntry> give_up() {
+  return kGivingUp;
+}
+
+}  // namespace pgcurfew::grammar

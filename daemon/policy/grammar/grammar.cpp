@@ -1,0 +1,211 @@
+#include "policy/grammar/grammar.hpp"
+
+#include <algorithm>
+#include <array>
+#include <cassert>
+#include <chrono>
+#include <cstddef>
+
+#include <fmt/format.h>
+
+#include "base/duration.hpp"
+#include "base/words.hpp"
+#include "policy/grammar/tables.hpp"
+
+namespace pgcurfew {
+
+namespace {
+
+using namespace std::chrono_literals;
+
+constexpr std::int64_t kDay = Duration(24h).count();
+constexpr std::int64_t kSecond = Duration(1s).count();
+constexpr std::array<MappingEntry, 21> kMappings{{
+    {Mapping::kMainFile, "the main file", "/etc/pgcurfew/pgcurfew.yaml"},
+    {Mapping::kDropIn, "a drop-in", "a file of policies.d beside the main file"},
+    {Mapping::kServer, "a server", "an entry of servers in the main file"},
+    {Mapping::kRule, "a rule", "an entry of rules"},
+    {Mapping::kMatch, "match", "which sessions a rule is for: all conditions and all ages must hold", false,
+     true},
+    {Mapping::kBlocks, "blocks",
+     "which sessions a session has to block, where blocks says more than how many", false, true},
+    {Mapping::kException, "except", "an entry of except: who is left alone, or has later limits", false,
+     true},
+    {Mapping::kProtection, "protect", "an entry of protect: sessions that match it are never signalled",
+     false, true},
+    {Mapping::kSelector, "servers", "an entry of a rule's servers: labels that a server has, all of them",
+     true, true},
+    {Mapping::kLabels, "labels", "names and values of your own", true, true},
+    {Mapping::kWhen, "when", "what must hold of the server before a rule acts", false, true},
+    {Mapping::kWindow, "a window", "a time of the week, in during and not_during", false, true},
+    {Mapping::kRepeat, "repeat", "what follows when a rule acts again and again"},
+    {Mapping::kStep, "a step", "what stands behind a step of escalate"},
+    {Mapping::kDrain, "a drain", "an entry of drains"},
+    {Mapping::kDrainException, "except of a drain", "an entry of a drain's except: who may stay, and come",
+     false, true},
+    {Mapping::kPgbouncer, "pgbouncer", "the PgBouncer that is a drain's gate"},
+    {Mapping::kWait, "wait", "what stands behind wait in a drain's escalate"},
+    {Mapping::kGiveUp, "give_up", "what follows if a database is not empty in time"},
+    {Mapping::kSafety, "safety", "bounds for each server, past which pgcurfew holds back", false, true},
+    {Mapping::kReport, "report", "what the log may show", false, true},
+}};
+
+std::string number_text(const KeyEntry& key, std::int64_t number) {
+  switch (key.takes) {
+    case Takes::kDuration:
+    case Takes::kDurations:
+      return to_text(Duration(number));
+    case Takes::kPercentage:
+      return fmt::format("{}%", number / 100);
+    case Takes::kTimeOfDay:
+      return fmt::format("{:02}:{:02}", number / kSecond / 3600, number / kSecond / 60 % 60);
+    default:
+      return std::to_string(number);
+  }
+}
+
+}  // namespace
+
+std::span<const MappingEntry> all_mappings() {
+  return kMappings;
+}
+
+const MappingEntry& entry_of(Mapping mapping) {
+  return kMappings[static_cast<std::size_t>(mapping)];
+}
+
+std::span<const KeyEntry> keys_of(Mapping mapping) {
+  switch (mapping) {
+    case Mapping::kMainFile:
+      return grammar::main_file();
+    case Mapping::kDropIn:
+      return grammar::drop_in();
+    case Mapping::kServer:
+      return grammar::server();
+    case Mapping::kRule:
+      return grammar::rule();
+    case Mapping::kMatch:
+      return grammar::match();
+    case Mapping::kBlocks:
+      return grammar::blocks();
+    case Mapping::kException:
+      return grammar::exception();
+    case Mapping::kProtection:
+      return grammar::protection();
+    case Mapping::kWhen:
+      return grammar::when();
+    case Mapping::kWindow:
+      return grammar::window();
+    case Mapping::kRepeat:
+      return grammar::repeat();
+    case Mapping::kStep:
+      return grammar::step();
+    case Mapping::kDrain:
+      return grammar::drain();
+    case Mapping::kDrainException:
+      return grammar::drain_exception();
+    case Mapping::kPgbouncer:
+      return grammar::pgbouncer();
+    case Mapping::kWait:
+      return grammar::wait();
+    case Mapping::kGiveUp:
+      return grammar::give_up();
+    case Mapping::kSafety:
+      return grammar::safety();
+    case Mapping::kReport:
+      return grammar::report();
+    case Mapping::kSelector:
+    case Mapping::kLabels:
+      break;
+  }
+  return {};
+}
+
+const KeyEntry& key_of(Mapping mapping, std::string_view name) {
+  const auto keys = keys_of(mapping);
+  const auto found =
+      std::find_if(keys.begin(), keys.end(), [&](const KeyEntry& key) { return key.name == name; });
+  assert(found != keys.end());
+  return *found;
+}
+
+Mapping mapping_of_step(const KeyEntry& key, std::string_view step) {
+  return step == "wait" ? Mapping::kWait : *key.mapping;
+}
+
+std::vector<std::string_view> key_names_of(Mapping mapping) {
+  std::vector<std::string_view> names;
+  for (const auto& key : keys_of(mapping)) names.push_back(key.name);
+  return names;
+}
+
+std::string range_text_of(const KeyEntry& key) {
+  if (key.most == 0) return {};
+  auto text = fmt::format("{} to {}", number_text(key, key.least), number_text(key, key.most));
+  if (key.takes == Takes::kRate)
+    text += fmt::format(" per {} to {}", to_text(Duration(kSecond)), to_text(Duration(kDay)));
+  return text;
+}
+
+std::string values_text_of(const KeyEntry& key) {
+  switch (key.takes) {
+    case Takes::kText:
+      return "a text";
+    case Takes::kIdentifier:
+      return "letters, digits, _, - and ., at most 63 of them";
+    case Takes::kPatterns:
+      return "one or a list: a text with * and ? as wildcards, or a regular expression between slashes";
+    case Takes::kRegularExpressions:
+      return "one or a list: a regular expression (RE2), found anywhere";
+    case Takes::kAddresses:
+      return "one or a list: an address, a network in CIDR form, or local";
+    case Takes::kBackendTypes:
+      return "one or a list: a type of server process";
+    case Takes::kChoice:
+      return or_list(key.choices);
+    case Takes::kChoices:
+      return "one or a list: " + or_list(key.choices);
+    case Takes::kQueryIds:
+      return "one or a list: a whole number of 64 bits";
+    case Takes::kTransactions:
+      return "a whole number of transactions; k, M or G behind it is a thousand, a million, a thousand "
+             "million";
+    case Takes::kDuration:
+      return "a duration: numbers with us, ms, s, min, h or d";
+    case Takes::kCount:
+      return "a whole number";
+    case Takes::kPercentage:
+      return "a percentage";
+    case Takes::kRate:
+      return "a whole number, per, and a duration";
+    case Takes::kTimeZone:
+      return "a name of the system's tzdata";
+    case Takes::kTimeOfDay:
+      return "hours and minutes in quotes";
+    case Takes::kDays:
+      return "one or a list: mon, tue, wed, thu, fri, sat, sun, or a range such as mon-fri";
+    case Takes::kNames:
+      return "one or a list: a name, with * and ? as wildcards";
+    case Takes::kSchedule:
+      return "the five fields of cron: minute, hour, day of the month, month, day of the week";
+    case Takes::kMoment:
+      return "a date and a time of day, YYYY-MM-DD HH:MM";
+    case Takes::kDurations:
+      return "one or a list: a duration, numbers with us, ms, s, min, h or d";
+    case Takes::kServers:
+      return "one or a list: a name, with * and ? as wildcards, or a mapping of labels";
+    case Takes::kMapping:
+      return "a mapping";
+    case Takes::kMappings:
+      return "a list of mappings";
+    case Takes::kOneOrManyMappings:
+      return "a mapping or a list of them";
+    case Takes::kCountOrMapping:
+      return "a whole number, or a mapping";
+    case Takes::kSteps:
+      break;
+  }
+  return "a list of " + or_list(key.choices) + ", each alone or with a mapping behind it";
+}
+
+}  // namespace pgcurfew

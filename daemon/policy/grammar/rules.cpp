@@ -1,0 +1,222 @@
+#include <array>
+#include <chrono>
+
+#include "policy/grammar/tables.hpp"
+
+namespace pgcurfew::grammar {
+
+namespace {
+
+using namespace std::chrono_literals;
+
+constexpr std::int64_t kDay = Duration(24h).count();
+constexpr std::int64_t kSecond = Duration(1s).count();
+constexpr std::int64_t kLongest = 10'000 * kDay;
+
+constexpr std::array<std::string_view, 2> kModes{"dry-run", "enforce"};
+constexpr std::array<std::string_view, 3> kVictims{"oldest", "newest", "all"};
+constexpr std::array<std::string_view, 2> kRoles{"primary", "standby"};
+constexpr std::array<std::string_view, 3> kSteps{"alert", "cancel", "terminate"};
+constexpr std::array<std::string_view, 3> kThen{"terminate", "alert", "pause"};
+constexpr std::array<std::string_view, 5> kPer{"database", "user", "application_name", "client_addr",
+                                               "query_id"};
+constexpr std::array<std::string_view, 3> kRepeatPer{"user", "application_name", "query_id"};
+
+constexpr std::array<KeyEntry, 16> kRule{{
+    {.name = "name",
+     .takes = Takes::kIdentifier,
+     .is_required = true,
+     .meaning = "its name in the log; each once in all files",
+     .example = "app-query-timeout"},
+    {.name = "description",
+     .takes = Takes::kText,
+     .meaning = "for people; any number of lines",
+     .fallback = "none",
+     .example = "Queries of the application end after ten minutes."},
+    {.name = "servers",
+     .takes = Takes::kServers,
+     .meaning = "the servers that it is for, by name or by labels",
+     .fallback = "all of them",
+     .example = "[orders, \"orders-*\", { env: prod }]",
+     .mapping = Mapping::kSelector},
+    {.name = "match",
+     .takes = Takes::kMapping,
+     .is_required = true,
+     .meaning = "which sessions it is for: all conditions and all ages must hold",
+     .example = "{ state: active, query_age: 10min }",
+     .mapping = Mapping::kMatch},
+    {.name = "except",
+     .takes = Takes::kMappings,
+     .meaning = "the first that fits applies: without an age it exempts, with one it is a later limit",
+     .fallback = "no exceptions",
+     .example = "[ { user: etl, query_age: 2h } ]",
+     .mapping = Mapping::kException},
+    {.name = "per",
+     .takes = Takes::kChoices,
+     .meaning = "with keep: what the sessions of a group have in common",
+     .fallback = "all in one group",
+     .example = "[user, application_name]",
+     .choices = kPer},
+    {.name = "keep",
+     .takes = Takes::kCount,
+     .meaning = "number of sessions of each group that are left alone; those beyond them are the victims",
+     .fallback = "none are left alone",
+     .example = "10",
+     .least = 1,
+     .most = kMostSessions},
+    {.name = "victims",
+     .takes = Takes::kChoice,
+     .meaning = "with keep: who of a group is beyond it; all: everyone, once it is larger than keep",
+     .fallback = "oldest",
+     .example = "newest",
+     .choices = kVictims},
+    {.name = "at_most",
+     .takes = Takes::kCount,
+     .meaning = "how many sessions it acts on after one look",
+     .fallback = "no bound of its own",
+     .example = "1",
+     .least = 1,
+     .most = kMostSessions},
+    {.name = "pause",
+     .takes = Takes::kDuration,
+     .meaning = "how long it does nothing after it has acted",
+     .fallback = "0s",
+     .example = "5s",
+     .most = kDay},
+    {.name = "when",
+     .takes = Takes::kMapping,
+     .meaning = "what must hold of the server",
+     .fallback = "always",
+     .example = "{ connections_used: 85% }",
+     .mapping = Mapping::kWhen},
+    {.name = "during",
+     .takes = Takes::kOneOrManyMappings,
+     .meaning = "the only hours in which it acts; outside it does nothing",
+     .fallback = "always",
+     .example = "{ days: [mon-fri], from: \"08:00\", to: \"18:00\", timezone: Europe/Vienna }",
+     .mapping = Mapping::kWindow},
+    {.name = "not_during",
+     .takes = Takes::kOneOrManyMappings,
+     .meaning = "hours in which it does nothing",
+     .fallback = "never",
+     .example = "{ from: \"01:00\", to: \"05:00\", timezone: Europe/Vienna }",
+     .mapping = Mapping::kWindow},
+    {.name = "repeat",
+     .takes = Takes::kMapping,
+     .meaning = "what follows when it acts again and again",
+     .fallback = "nothing",
+     .example = "{ times: 3, within: 10min, then: terminate }",
+     .mapping = Mapping::kRepeat},
+    {.name = "escalate",
+     .takes = Takes::kSteps,
+     .is_required = true,
+     .meaning = "the steps from mild to strong, each only if the one before has not helped",
+     .example = "[ cancel, terminate: { after: 30s } ]",
+     .mapping = Mapping::kStep,
+     .choices = kSteps},
+    {.name = "mode",
+     .takes = Takes::kChoice,
+     .meaning = "dry-run makes it milder than the file",
+     .fallback = "the file's",
+     .example = "dry-run",
+     .choices = kModes},
+}};
+
+constexpr std::array<KeyEntry, 2> kWhen{{
+    {.name = "connections_used",
+     .takes = Takes::kPercentage,
+     .meaning = "client sessions, in parts of the connections that are open to all roles, at least",
+     .example = "85%",
+     .least = 100,
+     .most = 10'000},
+    {.name = "role",
+     .takes = Takes::kChoice,
+     .meaning = "what the server is",
+     .fallback = "either",
+     .example = "primary",
+     .choices = kRoles},
+}};
+
+constexpr std::array<KeyEntry, 4> kWindow{{
+    {.name = "days",
+     .takes = Takes::kDays,
+     .meaning = "the days on which it begins",
+     .fallback = "every day",
+     .example = "[mon-fri]"},
+    {.name = "from",
+     .takes = Takes::kTimeOfDay,
+     .meaning = "when it begins",
+     .fallback = "\"00:00\"",
+     .example = "\"08:00\"",
+     .most = kDay - 60 * kSecond},
+    {.name = "to",
+     .takes = Takes::kTimeOfDay,
+     .meaning = "when it ends; not later than from: on the next day",
+     .fallback = "\"24:00\"",
+     .example = "\"18:00\"",
+     .most = kDay},
+    {.name = "timezone",
+     .takes = Takes::kTimeZone,
+     .meaning = "its time zone; required if the main file names none",
+     .fallback = "the main file's",
+     .example = "Europe/Vienna"},
+}};
+
+constexpr std::array<KeyEntry, 4> kRepeat{{
+    {.name = "times",
+     .takes = Takes::kCount,
+     .is_required = true,
+     .meaning = "how often it has to have acted",
+     .example = "3",
+     .least = 1,
+     .most = 1000},
+    {.name = "within",
+     .takes = Takes::kDuration,
+     .is_required = true,
+     .meaning = "in which time",
+     .example = "10min",
+     .least = kSecond,
+     .most = kDay},
+    {.name = "per",
+     .takes = Takes::kChoice,
+     .meaning = "what the sessions have in common",
+     .fallback = "user",
+     .example = "query_id",
+     .choices = kRepeatPer},
+    {.name = "then",
+     .takes = Takes::kChoice,
+     .is_required = true,
+     .meaning = "terminate the session, alert, or pause: leave those sessions alone for that time",
+     .example = "terminate",
+     .choices = kThen},
+}};
+
+constexpr std::array<KeyEntry, 1> kStep{{
+    {.name = "after",
+     .takes = Takes::kDuration,
+     .meaning = "wait before the step: since the session fell due for the first, since the step before for "
+                "the others",
+     .fallback = "0s for the first step, 30s for the others, 20s in a drain",
+     .example = "30s",
+     .most = kLongest},
+}};
+
+}  // namespace
+
+std::span<const KeyEntry> rule() {
+  return kRule;
+}
+std::span<const KeyEntry> when() {
+  return kWhen;
+}
+std::span<const KeyEntry> window() {
+  return kWindow;
+}
+std::span<const KeyEntry> repeat() {
+  return kRepeat;
+}
+std::span<const KeyEntry> step() {
+  return kStep;
+}
+
+}  // namespace pgcurfew::grammar

@@ -1,0 +1,167 @@
+#include <array>
+#include <chrono>
+
+#include "policy/grammar/tables.hpp"
+#include "policy/protections.hpp"
+
+namespace pgcurfew::grammar {
+
+namespace {
+
+using namespace std::chrono_literals;
+
+constexpr std::int64_t kDay = Duration(24h).count();
+constexpr std::int64_t kSecond = Duration(1s).count();
+constexpr std::array<std::string_view, 2> kModes{"dry-run", "enforce"};
+constexpr std::array<std::string_view, 3> kQueryTexts{"redacted", "full", "none"};
+constexpr KeyEntry kTimezone{.name = "timezone",
+                             .takes = Takes::kTimeZone,
+                             .meaning = "time zone of all hours and drains that do not name their own",
+                             .fallback = "none",
+                             .example = "Europe/Vienna"};
+
+constexpr KeyEntry kProtect{.name = "protect",
+                            .takes = Takes::kMappings,
+                            .meaning = "sessions that match an entry are never signalled",
+                            .fallback = "the built-in protections",
+                            .example = "[ { user: backup } ]",
+                            .mapping = Mapping::kProtection};
+
+constexpr KeyEntry kRules{
+    .name = "rules",
+    .takes = Takes::kMappings,
+    .meaning = "the rules",
+    .fallback = "none",
+    .example = "[ { name: r, match: { state: idle, state_age: 1h }, escalate: [terminate] } ]",
+    .mapping = Mapping::kRule};
+
+constexpr KeyEntry kDrains{
+    .name = "drains",
+    .takes = Takes::kMappings,
+    .meaning = "databases that are emptied at set times",
+    .example =
+        "[ { name: d, databases: orders, schedule: \"0 2 * * sun\", timezone: UTC, duration: 45min } ]",
+    .mapping = Mapping::kDrain};
+
+constexpr std::array<KeyEntry, 9> kMainFile{{
+    {.name = "mode",
+     .takes = Takes::kChoice,
+     .meaning = "whether signals are sent, or only told of",
+     .fallback = "dry-run",
+     .example = "enforce",
+     .choices = kModes},
+    {.name = "servers",
+     .takes = Takes::kMappings,
+     .is_required = true,
+     .meaning = "the servers to watch",
+     .example = "[ { name: orders, conninfo: \"host=db1 user=pgcurfew\" } ]",
+     .mapping = Mapping::kServer},
+    kTimezone,
+    kProtect,
+    {.name = "unprotect",
+     .takes = Takes::kChoices,
+     .meaning = "built-in protections that are switched off",
+     .fallback = "none",
+     .example = "[listeners]"},
+    kRules,
+    kDrains,
+    {.name = "safety",
+     .takes = Takes::kMapping,
+     .meaning = "bounds for each server",
+     .fallback = "as its keys have it",
+     .example = "{ signals: 20 per 1min, share: 25%, quiet: 1min }",
+     .mapping = Mapping::kSafety},
+    {.name = "report",
+     .takes = Takes::kMapping,
+     .meaning = "what the log may show",
+     .fallback = "as its keys have it",
+     .example = "{ query_text: redacted }",
+     .mapping = Mapping::kReport},
+}};
+
+constexpr std::array<KeyEntry, 3> kDropIn{{
+    kProtect,
+    kRules,
+    kDrains,
+}};
+
+constexpr std::array<KeyEntry, 3> kServer{{
+    {.name = "name",
+     .takes = Takes::kIdentifier,
+     .is_required = true,
+     .meaning = "its name in rules and in the log; each once",
+     .example = "orders"},
+    {.name = "conninfo",
+     .takes = Takes::kText,
+     .is_required = true,
+     .meaning = "libpq's connection string, without a service file; it is never shown",
+     .example = "\"host=db1,db2 user=pgcurfew target_session_attrs=primary\""},
+    {.name = "labels",
+     .takes = Takes::kMapping,
+     .meaning = "names and values by which rules can choose servers",
+     .fallback = "none",
+     .example = "{ env: prod }",
+     .mapping = Mapping::kLabels},
+}};
+
+constexpr std::array<KeyEntry, 3> kSafety{{
+    {.name = "signals",
+     .takes = Takes::kRate,
+     .meaning = "signals in a time, at most",
+     .fallback = "20 per 1min",
+     .example = "20 per 1min",
+     .least = 1,
+     .most = 10'000},
+    {.name = "share",
+     .takes = Takes::kPercentage,
+     .meaning = "of all client sessions within a second, at most; rounded down, but five in any case",
+     .fallback = "25%",
+     .example = "25%",
+     .least = 100,
+     .most = 10'000},
+    {.name = "quiet",
+     .takes = Takes::kDuration,
+     .meaning = "how long pgcurfew holds back once a bound is reached",
+     .fallback = "1min",
+     .example = "1min",
+     .least = kSecond,
+     .most = kDay},
+}};
+
+constexpr std::array<KeyEntry, 1> kReport{{
+    {.name = "query_text",
+     .takes = Takes::kChoice,
+     .meaning = "texts of queries in the log: without their literals, whole, or not at all",
+     .fallback = "redacted",
+     .example = "full",
+     .choices = kQueryTexts},
+}};
+
+std::vector<KeyEntry> make_main_file() {
+  std::vector<KeyEntry> keys(kMainFile.begin(), kMainFile.end());
+  for (auto& key : keys) {
+    if (key.name == "unprotect") key.choices = protection_names();
+  }
+  return keys;
+}
+
+}  // namespace
+
+std::span<const KeyEntry> main_file() {
+  static const auto kAll = make_main_file();
+  return kAll;
+}
+std::span<const KeyEntry> drop_in() {
+  return kDropIn;
+}
+std::span<const KeyEntry> server() {
+  return kServer;
+}
+std::span<const KeyEntry> safety() {
+  return kSafety;
+}
+std::span<const KeyEntry> report() {
+  return kReport;
+}
+
+}  // namespace pgcurfew::grammar

@@ -1,0 +1,35 @@
+#pragma once
+
+#include <cstdint>
+#include <span>
+
+#include "base/duration.hpp"
+#include "policy/grammar/key.hpp"
+
+/// The tables behind grammar.hpp, one for each mapping; nobody else reads them.
+namespace pgcurfew::grammar {
+
+/// The most sessions that there can be. *Source*: guc_tables.c: the greatest max_connections.
+inline constexpr std::int64_t kMostSessions = 262'143;
+
+std::span<const KeyEntry> main_file();
+std::span<const KeyEntry> drop_in();
+std::span<const KeyEntry> server();
+std::span<const KeyEntry> rule();
+std::span<const KeyEntry> match();
+std::span<const KeyEntry> blocks();
+std::span<const KeyEntry> exception();
+std::span<const KeyEntry> protection();
+std::span<const KeyEntry> when();
+std::span<const KeyEntry> window();
+std::span<const KeyEntry> repeat();
+std::span<const KeyEntry> step();
+std::span<const KeyEntry> drain();
+std::span<const KeyEntry> drain_exception();
+std::span<const KeyEntry> pgbouncer();
+std::span<const KeyEntry> wait();
+std::span<const KeyEntry> give_up();
+std::span<const KeyEntry> safety();
+std::span<const KeyEntry> report();
+
+}  // namespace pgcurfew::grammar

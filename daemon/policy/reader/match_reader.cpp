@@ -1,0 +1,213 @@
+#include "policy/reader/match_reader.hpp"
+
+#include <algorithm>
+#include <array>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <utility>
+
+#include <fmt/format.h>
+
+#include "base/words.hpp"
+#include "policy/condition.hpp"
+#include "policy/grammar/grammar.hpp"
+#include "policy/reader/condition_reader.hpp"
+#include "policy/reader/values.hpp"
+
+namespace pgcurfew {
+
+namespace {
+
+constexpr auto kFieldSynonyms = std::to_array<Synonym>({
+    {"datname", "database"},
+    {"db", "database"},
+    {"dbname", "database"},
+    {"databases", "database"},
+    {"usename", "user"},
+    {"username", "user"},
+    {"role", "user"},
+    {"users", "user"},
+    {"application", "application_name"},
+    {"app", "application_name"},
+    {"app_name", "application_name"},
+    {"client", "client_addr"},
+    {"client_ip", "client_addr"},
+    {"address", "client_addr"},
+    {"ip", "client_addr"},
+    {"host", "client_addr"},
+    {"sql", "query"},
+    {"query_text", "query"},
+    {"queryid", "query_id"},
+    {"wait", "wait_event"},
+    {"older_than", "query_age"},
+    {"longer_than", "query_age"},
+    {"age", "query_age"},
+    {"duration", "query_age"},
+    {"runtime", "query_age"},
+    {"query_start", "query_age"},
+    {"query_duration", "query_age"},
+    {"xact_age", "transaction_age"},
+    {"xact_start", "transaction_age"},
+    {"tx_age", "transaction_age"},
+    {"txn_age", "transaction_age"},
+    {"idle", "state_age"},
+    {"idle_age", "state_age"},
+    {"idle_for", "state_age"},
+    {"state_change", "state_age"},
+    {"backend_age", "session_age"},
+    {"backend_start", "session_age"},
+    {"connection_age", "session_age"},
+    {"blocking", "blocks"},
+    {"blocker", "blocks"},
+    {"min_blocked", "blocks"},
+    {"blocked_sessions", "blocks"},
+    {"waiters", "blocks"},
+    {"blocking_for", "blocks_for"},
+    {"blocks_since", "blocks_for"},
+    {"blocking_age", "blocks_for"},
+    {"blocked", "blocked_for"},
+    {"blocked_by", "blocked_for"},
+    {"lock_wait", "blocked_for"},
+    {"lock_age", "blocked_for"},
+    {"waits_for", "blocked_for"},
+    {"waiting_for", "blocked_for"},
+    {"wait_age", "blocked_for"},
+    {"xmin", "xmin_age"},
+    {"xid_age", "xmin_age"},
+    {"backend_xmin", "xmin_age"},
+});
+
+constexpr std::string_view kMatchExample = "Conditions are written as in { database: app, state: active }.";
+
+constexpr std::string_view kExceptExample =
+    "Each entry of the list stands behind a dash, as in - { user: etl }.";
+constexpr std::string_view kWaiterCount = "sessions";
+
+Mapping mapping_of(MatchOwner owner) {
+  switch (owner) {
+    case MatchOwner::kRule:
+      return Mapping::kMatch;
+    case MatchOwner::kException:
+      return Mapping::kException;
+    case MatchOwner::kWaiter:
+      return Mapping::kBlocks;
+    case MatchOwner::kDrain:
+      return Mapping::kDrainException;
+    case MatchOwner::kProtect:
+      break;
+  }
+  return Mapping::kProtection;
+}
+
+std::string_view reason_against(Mapping mapping, const FieldEntry& field) {
+  if (mapping == Mapping::kBlocks)
+    return "Of the ages it takes blocked_for alone; of the rest, who and what it is.";
+  if (mapping == Mapping::kDrainException) return "Who may stay may do so at any age, whatever it does.";
+  if (mapping == Mapping::kException) {
+    return "An exception would spare those who do most harm: give them a rule of their own with its limit.";
+  }
+  if (field.kind == ValueKind::kAge) {
+    return "Who is protected is so at any age; a later limit belongs in a rule's except.";
+  }
+  return "Who is protected is so whatever it does.";
+}
+
+std::optional<BlocksTest> read_blocks(const YamlNode& node, Complaints& complaints) {
+  if (node.kind != YamlNode::Kind::kMap) {
+    const auto count = read_count(node, key_of(Mapping::kMatch, "blocks"), complaints,
+                                  ", or says which sessions it blocks: { user: migrator, blocked_for: 5s }");
+    return count ? std::optional(BlocksTest{*count, nullptr}) : std::nullopt;
+  }
+  auto waiter = read_match(node, MatchOwner::kWaiter, complaints);
+  BlocksTest test;
+  if (const auto* sessions = node.find("sessions")) {
+    test.at_least = read_count(*sessions, key_of(Mapping::kBlocks, "sessions"), complaints).value_or(1);
+  }
+  if (!waiter) return std::nullopt;
+  if (!waiter->match.conditions.empty() || !waiter->match.ages.empty()) {
+    test.waiter = std::make_shared<const Match>(std::move(waiter->match));
+  }
+  return test;
+}
+
+void read_age(const FieldEntry& field, const YamlNode& value, Mark key, Match& match,
+              Complaints& complaints) {
+  const auto limit = read_duration(value, field.name, complaints);
+  if (!limit) return;
+  if (*limit == Duration::zero()) {
+    complaints.error(value.mark, fmt::format("\"{}\" must be longer than 0", field.name));
+    return;
+  }
+  match.ages.push_back({*clock_of(field.field), *limit, complaints.place(key)});
+}
+
+/// The field of a key; what is wrong with it is said.
+const FieldEntry* field_for(const YamlNode& key, Mapping mapping, Complaints& complaints) {
+  const auto names = key_names_of(mapping);
+  const auto field = field_of(key.text);
+  if (field && std::find(names.begin(), names.end(), key.text) != names.end()) return &entry_of(*field);
+  const auto owner = entry_of(mapping).name;
+  if (field) {
+    complaints.error(key.mark, fmt::format("{} takes no {}", owner, key.text),
+                     std::string(reason_against(mapping, entry_of(*field))));
+    return nullptr;
+  }
+  complaints.error(key.mark, fmt::format("unknown key \"{}\" in {}", printable(key.text, 80), owner),
+                   hint_for_key(key.text, names, kFieldSynonyms));
+  return nullptr;
+}
+
+void read_field(const FieldEntry& field, const YamlNode& key, const YamlNode& value, MatchOwner owner,
+                Match& match, Complaints& complaints) {
+  if (field.kind == ValueKind::kAge) return read_age(field, value, key.mark, match, complaints);
+  auto place = complaints.place(key.mark);
+  if (field.kind == ValueKind::kBlocks) {
+    if (auto test = read_blocks(value, complaints)) {
+      match.conditions.push_back(condition_of(field.field, std::move(*test), std::move(place)));
+    }
+    return;
+  }
+  auto condition = read_condition(field, value, std::move(place), owner == MatchOwner::kRule, complaints);
+  if (condition) match.conditions.push_back(std::move(*condition));
+}
+
+}  // namespace
+
+std::optional<ReadMatch> read_match(const YamlNode& node, MatchOwner owner, Complaints& complaints) {
+  const auto mapping = mapping_of(owner);
+  if (!expect_map(node, entry_of(mapping).name, kMatchExample, complaints)) return std::nullopt;
+  ReadMatch read;
+  read.match.place = complaints.place(node.mark);
+  bool has_condition = false;
+  for (std::size_t i = 0; i < node.keys.size(); ++i) {
+    const auto& key = node.keys[i];
+    if (owner == MatchOwner::kWaiter && key.text == kWaiterCount) continue;
+    const auto* field = field_for(key, mapping, complaints);
+    // of a key that is not known it is said; some condition was meant
+    if (field == nullptr || field->kind != ValueKind::kAge) has_condition = true;
+    if (field == nullptr) continue;
+    read.named.emplace(field->field, key.mark);
+    read_field(*field, key, node.values[i], owner, read.match, complaints);
+  }
+  if (!has_condition && owner == MatchOwner::kException) {
+    complaints.error(node.mark, "an exception has ages but does not say for which sessions",
+                     "It would move the limit for every session: change the rule's own age instead.");
+  }
+  if (owner == MatchOwner::kRule && !read.named.contains(Field::kBackendType)) {
+    read.match.conditions.push_back(client_backend_condition(read.match.place));
+  }
+  sort_by_cost(read.match);
+  return read;
+}
+
+std::vector<ReadMatch> read_except(const YamlNode& node, MatchOwner owner, Complaints& complaints) {
+  std::vector<ReadMatch> entries;
+  if (!expect_list(node, "except", kExceptExample, complaints)) return entries;
+  for (const auto& value : node.values) {
+    if (auto entry = read_match(value, owner, complaints)) entries.push_back(std::move(*entry));
+  }
+  return entries;
+}
+
+}  // namespace pgcurfew

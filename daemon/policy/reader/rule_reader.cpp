@@ -1,0 +1,173 @@
+#include "policy/reader/rule_reader.hpp"
+
+#include <array>
+#include <chrono>
+#include <string>
+#include <string_view>
+#include <utility>
+
+#include <fmt/format.h>
+
+#include "policy/advice/rule_warnings.hpp"
+#include "policy/grammar/grammar.hpp"
+#include "policy/reader/ladder_reader.hpp"
+#include "policy/reader/match_reader.hpp"
+#include "policy/reader/rule_checks.hpp"
+#include "policy/reader/rule_parts_reader.hpp"
+#include "policy/reader/values.hpp"
+
+namespace pgcurfew {
+
+namespace {
+
+constexpr auto kRuleSynonyms = std::to_array<Synonym>({
+    {"where", "match"},
+    {"if", "match"},
+    {"conditions", "match"},
+    {"action", "escalate"},
+    {"actions", "escalate"},
+    {"steps", "escalate"},
+    {"then", "escalate"},
+    {"do", "escalate"},
+    {"exclude", "except"},
+    {"exempt", "except"},
+    {"unless", "except"},
+    {"exceptions", "except"},
+    {"comment", "description"},
+    {"title", "name"},
+    {"id", "name"},
+    {"enabled", "mode"},
+    {"dry_run", "mode"},
+    {"dry-run", "mode"},
+    {"server", "servers"},
+    {"on", "servers"},
+    {"hosts", "servers"},
+    {"labels", "servers"},
+    {"group_by", "per"},
+    {"by", "per"},
+    {"limit", "keep"},
+    {"max", "keep"},
+    {"max_sessions", "keep"},
+    {"max_connections", "keep"},
+    {"order", "victims"},
+    {"sort", "victims"},
+    {"target", "victims"},
+    {"who", "victims"},
+    {"max_actions", "at_most"},
+    {"max_kills", "at_most"},
+    {"max_signals", "at_most"},
+    {"cooldown", "pause"},
+    {"delay", "pause"},
+    {"wait", "pause"},
+    {"only_when", "when"},
+    {"hours", "during"},
+    {"schedule", "during"},
+    {"window", "during"},
+    {"windows", "during"},
+    {"only_during", "during"},
+    {"outside", "not_during"},
+    {"except_during", "not_during"},
+    {"blackout", "not_during"},
+    {"repeated", "repeat"},
+    {"retry", "repeat"},
+    {"retries", "repeat"},
+});
+constexpr std::string_view kRuleExample = "A rule is a mapping with name, match and escalate.";
+const YamlNode* required(const YamlNode& node, std::string_view key, std::string_view hint,
+                         Complaints& complaints) {
+  const auto* value = node.find(key);
+  if (value == nullptr) {
+    complaints.error(node.mark, fmt::format("a rule has no \"{}\"", key), std::string(hint));
+  }
+  return value;
+}
+
+/// Where, when, how many and how often.
+void read_circumstances(const YamlNode& node, const RuleContext& context, Rule& rule,
+                        Complaints& complaints) {
+  if (const auto* servers = node.find("servers")) {
+    rule.servers = read_server_selection(*servers, context.servers, complaints);
+  }
+  rule.selection = read_selection(node, complaints);
+  if (const auto* when = node.find("when")) rule.when = read_when(*when, complaints);
+  if (const auto* during = node.find("during")) {
+    rule.hours.during = read_windows(*during, key_of(Mapping::kRule, "during"), context.zone, complaints);
+  }
+  if (const auto* not_during = node.find("not_during")) {
+    rule.hours.not_during =
+        read_windows(*not_during, key_of(Mapping::kRule, "not_during"), context.zone, complaints);
+  }
+  if (const auto* repeat = node.find("repeat")) rule.repeat = read_repeat(*repeat, complaints);
+}
+
+}  // namespace
+
+std::optional<Mode> read_mode(const YamlNode& node, Complaints& complaints) {
+  constexpr auto kSynonyms = std::to_array<Synonym>({{"dry_run", "dry-run"},
+                                                     {"dry", "dry-run"},
+                                                     {"off", "dry-run"},
+                                                     {"no", "dry-run"},
+                                                     {"on", "enforce"},
+                                                     {"yes", "enforce"},
+                                                     {"live", "enforce"},
+                                                     {"enforced", "enforce"}});
+  const auto index = read_choice(node, key_of(Mapping::kMainFile, "mode"), kSynonyms, complaints);
+  if (!index) return std::nullopt;
+  return *index == 0 ? Mode::kDryRun : Mode::kEnforce;
+}
+
+Mode read_own_mode(const YamlNode& owner, std::string_view what, Mode file_mode, Complaints& complaints) {
+  const auto* value = owner.find("mode");
+  if (value == nullptr) return file_mode;
+  const auto mode = read_mode(*value, complaints);
+  if (mode == Mode::kEnforce && file_mode == Mode::kDryRun) {
+    complaints.error(
+        value->mark, fmt::format("a {} cannot enforce while its file is a dry run", what),
+        fmt::format("A {0}'s mode can only be milder: set mode: enforce at the top of the main file, and "
+                    "mode: dry-run in the {0}s that shall wait.",
+                    what));
+  }
+  return milder(mode.value_or(Mode::kDryRun), file_mode);
+}
+
+std::optional<Rule> read_rule(const YamlNode& node, const RuleContext& context, Complaints& complaints) {
+  if (!expect_map(node, "rules", kRuleExample, complaints)) return std::nullopt;
+  const auto errors_before = complaints.error_count();
+  check_keys(node, Mapping::kRule, kRuleSynonyms, complaints);
+  Rule rule;
+  rule.place = complaints.place(node.mark);
+  if (const auto* name = required(node, "name", "The log knows it by its name.", complaints)) {
+    rule.name = read_identifier(*name, "name", complaints).value_or("");
+  }
+  if (const auto* text = node.find("description")) {
+    rule.description = read_text(*text, "description", complaints, Lines::kMany).value_or("");
+  }
+  rule.mode = read_own_mode(node, "rule", context.mode, complaints);
+  read_circumstances(node, context, rule, complaints);
+
+  std::optional<ReadMatch> match;
+  if (const auto* value =
+          required(node, "match", "A rule without a condition would hit everyone.", complaints)) {
+    match = read_match(*value, MatchOwner::kRule, complaints);
+  }
+  std::vector<ReadMatch> except;
+  if (const auto* value = node.find("except"))
+    except = read_except(*value, MatchOwner::kException, complaints);
+  if (const auto* value =
+          required(node, "escalate", "It says what to do: [ alert, cancel, terminate ].", complaints)) {
+    rule.escalate = read_ladder(*value, match ? &match->match : nullptr, complaints);
+  }
+  if (match) {
+    check_rule(*match, node.find("match")->mark, except, rule.escalate, complaints);
+    // of what is wrong otherwise, nothing can be said for sure
+    if (complaints.error_count() == errors_before) {
+      warn_of_rule(node, rule, *match, except, context.servers, complaints);
+    }
+    rule.match = std::move(match->match);
+  }
+  for (auto& entry : except) rule.except.push_back({std::move(entry.match)});
+  if (rule.name.empty()) return std::nullopt;
+  return rule;
+}
+
+}  // namespace pgcurfew

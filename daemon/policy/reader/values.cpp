@@ -1,0 +1,259 @@
+#include "policy/reader/values.hpp"
+
+#include <algorithm>
+#include <charconv>
+#include <cstdint>
+#include <limits>
+#include <system_error>
+
+#include <fmt/format.h>
+
+#include "base/duration.hpp"
+#include "base/words.hpp"
+#include "policy/yaml/yaml_text.hpp"
+
+namespace pgcurfew {
+
+namespace {
+
+bool is_identifier_letter(char c) {
+  return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_' || c == '-' ||
+         c == '.';
+}
+
+bool is_control(char c) {
+  const auto byte = static_cast<unsigned char>(c);
+  return byte < 0x20 || byte == 0x7F;
+}
+
+std::string_view name_of(YamlNode::Kind kind) {
+  switch (kind) {
+    case YamlNode::Kind::kList:
+      return "a list";
+    case YamlNode::Kind::kMap:
+      return "a mapping";
+    case YamlNode::Kind::kText:
+      return "a single value";
+    default:
+      return "nothing";
+  }
+}
+
+bool expect_kind(const YamlNode& node, YamlNode::Kind kind, std::string_view name, std::string_view example,
+                 Complaints& complaints) {
+  if (node.kind == YamlNode::Kind::kRefused) return false;
+  if (node.kind == YamlNode::Kind::kNothing) {
+    complaints.error(node.mark, fmt::format("\"{}\" has no value", name), std::string(example));
+    return false;
+  }
+  if (node.kind != kind) {
+    complaints.error(node.mark,
+                     fmt::format("\"{}\" has to be {}, not {}", name, name_of(kind), name_of(node.kind)),
+                     std::string(example));
+    return false;
+  }
+  if (node.values.empty()) {
+    complaints.error(node.mark, fmt::format("\"{}\" is empty", name), std::string(example));
+    return false;
+  }
+  return true;
+}
+
+/// As people write one: no sign, no zeros before it. Far out of range is as good as out of range.
+std::optional<std::int64_t> parse_count(std::string_view text) {
+  const bool is_number = !text.empty() &&
+                         std::all_of(text.begin(), text.end(), [](char c) { return c >= '0' && c <= '9'; }) &&
+                         (text.size() == 1 || text.front() != '0');
+  if (!is_number) return std::nullopt;
+  std::int64_t number = 0;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), number);
+  return error == std::errc() ? number : std::numeric_limits<std::int64_t>::max();
+}
+
+}  // namespace
+
+bool expect_map(const YamlNode& node, std::string_view name, std::string_view example,
+                Complaints& complaints) {
+  return expect_kind(node, YamlNode::Kind::kMap, name, example, complaints);
+}
+
+bool expect_list(const YamlNode& node, std::string_view name, std::string_view example,
+                 Complaints& complaints) {
+  return expect_kind(node, YamlNode::Kind::kList, name, example, complaints);
+}
+
+void check_keys(const YamlNode& map, std::string_view owner, std::span<const std::string_view> known,
+                std::span<const Synonym> synonyms, Complaints& complaints) {
+  for (const auto& key : map.keys) {
+    if (std::find(known.begin(), known.end(), key.text) != known.end()) continue;
+    if (may_be_rest_of_text(map, key.mark, complaints)) {
+      complaints.error(key.mark, fmt::format("unknown key in {}", owner),
+                       "A text that holds a comma is written in quotes.");
+    } else {
+      complaints.error(key.mark, fmt::format("unknown key \"{}\" in {}", printable(key.text, 80), owner),
+                       hint_for_key(key.text, known, synonyms));
+    }
+  }
+}
+
+void check_keys(const YamlNode& map, Mapping mapping, std::span<const Synonym> synonyms,
+                Complaints& complaints) {
+  const auto names = key_names_of(mapping);
+  check_keys(map, entry_of(mapping).name, names, synonyms, complaints);
+}
+
+std::optional<std::string> read_plain(const YamlNode& node, std::string_view name, Complaints& complaints) {
+  switch (node.kind) {
+    case YamlNode::Kind::kRefused:
+      return std::nullopt;
+    case YamlNode::Kind::kNothing:
+      complaints.error(node.mark, fmt::format("\"{}\" has no value", name),
+                       "A text that reads ~ or null is written in quotes.");
+      return std::nullopt;
+    case YamlNode::Kind::kList:
+    case YamlNode::Kind::kMap:
+      complaints.error(node.mark,
+                       fmt::format("\"{}\" has to be a single value here, not {}", name, name_of(node.kind)));
+      return std::nullopt;
+    case YamlNode::Kind::kText:
+      break;
+  }
+  if (node.text.empty()) {
+    complaints.error(node.mark, fmt::format("\"{}\" is empty", name));
+    return std::nullopt;
+  }
+  return node.text;
+}
+
+std::optional<std::string> read_text(const YamlNode& node, std::string_view name, Complaints& complaints,
+                                     Lines lines) {
+  auto text = read_plain(node, name, complaints);
+  if (!text) return std::nullopt;
+  if (node.is_plain) {
+    if (const auto guess = guessed_type(*text)) {
+      if (!complaints.may_be_shown(node.mark) && lines == Lines::kMany) {
+        complaints.error(node.mark, fmt::format("\"{}\" is {} without quotes", name, *guess));
+        return std::nullopt;
+      }
+      complaints.error(node.mark,
+                       fmt::format("\"{}\" is {} without quotes: {}", name, *guess, printable(*text, 80)),
+                       fmt::format("Write \"{}\" if it is a text.", printable(*text, 80)));
+      return std::nullopt;
+    }
+  }
+  if (lines == Lines::kMany) return text;
+  if (node.is_folded) {
+    complaints.error(node.mark, fmt::format("\"{}\" goes on over the end of the line", name),
+                     "Look for a missing colon or quote in the next line.");
+    return std::nullopt;
+  }
+  if (std::any_of(text->begin(), text->end(), is_control)) {
+    complaints.error(node.mark, fmt::format("\"{}\" holds a line break or another control character", name),
+                     "A text after | ends with a line break; after |- or >- it does not.");
+    return std::nullopt;
+  }
+  return text;
+}
+
+std::optional<Duration> read_duration(const YamlNode& node, std::string_view name, Complaints& complaints) {
+  const auto text = read_plain(node, name, complaints);
+  if (!text) return std::nullopt;
+  const auto duration = parse_duration(*text);
+  if (!duration) {
+    complaints.error(node.mark, duration.error());
+    return std::nullopt;
+  }
+  return *duration;
+}
+
+std::optional<Duration> read_duration(const YamlNode& node, const KeyEntry& key, Complaints& complaints) {
+  const auto duration = read_duration(node, key.name, complaints);
+  if (!duration || (duration->count() >= key.least && duration->count() <= key.most)) return duration;
+  complaints.error(node.mark, fmt::format("\"{}\" of {} is out of range", key.name, to_text(*duration)),
+                   fmt::format("It takes {}.", range_text_of(key)));
+  return std::nullopt;
+}
+
+std::optional<std::size_t> read_count(const YamlNode& node, const KeyEntry& key, Complaints& complaints,
+                                      std::string_view or_else) {
+  const auto text = read_plain(node, key.name, complaints);
+  if (!text) return std::nullopt;
+  const auto hint = fmt::format("It takes {}{}.", range_text_of(key), or_else);
+  const auto number = parse_count(*text);
+  if (!number) {
+    complaints.error(node.mark, fmt::format("\"{}\" is not a whole number", printable(*text, 80)), hint);
+    return std::nullopt;
+  }
+  if (*number < key.least || *number > key.most) {
+    complaints.error(node.mark, fmt::format("\"{}\" of {} is out of range", key.name, printable(*text, 80)),
+                     hint);
+    return std::nullopt;
+  }
+  return static_cast<std::size_t>(*number);
+}
+
+std::optional<double> read_percentage(const YamlNode& node, const KeyEntry& key, std::string_view hint,
+                                      Complaints& complaints) {
+  const auto text = read_plain(node, key.name, complaints);
+  if (!text) return std::nullopt;
+  double percent = 0;
+  const auto [end, error] =
+      std::from_chars(text->data(), text->data() + text->size(), percent, std::chars_format::fixed);
+  const std::string_view rest(end, static_cast<std::size_t>(text->data() + text->size() - end));
+  if (error != std::errc() || rest != "%") {
+    complaints.error(node.mark, fmt::format("\"{}\" is not a percentage", printable(*text, 80)),
+                     std::string(hint));
+    return std::nullopt;
+  }
+  // also false for a NaN
+  if (!(percent * 100 >= static_cast<double>(key.least) && percent * 100 <= static_cast<double>(key.most))) {
+    complaints.error(node.mark, fmt::format("\"{}\" of {} is out of range", key.name, printable(*text, 80)),
+                     std::string(hint));
+    return std::nullopt;
+  }
+  return percent / 100;
+}
+
+std::optional<std::size_t> read_choice(const YamlNode& node, const KeyEntry& key,
+                                       std::span<const Synonym> synonyms, Complaints& complaints) {
+  return read_choice(node, key.name, key.choices, synonyms, complaints);
+}
+
+std::optional<std::size_t> read_choice(const YamlNode& node, std::string_view name,
+                                       std::span<const std::string_view> choices,
+                                       std::span<const Synonym> synonyms, Complaints& complaints) {
+  const auto text = read_plain(node, name, complaints);
+  if (!text) return std::nullopt;
+  const auto found = std::find(choices.begin(), choices.end(), *text);
+  if (found != choices.end()) return static_cast<std::size_t>(found - choices.begin());
+  auto hint = did_you_mean(*text, choices, synonyms);
+  if (hint.empty()) hint = fmt::format("It is {}.", or_list(choices));
+  complaints.error(node.mark, fmt::format("unknown {} \"{}\"", name, printable(*text, 80)), std::move(hint));
+  return std::nullopt;
+}
+
+std::vector<const YamlNode*> one_or_many(const YamlNode& node, std::string_view name,
+                                         Complaints& complaints) {
+  if (node.kind != YamlNode::Kind::kList) return {&node};
+  std::vector<const YamlNode*> values;
+  if (!expect_list(node, name, "Leave the key out if it shall not matter.", complaints)) return values;
+  for (const auto& value : node.values) values.push_back(&value);
+  return values;
+}
+
+std::optional<std::string> read_identifier(const YamlNode& node, std::string_view name,
+                                           Complaints& complaints) {
+  auto text = read_text(node, name, complaints);
+  if (!text) return std::nullopt;
+  if (text->size() > 63 || !std::all_of(text->begin(), text->end(), is_identifier_letter)) {
+    // a connection string under the wrong key
+    const bool is_secret = !complaints.may_be_shown(node.mark) && text->find('=') != std::string::npos;
+    const auto shown = is_secret ? "" : fmt::format(" \"{}\"", printable(*text, 80));
+    complaints.error(node.mark, fmt::format("invalid {}{}", name, shown),
+                     "It takes letters, digits, _, - and ., at most 63 of them.");
+    return std::nullopt;
+  }
+  return text;
+}
+
+}  // namespace pgcurfew

@@ -1,0 +1,68 @@
+#pragma once
+
+#include <cstddef>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/result.hpp"
+#include "policy/diagnostic.hpp"
+
+namespace pgcurfew {
+
+/// A spot in a file's text. *Units*: line and column count from 1, columns in bytes; line 0 is the file as a
+/// whole.
+struct Mark {
+  std::size_t line = 0;
+  std::size_t column = 0;
+};
+
+/// Collects what is wrong with one file, and knows its lines.
+/// *Shapes*: keeps the first 200 and says so if there were more.
+class Complaints {
+ public:
+  /// The source has to outlive this object.
+  explicit Complaints(const Source& source);
+
+  void error(Mark at, const std::string& message, std::string hint = {});
+  /// The detail joins the message.
+  void error(Mark at, const Error& error);
+  void warn(Mark at, const std::string& message, std::string hint = {});
+
+  [[nodiscard]] bool has_errors() const { return errors_ > 0; }
+
+  /// How many errors there were so far.
+  [[nodiscard]] std::size_t error_count() const { return errors_; }
+
+  /// The file's text without a byte order mark.
+  [[nodiscard]] std::string_view text() const { return text_; }
+
+  /// Line `number` (from 1) without its end; empty if there is none such.
+  [[nodiscard]] std::string_view line(std::size_t number) const;
+
+  /// The text from a spot on; empty past its end.
+  [[nodiscard]] std::string_view text_from(Mark at) const;
+  [[nodiscard]] std::string_view text_before(Mark at) const;
+
+  /// Whether a message may quote what stands in this line: no part of a connection string can be there.
+  [[nodiscard]] bool may_be_shown(Mark at) const;
+
+  /// The spot for people: columns count characters.
+  [[nodiscard]] Place place(Mark at) const;
+
+  /// All of them, in the order of the lines.
+  [[nodiscard]] std::vector<Diagnostic> sorted() const;
+
+ private:
+  void add(Severity severity, Mark at, const std::string& message, std::string hint);
+
+  std::string name_;
+  std::string_view text_;
+  std::vector<std::size_t> line_starts_;
+  std::vector<bool> near_secrets_;  ///< of each line
+  std::vector<Diagnostic> diagnostics_;
+  std::size_t errors_ = 0;
+  bool is_full_ = false;
+};
+
+}  // namespace pgcurfew

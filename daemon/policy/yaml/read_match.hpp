@@ -1,0 +1,16 @@
+#pragma once
+
+#include <map>
+
+#include "policy/policy.hpp"
+#include "policy/yaml/complaints.hpp"
+
+namespace pgcurfew {
+
+/// A match as far as it could be read.
+struct ReadMatch {
+  Match match;
+  std::map<Field, Mark> named;  ///< the key of each field that it names, readable or not
+};
+
+}  // namespace pgcurfew

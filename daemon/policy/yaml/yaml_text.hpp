@@ -1,0 +1,25 @@
+#pragma once
+
+#include <cstddef>
+#include <optional>
+#include <string_view>
+
+#include "policy/yaml/complaints.hpp"
+
+namespace pgcurfew {
+
+/// Whether a file's bytes can be given to the YAML parser: at most 1 MiB of UTF-8 without control characters.
+/// *Errors*: the first byte that is not, or the size, in `complaints`.
+bool check_bytes(Complaints& complaints);
+
+/// Length of the quoted text that begins at the front, quotes included; nothing if there is none or it is not
+/// closed.
+std::optional<std::size_t> length_of_quoted(std::string_view written);
+
+/// Where the last text before a spot ends, blanks and ends of lines passed over.
+Mark end_of_text_before(const Complaints& complaints, Mark at);
+
+/// What YAML 1.1 would read into a text without quotes: "a truth value", "a number", or nothing for a text.
+std::optional<std::string_view> guessed_type(std::string_view plain);
+
+}  // namespace pgcurfew

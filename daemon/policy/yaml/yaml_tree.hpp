@@ -1,0 +1,46 @@
+#pragma once
+
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "policy/yaml/complaints.hpp"
+
+namespace pgcurfew {
+
+/// One value of a YAML file, as it was written: nothing has been read into it yet.
+struct YamlNode {
+  enum class Kind {
+    kNothing,  ///< no value, `~` or `null` without quotes
+    kText,
+    kList,
+    kMap,
+    kRefused,  ///< an error has been reported for it; readers pass over it
+  };
+
+  Kind kind = Kind::kNothing;
+  Mark mark;  ///< where it begins; where its key begins if there is nothing
+  std::string text;
+  bool is_plain = false;         ///< a text without quotes, of which YAML would guess the type
+  bool is_folded = false;        ///< a plain or quoted text that goes on over the end of a line
+  std::vector<YamlNode> keys;    ///< of a map: texts, all different
+  std::vector<YamlNode> values;  ///< of a map or a list
+
+  /// The value of a key, null if the map does not have it.
+  [[nodiscard]] const YamlNode* find(std::string_view key) const;
+};
+
+/// Whether what looks like a key of `map` may be the rest of a connection string that holds a comma and has
+/// no quotes: it must not be quoted then.
+bool may_be_rest_of_text(const YamlNode& map, Mark key, const Complaints& complaints);
+
+/// Turns a file's text into a tree. Takes the safe part of YAML only.
+/// *Shapes*: at most 1 MiB, 100,000 values, 64 levels deep.
+/// *Errors*: none of its own; each reason for refusal is in `complaints` with its place: bad syntax, bytes
+/// that are not UTF-8, control characters, aliases, anchors, tags, merge keys, duplicate keys, keys that are
+/// not texts, several documents, an empty file, and what is past the bounds. Nothing comes back where there
+/// is no tree to go on with.
+std::optional<YamlNode> parse_yaml(Complaints& complaints);
+
+}  // namespace pgcurfew

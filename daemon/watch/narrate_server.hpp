@@ -1,0 +1,48 @@
+#pragma once
+
+#include <cstddef>
+#include <optional>
+#include <string_view>
+#include <vector>
+
+#include "base/result.hpp"
+#include "base/time.hpp"
+#include "engine/session.hpp"
+#include "events/event.hpp"
+#include "watch/server_facts.hpp"
+
+namespace pgcurfew {
+
+/// The events about a server itself, and about how well we see it: those that belong to no decision.
+/// `server` is its name; `outage`: how long it has gone on.
+Event server_up_event(std::string_view server, const ServerFacts& facts, std::optional<Duration> outage);
+
+/// A look shows a primary where a standby was watched before.
+Event promoted_event(std::string_view server);
+
+/// One for each privilege that our role lacks there.
+std::vector<Event> missing_privileges(const ServerFacts& facts);
+
+/// What the server would say of a signal to a session that is beyond us; as a look showed it, if one did.
+Error would_be_denied(const std::optional<Snapshot>& look, const SessionKey& key);
+
+/// `retry`: how long until the next try.
+Event server_down_event(std::string_view server, const Error& error, Duration retry, Duration outage);
+
+Event look_failed_event(std::string_view server, const Error& error, Duration outage);
+Event looks_again_event(std::string_view server, Duration outage);
+Event names_failed_event(std::string_view server, const Error& error);
+Event waits_failed_event(std::string_view server, const Error& error);
+Event pulse_failed_event(std::string_view server, const Error& error);
+
+/// So many sessions are hidden from us; so many have a database or a role whose name we do not know.
+Event blind_event(std::size_t hidden);
+/// Another pgcurfew of our role is older, and acts first.
+Event elder_event(std::string_view server, const SessionKey& elder);
+Event nameless_event(std::size_t nameless);
+
+/// `jump`: how far; negative: back.
+Event clock_jump_event(std::string_view server, Duration jump);
+Event clock_trusted_event(std::string_view server);
+
+}  // namespace pgcurfew

@@ -1,0 +1,55 @@
+#include "watch/prepared.hpp"
+
+#include <algorithm>
+#include <cstddef>
+#include <map>
+#include <optional>
+
+#include "engine/docket.hpp"
+#include "engine/narrate.hpp"
+
+namespace pgcurfew {
+
+namespace {
+
+struct Held {
+  std::size_t waiters = 0;
+  std::optional<ServerTime> since;
+};
+
+/// Whom each holds up, by its gid.
+std::map<std::string, Held> held_up(const Snapshot& snapshot) {
+  std::map<std::string, Held> held;
+  for (const auto& wait : snapshot.waits) {
+    for (const auto& gid : wait.prepared) {
+      auto& entry = held[gid];
+      ++entry.waiters;
+      const auto session =
+          std::find_if(snapshot.sessions.begin(), snapshot.sessions.end(),
+                       [&](const Session& candidate) { return candidate.key == wait.waiter; });
+      const auto since = session == snapshot.sessions.end() ? wait.since : session->blocked_since;
+      if (since) entry.since = std::min(entry.since.value_or(*since), *since);
+    }
+  }
+  return held;
+}
+
+}  // namespace
+
+std::vector<Event> PreparedTransactions::tell(const Policy& policy, const Snapshot& snapshot) {
+  std::vector<Event> events;
+  // such a look does not show whom they hold up, nor that they do not
+  if (snapshot.waits_failed) return events;
+  const auto held = held_up(snapshot);
+  std::erase_if(told_, [&](const std::string& gid) { return !held.contains(gid); });
+  const auto patience = patience_with_blockers(policy);
+  for (const auto& [gid, entry] : held) {
+    if (!entry.since || !patience) continue;
+    const auto longest = snapshot.taken_at - *entry.since;
+    if (longest < *patience || !told_.insert(gid).second) continue;
+    events.push_back(prepared_transaction_event(gid, entry.waiters, longest));
+  }
+  return events;
+}
+
+}  // namespace pgcurfew

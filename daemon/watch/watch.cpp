@@ -1,0 +1,405 @@
+#include "watch/watch.hpp"
+
+#include <algorithm>
+
+#include <fmt/format.h>
+
+#include "base/duration.hpp"
+#include "engine/narrate.hpp"
+#include "engine/settle.hpp"
+#include "watch/narrate_server.hpp"
+
+namespace pgcurfew {
+
+namespace {
+
+using std::chrono::milliseconds;
+using std::chrono::seconds;
+
+constexpr Duration kFirstBackOff = milliseconds(500);
+/// When to look for the effect of a signal; doubles until everything is settled.
+constexpr Duration kFirstVerify = milliseconds(250);
+constexpr Duration kLastVerify = seconds(5);
+constexpr Duration kPendingInterval = seconds(1);
+/// Between two looks, however urgent the second.
+constexpr Duration kShortestPause = milliseconds(50);
+constexpr Duration kNamesPause = seconds(30);
+/// A sample this fresh needs no other before something falls due.
+constexpr Duration kFreshSample = seconds(5);
+constexpr Duration kPulseBeforeDue = seconds(1);
+
+void earlier(std::optional<MonotonicTime>& time, MonotonicTime other) {
+  time = std::min(time.value_or(other), other);
+}
+
+}  // namespace
+
+Watch::Watch(std::shared_ptr<const Policy> policy, Options options)
+    : policy_(std::move(policy)),
+      options_(std::move(options)),
+      random_(options_.seed),
+      drains_(options_.instance) {
+  ledger_.prefix = options_.decision_prefix;
+  drains_.take_policy(policy_);
+}
+
+std::vector<Command> Watch::on(const Happening& what, MonotonicTime now) {
+  std::visit([&](const auto& kind) { handle(kind, now); }, what);
+  // replies come in swarms: what follows from them is decided once, at the wake-up that is asked for at once
+  advance(now, !std::holds_alternative<happening::Replied>(what));
+  reckon_wake_at(now);
+  return std::exchange(commands_, {});
+}
+
+void Watch::tell(Event event) {
+  event.fields.insert(event.fields.begin(), {"server", options_.server});
+  commands_.emplace_back(command::Tell{std::move(event)});
+}
+
+void Watch::tell(std::vector<Event> events) {
+  for (auto& event : events) tell(std::move(event));
+}
+
+void Watch::handle(const happening::Tick&, MonotonicTime) {}
+
+void Watch::handle(const happening::Connected& what, MonotonicTime now) {
+  if (link_ != Link::kConnecting) return;
+  if (!facts_ || facts_->postmaster_start != what.facts.postmaster_start) {
+    forget_server();
+    clock_.reset();
+  }
+  facts_ = what.facts;
+  link_ = Link::kUp;
+  connected_at_ = now;
+  drains_.connected();
+  next_look_ = now;
+  tell(server_up_event(options_.server, *facts_, outage_.end(now)));
+  tell(missing_privileges(*facts_));
+}
+
+void Watch::handle(const happening::ConnectionLost& what, MonotonicTime now) {
+  if (link_ != Link::kDown) go_down(what.error, now);
+}
+
+void Watch::go_down(const Error& error, MonotonicTime now) {
+  link_ = Link::kDown;
+  // full jitter in the upper half, so that many daemons do not come back as one
+  const auto ceiling = std::min<Duration>(kLongestBackOff, kFirstBackOff * (1 << std::min(failures_, 10)));
+  const auto wait =
+      ceiling / 2 +
+      Duration(static_cast<std::int64_t>(random_() % static_cast<std::uint64_t>(ceiling.count() / 2 + 1)));
+  ++failures_;
+  retry_at_ = now + wait;
+  snapshot_.reset();
+  look_sent_.reset();
+  pulse_sent_.reset();
+  next_due_.reset();
+  decide_at_.reset();
+  if (const auto lasted = outage_.fail(now)) tell(server_down_event(options_.server, error, wait, *lasted));
+  settle_as_unknown("the connection was lost before the reply", now);
+  drains_.connection_lost();
+  ledger_.denied.clear();
+  wait_memory_.lose_sight();
+}
+
+void Watch::settle_as_unknown(std::string_view why, MonotonicTime now) {
+  Reply unknown;
+  unknown.error.message = why;
+  const auto server_now = clock_.is_known() ? clock_.at(now) : ServerTime{};
+  for (const auto& entry : std::exchange(in_flight_, {})) {
+    const auto& order = entry.second.order;
+    if (order.drain.empty()) {
+      tell(settle_reply(order, unknown, ledger_, server_now, now));
+    } else {
+      drains_.take(order, unknown, {server_now, now});
+    }
+  }
+}
+
+void Watch::forget_server() {
+  for (const auto& [key, episode] : ledger_.episodes) {
+    if (!episode.awaits_verification || episode.is_carried) continue;
+    // another server, or the same one started anew: what became of the session there nobody has seen
+    tell(verified_event(policy_->rules[key.rule].name, key.session, episode, "unseen"));
+  }
+  ledger_.episodes.clear();
+  ledger_.touched.clear();
+  wait_memory_.forget();
+  prepared_.forget();
+  spared_blockers_.forget();
+}
+
+void Watch::handle(const happening::LookTaken& what, MonotonicTime now) {
+  if (link_ != Link::kUp || !look_sent_) return;
+  observe_clock(*look_sent_, now, what.snapshot.taken_at, true);
+  look_sent_.reset();
+  last_look_ = now;
+  failures_ = 0;
+  failed_looks_ = 0;
+  if (const auto lasted = blindness_.end(now)) tell(looks_again_event(options_.server, *lasted));
+  if (std::exchange(look_is_outdated_, false)) {
+    next_look_ = now;
+    return;
+  }
+  if (facts_->in_recovery && !what.snapshot.in_recovery) tell(promoted_event(options_.server));
+  facts_->in_recovery = what.snapshot.in_recovery;
+  snapshot_ = what.snapshot;
+  snapshot_->connection_slots = facts_->connection_slots;
+  snapshot_->under_way =
+      std::clamp<Duration>(clock_.at(now) - snapshot_->taken_at, Duration(0), kReplyDeadline);
+  wait_memory_.link(*snapshot_);
+  tell(prepared_.tell(*policy_, *snapshot_));
+  docket_ = make_docket(*policy_, *snapshot_, clock_.steps());
+  tell(settle_look(*policy_, *snapshot_, docket_, ledger_));
+  tell(spared_blockers_.tell(*policy_, *snapshot_, docket_));
+  drains_.take_look(*snapshot_, now_at(now));
+  if (snapshot_->hidden > 0 && hidden_ == 0) tell(blind_event(snapshot_->hidden));
+  hidden_ = snapshot_->hidden;
+  if (docket_.nameless > 0 && nameless_ == 0) tell(nameless_event(docket_.nameless));
+  nameless_ = docket_.nameless;
+  const bool is_news = snapshot_->elder && snapshot_->elder != elder_;
+  // without rules nothing waits for it: a drain or a reopening by hand beside the daemon
+  if (is_news && !policy_->rules.empty()) tell(elder_event(options_.server, *snapshot_->elder));
+  elder_ = snapshot_->elder;
+  must_decide_ = true;
+  schedule_next_look(now);
+}
+
+void Watch::handle(const happening::LookFailed& what, MonotonicTime now) {
+  if (link_ != Link::kUp) return;
+  look_sent_.reset();
+  look_is_outdated_ = false;
+  const auto wait = std::min<Duration>(seconds(10), milliseconds(500) * (1 << std::min(failed_looks_, 8)));
+  ++failed_looks_;
+  next_look_ = now + wait;
+  if (const auto lasted = blindness_.fail(now)) tell(look_failed_event(options_.server, what.error, *lasted));
+}
+
+void Watch::handle(const happening::NamesFailed& what, MonotonicTime now) {
+  names_failed_at_ = now;
+  tell(names_failed_event(options_.server, what.error));
+}
+
+void Watch::handle(const happening::WaitsFailed& what, MonotonicTime /*now*/) {
+  tell(waits_failed_event(options_.server, what.error));
+}
+
+void Watch::handle(const happening::Pulsed& what, MonotonicTime now) {
+  if (link_ != Link::kUp || !pulse_sent_) return;
+  observe_clock(*pulse_sent_, now, what.server_time, false);
+  pulse_sent_.reset();
+}
+
+void Watch::handle(const happening::PulseFailed& what, MonotonicTime now) {
+  if (link_ != Link::kUp) return;
+  pulse_sent_.reset();
+  pulse_not_before_ = now + kPendingInterval;
+  tell(pulse_failed_event(options_.server, what.error));
+}
+
+void Watch::handle(const happening::Replied& what, MonotonicTime now) {
+  const auto found = in_flight_.find(what.decision);
+  if (found == in_flight_.end()) return;
+  const auto flight = std::move(found->second);
+  in_flight_.erase(found);
+  if (what.reply.server_time) observe_clock(flight.sent, now, *what.reply.server_time, false);
+  auto reply = what.reply;
+  const auto& order = flight.order;
+  if (reply.kind == ReplyKind::kSignalled && order.is_beyond_us && !order.is_signal() &&
+      order.step != StepKind::kAlert) {
+    // a rehearsal asks all but the server's permission
+    reply.kind = ReplyKind::kDenied;
+    reply.error = would_be_denied(snapshot_, order.guard.session);
+  }
+  if (!order.drain.empty()) {
+    if (order.is_signal() && reply.kind == ReplyKind::kSignalled) ++signals_sent_;
+    drains_.take(order, reply, now_at(now));
+    must_decide_ = true;
+    return;
+  }
+  const auto replied_at = what.reply.server_time.value_or(clock_.is_known() ? clock_.at(now) : ServerTime{});
+  tell(settle_reply(order, reply, ledger_, replied_at, now));
+  if (order.is_signal() && reply.kind == ReplyKind::kSignalled) ++signals_sent_;
+  // an alert and a rehearsal leave nothing behind to look for, unless they found something else than expected
+  const bool changed = order.is_signal() || reply.kind != ReplyKind::kSignalled;
+  if (changed && !reply.is_to_be_tried_again()) schedule_look_after_orders(now);
+  must_decide_ = true;
+}
+
+void Watch::handle(const happening::PolicyReplaced& what, MonotonicTime now) {
+  auto carried = carry_over(ledger_, *policy_, *what.policy);
+  ledger_ = std::move(carried.ledger);
+  tell(std::move(carried.events));
+  policy_ = what.policy;
+  spared_blockers_.forget();
+  drains_.take_policy(policy_);
+  snapshot_.reset();
+  next_due_.reset();
+  decide_at_.reset();
+  look_is_outdated_ = look_sent_.has_value();
+  next_look_ = now;
+}
+
+void Watch::handle(const happening::StopAsked& what, MonotonicTime now) {
+  is_stopping_ = true;
+  drains_.stop(what.why);
+  failures_ = 0;  // what is to be given back does not wait for long
+  retry_at_ = std::min(retry_at_, now);
+}
+
+void Watch::handle(const happening::GivenUp&, MonotonicTime now) {
+  is_stopping_ = true;
+  is_given_up_ = true;
+  settle_as_unknown("stopped before the reply", now);
+}
+
+void Watch::observe_clock(MonotonicTime sent, MonotonicTime now, ServerTime server_time, bool is_look) {
+  const bool was_trusted = clock_.is_trusted();
+  const auto sample = clock_.observe(sent, now, server_time, is_look);
+  if (snapshot_ && clock_.steps() != docket_.steps) {
+    docket_ = make_docket(*policy_, *snapshot_, clock_.steps());
+  }
+  if (sample == ServerClockEstimate::Sample::kJumped) {
+    tell(clock_jump_event(options_.server, clock_.last_jump()));
+    next_look_ = std::min(next_look_, now + kPendingInterval);
+  } else if (is_look && !clock_.is_trusted()) {
+    next_look_ = now + kPendingInterval;
+  } else if (!was_trusted && clock_.is_trusted() && snapshot_) {
+    tell(clock_trusted_event(options_.server));
+  }
+  must_decide_ = true;
+}
+
+void Watch::schedule_look_after_orders(MonotonicTime now) {
+  verify_interval_ = kFirstVerify;
+  next_look_ = std::min(next_look_, now + kFirstVerify);
+}
+
+void Watch::schedule_next_look(MonotonicTime now) {
+  next_look_ = now + look_interval(*policy_);
+  if (docket_.pending_from && clock_.is_known()) {
+    next_look_ = std::min(next_look_, std::max(now + kPendingInterval, clock_.when(*docket_.pending_from)));
+  }
+  if (!clock_.is_trusted()) next_look_ = std::min(next_look_, now + kPendingInterval);
+  // sessions without a name were seen by no rule that asks for one
+  if (names_failed_at_ && now - *names_failed_at_ < kNamesPause)
+    next_look_ = std::min(next_look_, now + kNamesPause);
+  const auto& rules = policy_->rules;
+  const bool unsettled =
+      std::any_of(ledger_.episodes.begin(), ledger_.episodes.end(), [&](const auto& entry) {
+        const auto& episode = entry.second;
+        // once told that it is still there, nothing is to be seen before the next step, or the ladder's end
+        const bool waits_for_step =
+            episode.told_still_there && episode.next_step < rules[entry.first.rule].escalate.size();
+        return episode.look_needed > docket_.look ||
+               (episode.awaits_verification && !episode.is_closed && !waits_for_step);
+      });
+  if (!unsettled) return;
+  verify_interval_ = std::min<Duration>(std::max(verify_interval_ * 2, kFirstVerify), kLastVerify);
+  next_look_ = std::min(next_look_, now + verify_interval_);
+}
+
+void Watch::advance(MonotonicTime now, bool may_decide) {
+  if (is_given_up_) return;
+  if (is_stopping_ && (link_ != Link::kDown || !drains_.has_gate_to_open())) {
+    check_deadlines(now);
+    advance_drains(now);
+    return;
+  }
+  if (link_ == Link::kDown && now >= retry_at_) {
+    link_ = Link::kConnecting;
+    connecting_since_ = now;
+    commands_.emplace_back(command::Connect{});
+    return;
+  }
+  check_deadlines(now);
+  if (link_ != Link::kUp) return;
+  if (may_decide) give_orders(now);
+  if (may_decide) advance_drains(now);
+  look_if_due(now);
+  pulse_if_due(now);
+}
+
+std::optional<MonotonicTime> Watch::earliest_deadline() const {
+  std::optional<MonotonicTime> deadline;
+  if (link_ == Link::kConnecting) return connecting_since_ + kConnectDeadline;
+  if (look_sent_) earlier(deadline, *look_sent_ + kReplyDeadline);
+  if (pulse_sent_) earlier(deadline, *pulse_sent_ + kReplyDeadline);
+  for (const auto& entry : in_flight_) earlier(deadline, entry.second.sent + kReplyDeadline);
+  return deadline;
+}
+
+void Watch::check_deadlines(MonotonicTime now) {
+  const auto deadline = earliest_deadline();
+  if (!deadline || now < *deadline) return;
+  commands_.emplace_back(command::Disconnect{});
+  go_down(
+      failure(link_ == Link::kConnecting ? fmt::format("no connection within {}", to_text(kConnectDeadline))
+                                         : fmt::format("no reply within {}", to_text(kReplyDeadline)))
+          .value(),
+      now);
+}
+
+void Watch::look_if_due(MonotonicTime now) {
+  if (look_sent_ || now < next_look_) return;
+  look_sent_ = now;
+  commands_.emplace_back(
+      command::TakeLook{++ledger_.looks_sent, needed_query_texts(*policy_), needs_waits(*policy_)});
+}
+
+std::optional<MonotonicTime> Watch::pulse_at() const {
+  if (link_ != Link::kUp || !clock_.is_known() || pulse_sent_ || look_sent_) return std::nullopt;
+  auto at = clock_.sampled_at() + kLongestSilence;
+  if (next_due_) {
+    at =
+        std::min(at, std::max(clock_.sampled_at() + kFreshSample, clock_.when(*next_due_) - kPulseBeforeDue));
+  }
+  return std::max(at, pulse_not_before_);
+}
+
+void Watch::pulse_if_due(MonotonicTime now) {
+  const auto at = pulse_at();
+  if (!at || now < *at) return;
+  pulse_sent_ = now;
+  commands_.emplace_back(command::TakePulse{});
+}
+
+void Watch::give_orders(MonotonicTime now) {
+  if (!snapshot_ || !clock_.is_trusted()) return;
+  const auto server_now = clock_.at(now);
+  const bool due = (next_due_ && server_now >= *next_due_) || (decide_at_ && now >= *decide_at_);
+  if (!must_decide_ && !due) return;
+  must_decide_ = false;
+  auto decision = decide(*policy_, *snapshot_, docket_, ledger_, {server_now, now});
+  next_due_ = decision.next_due;
+  decide_at_ = decision.wake;
+  tell(std::move(decision.events));
+  // once a second is often enough where replies take as long as that
+  if (decision.look_now) next_look_ = std::min(next_look_, std::max(now, last_look_ + kPendingInterval));
+  if (decision.look_at_once) next_look_ = std::min(next_look_, std::max(now, last_look_ + kShortestPause));
+  if (decision.look_again) next_look_ = std::min(next_look_, now + kPendingInterval);
+  if (decision.orders.empty()) return;
+  for (const auto& order : decision.orders) in_flight_[order.decision] = {order, now};
+  commands_.emplace_back(command::Send{std::move(decision.orders)});
+}
+
+void Watch::reckon_wake_at(MonotonicTime now) {
+  wake_at_.reset();
+  if (is_given_up_) return;
+  if (link_ == Link::kDown) {
+    if (!is_stopping_ || drains_.has_gate_to_open()) wake_at_ = retry_at_;
+    return;
+  }
+  wake_at_ = earliest_deadline();
+  reckon_drains_wake_at(now);
+  if (link_ != Link::kUp || is_stopping_) return;
+  if (!look_sent_) earlier(wake_at_, next_look_);
+  if (const auto at = pulse_at()) earlier(wake_at_, *at);
+  if (snapshot_ && clock_.is_trusted()) {
+    if (must_decide_) earlier(wake_at_, now);
+    if (next_due_) earlier(wake_at_, clock_.when(*next_due_));
+    if (decide_at_) earlier(wake_at_, *decide_at_);
+  }
+}
+
+}  // namespace pgcurfew

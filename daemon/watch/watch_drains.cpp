@@ -1,0 +1,94 @@
+#include <fmt/format.h>
+
+#include "base/words.hpp"
+#include "watch/watch.hpp"
+
+/// The part of a watch that has to do with drains.
+namespace pgcurfew {
+
+namespace {
+constexpr Duration kNoSooner = std::chrono::milliseconds(1);
+/// What is tried every few seconds, and fails each time, is not said each time.
+constexpr Duration kSayAgain = std::chrono::minutes(1);
+}  // namespace
+
+Now Watch::now_at(MonotonicTime now) const {
+  return {clock_.is_known() ? clock_.at(now) : ServerTime{}, now};
+}
+
+void Watch::handle(const happening::GatesRead& what, MonotonicTime now) {
+  if (link_ != Link::kUp) return;
+  gates_failed_told_.reset();
+  auto gates = what.gates;
+  gates.is_superuser = facts_->is_superuser;
+  drains_.take(gates, now_at(now));
+}
+
+void Watch::handle(const happening::GatesFailed& what, MonotonicTime now) {
+  if (link_ != Link::kUp) return;
+  drains_.gates_failed(now_at(now));
+  if (gates_failed_told_ && now - *gates_failed_told_ < kSayAgain) return;
+  gates_failed_told_ = now;
+  Event event{
+      Level::kWarning,
+      "gates_failed",
+      fmt::format("could not read the gates of {}: {}", options_.server, printable(what.error.message)),
+      {{"error", what.error.message}}};
+  if (!what.error.sqlstate.empty()) event.fields.emplace_back("sqlstate", what.error.sqlstate);
+  tell(std::move(event));
+}
+
+void Watch::handle(const happening::GateTurned& what, MonotonicTime now) {
+  drains_.take(what.reply, now_at(now));
+}
+
+void Watch::handle(const happening::ReopenAsked& what, MonotonicTime /*now*/) {
+  drains_.reopen(what.databases);
+}
+
+/// The clock says when a window begins and ends: it has to be trusted, and to have been asked since we
+/// connected, for while nobody could ask it may have been set. To give back takes no clock.
+bool Watch::may_advance_drains() const {
+  if (link_ != Link::kUp) return false;
+  return is_stopping_ || (clock_.is_trusted() && clock_.sampled_at() >= connected_at_);
+}
+
+/// What drains want done now.
+void Watch::advance_drains(MonotonicTime now) {
+  if (!may_advance_drains()) return;
+  const bool was_asked_lately = now - clock_.sampled_at() <= kLongestSilence + kReplyDeadline;
+  auto wanted = drains_.advance(ledger_, was_asked_lately, now_at(now));
+  tell(std::move(wanted.events));
+  for (auto& gate : wanted.gates) commands_.emplace_back(command::TurnGate{std::move(gate)});
+  if (!wanted.orders.empty()) {
+    for (const auto& order : wanted.orders) in_flight_[order.decision] = {order, now};
+    commands_.emplace_back(command::Send{std::move(wanted.orders)});
+  }
+  if (drains_.asks_for_gates(now_at(now)))
+    commands_.emplace_back(command::ReadGates{drains_.has_gated_run()});
+  if (const auto interval = drains_.look_interval())
+    next_look_ = std::min(next_look_, last_look_ + *interval);
+}
+
+void Watch::reckon_drains_wake_at(MonotonicTime now) {
+  if (!may_advance_drains()) return;
+  auto at = drains_.next_reading();
+  if (const auto due = drains_.next_due()) {
+    const auto when = clock_.is_known() ? clock_.when(*due) : now + (*due - ServerTime{});
+    at = std::min(at.value_or(when), when);
+  }
+  if (at) wake_at_ = std::min(wake_at_.value_or(*at), std::max(*at, now + kNoSooner));
+}
+
+/// What is under way, for the status: `drain orders-vacuum terminating, 3 left`.
+std::string Watch::drains_text() const {
+  std::string text;
+  for (const auto& progress : drains_.progress()) {
+    if (progress.phase == DrainPhase::kDone) continue;
+    text += fmt::format("{}drain {} {}", text.empty() ? "" : ", ", progress.drain, name_of(progress.phase));
+    if (!progress.remaining.empty()) text += fmt::format(", {} left", progress.remaining.size());
+  }
+  return text;
+}
+
+}  // namespace pgcurfew

@@ -1,0 +1,81 @@
+#pragma once
+
+#include <algorithm>
+#include <memory>
+#include <string>
+#include <utility>
+#include <variant>
+#include <vector>
+
+#include "engine/engine_fixture.hpp"
+#include "watch/watch.hpp"
+
+namespace pgcurfew::testing {
+
+inline const char* const kRules =
+    "rules: [ { name: r, match: { state: active, query_age: 10s }, "
+    "escalate: [ cancel, terminate: { after: 30s } ] } ]";
+
+/// A watch in a world whose time only moves when told to. The server's clock runs along, `skew` apart.
+class Harness {
+ public:
+  explicit Harness(const std::string& rules = kRules) : Harness(policy_of(rules)) {}
+  explicit Harness(Policy policy)
+      : watch(std::make_shared<const Policy>(std::move(policy)), {"s", "w", 42}) {}
+
+  std::vector<Command> happen(const Happening& what) {
+    auto commands = watch.on(what, MonotonicTime(now));
+    for (const auto& command : commands) {
+      if (const auto* tell = std::get_if<command::Tell>(&command)) told.push_back(tell->event);
+      if (const auto* look = std::get_if<command::TakeLook>(&command)) look_number = look->number;
+      if (const auto* send = std::get_if<command::Send>(&command)) {
+        orders.insert(orders.end(), send->orders.begin(), send->orders.end());
+      }
+    }
+    return commands;
+  }
+  std::vector<Command> tick(Duration time) {
+    now = time;
+    return happen(happening::Tick{});
+  }
+  [[nodiscard]] ServerTime server_now() const { return at(now) + skew; }
+
+  void connect() {
+    happen(happening::Tick{});
+    ServerFacts facts;
+    facts.role = "pgcurfew";
+    facts.can_read_all_stats = facts.can_signal = true;
+    facts.postmaster_start = postmaster_start;
+    happen(happening::Connected{facts});
+  }
+  std::vector<Command> look(std::vector<Session> sessions) {
+    Snapshot snapshot;
+    snapshot.number = look_number;
+    snapshot.taken_at = server_now();
+    snapshot.sessions = std::move(sessions);
+    return happen(happening::LookTaken{snapshot});
+  }
+  std::vector<Command> reply(ReplyKind kind) {
+    Reply answer;
+    answer.kind = kind;
+    if (kind != ReplyKind::kUnknown) answer.server_time = server_now();
+    return happen(happening::Replied{orders.back().decision, answer});
+  }
+  [[nodiscard]] std::vector<std::string> told_kinds() const { return kinds_of(told); }
+
+  Watch watch;
+  Duration now = 0s;
+  Duration skew = 0s;
+  ServerTime postmaster_start = at(-24h);
+  std::uint64_t look_number = 0;
+  std::vector<Event> told;
+  std::vector<Order> orders;
+};
+
+template <class Kind>
+bool wants(const std::vector<Command>& commands) {
+  return std::any_of(commands.begin(), commands.end(),
+                     [](const Command& command) { return std::holds_alternative<Kind>(command); });
+}
+
+}  // namespace pgcurfew::testing

@@ -1,0 +1,432 @@
+#include <gmock/gmock.h>
+
+#include "watch/watch_harness.hpp"
+
+namespace pgcurfew::testing {
+namespace {
+
+using ::testing::Contains;
+using ::testing::HasSubstr;
+using ::testing::IsEmpty;
+using ::testing::Not;
+
+TEST(Watch, SaysThatNobodyTellsWhoWaitsForWhomAndGoesOn) {
+  Harness h;
+  h.connect();
+  h.happen(happening::WaitsFailed{{"permission denied for function pg_blocking_pids", {}, {}, "42501"}});
+  EXPECT_EQ(h.told.back().kind, "waits_failed");
+  EXPECT_EQ(h.told.back().level, Level::kError);
+  EXPECT_THAT(h.told.back().message, HasSubstr("permission denied for function pg_blocking_pids"));
+  h.look({active(1, -30s)});
+  EXPECT_EQ(h.orders.size(), 1U) << "rules about anything else act as ever";
+}
+
+TEST(Watch, ConnectsThenLooksAtOnce) {
+  Harness h;
+  EXPECT_TRUE(wants<command::Connect>(h.tick(0s)));
+  EXPECT_FALSE(wants<command::Connect>(h.tick(1s))) << "one at a time";
+  h.happen(happening::Connected{});
+  EXPECT_EQ(h.look_number, 1U);
+}
+
+TEST(Watch, WakesAtTheDueMomentAndSignalsWithoutALook) {
+  Harness h;
+  h.connect();
+  h.now = 1ms;
+  h.look({active(1, -3s)});
+  EXPECT_EQ(h.watch.status().next_due, MonotonicTime(7s));
+  h.tick(6s);
+  h.happen(happening::Pulsed{h.server_now()});
+  EXPECT_EQ(h.watch.wake_at(), MonotonicTime(7s));
+  h.tick(7s - 1us);
+  EXPECT_THAT(h.orders, IsEmpty());
+  const auto commands = h.tick(7s);
+  EXPECT_TRUE(wants<command::Send>(commands));
+  EXPECT_FALSE(wants<command::TakeLook>(commands));
+}
+
+TEST(Watch, TellsTheIntentBeforeItSends) {
+  Harness h;
+  h.connect();
+  h.now = 1ms;
+  h.look({active(1, -30s)});
+  Harness other;
+  other.connect();
+  const auto commands = other.look({active(1, -30s)});
+  std::size_t told = commands.size();
+  std::size_t sent = commands.size();
+  for (std::size_t i = 0; i < commands.size(); ++i) {
+    const auto* tell = std::get_if<command::Tell>(&commands[i]);
+    if (tell != nullptr && tell->event.kind == "intent") told = i;
+    if (std::holds_alternative<command::Send>(commands[i])) sent = i;
+  }
+  ASSERT_LT(sent, commands.size());
+  EXPECT_LT(told, sent);
+}
+
+TEST(Watch, OrdersThatAreDueTogetherLeaveTogether) {
+  Harness h;
+  h.connect();
+  const auto commands = h.look({active(1, -30s), active(2, -40s)});
+  const auto sends = std::count_if(commands.begin(), commands.end(), [](const Command& command) {
+    return std::holds_alternative<command::Send>(command);
+  });
+  EXPECT_EQ(sends, 1);
+  EXPECT_EQ(h.orders.size(), 2U);
+}
+
+TEST(Watch, LooksOnlyAsOftenAsTheLimitDemandsWhileNothingIsDue) {
+  Harness h("rules: [ { name: r, match: { state: active, query_age: 10min }, escalate: [cancel] } ]");
+  h.connect();
+  int looks = 1;
+  int steps = 0;
+  h.look({});
+  while (h.now < Duration(1h)) {
+    ASSERT_LT(++steps, 2000) << "a busy loop";
+    const auto wake = h.watch.wake_at();
+    ASSERT_TRUE(wake.has_value());
+    const auto commands = h.tick(wake->time_since_epoch());
+    if (wants<command::TakePulse>(commands)) h.happen(happening::Pulsed{h.server_now()});
+    if (wants<command::TakeLook>(commands)) {
+      ++looks;
+      h.look({});
+    }
+  }
+  EXPECT_LE(looks, 8) << "an hour has seven intervals of nine minutes";
+  EXPECT_GE(looks, 7);
+}
+
+TEST(Watch, LooksForTheEffectSoonAfterASignal) {
+  Harness h;
+  h.connect();
+  h.look({active(1, -30s)});
+  h.now = 1ms;
+  h.reply(ReplyKind::kSignalled);
+  ASSERT_TRUE(h.watch.wake_at().has_value());
+  EXPECT_LE(*h.watch.wake_at(), MonotonicTime(300ms));
+  EXPECT_TRUE(wants<command::TakeLook>(h.tick(300ms)));
+}
+
+TEST(Watch, AReplyThatStaysOutEndsTheConnectionAndIsUnknown) {
+  Harness h;
+  h.connect();
+  h.look({active(1, -30s)});
+  ASSERT_EQ(h.orders.size(), 1U);
+  EXPECT_EQ(h.watch.wake_at(), MonotonicTime(Watch::kReplyDeadline));
+  EXPECT_TRUE(wants<command::Disconnect>(h.tick(Watch::kReplyDeadline)));
+  EXPECT_THAT(h.told_kinds(), Contains("server_down"));
+  EXPECT_EQ(text_field(h.told.back(), "outcome"), "unknown");
+}
+
+TEST(Watch, ALookThatStaysOutEndsTheConnection) {
+  Harness h;
+  h.connect();
+  EXPECT_TRUE(wants<command::Disconnect>(h.tick(Watch::kReplyDeadline)));
+}
+
+TEST(Watch, AConnectionThatIsNotMadeInTimeIsGivenUp) {
+  Harness h;
+  h.tick(0s);
+  EXPECT_FALSE(wants<command::Disconnect>(h.tick(Watch::kConnectDeadline - 1us)));
+  EXPECT_TRUE(wants<command::Disconnect>(h.tick(Watch::kConnectDeadline)));
+}
+
+TEST(Watch, ComesBackWithGrowingBoundedJitteredPauses) {
+  Harness h;
+  Duration longest = 0s;
+  for (int i = 0; i < 30; ++i) {
+    h.tick(h.watch.wake_at() ? h.watch.wake_at()->time_since_epoch() : h.now);
+    const auto before = h.now;
+    h.happen(happening::ConnectionLost{{"refused", {}, {}, {}}});
+    const auto wait = h.watch.wake_at()->time_since_epoch() - before;
+    EXPECT_GE(wait, Duration(250ms));
+    EXPECT_LE(wait, Watch::kLongestBackOff);
+    longest = std::max(longest, Duration(wait));
+  }
+  EXPECT_GE(longest, Watch::kLongestBackOff / 2);
+}
+
+TEST(Watch, NothingIsOrderedFromALookOfAnEarlierConnection) {
+  Harness h;
+  h.connect();
+  h.now = 1ms;
+  h.look({active(1, -3s)});
+  h.now = 2s;
+  h.happen(happening::ConnectionLost{{"gone", {}, {}, {}}});
+  h.now = 20s;
+  h.connect();
+  EXPECT_THAT(h.orders, IsEmpty());
+  h.look({active(1, 15s)});
+  EXPECT_THAT(h.orders, IsEmpty());
+}
+
+TEST(Watch, NothingIsOrderedFromALookOfAnEarlierPolicy) {
+  Harness h;
+  h.connect();
+  h.now = 1ms;
+  h.look({active(1, -3s)});
+  h.now = 8s;
+  h.happen(happening::PolicyReplaced{std::make_shared<const Policy>(
+      policy_of("rules: [ { name: r, match: { user: eve, query_age: 10s }, escalate: [ cancel ] } ]"))});
+  EXPECT_THAT(h.orders, IsEmpty());
+  h.look({active(1, -3s)});
+  EXPECT_THAT(h.orders, IsEmpty());
+}
+
+TEST(Watch, ALookThatAnEarlierPolicyAskedForIsTakenAgain) {
+  Harness h;
+  h.connect();
+  h.happen(happening::PolicyReplaced{std::make_shared<const Policy>(
+      policy_of("rules: [ { name: r, match: { query: evil, query_age: 1s }, escalate: [ terminate ] } ]"))});
+  const auto commands = h.look({active(1, -30s)});
+  EXPECT_THAT(h.orders, IsEmpty());
+  ASSERT_TRUE(wants<command::TakeLook>(commands));
+}
+
+TEST(Watch, AClockThatJumpedStopsAllSignalsUntilTwoLooksAgree) {
+  Harness h("rules: [ { name: r, match: { state: active, query_age: 1h }, escalate: [ cancel ] } ]");
+  h.connect();
+  h.look({active(1, -1min)});
+  h.tick(30s);
+  h.skew = 2h;
+  h.happen(happening::Pulsed{h.server_now()});
+  EXPECT_THAT(h.told_kinds(), Contains("clock_jump"));
+  h.tick(31s);
+  h.look({active(1, -1min)});
+  EXPECT_THAT(h.orders, IsEmpty());
+  h.tick(32s);
+  h.look({active(1, -1min)});
+  EXPECT_THAT(h.told_kinds(), Contains("clock_trusted"));
+}
+
+TEST(Watch, AClockThatWasSetForwardMakesNobodyDueEarly) {
+  Harness h;
+  h.connect();
+  h.now = 1ms;
+  h.look({active(1, 0s)});
+  h.now = 1s;
+  h.skew = 1h;
+  for (h.now = 2s; h.now < Duration(10s); h.tick(h.now + 500ms)) {
+    h.look({active(1, 0s)});
+    ASSERT_THAT(h.orders, IsEmpty()) << "an hour old by that clock, and " << h.now.count() << " us in truth";
+  }
+  for (; h.now < Duration(12s); h.tick(h.now + 100ms)) h.look({active(1, 0s)});
+  EXPECT_EQ(h.orders.size(), 1U);
+}
+
+TEST(Watch, AClockThatWasSetForwardWhileTheConnectionWasLostIsNoticed) {
+  Harness h;
+  h.connect();
+  h.now = 1ms;
+  h.look({active(1, 0s)});
+  h.happen(happening::ConnectionLost{{"gone", {}, {}, {}}});
+  h.skew = 1h;
+  h.now = 3s;
+  h.connect();
+  h.look({active(1, 0s)});
+  EXPECT_THAT(h.told_kinds(), Contains("clock_jump"));
+  EXPECT_THAT(h.orders, IsEmpty());
+}
+
+TEST(Watch, ARestartedServerStartsWithEmptyBooks) {
+  Harness h;
+  h.connect();
+  h.look({active(1, -30s)});
+  h.reply(ReplyKind::kSignalled);
+  h.happen(happening::ConnectionLost{{"gone", {}, {}, {}}});
+  h.now = 1min;
+  h.postmaster_start = at(50s);
+  h.connect();
+  EXPECT_TRUE(h.watch.ledger().episodes.empty());
+  EXPECT_EQ(text_field(h.told.at(h.told.size() - 2), "effect"), "unseen") << "and claims no success";
+}
+
+TEST(Watch, ADeniedSessionIsAskedAgainOverAnotherConnection) {
+  Harness h;
+  h.connect();
+  h.look({active(1, -30s)});
+  h.reply(ReplyKind::kDenied);
+  h.tick(1s);
+  h.look({active(1, -30s)});
+  EXPECT_EQ(h.orders.size(), 1U) << "once over each";
+  h.happen(happening::ConnectionLost{{"gone", {}, {}, {}}});
+  h.now = 1min;
+  h.connect();
+  h.look({active(1, -30s)});
+  EXPECT_EQ(h.orders.size(), 2U) << "the right may have been granted meanwhile";
+}
+
+TEST(Watch, MissingPrivilegesAreSaidAtOnceAndInTheStatus) {
+  Harness h;
+  h.happen(happening::Tick{});
+  h.happen(happening::Connected{});
+  EXPECT_THAT(h.told_kinds(), Contains("privilege_missing").Times(2));
+  EXPECT_EQ(h.watch.status().trouble, "lacks pg_read_all_stats");
+}
+
+TEST(Watch, ARehearsalReportsWhatTheServerWouldDeny) {
+  Harness h(
+      "rules: [ { name: r, mode: dry-run, match: { state: active, query_age: 10s }, escalate: [ cancel ] } "
+      "]");
+  h.connect();
+  auto superusers = active(1, -30s);
+  superusers.is_beyond_us = true;
+  h.look({superusers});
+  h.reply(ReplyKind::kSignalled);
+  EXPECT_EQ(text_field(h.told.back(), "outcome"), "denied");
+  EXPECT_EQ(text_field(h.told.back(), "detail"),
+            "Our role is a member of neither pg_signal_backend nor the session's role.");
+}
+
+TEST(Watch, RepliesAreDecidedUponAtTheWakeUpThatIsAskedForAtOnce) {
+  Harness h(
+      "rules: [ { name: r, match: { state: active, query_age: 10s }, escalate: [ alert, cancel: { after: 0s "
+      "} ] } ]");
+  h.connect();
+  h.look({active(1, -30s)});
+  EXPECT_FALSE(wants<command::Send>(h.reply(ReplyKind::kSignalled)));
+  EXPECT_EQ(h.watch.wake_at(), MonotonicTime(h.now));
+  EXPECT_TRUE(wants<command::Send>(h.tick(h.now)));
+}
+
+TEST(Watch, ALongGraceCostsNoLooksBeyondWhatTheLimitDemands) {
+  Harness h(
+      "rules: [ { name: r, match: { state: active, query_age: 1h }, "
+      "escalate: [ cancel, terminate: { after: 2h } ] } ]");
+  h.connect();
+  h.look({active(1, -2h)});
+  h.reply(ReplyKind::kSignalled);
+  int looks = 0;
+  while (h.now < Duration(100min)) {
+    const auto commands = h.tick(h.watch.wake_at()->time_since_epoch());
+    if (wants<command::TakePulse>(commands)) h.happen(happening::Pulsed{h.server_now()});
+    if (!wants<command::TakeLook>(commands)) continue;
+    ++looks;
+    h.look({active(1, -2h)});
+  }
+  EXPECT_LE(looks, 8);
+}
+
+TEST(Watch, AFailedPulseIsSaidAndNotRepeatedAtOnce) {
+  Harness h;
+  h.connect();
+  h.now = 1ms;
+  h.look({active(1, -3s)});
+  EXPECT_TRUE(wants<command::TakePulse>(h.tick(6s)));
+  EXPECT_FALSE(wants<command::TakePulse>(h.happen(happening::PulseFailed{{"canceled", {}, {}, "57014"}})));
+  EXPECT_THAT(h.told_kinds(), Contains("pulse_failed"));
+  EXPECT_FALSE(wants<command::Disconnect>(h.tick(7s - 1us)));
+}
+
+TEST(Watch, AWatchThatCannotLookSaysSoInItsStatus) {
+  Harness h;
+  h.connect();
+  EXPECT_EQ(h.watch.status().trouble, "");
+  h.happen(happening::LookFailed{{"permission denied", {}, {}, "42501"}});
+  EXPECT_EQ(h.watch.status().trouble, "cannot look");
+}
+
+TEST(Watch, StopsOnlyWhenWhatIsInFlightIsSettledAndOrdersNothingMore) {
+  Harness h;
+  h.connect();
+  h.look({active(1, -30s), active(2, 0s)});
+  ASSERT_EQ(h.orders.size(), 1U);
+  h.happen(happening::StopAsked{});
+  EXPECT_FALSE(h.watch.is_stopped());
+  h.tick(15s - 12s);
+  h.reply(ReplyKind::kSignalled);
+  EXPECT_TRUE(h.watch.is_stopped());
+  EXPECT_EQ(h.orders.size(), 1U);
+}
+
+TEST(Watch, LooksAgainBeforeItCondemnsOnWhatOnlyALookCanTell) {
+  Harness h(
+      "rules: [ { name: r, match: { state: active, query_age: 10s }, when: { connections_used: 50% }, "
+      "escalate: [ cancel ] } ]");
+  h.happen(happening::Tick{});
+  ServerFacts facts;
+  facts.can_read_all_stats = facts.can_signal = true;
+  facts.postmaster_start = h.postmaster_start;
+  facts.connection_slots = 1;
+  h.happen(happening::Connected{facts});
+  h.now = 1ms;
+  h.look({active(1, -3s)});
+  const auto at_due = h.tick(7s + 1ms);
+  EXPECT_TRUE(wants<command::TakeLook>(at_due));
+  EXPECT_FALSE(wants<command::Send>(at_due));
+  h.now = 7s + 3ms;
+  EXPECT_TRUE(wants<command::Send>(h.look({active(1, -3s)})));
+}
+
+TEST(Watch, CondemnsOnALookThatTookLongToComeForNoneIsFresher) {
+  Harness h(
+      "rules: [ { name: r, match: { state: active, query_age: 10s }, keep: 1, escalate: [ cancel ] } ]");
+  h.connect();
+  h.now = 1ms;
+  h.look({});
+  h.tick(std::chrono::floor<Duration>(h.watch.wake_at()->time_since_epoch()));
+  Snapshot snapshot;
+  snapshot.number = h.look_number;
+  snapshot.taken_at = h.server_now();
+  snapshot.sessions = {active(1, -21s), active(2, -20s)};
+  h.now += 1200ms;
+  h.happen(happening::LookTaken{snapshot});
+  EXPECT_THAT(pids_of(h.orders), ::testing::ElementsAre(1));
+  h.reply(ReplyKind::kEarly);
+  h.orders.clear();
+  h.tick(h.now + 1001ms);
+  EXPECT_THAT(h.orders, IsEmpty()) << "it is older now than it has to be";
+}
+
+TEST(Watch, TellsOnceOfAPreparedTransactionThatHoldsSessionsUp) {
+  Harness h("rules: [ { name: r, match: { blocks: 1, blocks_for: 5s }, escalate: [ terminate ] } ]");
+  h.connect();
+  const auto look = [&](Duration time, bool waits_failed = false) {
+    h.now = time;
+    Snapshot snapshot;
+    snapshot.number = h.look_number;
+    snapshot.taken_at = h.server_now();
+    snapshot.sessions = {waiting(2, 0s)};
+    snapshot.waits_failed = waits_failed;
+    if (!waits_failed) {
+      snapshot.waits = {wait_of(snapshot.sessions[0], {0}, 0s)};
+      snapshot.waits[0].prepared = {"gid\n1"};
+    }
+    h.happen(happening::LookTaken{snapshot});
+    h.tick(time + 10s);
+  };
+  look(1s);
+  EXPECT_THAT(h.told_kinds(), Not(Contains("prepared_transaction")))
+      << "not yet for as long as the rule lets wait";
+  look(12s);
+  look(30s, true);
+  EXPECT_EQ(h.watch.status().trouble, "cannot read lock waits");
+  look(45s);
+  EXPECT_EQ(h.watch.status().trouble, "");
+  const auto kinds = h.told_kinds();
+  EXPECT_EQ(std::count(kinds.begin(), kinds.end(), "prepared_transaction"), 1);
+  EXPECT_THAT(h.orders, IsEmpty());
+}
+
+TEST(Watch, TellsOnceThatAStandbyWasPromoted) {
+  Harness h;
+  h.connect();
+  const auto look = [&](Duration time, bool in_recovery) {
+    h.tick(time);
+    Snapshot snapshot;
+    snapshot.number = h.look_number;
+    snapshot.taken_at = h.server_now();
+    snapshot.in_recovery = in_recovery;
+    h.happen(happening::LookTaken{snapshot});
+  };
+  look(1s, false);
+  EXPECT_THAT(h.told_kinds(), Not(Contains("promoted"))) << "it was no standby";
+  look(11s, true);
+  look(21s, false);
+  look(31s, false);
+  const auto kinds = h.told_kinds();
+  EXPECT_EQ(std::count(kinds.begin(), kinds.end(), "promoted"), 1);
+}
+
+}  // namespace
+}  // namespace pgcurfew::testing
