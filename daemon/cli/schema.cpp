@@ -9,37 +9,13 @@
 #include <nlohmann/json.hpp>
 
 #include "policy/grammar/grammar.hpp"
+#include "policy/grammar/patterns.hpp"
 
 namespace pgcurfew {
 
 namespace {
 
 using Json = nlohmann::ordered_json;
-
-constexpr std::string_view kOneLine = R"(^[^\u0000-\u001f\u007f]+$)";
-constexpr std::string_view kDigits = "^(0|[1-9][0-9]*)$";
-constexpr std::string_view kSignedDigits = "^-?(0|[1-9][0-9]*)$";
-constexpr std::string_view kIdentifier = "^[A-Za-z0-9_.-]{1,63}$";
-constexpr std::string_view kAddress = "^(local|[0-9A-Fa-f:.]+(/[0-9]{1,3})?)$";
-constexpr std::string_view kTransactions = "^([1-9][0-9]{0,9}|[1-9][0-9]{0,6}k|[1-9][0-9]{0,3}M|[12]G)$";
-constexpr std::string_view kPercentage = R"(^0*(100(\.0*)?|[1-9][0-9]?(\.[0-9]*)?)%$)";
-constexpr std::string_view kTimeZone = "^[A-Za-z0-9_+-]+(/[A-Za-z0-9_+-]+)*$";
-constexpr std::string_view kDays = "^(mon|tue|wed|thu|fri|sat|sun)(-(mon|tue|wed|thu|fri|sat|sun))?$";
-
-constexpr std::string_view kSchedule = R"(^[ \t]*[0-9A-Za-z*/,-]+([ \t]+[0-9A-Za-z*/,-]+){4}[ \t]*$)";
-constexpr std::string_view kMoment =
-    "^2[0-9]{3}-(0[1-9]|1[0-2])-(0[1-9]|[12][0-9]|3[01]) ([01][0-9]|2[0-3]):[0-5][0-9](:[0-5][0-9])?$";
-/// Not between slashes.
-constexpr std::string_view kName = R"(^(?!/.*/$)[^\u0000-\u001f\u007f]+$)";
-
-/// From the largest unit to the smallest, each once, one at least.
-std::string duration_pattern() {
-  std::string parts;
-  for (const auto* unit : {"d", "h", "min", "s", "ms", "us"}) {
-    parts += fmt::format(R"(([0-9]{{1,15}}(\.[0-9]{{1,15}})?[ \t]*{}[ \t]*)?)", unit);
-  }
-  return R"([ \t]*(?=[0-9]))" + parts;
-}
 
 Json text(std::string_view pattern) {
   return {{"type", "string"}, {"pattern", pattern}};
@@ -93,62 +69,37 @@ Json steps(const KeyEntry& key) {
   return list_of(any_of({choice_of(key), with_options}));
 }
 
-Json time_of_day(const KeyEntry& key) {
-  constexpr std::int64_t kDay = std::int64_t{24} * 3600 * 1'000'000;
-  return text(key.most < kDay ? "^([01][0-9]|2[0-3]):[0-5][0-9]$"
-                              : "^(([01][0-9]|2[0-3]):[0-5][0-9]|24:00)$");
-}
-
 Json simple_value(const KeyEntry& key) {
+  const auto pattern = pattern_of(key);
   switch (key.takes) {
-    case Takes::kIdentifier:
-      return text(kIdentifier);
-    case Takes::kPatterns:
-    case Takes::kRegularExpressions:
-    case Takes::kBackendTypes:
-      return one_or_many(text(kOneLine));
-    case Takes::kAddresses:
-      return one_or_many(text(kAddress));
     case Takes::kChoice:
       return choice_of(key);
     case Takes::kChoices:
       return one_or_many(choice_of(key));
     case Takes::kQueryIds:
       return one_or_many(whole_number(std::numeric_limits<std::int64_t>::min(),
-                                      std::numeric_limits<std::int64_t>::max(), kSignedDigits));
+                                      std::numeric_limits<std::int64_t>::max(), pattern));
     case Takes::kTransactions:
-      return whole_number(key.least, key.most, kTransactions);
-    case Takes::kDuration:
-      return text("^" + duration_pattern() + "$");
     case Takes::kCount:
-      return whole_number(key.least, key.most, kDigits);
-    case Takes::kPercentage:
-      return text(kPercentage);
+      return whole_number(key.least, key.most, pattern);
+    case Takes::kPatterns:
+    case Takes::kRegularExpressions:
+    case Takes::kBackendTypes:
+    case Takes::kAddresses:
     case Takes::kNames:
-      return one_or_many(text(kName));
-    case Takes::kSchedule:
-      return text(kSchedule);
-    case Takes::kMoment:
-      return text(kMoment);
     case Takes::kDurations:
-      return one_or_many(text("^" + duration_pattern() + "$"));
-    case Takes::kRate:
-      return text("^[0-9]+ per " + duration_pattern() + "$");
-    case Takes::kTimeZone:
-      return text(kTimeZone);
-    case Takes::kTimeOfDay:
-      return time_of_day(key);
     case Takes::kDays:
-      return one_or_many(text(kDays));
+      return one_or_many(text(pattern));
     default:
-      return {{"type", "string"}, {"minLength", 1}};
+      if (pattern.empty()) return {{"type", "string"}, {"minLength", 1}};
+      return text(pattern);
   }
 }
 
 Json value_of(const KeyEntry& key) {
   switch (key.takes) {
     case Takes::kServers:
-      return one_or_many(any_of({text(kOneLine), reference(*key.mapping)}));
+      return one_or_many(any_of({text(pattern_of(key)), reference(*key.mapping)}));
     case Takes::kMapping:
       // beside a $ref of its own the description would not count
       return {{"allOf", {reference(*key.mapping)}}};
@@ -157,7 +108,7 @@ Json value_of(const KeyEntry& key) {
     case Takes::kOneOrManyMappings:
       return one_or_many(reference(*key.mapping));
     case Takes::kCountOrMapping:
-      return any_of({whole_number(key.least, key.most, kDigits), reference(*key.mapping)});
+      return any_of({whole_number(key.least, key.most, pattern_of(key)), reference(*key.mapping)});
     case Takes::kSteps:
       return steps(key);
     default:
@@ -207,7 +158,7 @@ Json schema_of(Mapping mapping) {
   const auto& entry = entry_of(mapping);
   Json schema{{"description", entry.meaning}, {"type", "object"}, {"minProperties", 1}};
   if (entry.takes_any_key) {
-    schema["additionalProperties"] = text(kOneLine);
+    schema["additionalProperties"] = text(pattern_of({.name = "", .takes = Takes::kPatterns}));
     return schema;
   }
   auto properties = Json::object();

@@ -2,6 +2,7 @@
 #include <chrono>
 
 #include "policy/grammar/tables.hpp"
+#include "policy/grammar/words.hpp"
 
 namespace pgcurfew::grammar {
 
@@ -75,7 +76,8 @@ constexpr std::array<KeyEntry, 17> kDrain{{
      .meaning = "what keeps new sessions out: the database's connection limit, a PgBouncer, or nothing",
      .fallback = "connection-limit",
      .example = "connection-limit",
-     .choices = kGates},
+     .choices = kGates,
+     .synonyms = words::kGates},
     {.name = "pgbouncer",
      .takes = Takes::kMapping,
      .meaning = "with gate: pgbouncer: where it is, and what it does with clients",
@@ -92,13 +94,15 @@ constexpr std::array<KeyEntry, 17> kDrain{{
      .fallback = "[ wait: { for: 30s }, cancel, terminate: { after: 20s } ]",
      .example = "[ wait: { for: 1min }, cancel, terminate: { after: 20s } ]",
      .mapping = Mapping::kStep,
-     .choices = kSteps},
+     .choices = kSteps,
+     .synonyms = words::kDrainSteps},
     {.name = "while_draining",
      .takes = Takes::kChoice,
      .meaning = "what becomes of sessions that come all the same",
      .fallback = "terminate",
      .example = "leave",
-     .choices = kLatecomers},
+     .choices = kLatecomers,
+     .synonyms = words::kLatecomers},
     {.name = "give_up",
      .takes = Takes::kMapping,
      .meaning = "what follows if a database is not empty in time",
@@ -110,13 +114,15 @@ constexpr std::array<KeyEntry, 17> kDrain{{
      .meaning = "at the end: reopen, or hold the gate closed until pgcurfew reopen",
      .fallback = "reopen",
      .example = "hold",
-     .choices = kAfterwards},
+     .choices = kAfterwards,
+     .synonyms = words::kEnds},
     {.name = "mode",
      .takes = Takes::kChoice,
      .meaning = "dry-run makes it milder than the file",
      .fallback = "the file's",
      .example = "dry-run",
-     .choices = kModes},
+     .choices = kModes,
+     .synonyms = words::kModes},
 }};
 
 constexpr std::array<KeyEntry, 3> kPgbouncer{{
@@ -130,7 +136,8 @@ constexpr std::array<KeyEntry, 3> kPgbouncer{{
      .meaning = "pause: clients wait until it is over; disable: they are refused",
      .fallback = "pause",
      .example = "disable",
-     .choices = kPoolerGates},
+     .choices = kPoolerGates,
+     .synonyms = words::kPoolerGates},
     {.name = "pools",
      .takes = Takes::kNames,
      .meaning = "which of PgBouncer's own databases, where several lead to one name on different hosts",
@@ -162,7 +169,8 @@ constexpr std::array<KeyEntry, 2> kGivingUp{{
          "say so and go on",
      .fallback = "reopen",
      .example = "alert",
-     .choices = kGiveUp},
+     .choices = kGiveUp,
+     .synonyms = words::kEnds},
 }};
 
 }  // namespace

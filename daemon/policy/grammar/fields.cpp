@@ -3,6 +3,7 @@
 
 #include "policy/field.hpp"
 #include "policy/grammar/tables.hpp"
+#include "policy/grammar/words.hpp"
 #include "policy/policy.hpp"
 
 namespace pgcurfew::grammar {
@@ -93,7 +94,11 @@ KeyEntry key_of_field(const FieldEntry& field) {
   key.takes = takes_of(field.kind);
   key.meaning = field.meaning;
   key.example = example_of(field.field);
-  if (key.takes == Takes::kChoices) key.choices = all_state_names();
+  if (key.takes == Takes::kChoices) {
+    key.choices = all_state_names();
+    key.synonyms = words::kStates;
+  }
+  if (key.takes == Takes::kBackendTypes) key.synonyms = words::kBackendTypes;
   if (key.takes == Takes::kCountOrMapping) key.mapping = Mapping::kBlocks;
   if (field.kind == ValueKind::kAge) key.most = kLongest;
   if (key.takes == Takes::kTransactions) key.most = kMostTransactions;

@@ -63,6 +63,13 @@ enum class Takes {
   kSteps,  ///< a list: one of `choices`, or a mapping of one of them to its options
 };
 
+/// A word that people write instead of one that the language has.
+struct Synonym {
+  std::string_view written;
+  std::string_view meant;
+  std::string_view hint = {};  ///< of a key: a whole sentence that says more than what was meant
+};
+
 /// One key of one mapping. *Units*: `least` and `most` are microseconds for a duration, hundredths for a
 /// percentage, and count otherwise; both 0: no bound.
 struct KeyEntry {
@@ -76,6 +83,7 @@ struct KeyEntry {
   std::int64_t most = 0;
   std::optional<Mapping> mapping = {};             ///< for those that take mappings
   std::span<const std::string_view> choices = {};  ///< for those that take choices
+  std::span<const Synonym> synonyms = {};          ///< of its values
 };
 
 struct MappingEntry {
@@ -83,7 +91,8 @@ struct MappingEntry {
   std::string_view name;     ///< as messages have it: `a rule`, `match`
   std::string_view meaning;  ///< a line, without a full stop
   bool takes_any_key = false;
-  bool needs_any_key = false;  ///< an empty one is an error though no key is required
+  bool needs_any_key = false;              ///< an empty one is an error though no key is required
+  std::span<const Synonym> synonyms = {};  ///< of its keys
 };
 
 }  // namespace pgcurfew

@@ -2,6 +2,7 @@
 #include <chrono>
 
 #include "policy/grammar/tables.hpp"
+#include "policy/grammar/words.hpp"
 
 namespace pgcurfew::grammar {
 
@@ -56,7 +57,8 @@ constexpr std::array<KeyEntry, 16> kRule{{
      .meaning = "with keep: what the sessions of a group have in common",
      .fallback = "all in one group",
      .example = "[user, application_name]",
-     .choices = kPer},
+     .choices = kPer,
+     .synonyms = words::kPer},
     {.name = "keep",
      .takes = Takes::kCount,
      .meaning = "number of sessions of each group that are left alone; those beyond them are the victims",
@@ -69,7 +71,8 @@ constexpr std::array<KeyEntry, 16> kRule{{
      .meaning = "with keep: who of a group is beyond it; all: everyone, once it is larger than keep",
      .fallback = "oldest",
      .example = "newest",
-     .choices = kVictims},
+     .choices = kVictims,
+     .synonyms = words::kVictims},
     {.name = "at_most",
      .takes = Takes::kCount,
      .meaning = "how many sessions it acts on after one look",
@@ -113,13 +116,15 @@ constexpr std::array<KeyEntry, 16> kRule{{
      .meaning = "the steps from mild to strong, each only if the one before has not helped",
      .example = "[ cancel, terminate: { after: 30s } ]",
      .mapping = Mapping::kStep,
-     .choices = kSteps},
+     .choices = kSteps,
+     .synonyms = words::kSteps},
     {.name = "mode",
      .takes = Takes::kChoice,
      .meaning = "dry-run makes it milder than the file",
      .fallback = "the file's",
      .example = "dry-run",
-     .choices = kModes},
+     .choices = kModes,
+     .synonyms = words::kModes},
 }};
 
 constexpr std::array<KeyEntry, 2> kWhen{{
@@ -134,7 +139,8 @@ constexpr std::array<KeyEntry, 2> kWhen{{
      .meaning = "what the server is",
      .fallback = "either",
      .example = "primary",
-     .choices = kRoles},
+     .choices = kRoles,
+     .synonyms = words::kRoles},
 }};
 
 constexpr std::array<KeyEntry, 4> kWindow{{
@@ -142,7 +148,8 @@ constexpr std::array<KeyEntry, 4> kWindow{{
      .takes = Takes::kDays,
      .meaning = "the days on which it begins",
      .fallback = "every day",
-     .example = "[mon-fri]"},
+     .example = "[mon-fri]",
+     .synonyms = words::kDays},
     {.name = "from",
      .takes = Takes::kTimeOfDay,
      .meaning = "when it begins",
@@ -182,13 +189,15 @@ constexpr std::array<KeyEntry, 4> kRepeat{{
      .meaning = "what the sessions have in common",
      .fallback = "user",
      .example = "query_id",
-     .choices = kRepeatPer},
+     .choices = kRepeatPer,
+     .synonyms = words::kPer},
     {.name = "then",
      .takes = Takes::kChoice,
      .is_required = true,
      .meaning = "terminate the session, alert, or pause: leave those sessions alone for that time",
      .example = "terminate",
-     .choices = kThen},
+     .choices = kThen,
+     .synonyms = words::kThen},
 }};
 
 constexpr std::array<KeyEntry, 1> kStep{{

@@ -2,6 +2,7 @@
 #include <chrono>
 
 #include "policy/grammar/tables.hpp"
+#include "policy/grammar/words.hpp"
 #include "policy/protections.hpp"
 
 namespace pgcurfew::grammar {
@@ -49,7 +50,8 @@ constexpr std::array<KeyEntry, 9> kMainFile{{
      .meaning = "whether signals are sent, or only told of",
      .fallback = "dry-run",
      .example = "enforce",
-     .choices = kModes},
+     .choices = kModes,
+     .synonyms = words::kModes},
     {.name = "servers",
      .takes = Takes::kMappings,
      .is_required = true,
@@ -62,7 +64,8 @@ constexpr std::array<KeyEntry, 9> kMainFile{{
      .takes = Takes::kChoices,
      .meaning = "built-in protections that are switched off",
      .fallback = "none",
-     .example = "[listeners]"},
+     .example = "[listeners]",
+     .synonyms = words::kProtections},
     kRules,
     kDrains,
     {.name = "safety",

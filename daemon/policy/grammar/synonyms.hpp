@@ -4,14 +4,9 @@
 #include <string>
 #include <string_view>
 
-namespace pgcurfew {
+#include "policy/grammar/key.hpp"
 
-/// A word that people write instead of one that the language has.
-struct Synonym {
-  std::string_view written;
-  std::string_view meant;
-  std::string_view hint = {};  ///< of a key: a whole sentence that says more than what was meant
-};
+namespace pgcurfew {
 
 /// `Did you mean "x"?` by the synonyms first, by nearness then; empty if nothing comes close.
 std::string did_you_mean(std::string_view written, std::span<const std::string_view> known,

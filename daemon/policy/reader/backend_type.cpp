@@ -2,7 +2,8 @@
 
 #include <array>
 
-#include "policy/reader/values.hpp"
+#include "policy/grammar/grammar.hpp"
+#include "policy/grammar/synonyms.hpp"
 
 namespace pgcurfew {
 
@@ -55,13 +56,9 @@ BackendTypeVerdict judge_backend_type(std::string_view name) {
 }
 
 std::string backend_type_hint(std::string_view written) {
-  constexpr std::array<Synonym, 4> kSynonyms{{{"client", "client backend"},
-                                              {"backend", "client backend"},
-                                              {"autovacuum", "autovacuum worker"},
-                                              {"vacuum", "autovacuum worker"}}};
   std::array<std::string_view, kKnown.size()> names;
   for (std::size_t i = 0; i < kKnown.size(); ++i) names[i] = kKnown[i].name;
-  return did_you_mean(written, names, kSynonyms);
+  return did_you_mean(written, names, key_of(Mapping::kMatch, "backend_type").synonyms);
 }
 
 }  // namespace pgcurfew

@@ -22,18 +22,6 @@ namespace pgcurfew {
 
 namespace {
 
-constexpr auto kStateSynonyms = std::to_array<Synonym>({
-    {"running", "active"},
-    {"in transaction", "idle in transaction"},
-    {"idle in tx", "idle in transaction"},
-    {"idle_in_tx", "idle in transaction"},
-    {"aborted", "idle in transaction (aborted)"},
-    {"idle in transaction aborted", "idle in transaction (aborted)"},
-    {"idle_in_transaction_aborted", "idle in transaction (aborted)"},
-    {"fastpath", "fastpath function call"},
-    {"sleeping", "idle"},
-});
-
 std::optional<BackendTypeTest> read_backend_types(const std::vector<const YamlNode*>& nodes,
                                                   bool may_be_victim, Complaints& complaints) {
   BackendTypeTest test;
@@ -61,7 +49,7 @@ std::optional<BackendTypeTest> read_backend_types(const std::vector<const YamlNo
 std::optional<StateTest> read_states(const std::vector<const YamlNode*>& nodes, Complaints& complaints) {
   StateTest test;
   for (const auto* node : nodes) {
-    const auto index = read_choice(*node, "state", all_state_names(), kStateSynonyms, complaints);
+    const auto index = read_choice(*node, key_of(Mapping::kMatch, "state"), complaints);
     if (index) test.any_of.push_back(state_of(all_state_names()[*index]));
   }
   if (test.any_of.size() != nodes.size() || nodes.empty()) return std::nullopt;

@@ -20,90 +20,6 @@ namespace pgcurfew {
 
 namespace {
 
-constexpr auto kDrainSynonyms = std::to_array<Synonym>({
-    {"comment", "description"},
-    {"title", "name"},
-    {"id", "name"},
-    {"server", "servers"},
-    {"hosts", "servers"},
-    {"labels", "servers"},
-    {"database", "databases"},
-    {"datname", "databases"},
-    {"dbname", "databases"},
-    {"db", "databases"},
-    {"match", "databases",
-     "A drain is for all sessions of its databases; it spares those that match except."},
-    {"cron", "schedule"},
-    {"when", "schedule"},
-    {"during", "schedule"},
-    {"every", "schedule"},
-    {"date", "at"},
-    {"once", "at"},
-    {"start", "at"},
-    {"begin", "at"},
-    {"begins", "at"},
-    {"tz", "timezone"},
-    {"time_zone", "timezone"},
-    {"zone", "timezone"},
-    {"for", "duration"},
-    {"lasts", "duration"},
-    {"length", "duration"},
-    {"until", "duration"},
-    {"window", "duration"},
-    {"announcements", "announce"},
-    {"alert", "announce"},
-    {"notify", "announce"},
-    {"warn", "announce"},
-    {"close", "gate"},
-    {"pooler", "pgbouncer"},
-    {"exclude", "except"},
-    {"exempt", "except"},
-    {"unless", "except"},
-    {"protect", "except"},
-    {"action", "escalate"},
-    {"actions", "escalate"},
-    {"steps", "escalate"},
-    {"do", "escalate"},
-    {"latecomers", "while_draining"},
-    {"newcomers", "while_draining"},
-    {"timeout", "give_up"},
-    {"giveup", "give_up"},
-    {"after", "afterwards"},
-    {"then", "afterwards"},
-    {"finally", "afterwards"},
-    {"dry_run", "mode"},
-    {"dry-run", "mode"},
-    {"enabled", "mode"},
-});
-constexpr auto kGateSynonyms = std::to_array<Synonym>({{"connection_limit", "connection-limit"},
-                                                       {"limit", "connection-limit"},
-                                                       {"datconnlimit", "connection-limit"},
-                                                       {"pooler", "pgbouncer"},
-                                                       {"off", "none"},
-                                                       {"no", "none"}});
-constexpr auto kPgbouncerSynonyms = std::to_array<Synonym>({{"dsn", "conninfo"},
-                                                            {"connection", "conninfo"},
-                                                            {"with", "by"},
-                                                            {"command", "by"},
-                                                            {"mode", "by"},
-                                                            {"databases", "pools"},
-                                                            {"pool", "pools"}});
-constexpr auto kByWords = std::to_array<Synonym>(
-    {{"PAUSE", "pause"}, {"wait", "pause"}, {"DISABLE", "disable"}, {"refuse", "disable"}});
-constexpr auto kLatecomerWords = std::to_array<Synonym>({{"kill", "terminate"},
-                                                         {"end", "terminate"},
-                                                         {"keep", "leave"},
-                                                         {"ignore", "leave"},
-                                                         {"allow", "leave"}});
-constexpr auto kGiveUpSynonyms =
-    std::to_array<Synonym>({{"for", "after"}, {"timeout", "after"}, {"do", "then"}, {"action", "then"}});
-constexpr auto kEndWords = std::to_array<Synonym>({{"open", "reopen"},
-                                                   {"restore", "reopen"},
-                                                   {"close", "hold"},
-                                                   {"closed", "hold"},
-                                                   {"keep", "hold"},
-                                                   {"warn", "alert"},
-                                                   {"go_on", "alert"}});
 constexpr std::string_view kDrainExample =
     "A drain is a mapping with name, databases, schedule or at, and duration.";
 constexpr std::string_view kPgbouncerExample =
@@ -208,7 +124,7 @@ std::vector<Duration> read_announce(const YamlNode& node, Complaints& complaints
 
 void read_pgbouncer(const YamlNode& node, Drain& drain, Complaints& complaints) {
   if (!expect_map(node, "pgbouncer", kPgbouncerExample, complaints)) return;
-  check_keys(node, Mapping::kPgbouncer, kPgbouncerSynonyms, complaints);
+  check_keys(node, Mapping::kPgbouncer, complaints);
   if (const auto* conninfo = node.find("conninfo")) {
     drain.pooler_conninfo = read_text(*conninfo, "conninfo", complaints, Lines::kMany).value_or("");
     drain.pooler_conninfo_place = complaints.place(conninfo->mark);
@@ -216,7 +132,7 @@ void read_pgbouncer(const YamlNode& node, Drain& drain, Complaints& complaints) 
     complaints.error(node.mark, "\"pgbouncer\" has no \"conninfo\"", std::string(kPgbouncerExample));
   }
   if (const auto* by = node.find("by")) {
-    const auto index = read_choice(*by, key_of(Mapping::kPgbouncer, "by"), kByWords, complaints);
+    const auto index = read_choice(*by, key_of(Mapping::kPgbouncer, "by"), complaints);
     if (index) drain.pooler_gate = *index == 0 ? PoolerGate::kPause : PoolerGate::kDisable;
   }
   if (const auto* pools = node.find("pools")) drain.pools = read_names(*pools, "pools", complaints);
@@ -226,8 +142,8 @@ void read_gate(const YamlNode& node, Drain& drain, Complaints& complaints) {
   constexpr std::array<GateKind, 3> kGates{GateKind::kConnectionLimit, GateKind::kPgbouncer, GateKind::kNone};
   const auto* gate = node.find("gate");
   const auto* pgbouncer = node.find("pgbouncer");
-  const auto index = gate == nullptr ? std::optional<std::size_t>(0)
-                                     : read_choice(*gate, key_of_drain("gate"), kGateSynonyms, complaints);
+  const auto index =
+      gate == nullptr ? std::optional<std::size_t>(0) : read_choice(*gate, key_of_drain("gate"), complaints);
   if (index) drain.gate = kGates[*index];
   if (pgbouncer != nullptr) read_pgbouncer(*pgbouncer, drain, complaints);
   // of a gate that cannot be read, nothing follows
@@ -246,7 +162,7 @@ std::optional<GiveUp> read_give_up(const YamlNode& node, Complaints& complaints)
   constexpr std::array<GiveUpAction, 3> kActions{GiveUpAction::kReopen, GiveUpAction::kHold,
                                                  GiveUpAction::kAlert};
   if (!expect_map(node, "give_up", kGiveUpExample, complaints)) return std::nullopt;
-  check_keys(node, Mapping::kGiveUp, kGiveUpSynonyms, complaints);
+  check_keys(node, Mapping::kGiveUp, complaints);
   GiveUp give_up;
   if (const auto* after = node.find("after")) {
     give_up.after =
@@ -255,7 +171,7 @@ std::optional<GiveUp> read_give_up(const YamlNode& node, Complaints& complaints)
     complaints.error(node.mark, "\"give_up\" has no \"after\"", std::string(kGiveUpExample));
   }
   if (const auto* then = node.find("then")) {
-    const auto index = read_choice(*then, key_of(Mapping::kGiveUp, "then"), kEndWords, complaints);
+    const auto index = read_choice(*then, key_of(Mapping::kGiveUp, "then"), complaints);
     if (index) give_up.then = kActions[*index];
   }
   return give_up;
@@ -269,13 +185,12 @@ void read_course(const YamlNode& node, Drain& drain, Complaints& complaints) {
   drain.wait = ladder.wait;
   drain.escalate = std::move(ladder.steps);
   if (const auto* latecomers = node.find("while_draining")) {
-    const auto index = read_choice(*latecomers, key_of_drain("while_draining"), kLatecomerWords, complaints);
+    const auto index = read_choice(*latecomers, key_of_drain("while_draining"), complaints);
     drain.terminates_latecomers = index.value_or(0) == 0;
   }
   if (const auto* give_up = node.find("give_up")) drain.give_up = read_give_up(*give_up, complaints);
   if (const auto* afterwards = node.find("afterwards")) {
-    drain.reopens =
-        read_choice(*afterwards, key_of_drain("afterwards"), kEndWords, complaints).value_or(0) == 0;
+    drain.reopens = read_choice(*afterwards, key_of_drain("afterwards"), complaints).value_or(0) == 0;
   }
 }
 
@@ -284,7 +199,7 @@ void read_course(const YamlNode& node, Drain& drain, Complaints& complaints) {
 std::optional<Drain> read_drain(const YamlNode& node, const RuleContext& context, Complaints& complaints) {
   if (!expect_map(node, "drains", kDrainExample, complaints)) return std::nullopt;
   const auto errors_before = complaints.error_count();
-  check_keys(node, Mapping::kDrain, kDrainSynonyms, complaints);
+  check_keys(node, Mapping::kDrain, complaints);
   Drain drain;
   drain.place = complaints.place(node.mark);
   if (const auto* name = required(node, "name", "The log knows it by its name.", complaints)) {

@@ -17,40 +17,6 @@ namespace pgcurfew {
 namespace {
 
 constexpr std::array<std::string_view, 7> kDays{"mon", "tue", "wed", "thu", "fri", "sat", "sun"};
-constexpr auto kDaySynonyms = std::to_array<Synonym>({
-    {"monday", "mon"},
-    {"tuesday", "tue"},
-    {"wednesday", "wed"},
-    {"thursday", "thu"},
-    {"friday", "fri"},
-    {"saturday", "sat"},
-    {"sunday", "sun"},
-    {"Mon", "mon"},
-    {"Tue", "tue"},
-    {"Wed", "wed"},
-    {"Thu", "thu"},
-    {"Fri", "fri"},
-    {"Sat", "sat"},
-    {"Sun", "sun"},
-    {"weekdays", "mon-fri"},
-    {"workdays", "mon-fri"},
-    {"weekend", "sat-sun"},
-    {"weekends", "sat-sun"},
-});
-constexpr auto kWindowSynonyms = std::to_array<Synonym>({
-    {"tz", "timezone"},
-    {"time_zone", "timezone"},
-    {"zone", "timezone"},
-    {"day", "days"},
-    {"weekdays", "days"},
-    {"on", "days"},
-    {"start", "from"},
-    {"begin", "from"},
-    {"after", "from"},
-    {"end", "to"},
-    {"until", "to"},
-    {"before", "to"},
-});
 constexpr std::string_view kWindowExample =
     "Hours are written as in { days: [mon-fri], from: \"08:00\", to: \"18:00\" }.";
 constexpr std::string_view kDayHint =
@@ -83,7 +49,7 @@ std::optional<std::bitset<7>> read_days(const YamlNode& node, Complaints& compla
     if (read) days |= *read;
     is_good = is_good && read;
     if (!text || read) continue;
-    auto hint = did_you_mean(*text, kDays, kDaySynonyms);
+    auto hint = did_you_mean(*text, kDays, key_of(Mapping::kWindow, "days").synonyms);
     if (hint.empty()) hint = kDayHint;
     complaints.error(value->mark, fmt::format("unknown day \"{}\"", printable(*text, 80)), std::move(hint));
   }
@@ -135,7 +101,7 @@ std::optional<TimeZone> read_zone(const YamlNode& node, const DefaultZone& zone,
 std::optional<Window> read_window(const YamlNode& node, const KeyEntry& key, const DefaultZone& zone,
                                   Complaints& complaints) {
   if (!expect_map(node, key.name, kWindowExample, complaints)) return std::nullopt;
-  check_keys(node, Mapping::kWindow, kWindowSynonyms, complaints);
+  check_keys(node, Mapping::kWindow, complaints);
   Window window;
   window.place = complaints.place(node.mark);
   window.days.set();

@@ -21,33 +21,13 @@ constexpr Duration kLaterStep = std::chrono::seconds(30);
 constexpr Duration kLaterDrainStep = std::chrono::seconds(20);
 constexpr Duration kDrainWait = std::chrono::seconds(30);
 constexpr std::array<StepKind, 3> kKinds{StepKind::kAlert, StepKind::kCancel, StepKind::kTerminate};
-constexpr auto kStepSynonyms = std::to_array<Synonym>({
-    {"kill", "terminate"},
-    {"disconnect", "terminate"},
-    {"end", "terminate"},
-    {"drop", "terminate"},
-    {"pg_terminate_backend", "terminate"},
-    {"pg_cancel_backend", "cancel"},
-    {"stop", "cancel"},
-    {"abort", "cancel"},
-    {"warn", "alert"},
-    {"log", "alert"},
-    {"notify", "alert"},
-    {"report", "alert"},
-    {"observe", "alert"},
-});
-constexpr auto kOptionSynonyms = std::to_array<Synonym>(
-    {{"wait", "after"}, {"delay", "after"}, {"grace", "after"}, {"for", "after"}, {"in", "after"}});
 constexpr std::string_view kLadderExample = "Steps are written as in [ cancel, terminate: { after: 30s } ].";
 
-constexpr auto kWaitSynonyms = std::to_array<Synonym>(
-    {{"after", "for"}, {"delay", "for"}, {"grace", "for"}, {"time", "for"}, {"up_to", "for"}});
 constexpr std::string_view kDrainLadderExample =
     "Steps are written as in [ wait: { for: 1min }, cancel, terminate: { after: 20s } ].";
 
 std::optional<StepKind> read_kind(const YamlNode& node, Complaints& complaints) {
-  const auto index =
-      read_choice(node, "step", key_of(Mapping::kRule, "escalate").choices, kStepSynonyms, complaints);
+  const auto index = read_choice(node, key_of(Mapping::kRule, "escalate"), complaints, "step");
   return index ? std::optional(kKinds[*index]) : std::nullopt;
 }
 
@@ -55,8 +35,7 @@ std::optional<StepKind> read_kind(const YamlNode& node, Complaints& complaints) 
 std::optional<Duration> read_after(const YamlNode& options, std::string_view step, Complaints& complaints) {
   const auto example = fmt::format("Write {0} alone, or {0}: {{ after: 30s }}.", step);
   if (!expect_map(options, step, example, complaints)) return std::nullopt;
-  check_keys(options, fmt::format("step {}", step), key_names_of(Mapping::kStep), kOptionSynonyms,
-             complaints);
+  check_keys(options, Mapping::kStep, fmt::format("step {}", step), complaints);
   const auto* after = options.find("after");
   return after == nullptr ? std::nullopt : read_duration(*after, key_of(Mapping::kStep, "after"), complaints);
 }
@@ -121,25 +100,12 @@ void check_cancel(const Match& match, const Step& step, Mark at, Complaints& com
 
 // -- drains ----------------------------------------------------------------------------------------------
 
-constexpr auto kDrainStepSynonyms = std::to_array<Synonym>({
-    {"kill", "terminate"},
-    {"disconnect", "terminate"},
-    {"end", "terminate"},
-    {"drop", "terminate"},
-    {"pg_terminate_backend", "terminate"},
-    {"pg_cancel_backend", "cancel"},
-    {"stop", "cancel"},
-    {"abort", "cancel"},
-    {"sleep", "wait"},
-    {"grace", "wait"},
-    {"pause", "wait"},
-});
 constexpr std::size_t kWaitStep = 0;  ///< of the choices
 
 Duration read_wait(const Rung& rung, Complaints& complaints) {
   if (rung.options == nullptr) return kDrainWait;
   if (!expect_map(*rung.options, "wait", "Write wait alone, or wait: { for: 1min }.", complaints)) return {};
-  check_keys(*rung.options, "step wait", key_names_of(Mapping::kWait), kWaitSynonyms, complaints);
+  check_keys(*rung.options, Mapping::kWait, "step wait", complaints);
   const auto* time = rung.options->find("for");
   if (time == nullptr) return kDrainWait;
   return read_duration(*time, key_of(Mapping::kWait, "for"), complaints).value_or(kDrainWait);
@@ -152,8 +118,7 @@ std::optional<std::size_t> read_drain_word(const YamlNode& word, Complaints& com
                      "It tells of each of its steps anyway; announce: alerts before it begins.");
     return std::nullopt;
   }
-  return read_choice(word, "step", key_of(Mapping::kDrain, "escalate").choices, kDrainStepSynonyms,
-                     complaints);
+  return read_choice(word, key_of(Mapping::kDrain, "escalate"), complaints, "step");
 }
 
 }  // namespace

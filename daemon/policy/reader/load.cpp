@@ -28,19 +28,6 @@ namespace pgcurfew {
 
 namespace {
 
-constexpr auto kTopSynonyms = std::to_array<Synonym>({
-    {"policies", "rules"},       {"policy", "rules"},
-    {"drain", "drains"},         {"maintenance", "drains"},
-    {"windows", "drains"},       {"exclude", "protect"},
-    {"exempt", "protect"},       {"except", "protect"},
-    {"whitelist", "protect"},    {"allowlist", "protect"},
-    {"dry_run", "mode"},         {"dry-run", "mode"},
-    {"server", "servers"},       {"databases", "servers"},
-    {"limits", "safety"},        {"logging", "report"},
-    {"tz", "timezone"},          {"time_zone", "timezone"},
-    {"zone", "timezone"},        {"unprotected", "unprotect"},
-    {"no_protect", "unprotect"}, {"disable_protections", "unprotect"},
-});
 constexpr std::string_view kProtectExample =
     "Each entry of the list stands behind a dash, as in - { user: backup }.";
 constexpr std::string_view kDrainsExample = "Each drain of the list stands behind a dash.";
@@ -70,7 +57,7 @@ class Loader {
       return;
     }
     if (is_main) {
-      check_keys(*file.root, Mapping::kMainFile, kTopSynonyms, file.complaints);
+      check_keys(*file.root, Mapping::kMainFile, file.complaints);
     } else {
       check_drop_in_keys(file);
     }
@@ -172,7 +159,7 @@ class Loader {
         rest.keys.push_back(key);
       }
     }
-    check_keys(rest, Mapping::kDropIn, kTopSynonyms, file.complaints);
+    check_keys(rest, Mapping::kDropIn, file.complaints);
   }
 
   void protect_by_default() {

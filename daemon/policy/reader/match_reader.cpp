@@ -19,65 +19,6 @@ namespace pgcurfew {
 
 namespace {
 
-constexpr auto kFieldSynonyms = std::to_array<Synonym>({
-    {"datname", "database"},
-    {"db", "database"},
-    {"dbname", "database"},
-    {"databases", "database"},
-    {"usename", "user"},
-    {"username", "user"},
-    {"role", "user"},
-    {"users", "user"},
-    {"application", "application_name"},
-    {"app", "application_name"},
-    {"app_name", "application_name"},
-    {"client", "client_addr"},
-    {"client_ip", "client_addr"},
-    {"address", "client_addr"},
-    {"ip", "client_addr"},
-    {"host", "client_addr"},
-    {"sql", "query"},
-    {"query_text", "query"},
-    {"queryid", "query_id"},
-    {"wait", "wait_event"},
-    {"older_than", "query_age"},
-    {"longer_than", "query_age"},
-    {"age", "query_age"},
-    {"duration", "query_age"},
-    {"runtime", "query_age"},
-    {"query_start", "query_age"},
-    {"query_duration", "query_age"},
-    {"xact_age", "transaction_age"},
-    {"xact_start", "transaction_age"},
-    {"tx_age", "transaction_age"},
-    {"txn_age", "transaction_age"},
-    {"idle", "state_age"},
-    {"idle_age", "state_age"},
-    {"idle_for", "state_age"},
-    {"state_change", "state_age"},
-    {"backend_age", "session_age"},
-    {"backend_start", "session_age"},
-    {"connection_age", "session_age"},
-    {"blocking", "blocks"},
-    {"blocker", "blocks"},
-    {"min_blocked", "blocks"},
-    {"blocked_sessions", "blocks"},
-    {"waiters", "blocks"},
-    {"blocking_for", "blocks_for"},
-    {"blocks_since", "blocks_for"},
-    {"blocking_age", "blocks_for"},
-    {"blocked", "blocked_for"},
-    {"blocked_by", "blocked_for"},
-    {"lock_wait", "blocked_for"},
-    {"lock_age", "blocked_for"},
-    {"waits_for", "blocked_for"},
-    {"waiting_for", "blocked_for"},
-    {"wait_age", "blocked_for"},
-    {"xmin", "xmin_age"},
-    {"xid_age", "xmin_age"},
-    {"backend_xmin", "xmin_age"},
-});
-
 constexpr std::string_view kMatchExample = "Conditions are written as in { database: app, state: active }.";
 
 constexpr std::string_view kExceptExample =
@@ -154,7 +95,7 @@ const FieldEntry* field_for(const YamlNode& key, Mapping mapping, Complaints& co
     return nullptr;
   }
   complaints.error(key.mark, fmt::format("unknown key \"{}\" in {}", printable(key.text, 80), owner),
-                   hint_for_key(key.text, names, kFieldSynonyms));
+                   hint_for_key(key.text, names, entry_of(Mapping::kMatch).synonyms));
   return nullptr;
 }
 

@@ -17,47 +17,6 @@ namespace pgcurfew {
 
 namespace {
 
-constexpr auto kPerSynonyms = std::to_array<Synonym>({{"datname", "database"},
-                                                      {"db", "database"},
-                                                      {"usename", "user"},
-                                                      {"role", "user"},
-                                                      {"application", "application_name"},
-                                                      {"client", "client_addr"}});
-constexpr auto kVictimsSynonyms = std::to_array<Synonym>({{"old", "oldest"},
-                                                          {"longest", "oldest"},
-                                                          {"first", "oldest"},
-                                                          {"latest", "newest"},
-                                                          {"youngest", "newest"},
-                                                          {"last", "newest"}});
-constexpr auto kWhenSynonyms = std::to_array<Synonym>({{"connections", "connections_used"},
-                                                       {"used", "connections_used"},
-                                                       {"usage", "connections_used"},
-                                                       {"slots_used", "connections_used"},
-                                                       {"is", "role"},
-                                                       {"server_role", "role"}});
-constexpr auto kRoleSynonyms = std::to_array<Synonym>({{"master", "primary"},
-                                                       {"leader", "primary"},
-                                                       {"main", "primary"},
-                                                       {"read-write", "primary"},
-                                                       {"replica", "standby"},
-                                                       {"slave", "standby"},
-                                                       {"secondary", "standby"},
-                                                       {"read-only", "standby"},
-                                                       {"hot_standby", "standby"}});
-constexpr auto kRepeatSynonyms = std::to_array<Synonym>({{"count", "times"},
-                                                         {"attempts", "times"},
-                                                         {"after", "times"},
-                                                         {"in", "within"},
-                                                         {"window", "within"},
-                                                         {"by", "per"},
-                                                         {"action", "then"},
-                                                         {"do", "then"}});
-constexpr auto kThenSynonyms = std::to_array<Synonym>({{"kill", "terminate"},
-                                                       {"disconnect", "terminate"},
-                                                       {"warn", "alert"},
-                                                       {"stop", "pause"},
-                                                       {"ignore", "pause"},
-                                                       {"wait", "pause"}});
 constexpr std::string_view kWhenExample = "It is written as in { connections_used: 85%, role: primary }.";
 constexpr std::string_view kRepeatExample =
     "It is written as in { times: 3, within: 10min, then: terminate }.";
@@ -72,7 +31,7 @@ std::vector<Field> read_per(const YamlNode& node, Complaints& complaints) {
   std::vector<Field> fields;
   for (const auto* value : one_or_many(node, "per", complaints)) {
     const auto& key = key_of_rule("per");
-    const auto index = read_choice(*value, key, kPerSynonyms, complaints);
+    const auto index = read_choice(*value, key, complaints);
     if (!index) continue;
     const auto field = *field_of(key.choices[*index]);
     if (std::find(fields.begin(), fields.end(), field) != fields.end()) {
@@ -163,7 +122,7 @@ Selection read_selection(const YamlNode& rule, Complaints& complaints) {
   if (keep != nullptr) selection.keep = read_count(*keep, key_of_rule("keep"), complaints);
   if (const auto* victims = rule.find("victims")) {
     constexpr std::array<Victims, 3> kVictims{Victims::kOldest, Victims::kNewest, Victims::kAll};
-    const auto index = read_choice(*victims, key_of_rule("victims"), kVictimsSynonyms, complaints);
+    const auto index = read_choice(*victims, key_of_rule("victims"), complaints);
     if (index) selection.victims = kVictims[*index];
   }
   if (const auto* at_most = rule.find("at_most")) {
@@ -192,13 +151,13 @@ When read_when(const YamlNode& node, Complaints& complaints) {
     complaints.error(key.mark, fmt::format("unknown key \"{}\" in when", key.text),
                      "Conditions on sessions belong in match; when is about the server.");
   }
-  check_keys(rest, Mapping::kWhen, kWhenSynonyms, complaints);
+  check_keys(rest, Mapping::kWhen, complaints);
   if (const auto* used = node.find("connections_used")) {
     when.connections_used = read_percentage(*used, key_of(Mapping::kWhen, "connections_used"),
                                             "It is a part of the connections, from 1% to 100%.", complaints);
   }
   if (const auto* role = node.find("role")) {
-    const auto index = read_choice(*role, key_of(Mapping::kWhen, "role"), kRoleSynonyms, complaints);
+    const auto index = read_choice(*role, key_of(Mapping::kWhen, "role"), complaints);
     if (index) when.role = *index == 0 ? Role::kPrimary : Role::kStandby;
   }
   return when;
@@ -206,7 +165,7 @@ When read_when(const YamlNode& node, Complaints& complaints) {
 
 std::optional<Repeat> read_repeat(const YamlNode& node, Complaints& complaints) {
   if (!expect_map(node, "repeat", kRepeatExample, complaints)) return std::nullopt;
-  check_keys(node, Mapping::kRepeat, kRepeatSynonyms, complaints);
+  check_keys(node, Mapping::kRepeat, complaints);
   for (const auto& key : keys_of(Mapping::kRepeat)) {
     if (!key.is_required || node.find(key.name) != nullptr) continue;
     complaints.error(node.mark, fmt::format("\"repeat\" has no \"{}\"", key.name),
@@ -222,14 +181,14 @@ std::optional<Repeat> read_repeat(const YamlNode& node, Complaints& complaints) 
   }
   if (const auto* per = node.find("per")) {
     const auto& key = key_of(Mapping::kRepeat, "per");
-    if (const auto index = read_choice(*per, key, kPerSynonyms, complaints)) {
+    if (const auto index = read_choice(*per, key, complaints)) {
       repeat.per = *field_of(key.choices[*index]);
     }
   }
   if (const auto* then = node.find("then")) {
     constexpr std::array<RepeatAction, 3> kActions{RepeatAction::kTerminate, RepeatAction::kAlert,
                                                    RepeatAction::kPause};
-    const auto index = read_choice(*then, key_of(Mapping::kRepeat, "then"), kThenSynonyms, complaints);
+    const auto index = read_choice(*then, key_of(Mapping::kRepeat, "then"), complaints);
     if (index) repeat.then = kActions[*index];
   }
   return repeat;

@@ -20,58 +20,6 @@ namespace pgcurfew {
 
 namespace {
 
-constexpr auto kRuleSynonyms = std::to_array<Synonym>({
-    {"where", "match"},
-    {"if", "match"},
-    {"conditions", "match"},
-    {"action", "escalate"},
-    {"actions", "escalate"},
-    {"steps", "escalate"},
-    {"then", "escalate"},
-    {"do", "escalate"},
-    {"exclude", "except"},
-    {"exempt", "except"},
-    {"unless", "except"},
-    {"exceptions", "except"},
-    {"comment", "description"},
-    {"title", "name"},
-    {"id", "name"},
-    {"enabled", "mode"},
-    {"dry_run", "mode"},
-    {"dry-run", "mode"},
-    {"server", "servers"},
-    {"on", "servers"},
-    {"hosts", "servers"},
-    {"labels", "servers"},
-    {"group_by", "per"},
-    {"by", "per"},
-    {"limit", "keep"},
-    {"max", "keep"},
-    {"max_sessions", "keep"},
-    {"max_connections", "keep"},
-    {"order", "victims"},
-    {"sort", "victims"},
-    {"target", "victims"},
-    {"who", "victims"},
-    {"max_actions", "at_most"},
-    {"max_kills", "at_most"},
-    {"max_signals", "at_most"},
-    {"cooldown", "pause"},
-    {"delay", "pause"},
-    {"wait", "pause"},
-    {"only_when", "when"},
-    {"hours", "during"},
-    {"schedule", "during"},
-    {"window", "during"},
-    {"windows", "during"},
-    {"only_during", "during"},
-    {"outside", "not_during"},
-    {"except_during", "not_during"},
-    {"blackout", "not_during"},
-    {"repeated", "repeat"},
-    {"retry", "repeat"},
-    {"retries", "repeat"},
-});
 constexpr std::string_view kRuleExample = "A rule is a mapping with name, match and escalate.";
 const YamlNode* required(const YamlNode& node, std::string_view key, std::string_view hint,
                          Complaints& complaints) {
@@ -103,15 +51,7 @@ void read_circumstances(const YamlNode& node, const RuleContext& context, Rule& 
 }  // namespace
 
 std::optional<Mode> read_mode(const YamlNode& node, Complaints& complaints) {
-  constexpr auto kSynonyms = std::to_array<Synonym>({{"dry_run", "dry-run"},
-                                                     {"dry", "dry-run"},
-                                                     {"off", "dry-run"},
-                                                     {"no", "dry-run"},
-                                                     {"on", "enforce"},
-                                                     {"yes", "enforce"},
-                                                     {"live", "enforce"},
-                                                     {"enforced", "enforce"}});
-  const auto index = read_choice(node, key_of(Mapping::kMainFile, "mode"), kSynonyms, complaints);
+  const auto index = read_choice(node, key_of(Mapping::kMainFile, "mode"), complaints);
   if (!index) return std::nullopt;
   return *index == 0 ? Mode::kDryRun : Mode::kEnforce;
 }
@@ -133,7 +73,7 @@ Mode read_own_mode(const YamlNode& owner, std::string_view what, Mode file_mode,
 std::optional<Rule> read_rule(const YamlNode& node, const RuleContext& context, Complaints& complaints) {
   if (!expect_map(node, "rules", kRuleExample, complaints)) return std::nullopt;
   const auto errors_before = complaints.error_count();
-  check_keys(node, Mapping::kRule, kRuleSynonyms, complaints);
+  check_keys(node, Mapping::kRule, complaints);
   Rule rule;
   rule.place = complaints.place(node.mark);
   if (const auto* name = required(node, "name", "The log knows it by its name.", complaints)) {

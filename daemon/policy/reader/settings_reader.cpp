@@ -21,42 +21,14 @@ namespace pgcurfew {
 
 namespace {
 
-constexpr auto kServerSynonyms = std::to_array<Synonym>({
-    {"dsn", "conninfo"},
-    {"connection", "conninfo"},
-    {"connection_string", "conninfo"},
-    {"uri", "conninfo"},
-    {"url", "conninfo"},
-    {"host", "conninfo"},
-    {"port", "conninfo"},
-    {"user", "conninfo"},
-    {"dbname", "conninfo"},
-    {"tags", "labels"},
-    {"id", "name"},
-});
 constexpr std::string_view kServersExample =
     "A server is written as in - { name: orders, conninfo: \"host=db1\" }.";
 constexpr std::string_view kLabelsExample = "Labels are written as in { env: prod }.";
 
-constexpr auto kSafetySynonyms = std::to_array<Synonym>({{"rate", "signals"},
-                                                         {"max_signals", "signals"},
-                                                         {"percent", "share"},
-                                                         {"pause", "quiet"},
-                                                         {"cooldown", "quiet"}});
 constexpr std::string_view kSafetyExample =
     "Bounds are written as in { signals: 20 per 1min, share: 25%, quiet: 1min }.";
 
 constexpr std::string_view kReportExample = "It is written as in { query_text: redacted }.";
-
-constexpr auto kProtectionSynonyms = std::to_array<Synonym>({{"dump", "dumps"},
-                                                             {"pg_dump", "dumps"},
-                                                             {"backup", "backups"},
-                                                             {"barman", "backups"},
-                                                             {"patroni", "agents"},
-                                                             {"syncrep", "sync-rep"},
-                                                             {"sync_rep", "sync-rep"},
-                                                             {"concurrently", "concurrent-index"},
-                                                             {"listen", "listeners"}});
 
 constexpr Duration kShortestWindow = std::chrono::seconds(1);
 constexpr Duration kLongestWindow = std::chrono::hours(24);
@@ -74,7 +46,7 @@ std::map<std::string, std::string> read_labels(const YamlNode& node, Complaints&
 
 std::optional<Server> read_server(const YamlNode& node, Complaints& complaints) {
   if (!expect_map(node, "servers", kServersExample, complaints)) return std::nullopt;
-  check_keys(node, Mapping::kServer, kServerSynonyms, complaints);
+  check_keys(node, Mapping::kServer, complaints);
   Server server;
   server.place = complaints.place(node.mark);
   if (const auto* name = node.find("name")) {
@@ -151,7 +123,7 @@ std::vector<Server> read_servers(const YamlNode& node, Complaints& complaints) {
 Safety read_safety(const YamlNode& node, Complaints& complaints) {
   Safety safety;
   if (!expect_map(node, "safety", kSafetyExample, complaints)) return safety;
-  check_keys(node, Mapping::kSafety, kSafetySynonyms, complaints);
+  check_keys(node, Mapping::kSafety, complaints);
   if (const auto* signals = node.find("signals")) read_signals(*signals, safety, complaints);
   if (const auto* share = node.find("share")) {
     safety.share = read_percentage(*share, key_of(Mapping::kSafety, "share"),
@@ -167,10 +139,10 @@ Safety read_safety(const YamlNode& node, Complaints& complaints) {
 
 QueryText read_report(const YamlNode& node, Complaints& complaints) {
   if (!expect_map(node, "report", kReportExample, complaints)) return QueryText::kRedacted;
-  check_keys(node, Mapping::kReport, {}, complaints);
+  check_keys(node, Mapping::kReport, complaints);
   const auto* text = node.find("query_text");
   if (text == nullptr) return QueryText::kRedacted;
-  const auto index = read_choice(*text, key_of(Mapping::kReport, "query_text"), {}, complaints);
+  const auto index = read_choice(*text, key_of(Mapping::kReport, "query_text"), complaints);
   constexpr std::array<QueryText, 3> kTexts{QueryText::kRedacted, QueryText::kFull, QueryText::kNone};
   return index ? kTexts[*index] : QueryText::kRedacted;
 }
@@ -179,8 +151,7 @@ std::vector<std::string> read_unprotect(const YamlNode& node, Complaints& compla
   std::vector<std::string> names;
   for (const auto* value : one_or_many(node, "unprotect", complaints)) {
     const auto& key = key_of(Mapping::kMainFile, "unprotect");
-    const auto index =
-        read_choice(*value, "built-in protection", key.choices, kProtectionSynonyms, complaints);
+    const auto index = read_choice(*value, key, complaints, "built-in protection");
     if (!index) continue;
     std::string name(key.choices[*index]);
     if (std::find(names.begin(), names.end(), name) != names.end()) {

@@ -82,8 +82,8 @@ bool expect_list(const YamlNode& node, std::string_view name, std::string_view e
   return expect_kind(node, YamlNode::Kind::kList, name, example, complaints);
 }
 
-void check_keys(const YamlNode& map, std::string_view owner, std::span<const std::string_view> known,
-                std::span<const Synonym> synonyms, Complaints& complaints) {
+void check_keys(const YamlNode& map, Mapping mapping, std::string_view owner, Complaints& complaints) {
+  const auto known = key_names_of(mapping);
   for (const auto& key : map.keys) {
     if (std::find(known.begin(), known.end(), key.text) != known.end()) continue;
     if (may_be_rest_of_text(map, key.mark, complaints)) {
@@ -91,15 +91,13 @@ void check_keys(const YamlNode& map, std::string_view owner, std::span<const std
                        "A text that holds a comma is written in quotes.");
     } else {
       complaints.error(key.mark, fmt::format("unknown key \"{}\" in {}", printable(key.text, 80), owner),
-                       hint_for_key(key.text, known, synonyms));
+                       hint_for_key(key.text, known, entry_of(mapping).synonyms));
     }
   }
 }
 
-void check_keys(const YamlNode& map, Mapping mapping, std::span<const Synonym> synonyms,
-                Complaints& complaints) {
-  const auto names = key_names_of(mapping);
-  check_keys(map, entry_of(mapping).name, names, synonyms, complaints);
+void check_keys(const YamlNode& map, Mapping mapping, Complaints& complaints) {
+  check_keys(map, mapping, entry_of(mapping).name, complaints);
 }
 
 std::optional<std::string> read_plain(const YamlNode& node, std::string_view name, Complaints& complaints) {
@@ -214,21 +212,18 @@ std::optional<double> read_percentage(const YamlNode& node, const KeyEntry& key,
   return percent / 100;
 }
 
-std::optional<std::size_t> read_choice(const YamlNode& node, const KeyEntry& key,
-                                       std::span<const Synonym> synonyms, Complaints& complaints) {
-  return read_choice(node, key.name, key.choices, synonyms, complaints);
-}
-
-std::optional<std::size_t> read_choice(const YamlNode& node, std::string_view name,
-                                       std::span<const std::string_view> choices,
-                                       std::span<const Synonym> synonyms, Complaints& complaints) {
-  const auto text = read_plain(node, name, complaints);
+std::optional<std::size_t> read_choice(const YamlNode& node, const KeyEntry& key, Complaints& complaints,
+                                       std::string_view name) {
+  const auto& choices = key.choices;
+  const auto text = read_plain(node, name.empty() ? key.name : name, complaints);
   if (!text) return std::nullopt;
   const auto found = std::find(choices.begin(), choices.end(), *text);
   if (found != choices.end()) return static_cast<std::size_t>(found - choices.begin());
-  auto hint = did_you_mean(*text, choices, synonyms);
+  auto hint = did_you_mean(*text, choices, key.synonyms);
   if (hint.empty()) hint = fmt::format("It is {}.", or_list(choices));
-  complaints.error(node.mark, fmt::format("unknown {} \"{}\"", name, printable(*text, 80)), std::move(hint));
+  complaints.error(node.mark,
+                   fmt::format("unknown {} \"{}\"", name.empty() ? key.name : name, printable(*text, 80)),
+                   std::move(hint));
   return std::nullopt;
 }
 

@@ -23,12 +23,10 @@ bool expect_list(const YamlNode& node, std::string_view name, std::string_view e
                  Complaints& complaints);
 
 /// Reports each key of a map that it does not have by the grammar, with the word that was meant.
-void check_keys(const YamlNode& map, Mapping mapping, std::span<const Synonym> synonyms,
-                Complaints& complaints);
+void check_keys(const YamlNode& map, Mapping mapping, Complaints& complaints);
 
-/// The same with names of the caller's.
-void check_keys(const YamlNode& map, std::string_view owner, std::span<const std::string_view> known,
-                std::span<const Synonym> synonyms, Complaints& complaints);
+/// The same where messages call the mapping something else.
+void check_keys(const YamlNode& map, Mapping mapping, std::string_view owner, Complaints& complaints);
 
 enum class Lines { kOne, kMany };
 
@@ -53,14 +51,9 @@ std::optional<std::size_t> read_count(const YamlNode& node, const KeyEntry& key,
 std::optional<double> read_percentage(const YamlNode& node, const KeyEntry& key, std::string_view hint,
                                       Complaints& complaints);
 
-/// One of a few words, as its index.
-std::optional<std::size_t> read_choice(const YamlNode& node, std::string_view name,
-                                       std::span<const std::string_view> choices,
-                                       std::span<const Synonym> synonyms, Complaints& complaints);
-
-/// One of the key's choices, as its index.
-std::optional<std::size_t> read_choice(const YamlNode& node, const KeyEntry& key,
-                                       std::span<const Synonym> synonyms, Complaints& complaints);
+/// One of the key's choices, as its index. `name`: as messages call it, if not by the key's name.
+std::optional<std::size_t> read_choice(const YamlNode& node, const KeyEntry& key, Complaints& complaints,
+                                       std::string_view name = {});
 
 /// The values of a list, or the one value that stands in its place; none if it cannot be either.
 std::vector<const YamlNode*> one_or_many(const YamlNode& node, std::string_view name, Complaints& complaints);

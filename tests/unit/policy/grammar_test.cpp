@@ -265,5 +265,34 @@ TEST(Grammar, AThousandRulesAreReadInLinearTime) {
   EXPECT_LT(many, some * 16 + std::chrono::milliseconds(500));
 }
 
+/// kEnds serves two keys, and of file keys a drop-in has but some.
+TEST(Grammar, SynonymsMeanWordsOfTheLanguageAndAreNone) {
+  std::set<std::string_view> words;
+  for (const auto& entry : all_mappings()) {
+    for (const auto& key : keys_of(entry.mapping)) {
+      words.insert(key.name);
+      words.insert(key.choices.begin(), key.choices.end());
+    }
+  }
+  // days come in ranges, and types of backends are no closed list
+  words.insert({"mon-fri", "sat-sun", "mon", "tue", "wed", "thu", "fri", "sat", "sun", "client backend",
+                "autovacuum worker"});
+  for (const auto& entry : all_mappings()) {
+    const auto names = key_names_of(entry.mapping);
+    for (const auto& synonym : entry.synonyms) {
+      EXPECT_TRUE(words.contains(synonym.meant)) << entry.name << ": " << synonym.written;
+      EXPECT_EQ(std::count(names.begin(), names.end(), synonym.written), 0)
+          << entry.name << ": " << synonym.written;
+    }
+    for (const auto& key : keys_of(entry.mapping)) {
+      for (const auto& synonym : key.synonyms) {
+        EXPECT_TRUE(words.contains(synonym.meant)) << key.name << ": " << synonym.written;
+        EXPECT_EQ(std::count(key.choices.begin(), key.choices.end(), synonym.written), 0)
+            << key.name << ": " << synonym.written;
+      }
+    }
+  }
+}
+
 }  // namespace
 }  // namespace pgcurfew::testing
