@@ -13,16 +13,17 @@ namespace {
 /// It takes somebody to change that: a drain by hand ends at once.
 constexpr const char* kNotInPrerequisiteState = "55000";
 
-PoolerGate pooler_gate_of(const JournalEntry& entry) {
-  return entry.pooler_gate == name_of(PoolerGate::kDisable) ? PoolerGate::kDisable : PoolerGate::kPause;
+PgbouncerGate pgbouncer_gate_of(const JournalEntry& entry) {
+  return entry.pgbouncer_gate == name_of(PgbouncerGate::kDisable) ? PgbouncerGate::kDisable
+                                                                  : PgbouncerGate::kPause;
 }
 
-Gate gate_at_pooler(const JournalEntry& entry) {
+Gate gate_at_pgbouncer(const JournalEntry& entry) {
   Gate gate;
   gate.database = entry.database;
   gate.kind = GateKind::kPgbouncer;
-  gate.pooler_conninfo = entry.pooler_conninfo;
-  gate.pooler_gate = pooler_gate_of(entry);
+  gate.pgbouncer_conninfo = entry.pgbouncer_conninfo;
+  gate.pgbouncer_gate = pgbouncer_gate_of(entry);
   gate.pools = entry.pools;
   gate.limit = 0;
   gate.access = GateAccess::kJournal;
@@ -52,7 +53,7 @@ GateKeeper::GateKeeper(Loop& loop, std::string server, std::vector<Conninfo::Hos
       server_(std::move(server)),
       hosts_(std::move(hosts)),
       on_progress_(std::move(on_progress)),
-      watched_poolers_(loop) {}
+      watched_pgbouncers_(loop) {}
 
 std::vector<Happening> GateKeeper::take_happenings() {
   return std::exchange(happened_, {});
@@ -86,9 +87,9 @@ void GateKeeper::try_to(const Result<void>& done) {
 }
 
 std::optional<GateOrder> GateKeeper::turn(const GateOrder& order) {
-  const bool is_poolers = order.kind == GateKind::kPgbouncer;
+  const bool is_pgbouncers = order.kind == GateKind::kPgbouncer;
   const bool uses_journal =
-      is_poolers || (order.closes ? order.access == GateAccess::kJournal : order.in_journal);
+      is_pgbouncers || (order.closes ? order.access == GateAccess::kJournal : order.in_journal);
   if (!uses_journal) return order;
   const auto journal = open_journal();
   if (!journal) {
@@ -129,8 +130,8 @@ std::optional<GateOrder> GateKeeper::close(const Journal& journal, GateOrder ord
   made.mark = to_text(order.mark);
   made.state = JournalState::kClosing;
   if (order.kind == GateKind::kPgbouncer) {
-    made.pooler_conninfo = order.pooler_conninfo;
-    made.pooler_gate = name_of(order.pooler_gate);
+    made.pgbouncer_conninfo = order.pgbouncer_conninfo;
+    made.pgbouncer_gate = name_of(order.pgbouncer_gate);
   }
   // a file that cannot be read may hold the limit that is to be given back: it is not written over
   auto unnamed = made;
@@ -163,8 +164,8 @@ std::optional<GateOrder> GateKeeper::open(const Journal& journal, GateOrder orde
   made.state = JournalState::kOpening;
   write(journal, made);
   if (order.kind == GateKind::kPgbouncer) {
-    order.pooler_conninfo = made.pooler_conninfo;
-    order.pooler_gate = pooler_gate_of(made);
+    order.pgbouncer_conninfo = made.pgbouncer_conninfo;
+    order.pgbouncer_gate = pgbouncer_gate_of(made);
     order.pools.clear();
     for (const auto& pool : made.pools) order.pools.push_back(TextPattern::exact(pool));
   }
@@ -175,53 +176,53 @@ std::optional<GateOrder> GateKeeper::open(const Journal& journal, GateOrder orde
 std::optional<GateOrder> GateKeeper::start(const Key& key, GateOrder order, Flight flight) {
   flights_.insert_or_assign(key, std::move(flight));
   if (order.kind != GateKind::kPgbouncer) return order;
-  auto pooler = std::make_unique<Pooler>(PoolerTurn(std::move(order), hosts_, Loop::now()));
-  pooler->timer = std::make_unique<Timer>(loop_, [this, key] { pump_pooler(key); });
+  auto pgbouncer = std::make_unique<Pgbouncer>(PgbouncerTurn(std::move(order), hosts_, Loop::now()));
+  pgbouncer->timer = std::make_unique<Timer>(loop_, [this, key] { pump_pgbouncer(key); });
   // it may fail at once, and its reply must not come before the order has been given
-  pooler->timer->arm(Loop::now());
-  poolers_.insert_or_assign(key, std::move(pooler));
+  pgbouncer->timer->arm(Loop::now());
+  pgbouncers_.insert_or_assign(key, std::move(pgbouncer));
   return std::nullopt;
 }
 
-void GateKeeper::pump_pooler(const Key& key) {
+void GateKeeper::pump_pgbouncer(const Key& key) {
   finished_.clear();
-  const auto found = poolers_.find(key);
-  if (found == poolers_.end()) return;
-  auto& pooler = *found->second;
-  const auto ready = std::exchange(pooler.ready, {});
-  if (auto reply = pooler.turn.proceed(Loop::now(), ready)) {
+  const auto found = pgbouncers_.find(key);
+  if (found == pgbouncers_.end()) return;
+  auto& pgbouncer = *found->second;
+  const auto ready = std::exchange(pgbouncer.ready, {});
+  if (auto reply = pgbouncer.turn.proceed(Loop::now(), ready)) {
     auto flight = flights_.extract(key);
-    if (flight) settle(std::move(flight.mapped()), *reply, pooler.turn.has_acted());
+    if (flight) settle(std::move(flight.mapped()), *reply, pgbouncer.turn.has_acted());
     happened_.emplace_back(happening::GateTurned{std::move(*reply)});
     // one of its timers and descriptors calls just now: they fall silent, and go later
-    pooler.timer->disarm();
-    for (const auto& readiness : pooler.readiness) readiness->watch(-1, false, false);
-    pooler.turn.hang_up();
+    pgbouncer.timer->disarm();
+    for (const auto& readiness : pgbouncer.readiness) readiness->watch(-1, false, false);
+    pgbouncer.turn.hang_up();
     finished_.push_back(std::move(found->second));
-    poolers_.erase(found);
+    pgbouncers_.erase(found);
     on_progress_();
     return;
   }
-  const auto interests = pooler.turn.interests();
+  const auto interests = pgbouncer.turn.interests();
   for (std::size_t i = 0; i < interests.size(); ++i) {
-    if (i == pooler.readiness.size()) {
-      pooler.readiness.push_back(std::make_unique<Readiness>(loop_, [this, key, i] {
-        const auto called = poolers_.find(key);
-        if (called == poolers_.end()) return;
+    if (i == pgbouncer.readiness.size()) {
+      pgbouncer.readiness.push_back(std::make_unique<Readiness>(loop_, [this, key, i] {
+        const auto called = pgbouncers_.find(key);
+        if (called == pgbouncers_.end()) return;
         called->second->ready.resize(std::max(called->second->ready.size(), i + 1));
         called->second->ready[i] = true;
-        pump_pooler(key);
+        pump_pgbouncer(key);
       }));
     }
-    pooler.readiness[i]->watch(interests[i].fd, interests[i].write, interests[i].may_have_moved);
+    pgbouncer.readiness[i]->watch(interests[i].fd, interests[i].write, interests[i].may_have_moved);
   }
-  pooler.timer->arm(pooler.turn.wake_at());
+  pgbouncer.timer->arm(pgbouncer.turn.wake_at());
 }
 
 void GateKeeper::forget_orders() {
   for (auto flight = flights_.begin(); flight != flights_.end();) {
-    const bool is_poolers = flight->second.order.kind == GateKind::kPgbouncer;
-    flight = is_poolers ? std::next(flight) : flights_.erase(flight);
+    const bool is_pgbouncers = flight->second.order.kind == GateKind::kPgbouncer;
+    flight = is_pgbouncers ? std::next(flight) : flights_.erase(flight);
   }
 }
 
@@ -240,8 +241,8 @@ void GateKeeper::settle(Flight flight, GateReply& reply, bool may_have_acted) {
       if (auto mark = parse_gate_mark(entry.mark)) reply.mark = std::move(*mark);
       if (flight.order.kind != GateKind::kPgbouncer) return;
       // over a new connection, and at once: what was open on the old one is no longer
-      watched_poolers_.forget(entry.database);
-      watched_poolers_.look(gate_at_pooler(entry));
+      watched_pgbouncers_.forget(entry.database);
+      watched_pgbouncers_.look(gate_at_pgbouncer(entry));
       return;
     case GateOutcome::kOpened:
     case GateOutcome::kForeign:
@@ -285,19 +286,19 @@ void GateKeeper::merge(Gates& gates) {
   for (const auto& gate : gates.gates) known_[gate.oid] = {gate.database, gate.limit, gate.mark};
   const auto journal = open_journal();
   if (!journal) return;  // it is told when something has to be written
-  std::set<std::string> at_poolers;
+  std::set<std::string> at_pgbouncers;
   for (auto& entry : read_entries(*journal)) {
-    if (kind_of(entry) == GateKind::kPgbouncer) at_poolers.insert(entry.database);
+    if (kind_of(entry) == GateKind::kPgbouncer) at_pgbouncers.insert(entry.database);
     merge_entry(*journal, std::move(entry), gates);
   }
-  watched_poolers_.keep_only(at_poolers);
+  watched_pgbouncers_.keep_only(at_pgbouncers);
 }
 
 /// PgBouncer forgets its gates when it is restarted, and anybody may open one.
-void GateKeeper::look_at_pooler(Gate& gate) {
-  const auto seen = watched_poolers_.look(gate);
-  gate.limit = seen == PoolerState::kOpened ? -1 : 0;
-  gate.is_lost = seen == PoolerState::kLost;
+void GateKeeper::look_at_pgbouncer(Gate& gate) {
+  const auto seen = watched_pgbouncers_.look(gate);
+  gate.limit = seen == PgbouncerState::kOpened ? -1 : 0;
+  gate.is_lost = seen == PgbouncerState::kLost;
 }
 
 void GateKeeper::merge_entry(const Journal& journal, JournalEntry entry, Gates& gates) {
@@ -314,8 +315,8 @@ void GateKeeper::merge_entry(const Journal& journal, JournalEntry entry, Gates& 
   if (*kind == GateKind::kPgbouncer) {
     // whether PgBouncer was told, nobody knows: such a gate is opened, and closed again if it is still time
     if (was_closing) mark->until = mark->since;
-    gate = &gates.gates.emplace_back(gate_at_pooler(entry));
-    if (!was_closing) look_at_pooler(*gate);
+    gate = &gates.gates.emplace_back(gate_at_pgbouncer(entry));
+    if (!was_closing) look_at_pgbouncer(*gate);
   } else if (gate == nullptr) {
     complain({fmt::format("database {} is gone", printable(entry.database)),
               fmt::format("Its connection limit was {} before it was drained.", mark->limit),

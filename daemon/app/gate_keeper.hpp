@@ -10,9 +10,9 @@
 #include <utility>
 #include <vector>
 
-#include "app/pooler_watch.hpp"
+#include "app/pgbouncer_watch.hpp"
 #include "drains/gate.hpp"
-#include "postgres/pooler.hpp"
+#include "postgres/pgbouncer.hpp"
 #include "system/journal.hpp"
 #include "system/loop.hpp"
 #include "watch/watch.hpp"
@@ -44,7 +44,7 @@ class GateKeeper {
   std::vector<Event> take_events();
 
   /// Whether a gate of PgBouncer's is being turned.
-  [[nodiscard]] bool is_busy() const { return !poolers_.empty(); }
+  [[nodiscard]] bool is_busy() const { return !pgbouncers_.empty(); }
 
  private:
   using Key = std::string;  ///< the file of the gate's entry
@@ -53,9 +53,9 @@ class GateKeeper {
     JournalEntry entry;
     std::optional<JournalEntry> before;
   };
-  struct Pooler {
-    explicit Pooler(PoolerTurn made) : turn(std::move(made)) {}
-    PoolerTurn turn;
+  struct Pgbouncer {
+    explicit Pgbouncer(PgbouncerTurn made) : turn(std::move(made)) {}
+    PgbouncerTurn turn;
     std::vector<std::unique_ptr<Readiness>> readiness;
     std::vector<bool> ready;
     std::unique_ptr<Timer> timer;
@@ -85,11 +85,11 @@ class GateKeeper {
   std::optional<GateOrder> open(const Journal& journal, GateOrder order,
                                 const std::optional<JournalEntry>& entry);
   std::optional<GateOrder> start(const Key& key, GateOrder order, Flight flight);
-  void pump_pooler(const Key& key);
+  void pump_pgbouncer(const Key& key);
   void settle(Flight flight, GateReply& reply, bool may_have_acted);
   void merge(Gates& gates);
   void merge_entry(const Journal& journal, JournalEntry entry, Gates& gates);
-  void look_at_pooler(Gate& gate);
+  void look_at_pgbouncer(Gate& gate);
   void refuse(const GateOrder& order, GateOutcome outcome, Error error);
   void complain(const Error& error);
   void try_to(const Result<void>& done);
@@ -99,15 +99,15 @@ class GateKeeper {
   std::vector<Conninfo::Host> hosts_;
   std::function<void()> on_progress_;
   std::map<Key, Flight> flights_;
-  std::map<Key, std::unique_ptr<Pooler>> poolers_;
-  std::vector<std::unique_ptr<Pooler>> finished_;  ///< until their calls have returned
-  PoolerWatch watched_poolers_;                    ///< those that are closed
-  std::optional<Journal> journal_;                 ///< once found, for good: no other has our entries
-  std::map<Key, JournalEntry> entries_;            ///< what stands there, or should
-  std::map<Key, std::string> opened_;              ///< marks that could not be removed
-  std::string cluster_;                            ///< its system identifier; empty: not known
-  std::map<std::uint32_t, Known> known_;           ///< as it was read last, by the database's oid
-  std::set<std::string> complaints_;               ///< that were told
+  std::map<Key, std::unique_ptr<Pgbouncer>> pgbouncers_;
+  std::vector<std::unique_ptr<Pgbouncer>> finished_;  ///< until their calls have returned
+  PgbouncerWatch watched_pgbouncers_;                 ///< those that are closed
+  std::optional<Journal> journal_;                    ///< once found, for good: no other has our entries
+  std::map<Key, JournalEntry> entries_;               ///< what stands there, or should
+  std::map<Key, std::string> opened_;                 ///< marks that could not be removed
+  std::string cluster_;                               ///< its system identifier; empty: not known
+  std::map<std::uint32_t, Known> known_;              ///< as it was read last, by the database's oid
+  std::set<std::string> complaints_;                  ///< that were told
   std::vector<Happening> happened_;
   std::vector<Event> events_;
 };

@@ -125,7 +125,7 @@ void GateKeeper::write(const Journal& journal, const JournalEntry& entry) {
 void GateKeeper::remove(const Journal& journal, const JournalEntry& entry) {
   const auto removed = journal.remove(entry);
   try_to(removed);
-  if (kind_of(entry) == GateKind::kPgbouncer) watched_poolers_.forget(entry.database);
+  if (kind_of(entry) == GateKind::kPgbouncer) watched_pgbouncers_.forget(entry.database);
   const auto key = journal.path_of(entry);
   entries_.erase(key);
   opened_.erase(key);

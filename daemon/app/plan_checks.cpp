@@ -23,14 +23,14 @@ OwnDatabases own_databases_of(const Policy& policy) {
   return own;
 }
 
-void check_poolers(const Policy& policy, std::vector<Diagnostic>& diagnostics) {
+void check_pgbouncers(const Policy& policy, std::vector<Diagnostic>& diagnostics) {
   for (const auto& drain : policy.drains) {
     if (drain.gate != GateKind::kPgbouncer) continue;
-    const auto conninfo = Conninfo::parse(drain.pooler_conninfo);
+    const auto conninfo = Conninfo::parse(drain.pgbouncer_conninfo);
     // without the line itself: it may hold a password
     if (!conninfo) {
       diagnostics.push_back({Severity::kError,
-                             drain.pooler_conninfo_place,
+                             drain.pgbouncer_conninfo_place,
                              conninfo.error().message,
                              conninfo.error().hint,
                              {}});
@@ -67,7 +67,7 @@ void check_plans(LoadResult& loaded, ServerTime now) {
   if (!loaded.policy) return;
   const auto own = own_databases_of(*loaded.policy);
   std::vector<Diagnostic> found;
-  check_poolers(*loaded.policy, found);
+  check_pgbouncers(*loaded.policy, found);
   auto overlaps = find_overlaps(*loaded.policy, now, own);
   std::move(overlaps.begin(), overlaps.end(), std::back_inserter(found));
   const bool has_errors = !found.empty();

@@ -48,7 +48,7 @@ std::vector<UnclaimedGate> find_unclaimed_gates(const std::vector<Server>& serve
 Event unclaimed_gate_event(const UnclaimedGate& gate, WhyUnclaimed why) {
   const auto& entry = gate.entry;
   const auto mark = parse_gate_mark(entry.mark);
-  const bool is_poolers = entry.kind == name_of(GateKind::kPgbouncer);
+  const bool is_pgbouncers = entry.kind == name_of(GateKind::kPgbouncer);
   Event event{
       Level::kWarning,
       "gate_unclaimed",
@@ -61,15 +61,15 @@ Event unclaimed_gate_event(const UnclaimedGate& gate, WhyUnclaimed why) {
   if (mark) {
     event.fields.emplace_back("drain", mark->drain);
     event.fields.emplace_back("by", mark->by);
-    if (!is_poolers) {
+    if (!is_pgbouncers) {
       event.fields.emplace_back("limit_before", static_cast<std::int64_t>(mark->limit));
       by_hand = fmt::format("set its CONNECTION LIMIT back to {} by hand", mark->limit);
     }
     if (mark->until) event.fields.emplace_back("until", *mark->until);
   }
-  if (is_poolers) {
+  if (is_pgbouncers) {
     by_hand = fmt::format("say {} on its PgBouncer's console",
-                          entry.pooler_gate == name_of(PoolerGate::kDisable) ? "ENABLE" : "RESUME");
+                          entry.pgbouncer_gate == name_of(PgbouncerGate::kDisable) ? "ENABLE" : "RESUME");
   }
   event.fields.emplace_back(
       "hint",

@@ -68,7 +68,7 @@ std::string gate_text(const Drain& plan, const Gate& gate, const std::optional<E
       needs_journal(plan, gate) ? "mark in the journal of this machine" : "mark in the server";
   if (plan.gate == GateKind::kPgbouncer) {
     return fmt::format("gate: {} of a PgBouncer, which was not asked, {}",
-                       plan.pooler_gate == PoolerGate::kPause ? "PAUSE" : "DISABLE", mark);
+                       plan.pgbouncer_gate == PgbouncerGate::kPause ? "PAUSE" : "DISABLE", mark);
   }
   return fmt::format("gate: CONNECTION LIMIT 0{}, {}",
                      gate.access == GateAccess::kFunction ? " by the functions of setup-sql" : "", mark);
@@ -105,10 +105,10 @@ struct Check {
   bool uses_journal = false;  ///< though the server could hold the mark
 };
 
-void check_database(const Drain& plan, const Policy& policy, const Server& server, const OneLook& look,
+void check_database(const Drain& plan, const Policy& policy, const Server& server, const OneLook& seen,
                     const Gate& gate, Check& check) {
-  const auto occupants = occupants_of(plan, policy, *look.snapshot, gate.database);
-  const auto obstacle = obstacle_to(plan, gate, *look.gates);
+  const auto occupants = occupants_of(plan, policy, *seen.look, gate.database);
+  const auto obstacle = obstacle_to(plan, gate, *seen.gates);
   print("  drain {}: {}: {}; {}{}\n", plan.name, printable(gate.database, 80), sessions_text(occupants),
         gate_text(plan, gate, obstacle), state_text(plan, gate));
   const auto name = fmt::format("database {}: ", printable(gate.database, 80));
@@ -123,46 +123,46 @@ void check_database(const Drain& plan, const Policy& policy, const Server& serve
   } else if (obstacle->sqlstate != kStandby) {
     // a standby may be the primary by then
     complain_of_drain(server, plan, name, *obstacle);
-    const bool is_ours = gate.database == look.gates->own_database;
+    const bool is_ours = gate.database == seen.gates->own_database;
     if (obstacle->sqlstate == kMissingRight || is_ours) check.code = kExitNoPermission;
   }
 }
 
-void check_drain(const Drain& plan, const Policy& policy, const Server& server, const OneLook& look,
+void check_drain(const Drain& plan, const Policy& policy, const Server& server, const OneLook& seen,
                  Check& check) {
   std::map<std::string, const Gate*> found;
   for (const auto& pattern : plan.databases) {
-    const auto databases = databases_of(pattern, *look.gates);
+    const auto databases = databases_of(pattern, *seen.gates);
     for (const auto* gate : databases) found[gate->database] = gate;
     if (databases.empty()) {
       complain_of_drain(server, plan, "", {"there is no database " + pattern.written(), {}, {}, {}});
     }
   }
   if (found.empty()) print("  drain {}: there is nothing to empty\n", plan.name);
-  for (const auto& entry : found) check_database(plan, policy, server, look, *entry.second, check);
+  for (const auto& entry : found) check_database(plan, policy, server, seen, *entry.second, check);
 }
 
 }  // namespace
 
-int check_drains(const Policy& policy, const Server& server, const OneLook& look) {
-  if (!look.snapshot) return kExitOk;
-  if (!look.gates) {
+int check_drains(const Policy& policy, const Server& server, const OneLook& seen) {
+  if (!seen.look) return kExitOk;
+  if (!seen.gates) {
     if (policy.drains.empty()) return kExitOk;
-    const auto& error = look.gates_error.message.empty() ? look.error : look.gates_error;
+    const auto& error = seen.gates_error.message.empty() ? seen.error : seen.gates_error;
     print_error("pgcurfew: server {}: could not read the gates of databases: {}\n", printable(server.name),
                 error.message.empty() ? "no reply" : printable(error.message));
     return kExitUnavailable;
   }
   Check check;
-  for (const auto& plan : policy.drains) check_drain(plan, policy, server, look, check);
-  for (const auto& gate : look.gates->gates) {
+  for (const auto& plan : policy.drains) check_drain(plan, policy, server, seen, check);
+  for (const auto& gate : seen.gates->gates) {
     // that no gate of pgcurfew's can be closed or given back there concerns drains by hand, too
     if (has_malformed_mark(gate)) complain_of_mark(server, gate);
   }
   if (check.uses_journal) {
-    const auto way = look.facts->version_num >= kHasParameterPrivileges
+    const auto way = seen.facts->version_num >= kHasParameterPrivileges
                          ? fmt::format("GRANT SET ON PARAMETER pgcurfew.drain TO {};",
-                                       printable(quoted_identifier(look.facts->role)))
+                                       printable(quoted_identifier(seen.facts->role)))
                          : std::string("what pgcurfew setup-sql prints");
     print("  with {} marks stand in the server, where every pgcurfew finds them\n", way);
   }

@@ -102,30 +102,30 @@ std::string hours_text(const Rule& rule, ServerTime now) {
                      zone.to_text(open->start));
 }
 
-void print_server(const Policy& policy, const Server& server, const OneLook& look) {
-  if (!look.snapshot) return;
-  const auto& snapshot = *look.snapshot;
-  print("server {} (PostgreSQL {}, {}):\n", printable(server.name), look.facts->version,
-        look.facts->in_recovery ? "standby" : "primary");
+void print_server(const Policy& policy, const Server& server, const OneLook& seen) {
+  if (!seen.look) return;
+  const auto& look = *seen.look;
+  print("server {} (PostgreSQL {}, {}):\n", printable(server.name), seen.facts->version,
+        seen.facts->in_recovery ? "standby" : "primary");
   if (policy.rules.empty()) print("  no rule is for it\n");
-  const auto around = find_in_look(policy, snapshot);
+  const auto around = find_in_look(policy, look);
   std::vector<Tally> tallies(policy.rules.size());
   std::vector<bool> open;
-  for (const auto& rule : policy.rules) open.push_back(rule.hours.is_open(snapshot.taken_at));
-  for (std::size_t i = 0; i < snapshot.sessions.size(); ++i) {
-    const auto finding = explain(policy, snapshot, around, i);
+  for (const auto& rule : policy.rules) open.push_back(rule.hours.is_open(look.taken_at));
+  for (std::size_t i = 0; i < look.sessions.size(); ++i) {
+    const auto finding = explain(policy, look, around, i);
     // neither ours nor the workers' are anybody's sessions
     const bool is_ours = finding.immunity == Immunity::kOwn || finding.immunity == Immunity::kParallelWorker;
     if (is_ours) continue;
     for (std::size_t r = 0; r < tallies.size(); ++r) {
-      if (!is_of_its_type(policy.rules[r], snapshot.sessions[i])) continue;
+      if (!is_of_its_type(policy.rules[r], look.sessions[i])) continue;
       ++tallies[r].candidates;
-      count(snapshot.sessions[i], finding, finding.rules[r], open[r], snapshot.taken_at, tallies[r]);
+      count(look.sessions[i], finding, finding.rules[r], open[r], look.taken_at, tallies[r]);
     }
   }
   for (std::size_t r = 0; r < tallies.size(); ++r) {
     const auto& rule = policy.rules[r];
-    print("  {}: {}{}\n", rule.name, text_of(tallies[r]), open[r] ? "" : hours_text(rule, snapshot.taken_at));
+    print("  {}: {}{}\n", rule.name, text_of(tallies[r]), open[r] ? "" : hours_text(rule, look.taken_at));
   }
 }
 

@@ -123,7 +123,7 @@ void describe_drain(CLI::App& app, DrainOptions& options) {
       ->check(CLI::IsMember({"connection-limit", "pgbouncer", "pgbouncer-disable", "none"}))
       ->capture_default_str()
       ->type_name("GATE");
-  command->add_option("--pgbouncer", options.pooler_conninfo, "of PgBouncer's admin console")
+  command->add_option("--pgbouncer", options.pgbouncer_conninfo, "of PgBouncer's admin console")
       ->type_name("CONNINFO");
   command->add_option("--pool", options.pools, "which of PgBouncer's databases, if several are in doubt")
       ->type_name("NAME")

@@ -335,7 +335,7 @@ int drain_now(const DrainOptions& options) {
     own.match.conditions = {condition_of(Field::kApplicationName, TextTest{{TextPattern::exact(name)}})};
     plan->except.push_back(std::move(own));
   }
-  plan->begins = looks.front().snapshot->taken_at;
+  plan->begins = looks.front().look->taken_at;
   plan->mode = options.dry_run ? Mode::kDryRun : policy.mode;
   if (plan->mode == Mode::kDryRun && !options.dry_run) {
     say("pgcurfew: {} says mode: dry-run, so this is a rehearsal\n", printable(options.configuration));
@@ -344,7 +344,7 @@ int drain_now(const DrainOptions& options) {
   policy.drains = {*plan};
   auto loop = Loop::create();
   if (!loop) return complain(loop.error(), kExitSoftware);
-  HandDrain drain(*loop, options, policy, policy.servers.front(), looks.front().snapshot->taken_at);
+  HandDrain drain(*loop, options, policy, policy.servers.front(), looks.front().look->taken_at);
   return drain.run(name);
 }
 

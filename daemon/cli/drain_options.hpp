@@ -14,7 +14,7 @@ struct DrainOptions {
   std::string grace = "20s";  ///< between cancel and terminate
   std::string give_up;        ///< empty: at the end of the window
   std::string gate = "connection-limit";
-  std::string pooler_conninfo;
+  std::string pgbouncer_conninfo;
   std::vector<std::string> pools;   ///< of PgBouncer's, letter for letter
   std::vector<std::string> except;  ///< `user=maintenance`
   bool leaves_latecomers = false;

@@ -51,10 +51,11 @@ Result<void> read_gate(const DrainOptions& options, Drain& plan) {
     plan.gate = GateKind::kNone;
   } else if (options.gate.starts_with("pgbouncer")) {
     plan.gate = GateKind::kPgbouncer;
-    plan.pooler_gate = options.gate == "pgbouncer-disable" ? PoolerGate::kDisable : PoolerGate::kPause;
-    plan.pooler_conninfo = options.pooler_conninfo;
+    plan.pgbouncer_gate =
+        options.gate == "pgbouncer-disable" ? PgbouncerGate::kDisable : PgbouncerGate::kPause;
+    plan.pgbouncer_conninfo = options.pgbouncer_conninfo;
     for (const auto& pool : options.pools) plan.pools.push_back(TextPattern::exact(pool));
-    if (plan.pooler_conninfo.empty()) {
+    if (plan.pgbouncer_conninfo.empty()) {
       return failure("--gate pgbouncer needs --pgbouncer CONNINFO", {},
                      "For instance --pgbouncer 'host=/run/postgresql port=6432 user=pgbouncer'.");
     }

@@ -85,21 +85,21 @@ std::string immunity_text(const SessionFinding& finding) {
   return immunity_text(finding.immunity, finding.protection);
 }
 
-std::string session_line(const Policy& policy, const Snapshot& snapshot, const SessionFinding& finding) {
-  const auto& session = snapshot.sessions[finding.session];
+std::string session_line(const Policy& policy, const Look& look, const SessionFinding& finding) {
+  const auto& session = look.sessions[finding.session];
   const auto shown = [](const std::optional<std::string>& text) { return text ? printable(*text, 30) : "-"; };
   std::string fate = "no rule matches";
   if (finding.immunity != Immunity::kNone) {
     fate = fmt::format("never touched: {}", immunity_text(finding));
   } else if (finding.nearest) {
     const auto& rule = finding.rules[*finding.nearest];
-    fate = fmt::format("{}: {}", policy.rules[rule.rule].name,
-                       step_text(policy, rule, session, snapshot.taken_at));
+    fate =
+        fmt::format("{}: {}", policy.rules[rule.rule].name, step_text(policy, rule, session, look.taken_at));
   } else {
     for (const auto& rule : finding.rules) {
       if (rule.verdict != Verdict::kExempt && rule.held_by.empty()) continue;
       fate = fmt::format("{}: {}", policy.rules[rule.rule].name,
-                         verdict_text(policy, rule, session, snapshot.taken_at));
+                         verdict_text(policy, rule, session, look.taken_at));
       break;
     }
   }
@@ -108,14 +108,14 @@ std::string session_line(const Policy& policy, const Snapshot& snapshot, const S
                      session.state ? name_of(*session.state) : "-", fate);
 }
 
-void print_in_full(const Policy& policy, const Snapshot& snapshot, const SessionFinding& finding) {
-  const auto& session = snapshot.sessions[finding.session];
+void print_in_full(const Policy& policy, const Look& look, const SessionFinding& finding) {
+  const auto& session = look.sessions[finding.session];
   print("pid {} (session {})\n", session.key.pid,
         session_id_text(session.key.backend_start, session.key.pid));
   if (session.query) print("  query: {}\n", printable(shown_query(policy, *session.query)));
   if (finding.immunity != Immunity::kNone) print("  never touched: {}\n", immunity_text(finding));
   for (const auto& rule : finding.rules) {
-    const auto verdict = verdict_text(policy, rule, session, snapshot.taken_at);
+    const auto verdict = verdict_text(policy, rule, session, look.taken_at);
     // what would come if nothing protected it is worth knowing, but is not what comes
     const bool is_moot = finding.immunity != Immunity::kNone && rule.verdict == Verdict::kDue;
     print("  rule {}: {}\n", policy.rules[rule.rule].name,
@@ -163,9 +163,8 @@ Json rule_json(const Policy& policy, const RuleFinding& finding, ServerTime now)
   return json;
 }
 
-Json session_json(const Policy& policy, const Snapshot& snapshot, const SessionFinding& finding,
-                  bool in_full) {
-  const auto& session = snapshot.sessions[finding.session];
+Json session_json(const Policy& policy, const Look& look, const SessionFinding& finding, bool in_full) {
+  const auto& session = look.sessions[finding.session];
   const auto text = [](const std::optional<std::string>& value) {
     return value ? Json(*value) : Json(nullptr);
   };
@@ -179,11 +178,10 @@ Json session_json(const Policy& policy, const Snapshot& snapshot, const SessionF
   json["state"] = session.state ? Json(name_of(*session.state)) : Json(nullptr);
   json["never_touched"] = finding.immunity == Immunity::kNone ? Json(nullptr) : Json(immunity_text(finding));
   json["nearest"] =
-      finding.nearest ? rule_json(policy, finding.rules[*finding.nearest], snapshot.taken_at) : Json(nullptr);
+      finding.nearest ? rule_json(policy, finding.rules[*finding.nearest], look.taken_at) : Json(nullptr);
   if (in_full) {
     json["rules"] = Json::array();
-    for (const auto& rule : finding.rules)
-      json["rules"].push_back(rule_json(policy, rule, snapshot.taken_at));
+    for (const auto& rule : finding.rules) json["rules"].push_back(rule_json(policy, rule, look.taken_at));
   }
   return json;
 }
@@ -191,32 +189,32 @@ Json session_json(const Policy& policy, const Snapshot& snapshot, const SessionF
 /// One server's part of the answer.
 class ServerReport {
  public:
-  ServerReport(const Policy& policy, const Server& server, const OneLook& look, const ExplainOptions& options)
-      : policy_(policy_for(policy, server.name)), server_(server), look_(look), options_(options) {
-    if (look.snapshot) around_ = find_in_look(policy_, *look.snapshot);
+  ServerReport(const Policy& policy, const Server& server, const OneLook& seen, const ExplainOptions& options)
+      : policy_(policy_for(policy, server.name)), server_(server), seen_(seen), options_(options) {
+    if (seen.look) around_ = find_in_look(policy_, *seen.look);
   }
 
   /// Whether the pid that was asked for is there (or none was).
   bool show() const {
-    if (!look_.snapshot) return false;
-    const auto& sessions = look_.snapshot->sessions;
+    if (!seen_.look) return false;
+    const auto& sessions = seen_.look->sessions;
     bool found = !options_.pid;
     if (!options_.pid) {
-      print("server {} (PostgreSQL {}, {})\n", printable(server_.name), look_.facts->version,
-            look_.facts->in_recovery ? "standby" : "primary");
+      print("server {} (PostgreSQL {}, {})\n", printable(server_.name), seen_.facts->version,
+            seen_.facts->in_recovery ? "standby" : "primary");
       print("{:>8}  {:<14} {:<14} {:<20} {:<22} {}\n", "pid", "database", "user", "application_name", "state",
             "nearest rule (judged anew: a running daemon may be further)");
     }
     for (std::size_t i = 0; i < sessions.size(); ++i) {
       if (options_.pid && sessions[i].key.pid != *options_.pid) continue;
       if (!options_.pid && sessions[i].backend_type != "client backend") continue;
-      const auto finding = explain(policy_, *look_.snapshot, around_, i);
+      const auto finding = explain(policy_, *seen_.look, around_, i);
       if (options_.pid) {
         found = true;
         print("server {}, ", printable(server_.name));
-        print_in_full(policy_, *look_.snapshot, finding);
+        print_in_full(policy_, *seen_.look, finding);
       } else {
-        print("{}", session_line(policy_, *look_.snapshot, finding));
+        print("{}", session_line(policy_, *seen_.look, finding));
       }
     }
     return found;
@@ -228,21 +226,21 @@ class ServerReport {
   Json json() const {
     Json json;
     json["server"] = server_.name;
-    if (!look_.snapshot) {
-      json["error"] = look_.error.message;
+    if (!seen_.look) {
+      json["error"] = seen_.error.message;
       return json;
     }
-    json["version"] = look_.facts->version;
+    json["version"] = seen_.facts->version;
     json["missing_privileges"] = Json::array();
-    if (!look_.facts->can_read_all_stats) json["missing_privileges"].push_back("pg_read_all_stats");
-    if (!may_signal(policy_, look_)) json["missing_privileges"].push_back("pg_signal_backend");
+    if (!seen_.facts->can_read_all_stats) json["missing_privileges"].push_back("pg_read_all_stats");
+    if (!may_signal(policy_, seen_)) json["missing_privileges"].push_back("pg_signal_backend");
     json["sessions"] = Json::array();
-    const auto& sessions = look_.snapshot->sessions;
+    const auto& sessions = seen_.look->sessions;
     for (std::size_t i = 0; i < sessions.size(); ++i) {
       if (options_.pid ? sessions[i].key.pid != *options_.pid : sessions[i].backend_type != "client backend")
         continue;
-      json["sessions"].push_back(session_json(
-          policy_, *look_.snapshot, explain(policy_, *look_.snapshot, around_, i), options_.pid.has_value()));
+      json["sessions"].push_back(session_json(policy_, *seen_.look, explain(policy_, *seen_.look, around_, i),
+                                              options_.pid.has_value()));
     }
     return json;
   }
@@ -251,7 +249,7 @@ class ServerReport {
   const Policy policy_;
   LookFinding around_;
   const Server& server_;
-  const OneLook& look_;
+  const OneLook& seen_;
   const ExplainOptions& options_;
 };
 

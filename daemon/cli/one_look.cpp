@@ -53,10 +53,10 @@ class Looker {
       outcome.facts = connected->facts;
       link_.take_look({1, QueryTexts::kAll, true});
     } else if (const auto* look = std::get_if<happening::LookTaken>(&what)) {
-      outcome.snapshot = look->snapshot;
-      outcome.snapshot->connection_slots = outcome.facts->connection_slots;
+      outcome.look = look->look;
+      outcome.look->connection_slots = outcome.facts->connection_slots;
       // a look on its own remembers no other
-      WaitMemory().link(*outcome.snapshot);
+      WaitMemory().link(*outcome.look);
       if (what_ == LookAt::kSessions) {
         is_done = true;
       } else {
@@ -116,22 +116,21 @@ std::vector<OneLook> look_once(const Policy& policy, LookAt what) {
 namespace {
 
 /// Whether a rule would signal the session, now or later.
-bool is_for_a_rule(const Policy& policy, const Snapshot& snapshot, const LookFinding& around,
-                   std::size_t session) {
-  const auto finding = explain(policy, snapshot, around, session);
+bool is_for_a_rule(const Policy& policy, const Look& look, const LookFinding& around, std::size_t session) {
+  const auto finding = explain(policy, look, around, session);
   return finding.immunity == Immunity::kNone &&
          std::any_of(finding.rules.begin(), finding.rules.end(), [](const RuleFinding& rule) {
            return rule.next && rule.held_by.empty() && rule.next->kind != StepKind::kAlert;
          });
 }
 
-bool is_for_a_drain(const Policy& policy, const Snapshot& snapshot, const Session& session) {
+bool is_for_a_drain(const Policy& policy, const Look& look, const Session& session) {
   return std::any_of(policy.drains.begin(), policy.drains.end(), [&](const Drain& drain) {
     const bool is_in = session.database &&
                        std::any_of(drain.databases.begin(), drain.databases.end(),
                                    [&](const auto& pattern) { return pattern.matches(*session.database); });
     if (!is_in) return false;
-    const auto stay = occupants_of(drain, policy, snapshot, *session.database).stay;
+    const auto stay = occupants_of(drain, policy, look, *session.database).stay;
     return std::any_of(stay.begin(), stay.end(), [&](const Occupants::Stays& entry) {
       return entry.session == &session && entry.reason == Occupants::kNoRight;
     });
@@ -140,44 +139,44 @@ bool is_for_a_drain(const Policy& policy, const Snapshot& snapshot, const Sessio
 
 }  // namespace
 
-bool may_signal(const Policy& policy, const OneLook& look) {
-  if (look.facts->can_signal) return true;
-  if (look.facts->lacks_signal() || !look.snapshot) return false;
-  const auto& sessions = look.snapshot->sessions;
-  const auto around = find_in_look(policy, *look.snapshot);
+bool may_signal(const Policy& policy, const OneLook& seen) {
+  if (seen.facts->can_signal) return true;
+  if (seen.facts->lacks_signal() || !seen.look) return false;
+  const auto& sessions = seen.look->sessions;
+  const auto around = find_in_look(policy, *seen.look);
   for (std::size_t i = 0; i < sessions.size(); ++i) {
     if (!sessions[i].is_beyond_us || sessions[i].is_superusers) continue;
-    if (is_for_a_rule(policy, *look.snapshot, around, i)) return false;
-    if (is_for_a_drain(policy, *look.snapshot, sessions[i])) return false;
+    if (is_for_a_rule(policy, *seen.look, around, i)) return false;
+    if (is_for_a_drain(policy, *seen.look, sessions[i])) return false;
   }
   return true;
 }
 
-void complain_of(const Policy& policy, const Server& server, const OneLook& look) {
+void complain_of(const Policy& policy, const Server& server, const OneLook& seen) {
   const auto name = printable(server.name);
-  if (!look.snapshot) {
-    print_error("pgcurfew: server {}: {}\n", name, printable(look.error.message));
-    if (!look.error.hint.empty()) print_error("pgcurfew: hint: {}\n", printable(look.error.hint));
+  if (!seen.look) {
+    print_error("pgcurfew: server {}: {}\n", name, printable(seen.error.message));
+    if (!seen.error.hint.empty()) print_error("pgcurfew: hint: {}\n", printable(seen.error.hint));
     return;
   }
   const auto missing = [&](bool has, std::string_view privilege) {
     if (has) return;
-    const auto role = printable(quoted_identifier(look.facts->role));
+    const auto role = printable(quoted_identifier(seen.facts->role));
     print_error(
         "pgcurfew: server {}: role {} lacks {}\n"
         "pgcurfew: hint: GRANT {} TO {}; and if it is a member already, ALTER ROLE {} INHERIT;\n",
-        name, printable(look.facts->role), privilege, privilege, role, role);
+        name, printable(seen.facts->role), privilege, privilege, role, role);
   };
-  missing(look.facts->can_read_all_stats, "pg_read_all_stats");
-  missing(may_signal(policy, look), "pg_signal_backend");
-  if (look.snapshot->waits_failed) {
+  missing(seen.facts->can_read_all_stats, "pg_read_all_stats");
+  missing(may_signal(policy, seen), "pg_signal_backend");
+  if (seen.look->waits_failed) {
     print_error("pgcurfew: server {}: could not read lock waits; no rule on blockers matches\n", name);
   }
 }
 
-int exit_code_of(const Policy& policy, const OneLook& look) {
-  if (!look.snapshot) return kExitUnavailable;
-  return look.facts->can_read_all_stats && may_signal(policy, look) ? kExitOk : kExitNoPermission;
+int exit_code_of(const Policy& policy, const OneLook& seen) {
+  if (!seen.look) return kExitUnavailable;
+  return seen.facts->can_read_all_stats && may_signal(policy, seen) ? kExitOk : kExitNoPermission;
 }
 
 int worse(int a, int b) {

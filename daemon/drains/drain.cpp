@@ -38,7 +38,8 @@ bool rests_on_other_doors(const Drain& before, const Drain& after) {
     return one.written() == other.written();
   };
   return before.gate != after.gate || before.mode != after.mode ||
-         before.pooler_conninfo != after.pooler_conninfo || before.pooler_gate != after.pooler_gate ||
+         before.pgbouncer_conninfo != after.pgbouncer_conninfo ||
+         before.pgbouncer_gate != after.pgbouncer_gate ||
          !std::equal(before.pools.begin(), before.pools.end(), after.pools.begin(), after.pools.end(),
                      same) ||
          !std::equal(before.databases.begin(), before.databases.end(), after.databases.begin(),
@@ -163,8 +164,8 @@ void DrainDesk::take(const Order& order, const Reply& reply, Now now) {
   if (run != runs_.end()) run->second.take(order, reply, now);
 }
 
-void DrainDesk::take_look(const Snapshot& snapshot, Now now) {
-  for (auto& entry : runs_) entry.second.take_look(snapshot, now);
+void DrainDesk::take_look(const Look& look, Now now) {
+  for (auto& entry : runs_) entry.second.take_look(look, now);
 }
 
 void DrainDesk::stop(const std::string& why) {
@@ -307,8 +308,8 @@ void DrainDesk::give_back_strays(Ledger& ledger, DrainActions& actions, Now now)
     order.oid = gate.oid;
     order.kind = gate.kind;
     order.access = gate.access;
-    order.pooler_gate = gate.pooler_gate;
-    order.pooler_conninfo = gate.pooler_conninfo;
+    order.pgbouncer_gate = gate.pgbouncer_gate;
+    order.pgbouncer_conninfo = gate.pgbouncer_conninfo;
     order.mark = *gate.mark;
     order.mark_text = gate.mark_text;
     order.in_journal = gate.in_journal;

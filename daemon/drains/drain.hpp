@@ -41,7 +41,7 @@ class DrainDesk {
   void gates_failed(Now now);
   void take(const GateReply& reply, Now now);
   void take(const Order& order, const Reply& reply, Now now);
-  void take_look(const Snapshot& snapshot, Now now);
+  void take_look(const Look& look, Now now);
 
   /// Everything that is under way ends, and its gates are opened. `why`: as the end of each drain tells it.
   void stop(const std::string& why);

@@ -30,7 +30,7 @@ bool is_lasting(const Error& error) {
   return std::find(kLasting.begin(), kLasting.end(), error.sqlstate) != kLasting.end();
 }
 
-const Gate* find_at_pooler(const Gates& gates, std::string_view database) {
+const Gate* find_at_pgbouncer(const Gates& gates, std::string_view database) {
   for (const auto& gate : gates.gates) {
     if (gate.database == database && gate.kind == GateKind::kPgbouncer) return &gate;
   }
@@ -109,16 +109,16 @@ void DrainRun::match_door(const std::string& database, Door& door, const Gates& 
     if (const auto error = obstacle_to(plan_, *here, gates)) note_obstacle(database, *error);
   }
   if (!has_gate()) return;
-  const bool is_poolers = plan_.gate == GateKind::kPgbouncer;
-  if (here == nullptr && (!is_poolers || door.state == DoorState::kOpen)) {
+  const bool is_pgbouncers = plan_.gate == GateKind::kPgbouncer;
+  if (here == nullptr && (!is_pgbouncers || door.state == DoorState::kOpen)) {
     return lose_database(database, door);
   }
   door.is_gone = false;
   auto gate = here != nullptr ? *here : Gate();
-  if (is_poolers) {
+  if (is_pgbouncers) {
     gate.mark.reset();
     gate.limit = 0;
-    if (const auto* pooler = find_at_pooler(gates, database)) gate = *pooler;
+    if (const auto* pgbouncer = find_at_pgbouncer(gates, database)) gate = *pgbouncer;
   }
   if (door.state == DoorState::kClosed) {
     match_closed_door(database, door, gate, now);
@@ -302,8 +302,8 @@ void DrainRun::turn(const std::string& database, Door& door, bool closes, Ledger
   order.oid = door.oid;
   order.kind = plan_.gate;
   order.access = door.access;
-  order.pooler_gate = plan_.pooler_gate;
-  order.pooler_conninfo = plan_.pooler_conninfo;
+  order.pgbouncer_gate = plan_.pgbouncer_gate;
+  order.pgbouncer_conninfo = plan_.pgbouncer_conninfo;
   order.pools = plan_.pools;
   order.mark = {plan_.name, by_, door.limit, now.server,
                 plan_.reopens ? std::optional(window_.end) : std::nullopt};

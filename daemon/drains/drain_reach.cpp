@@ -65,7 +65,7 @@ std::string why_protected(const Policy& protections, const Session& session) {
   return is_built_in ? "protected: " + std::string(match->protection) : "protected";
 }
 
-Occupants occupants_of(const Drain& plan, const Policy& policy, const Snapshot& snapshot,
+Occupants occupants_of(const Drain& plan, const Policy& policy, const Look& look,
                        const std::string& database) {
   Rule proxy;
   proxy.name = plan.name;
@@ -74,7 +74,7 @@ Occupants occupants_of(const Drain& plan, const Policy& policy, const Snapshot& 
                             condition_of(Field::kDatabase, TextTest{{TextPattern::exact(database)}})};
   const auto protections = protections_in_drains(policy);
   Occupants found;
-  for (const auto& session : snapshot.sessions) {
+  for (const auto& session : look.sessions) {
     if (session.is_own || session.backend_type != "client backend" || session.database != database) continue;
     if (judge(proxy, session).verdict == Verdict::kExempt) {
       ++found.exempt;

@@ -35,7 +35,7 @@ std::string why_protected(const Policy& protections, const Session& session);
 struct Occupants {
   static constexpr std::string_view kNoRight = "pg_signal_backend is missing";
   struct Stays {
-    const Session* session;  ///< points into the snapshot
+    const Session* session;  ///< points into the look
     std::string reason;      ///< as why_protected(), or `superuser`, kNoRight
   };
   std::size_t sessions = 0;  ///< of clients, without our own and those that `except` spares
@@ -43,7 +43,7 @@ struct Occupants {
   std::vector<Stays> stay;   ///< of `sessions` those that no step would end
 };
 
-Occupants occupants_of(const Drain& plan, const Policy& policy, const Snapshot& snapshot,
+Occupants occupants_of(const Drain& plan, const Policy& policy, const Look& look,
                        const std::string& database);
 
 }  // namespace pgcurfew

@@ -56,7 +56,7 @@ class DrainRun {
   /// Whether the reply was to an order of this drain.
   bool take(const GateReply& reply, Now now);
   void take(const Order& order, const Reply& reply, Now now);
-  void take_look(const Snapshot& snapshot, Now now);
+  void take_look(const Look& look, Now now);
   void connection_lost();
 
   /// Ends it before its time: the gates are opened. `even_if_held`: also where they were to stay closed.
@@ -207,7 +207,7 @@ class DrainRun {
   std::optional<ServerTime> since_;  ///< the last gate closed
   std::uint64_t looks_before_ = 0;   ///< looks up to this one were asked for before that
   int early_readings_ = 0;           ///< of gates, since then, to see whether who logs in still does
-  std::optional<Snapshot> look_;     ///< one that was asked for later
+  std::optional<Look> look_;         ///< one that was asked for later
   std::map<SessionKey, Sent> sent_;
   std::size_t in_flight_ = 0;
   std::vector<Session> unplaced_;  ///< of that look: in a database whose name is not known

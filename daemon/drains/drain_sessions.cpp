@@ -32,10 +32,10 @@ bool is_stronger(StepKind one, StepKind other) {
 
 }  // namespace
 
-void DrainRun::take_look(const Snapshot& snapshot, Now now) {
+void DrainRun::take_look(const Look& look, Now now) {
   if (phase_ == DrainPhase::kDone) return;
-  if (since_ && snapshot.number <= looks_before_) return;
-  look_ = snapshot;
+  if (since_ && look.number <= looks_before_) return;
+  look_ = look;
   unplaced_.clear();
   std::copy_if(look_->sessions.begin(), look_->sessions.end(), std::back_inserter(unplaced_),
                [](const Session& session) {
@@ -197,7 +197,7 @@ Order DrainRun::make_order(const Session& session, StepKind step, ServerTime due
                  : step == StepKind::kCancel ? Action::kCancel
                                              : Action::kTerminate;
   order.ordered_at = now.monotonic;
-  order.look = look_->number;
+  order.look_number = look_->number;
   order.guard = make_guard(guard_policy_, proxy_, session, {false, sent_.at(session.key).spared});
   order.guard.not_before = due;
   order.guard.not_after = now.server + ServerClockEstimate::kTolerance;
@@ -225,7 +225,7 @@ void DrainRun::take(const Order& order, const Reply& reply, Now now) {
       sent.is_denied = true;
       return;
     case ReplyKind::kGone:
-      sent.gone_in = order.look;
+      sent.gone_in = order.look_number;
       return;
     case ReplyKind::kFailed:
     case ReplyKind::kUnknown:

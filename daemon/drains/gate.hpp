@@ -46,8 +46,8 @@ struct Gate {
   std::uint32_t oid = 0;  ///< of the database; 0: PgBouncer's, which goes by names
   GateKind kind =
       GateKind::kConnectionLimit;  ///< pgbouncer: of the journal; `limit` is 0 as far as we know it closed
-  std::string pooler_conninfo;     ///< of PgBouncer's, never printed
-  PoolerGate pooler_gate = PoolerGate::kPause;
+  std::string pgbouncer_conninfo;  ///< of PgBouncer's, never printed
+  PgbouncerGate pgbouncer_gate = PgbouncerGate::kPause;
   std::vector<std::string> pools;  ///< of PgBouncer's: its own databases that were closed; empty: not known
   int limit = -1;                  ///< datconnlimit now; -2: the server calls the database invalid
   std::optional<GateMark> mark;
@@ -91,8 +91,8 @@ struct GateOrder {
       0;  ///< of the database, which may have been renamed since; 0: it goes by its name alone
   GateKind kind = GateKind::kConnectionLimit;
   GateAccess access = GateAccess::kNone;  ///< as it was found
-  PoolerGate pooler_gate = PoolerGate::kPause;
-  std::string pooler_conninfo;     ///< never printed
+  PgbouncerGate pgbouncer_gate = PgbouncerGate::kPause;
+  std::string pgbouncer_conninfo;  ///< never printed
   std::vector<TextPattern> pools;  ///< which of PgBouncer's databases, or empty
   GateMark mark;            ///< closing: to be written; `limit` as it was read, which the journal goes by
   std::string mark_text;    ///< opening: what must be found there

@@ -11,7 +11,7 @@ namespace pgcurfew {
 
 namespace {
 
-/// Which sessions of a snapshot each of its waiters reaches by going from one who waits to those whom it
+/// Which sessions of a look each of its waiters reaches by going from one who waits to those whom it
 /// waits for.
 class Reach {
  public:
@@ -39,7 +39,7 @@ class Reach {
 
 using IndexByPid = std::unordered_map<std::int32_t, std::size_t>;
 
-/// Who waits, as indices into the snapshot's sessions, in the order of Snapshot::waits.
+/// Who waits, as indices into the look's sessions, in the order of Look::waits.
 struct Waiters {
   std::vector<std::size_t> sessions;
   std::vector<const LockWait*> waits;
@@ -49,8 +49,8 @@ bool has_waited_longer(const std::shared_ptr<const Session>& a, const std::share
   return std::pair(a->blocked_since, a->key) < std::pair(b->blocked_since, b->key);
 }
 
-void link_blocks(Snapshot& snapshot, const Waiters& waiters, const IndexByPid& by_pid) {
-  Reach reach(waiters.sessions.size(), snapshot.sessions.size());
+void link_blocks(Look& look, const Waiters& waiters, const IndexByPid& by_pid) {
+  Reach reach(waiters.sessions.size(), look.sessions.size());
   for (std::size_t i = 0; i < waiters.sessions.size(); ++i) {
     for (const auto pid : waiters.waits[i]->blockers) {
       const auto found = by_pid.find(pid);
@@ -61,10 +61,10 @@ void link_blocks(Snapshot& snapshot, const Waiters& waiters, const IndexByPid& b
   std::vector<std::shared_ptr<const Session>> copies;
   copies.reserve(waiters.sessions.size());
   for (const auto index : waiters.sessions) {
-    copies.push_back(std::make_shared<const Session>(snapshot.sessions[index]));
+    copies.push_back(std::make_shared<const Session>(look.sessions[index]));
   }
-  for (std::size_t s = 0; s < snapshot.sessions.size(); ++s) {
-    auto& session = snapshot.sessions[s];
+  for (std::size_t s = 0; s < look.sessions.size(); ++s) {
+    auto& session = look.sessions[s];
     for (std::size_t i = 0; i < copies.size(); ++i) {
       // within a deadlock everyone waits for himself
       if (waiters.sessions[i] != s && reach.has(i, s)) session.blocks.push_back(copies[i]);
@@ -73,11 +73,11 @@ void link_blocks(Snapshot& snapshot, const Waiters& waiters, const IndexByPid& b
   }
 }
 
-void mark_leaders(Snapshot& snapshot, const IndexByPid& by_pid) {
-  for (const auto& worker : snapshot.sessions) {
+void mark_leaders(Look& look, const IndexByPid& by_pid) {
+  for (const auto& worker : look.sessions) {
     if (!worker.leader_pid || !waits_for_lock(worker)) continue;
     const auto leader = by_pid.find(*worker.leader_pid);
-    if (leader != by_pid.end()) snapshot.sessions[leader->second].has_waiting_worker = true;
+    if (leader != by_pid.end()) look.sessions[leader->second].has_waiting_worker = true;
   }
 }
 
@@ -192,48 +192,48 @@ bool WaitMemory::is_same_wait(const Wait& known, const Session& session, const L
                      [&](std::int32_t pid) { return has(wait.blockers, pid) && !has(begun_anew, pid); });
 }
 
-void WaitMemory::link(Snapshot& snapshot) {
+void WaitMemory::link(Look& look) {
   IndexByPid by_pid;
   std::unordered_map<SessionKey, std::size_t> by_key;
-  for (std::size_t i = 0; i < snapshot.sessions.size(); ++i) {
-    by_pid.emplace(snapshot.sessions[i].key.pid, i);
-    by_key.emplace(snapshot.sessions[i].key, i);
+  for (std::size_t i = 0; i < look.sessions.size(); ++i) {
+    by_pid.emplace(look.sessions[i].key.pid, i);
+    by_key.emplace(look.sessions[i].key, i);
   }
   std::vector<std::int32_t> begun_anew;
-  for (const auto& session : snapshot.sessions) {
+  for (const auto& session : look.sessions) {
     if (session.xact_start && *session.xact_start > last_look_) begun_anew.push_back(session.key.pid);
   }
   Waiters waiters;
-  for (const auto& wait : snapshot.waits) {
+  for (const auto& wait : look.waits) {
     const auto found = by_key.find(wait.waiter);
     if (found == by_key.end()) continue;
-    auto& session = snapshot.sessions[found->second];
+    auto& session = look.sessions[found->second];
     const auto known = waits_.find(session.key);
     const bool is_same = known != waits_.end() && is_same_wait(known->second, session, wait, begun_anew);
     // it began after the rows were made: there is no telling when, and the next look will show it
     if (!wait.since && !is_same && !waits_for_lock(session)) continue;
     // pg_locks is read after pg_stat_activity, and the wait can have begun in between
-    const auto seen_at = snapshot.taken_at + snapshot.under_way;
+    const auto seen_at = look.taken_at + look.under_way;
     session.blocked_since = wait.since ? *wait.since : is_same ? known->second.since : seen_at;
     session.blockers = wait.blockers;
     waiters.sessions.push_back(found->second);
     waiters.waits.push_back(&wait);
   }
-  remember_waits(snapshot);
-  if (!waiters.sessions.empty()) link_blocks(snapshot, waiters, by_pid);
-  mark_leaders(snapshot, by_pid);
-  link_free_since(snapshot);
-  last_look_ = snapshot.taken_at;
+  remember_waits(look);
+  if (!waiters.sessions.empty()) link_blocks(look, waiters, by_pid);
+  mark_leaders(look, by_pid);
+  link_free_since(look);
+  last_look_ = look.taken_at;
 }
 
-void WaitMemory::remember_waits(const Snapshot& snapshot) {
+void WaitMemory::remember_waits(const Look& look) {
   std::unordered_map<SessionKey, Wait> waits;
-  for (const auto& session : snapshot.sessions) {
+  for (const auto& session : look.sessions) {
     if (!waits_for_lock(session)) continue;
     const auto known = waits_.find(session.key);
     // where the waits could not be read, what was known of one goes on
     const auto since =
-        session.blocked_since.value_or(known != waits_.end() ? known->second.since : snapshot.taken_at);
+        session.blocked_since.value_or(known != waits_.end() ? known->second.since : look.taken_at);
     auto blockers = session.blockers;
     if (!session.blocked_since && known != waits_.end()) blockers = known->second.blockers;
     waits[session.key] = {session.query_start, since, std::move(blockers)};
@@ -243,20 +243,20 @@ void WaitMemory::remember_waits(const Snapshot& snapshot) {
 
 /// A session can have waited between two looks, and have held others up while it did: who begins to wait for
 /// it counts from the first look that shows it free.
-void WaitMemory::link_free_since(Snapshot& snapshot) {
+void WaitMemory::link_free_since(Look& look) {
   std::unordered_map<SessionKey, bool> is_unknown;  // by who waits: whether the look shows for whom
-  for (const auto& session : snapshot.sessions) {
+  for (const auto& session : look.sessions) {
     if (waits_for_lock(session)) is_unknown[session.key] = !session.blocked_since;
   }
   std::unordered_map<SessionKey, FreeSince> free_since;
-  for (auto& session : snapshot.sessions) {
+  for (auto& session : look.sessions) {
     if (is_held_up(session)) continue;
     const auto before = free_since_.find(session.key);
     const auto known = before == free_since_.end() ? FreeSince() : std::move(before->second);
     FreeSince now;
     for (const auto& waiter : session.blocks) {
       if (!waiter->blocked_since) continue;
-      auto since = surely_free_since(session).value_or(snapshot.taken_at);
+      auto since = surely_free_since(session).value_or(look.taken_at);
       const auto earlier = known.find(waiter->key);
       // another wait than the one that the look before showed is as good as another's
       if (earlier != known.end() && *waiter->blocked_since <= earlier->second.blocked_since) {

@@ -31,7 +31,7 @@ class WaitMemory {
  public:
   /// Fills in what the sessions of a look have to do with each other: blocked_since, has_waiting_worker,
   /// blocks, blockers, free_since.
-  void link(Snapshot& snapshot);
+  void link(Look& look);
 
   /// No looks for a while: who has waited in the meantime nobody has seen.
   void lose_sight();
@@ -47,8 +47,8 @@ class WaitMemory {
   /// `begun_anew`: who is in a transaction that is younger than the look before.
   static bool is_same_wait(const Wait& known, const Session& session, const LockWait& wait,
                            const std::vector<std::int32_t>& begun_anew);
-  void remember_waits(const Snapshot& snapshot);
-  void link_free_since(Snapshot& snapshot);
+  void remember_waits(const Look& look);
+  void link_free_since(Look& look);
 
   struct Freedom {
     ServerTime since{};

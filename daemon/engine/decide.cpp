@@ -33,8 +33,8 @@ void hasten(const Rule& rule, const Judgement& judgement, NextStep& next) {
 
 class Decider {
  public:
-  Decider(const Policy& policy, const Snapshot& snapshot, const Docket& docket, Ledger& ledger, Now now)
-      : policy_(policy), snapshot_(snapshot), docket_(docket), ledger_(ledger), now_(now) {}
+  Decider(const Policy& policy, const Look& look, const Docket& docket, Ledger& ledger, Now now)
+      : policy_(policy), look_(look), docket_(docket), ledger_(ledger), now_(now) {}
 
   Decision run() {
     close_if_quiet(Mode::kEnforce, ledger_.breaker);
@@ -58,7 +58,7 @@ class Decider {
     std::vector<DueStep> superseded;
   };
 
-  const Session& session_of(const Case& a_case) const { return snapshot_.sessions[a_case.session]; }
+  const Session& session_of(const Case& a_case) const { return look_.sessions[a_case.session]; }
   const Rule& rule_of(const DueStep& due) const { return policy_.rules[due.due_case->rule]; }
   void tell(Event event) { decision_.events.push_back(std::move(event)); }
   void wake_by(MonotonicTime time) { decision_.wake = std::min(decision_.wake.value_or(time), time); }
@@ -89,7 +89,7 @@ class Decider {
   }
 
   void collect_due_steps() {
-    chosen_ = chosen_cases(policy_, snapshot_, docket_, ledger_, now_.server);
+    chosen_ = chosen_cases(policy_, look_, docket_, ledger_, now_.server);
     std::map<EpisodeKey, ServerTime> told_skips;
     for (std::size_t i = 0; i < docket_.cases.size(); ++i) {
       const auto& a_case = docket_.cases[i];
@@ -156,7 +156,7 @@ class Decider {
     const auto pace = found == ledger_.paces.end() ? Pace{} : found->second;
     auto room = due;
     if (selection.at_most) {
-      const auto taken = pace.look == docket_.look ? pace.signals : 0;
+      const auto taken = pace.look_number == docket_.look_number ? pace.signals : 0;
       room = std::min(room, *selection.at_most > taken ? *selection.at_most - taken : 0);
       if (room < due) decision_.look_again = true;
     }
@@ -182,14 +182,14 @@ class Decider {
   bool may_be_signalled(const SessionKey& session) const {
     if (ledger_.denied.contains(session)) return false;
     const auto touched = ledger_.touched.find(session);
-    return touched == ledger_.touched.end() || touched->second <= docket_.look;
+    return touched == ledger_.touched.end() || touched->second <= docket_.look_number;
   }
 
   std::optional<DueStep> due_step_of(const Case& a_case) {
     const auto& rule = policy_.rules[a_case.rule];
     const auto& session = session_of(a_case);
     const auto* episode = episode_of(a_case);
-    if (episode != nullptr && (episode->in_flight || episode->look_needed > docket_.look))
+    if (episode != nullptr && (episode->in_flight || episode->look_needed > docket_.look_number))
       return std::nullopt;
     // over, but not settled: the look that shows it has overtaken the reply
     if (episode != nullptr && episode->anchor != a_case.judgement.anchor) episode = nullptr;
@@ -220,7 +220,7 @@ class Decider {
     if (rule.mode == Mode::kEnforce && next->kind != StepKind::kAlert && has_to_wait_for_elder(due.since)) {
       return std::nullopt;
     }
-    if (needs_fresh_look(rule) && now_.server - snapshot_.taken_at - snapshot_.under_way > kFreshLook) {
+    if (needs_fresh_look(rule) && now_.server - look_.taken_at - look_.under_way > kFreshLook) {
       decision_.look_now = true;
       return std::nullopt;
     }
@@ -231,10 +231,10 @@ class Decider {
 
   /// Whether the older pgcurfew has not had its time, or no look has shown what it did with it.
   bool has_to_wait_for_elder(ServerTime since) {
-    if (!snapshot_.elder) return false;
+    if (!look_.elder) return false;
     if (since > now_.server - kAfterElder) {
       due_by(since + kAfterElder);
-    } else if (since > snapshot_.taken_at - kAfterElder) {
+    } else if (since > look_.taken_at - kAfterElder) {
       decision_.look_at_once = true;
     } else {
       return false;
@@ -275,7 +275,7 @@ class Decider {
 
   /// Reckoned from before the look and an elder's time, for it counts whether they were within it.
   std::optional<Interval> stretch_of(const Hours& hours) const {
-    const auto open = hours.next_open(std::min(snapshot_.taken_at, now_.server) - kAfterElder);
+    const auto open = hours.next_open(std::min(look_.taken_at, now_.server) - kAfterElder);
     return open && open->end <= now_.server ? hours.next_open(now_.server) : open;
   }
 
@@ -307,7 +307,7 @@ class Decider {
 
   /// Whether the look showed the session past its limit, in the rule's hours, and not only that it would be
   /// if nothing moved.
-  bool is_shown(const DueStep& due) const { return due.since <= snapshot_.taken_at; }
+  bool is_shown(const DueStep& due) const { return due.since <= look_.taken_at; }
 
   /// Leaves out those of a tenant who are too many to be condemned by a look from before they fell due.
   void leave_for_a_look(std::vector<Choice>& choices) {
@@ -344,7 +344,7 @@ class Decider {
   }
 
   const Policy& policy_;
-  const Snapshot& snapshot_;
+  const Look& look_;
   const Docket& docket_;
   Ledger& ledger_;
   const Now now_;
@@ -355,7 +355,7 @@ class Decider {
   std::vector<Choice> rehearsed_;
   std::vector<DueStep> alerts_;
   Decision decision_;
-  OrderDesk desk_{policy_, snapshot_, docket_, ledger_, now_, decision_};
+  OrderDesk desk_{policy_, look_, docket_, ledger_, now_, decision_};
 };
 
 }  // namespace
@@ -364,9 +364,8 @@ bool needs_fresh_look(const Rule& rule) {
   return rule.selection.keep || rule.when.connections_used || needs_waits(rule);
 }
 
-Decision decide(const Policy& policy, const Snapshot& snapshot, const Docket& docket, Ledger& ledger,
-                Now now) {
-  return Decider(policy, snapshot, docket, ledger, now).run();
+Decision decide(const Policy& policy, const Look& look, const Docket& docket, Ledger& ledger, Now now) {
+  return Decider(policy, look, docket, ledger, now).run();
 }
 
 }  // namespace pgcurfew

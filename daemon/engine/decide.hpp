@@ -31,8 +31,7 @@ inline constexpr Duration kAfterElder = std::chrono::milliseconds(100);
 /// The heart. Takes what the last look showed and the time, and gives orders: at most one signal a session,
 /// of the strongest step that is due; ties go to the rule that stands first. The others are recorded as
 /// superseded and climb with it. The ledger is updated to match: asking again at once orders nothing twice.
-/// Requires: `docket` was made from `snapshot` by `policy`.
-Decision decide(const Policy& policy, const Snapshot& snapshot, const Docket& docket, Ledger& ledger,
-                Now now);
+/// Requires: `docket` was made from `look` by `policy`.
+Decision decide(const Policy& policy, const Look& look, const Docket& docket, Ledger& ledger, Now now);
 
 }  // namespace pgcurfew

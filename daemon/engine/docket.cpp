@@ -32,9 +32,9 @@ bool reads_query(const Match& match) {
                      [](const Condition& condition) { return condition.field == Field::kQuery; });
 }
 
-std::size_t count_client_backends(const Snapshot& snapshot) {
+std::size_t count_client_backends(const Look& look) {
   return static_cast<std::size_t>(
-      std::count_if(snapshot.sessions.begin(), snapshot.sessions.end(),
+      std::count_if(look.sessions.begin(), look.sessions.end(),
                     [](const Session& session) { return session.backend_type == "client backend"; }));
 }
 
@@ -62,16 +62,15 @@ bool can_be_for(const Match& match, State state) {
 
 }  // namespace
 
-Docket make_docket(const Policy& policy, const Snapshot& snapshot, const ClockSteps& steps) {
+Docket make_docket(const Policy& policy, const Look& look, const ClockSteps& steps) {
   Docket docket;
   docket.steps = steps;
-  docket.look = snapshot.number;
-  docket.client_backends = count_client_backends(snapshot);
+  docket.look_number = look.number;
+  docket.client_backends = count_client_backends(look);
   std::vector<bool> when_holds;
-  for (const auto& rule : policy.rules)
-    when_holds.push_back(holds(rule.when, snapshot, docket.client_backends));
-  for (std::size_t s = 0; s < snapshot.sessions.size(); ++s) {
-    const auto& session = snapshot.sessions[s];
+  for (const auto& rule : policy.rules) when_holds.push_back(holds(rule.when, look, docket.client_backends));
+  for (std::size_t s = 0; s < look.sessions.size(); ++s) {
+    const auto& session = look.sessions[s];
     if (session.has_nameless_database || session.has_nameless_user) ++docket.nameless;
     const auto immunity = immunity_of(policy, session);
     const bool is_immune = immunity != Immunity::kNone;

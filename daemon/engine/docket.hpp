@@ -13,14 +13,14 @@ namespace pgcurfew {
 /// A session that falls due under a rule, if nothing moves until then.
 struct Case {
   std::size_t rule = 0;     ///< index in Policy::rules
-  std::size_t session = 0;  ///< index in Snapshot::sessions
+  std::size_t session = 0;  ///< index in Look::sessions
   Judgement judgement;      ///< with Verdict::kDue
   bool is_held = false;     ///< what the rule's `when` asks of the server does not hold
 };
 
 /// All that one look has to say: matched once, then asked again at every wake-up with a later time.
 struct Docket {
-  std::uint64_t look = 0;   ///< Snapshot::number
+  std::uint64_t look_number = 0;
   ClockSteps steps;         ///< of the server's clock, as far as they were known
   std::vector<Case> cases;  ///< ordered by session, then by rule
   std::size_t client_backends = 0;
@@ -30,7 +30,7 @@ struct Docket {
 };
 
 /// Matches every session against every rule: O(sessions x rules).
-Docket make_docket(const Policy& policy, const Snapshot& snapshot, const ClockSteps& steps = {});
+Docket make_docket(const Policy& policy, const Look& look, const ClockSteps& steps = {});
 
 /// How long after one look the next must come, so that a session that goes past any limit was seen before.
 /// Long limits do not need it more often than that; rules without an age are looked at once a second, and

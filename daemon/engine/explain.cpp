@@ -46,14 +46,14 @@ std::string percent_text(double part) {
 /// One session held against one rule, with all that stands around them.
 class RuleFinder {
  public:
-  RuleFinder(const Policy& policy, const Snapshot& snapshot, const LookFinding& look, std::size_t session,
+  RuleFinder(const Policy& policy, const Look& look, const LookFinding& around, std::size_t session,
              std::size_t rule)
       : policy_(policy),
         rule_(policy.rules[rule]),
-        snapshot_(snapshot),
         look_(look),
+        around_(around),
         session_index_(session),
-        session_(snapshot.sessions[session]) {
+        session_(look.sessions[session]) {
     finding_.rule = rule;
   }
 
@@ -72,7 +72,7 @@ class RuleFinder {
     find_waits(blocking);
     for (const auto& age : rule_.match.ages) {
       finding_.conditions.push_back(find_age(name_of(age.clock), limit_for(age, judgement.exception),
-                                             start_of(rule_, session_, age.clock), snapshot_.taken_at));
+                                             start_of(rule_, session_, age.clock), look_.taken_at));
     }
     if (judgement.exception != nullptr) {
       finding_.exception = static_cast<std::size_t>(judgement.exception - rule_.except.data());
@@ -93,7 +93,7 @@ class RuleFinder {
   void find_waits(const Blocking& blocking) {
     if (blocking.waiter_blocked_for) {
       finding_.conditions.push_back(find_age("blocks.blocked_for", *blocking.waiter_blocked_for,
-                                             waiting_since(blocking, session_), snapshot_.taken_at));
+                                             waiting_since(blocking, session_), look_.taken_at));
     }
     if (!blocking.is_asked || blocking.may_wait) return;
     const bool waits = is_held_up(session_);
@@ -105,21 +105,21 @@ class RuleFinder {
   void find_keep() {
     if (!rule_.selection.keep) return;
     const auto group = group_of(rule_.selection, session_);
-    const auto found = look_.groups.find({finding_.rule, group});
+    const auto found = around_.groups.find({finding_.rule, group});
     std::vector<std::size_t> members;
-    if (found != look_.groups.end()) members = found->second;
-    const auto& cases = look_.docket.cases;
+    if (found != around_.groups.end()) members = found->second;
+    const auto& cases = around_.docket.cases;
     const auto own = std::find_if(members.begin(), members.end(),
                                   [&](std::size_t i) { return cases[i].session == session_index_; });
     const bool is_due = own != members.end();
     const auto own_case = is_due ? *own : cases.size();
-    auto then = snapshot_.taken_at;
+    auto then = look_.taken_at;
     if (is_due) then = std::max(then, cases[own_case].judgement.due);
     std::erase_if(members, [&](std::size_t i) { return cases[i].judgement.due > then; });
-    const auto victims = victims_of(policy_, snapshot_, look_.docket, Ledger{}, members);
+    const auto victims = victims_of(policy_, look_, around_.docket, Ledger{}, members);
     const bool is_chosen = is_due && std::find(victims.begin(), victims.end(), own_case) != victims.end();
     const auto actual = !is_due ? fmt::format("none of the {} that are due", members.size())
-                        : then > snapshot_.taken_at
+                        : then > look_.taken_at
                             ? fmt::format("one of {} that will be due then", members.size())
                             : fmt::format("one of {} that are due", members.size());
     finding_.conditions.push_back(
@@ -130,25 +130,25 @@ class RuleFinder {
   void find_when() {
     const auto& when = rule_.when;
     if (when.connections_used) {
-      const auto used = connections_used(snapshot_, look_.docket.client_backends);
+      const auto used = connections_used(look_, around_.docket.client_backends);
       finding_.conditions.push_back(finding_of("connections_used", percent_text(*when.connections_used),
                                                used ? percent_text(*used) : "not known",
                                                used && *used >= *when.connections_used));
     }
     if (when.role) {
-      const auto role = snapshot_.in_recovery ? Role::kStandby : Role::kPrimary;
+      const auto role = look_.in_recovery ? Role::kStandby : Role::kPrimary;
       finding_.conditions.push_back(finding_of("role", std::string(name_of(*when.role)),
                                                std::string(name_of(role)), role == *when.role));
     }
-    if (!holds(when, snapshot_, look_.docket.client_backends)) hold_back("when");
+    if (!holds(when, look_, around_.docket.client_backends)) hold_back("when");
   }
 
   void find_hours() {
     if (rule_.hours.is_empty()) return;
     const auto& windows = rule_.hours.during.empty() ? rule_.hours.not_during : rule_.hours.during;
     const auto& zone = windows.front().zone;
-    const auto open = rule_.hours.next_open(snapshot_.taken_at);
-    const bool is_open = open && open->start <= snapshot_.taken_at;
+    const auto open = rule_.hours.next_open(look_.taken_at);
+    const bool is_open = open && open->start <= look_.taken_at;
     const auto actual = !open     ? std::string("closed for good")
                         : is_open ? fmt::format("open until {}", zone.to_text(open->end))
                                   : fmt::format("closed until {}", zone.to_text(open->start));
@@ -159,8 +159,8 @@ class RuleFinder {
 
   const Policy& policy_;
   const Rule& rule_;
-  const Snapshot& snapshot_;
-  const LookFinding& look_;
+  const Look& look_;
+  const LookFinding& around_;
   std::size_t session_index_;
   const Session& session_;
   RuleFinding finding_;
@@ -191,28 +191,28 @@ std::string immunity_text(Immunity immunity, std::string_view protection) {
   return fmt::format("built-in protection {}", protection);
 }
 
-LookFinding find_in_look(const Policy& policy, const Snapshot& snapshot) {
-  LookFinding look;
-  look.docket = make_docket(policy, snapshot);
-  for (std::size_t i = 0; i < look.docket.cases.size(); ++i) {
-    const auto& a_case = look.docket.cases[i];
+LookFinding find_in_look(const Policy& policy, const Look& look) {
+  LookFinding around;
+  around.docket = make_docket(policy, look);
+  for (std::size_t i = 0; i < around.docket.cases.size(); ++i) {
+    const auto& a_case = around.docket.cases[i];
     const auto& selection = policy.rules[a_case.rule].selection;
     if (!selection.keep) continue;
-    look.groups[{a_case.rule, group_of(selection, snapshot.sessions[a_case.session])}].push_back(i);
+    around.groups[{a_case.rule, group_of(selection, look.sessions[a_case.session])}].push_back(i);
   }
-  return look;
+  return around;
 }
 
-SessionFinding explain(const Policy& policy, const Snapshot& snapshot, const LookFinding& look,
+SessionFinding explain(const Policy& policy, const Look& look, const LookFinding& around,
                        std::size_t session_index) {
-  const auto& session = snapshot.sessions[session_index];
+  const auto& session = look.sessions[session_index];
   SessionFinding finding;
   finding.session = session_index;
   finding.immunity = immunity_of(policy, session);
   if (finding.immunity == Immunity::kProtected)
     finding.protection = protection_of(policy, session)->protection;
   for (std::size_t i = 0; i < policy.rules.size(); ++i) {
-    finding.rules.push_back(RuleFinder(policy, snapshot, look, session_index, i).run());
+    finding.rules.push_back(RuleFinder(policy, look, around, session_index, i).run());
     const auto& rule = finding.rules[i];
     if (finding.immunity != Immunity::kNone || !rule.next || !rule.held_by.empty()) continue;
     if (!finding.nearest || rule.next->due < finding.rules[*finding.nearest].next->due) finding.nearest = i;
@@ -220,8 +220,8 @@ SessionFinding explain(const Policy& policy, const Snapshot& snapshot, const Loo
   return finding;
 }
 
-SessionFinding explain(const Policy& policy, const Snapshot& snapshot, std::size_t session_index) {
-  return explain(policy, snapshot, find_in_look(policy, snapshot), session_index);
+SessionFinding explain(const Policy& policy, const Look& look, std::size_t session_index) {
+  return explain(policy, look, find_in_look(policy, look), session_index);
 }
 
 }  // namespace pgcurfew

@@ -38,7 +38,7 @@ struct RuleFinding {
 };
 
 struct SessionFinding {
-  std::size_t session = 0;  ///< index in the snapshot
+  std::size_t session = 0;  ///< index in the look
   Immunity immunity = Immunity::kNone;
   std::string protection;  ///< for kProtected: the name of the built-in one that fits, or empty
   std::vector<RuleFinding> rules;
@@ -52,14 +52,14 @@ struct LookFinding {
   /// Of rules with `keep`: the cases of each group, as indices into the docket's, due or not.
   std::map<std::pair<std::size_t, std::string>, std::vector<std::size_t>> groups;
 };
-LookFinding find_in_look(const Policy& policy, const Snapshot& snapshot);
+LookFinding find_in_look(const Policy& policy, const Look& look);
 
 /// Everything about one session, by the same judgement that decide() acts on.
-SessionFinding explain(const Policy& policy, const Snapshot& snapshot, const LookFinding& look,
+SessionFinding explain(const Policy& policy, const Look& look, const LookFinding& around,
                        std::size_t session_index);
 
 /// The same for a session alone.
-SessionFinding explain(const Policy& policy, const Snapshot& snapshot, std::size_t session_index);
+SessionFinding explain(const Policy& policy, const Look& look, std::size_t session_index);
 
 /// Why no rule may touch a session. `protection`: for kProtected, the name of the built-in one that fits, or
 /// empty.

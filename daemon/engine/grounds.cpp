@@ -22,7 +22,7 @@ std::string group_text(const Selection& selection, const Session& session) {
 
 }  // namespace
 
-Grounds grounds_of(const Rule& rule, const Session& session, const Snapshot& snapshot, const Docket& docket,
+Grounds grounds_of(const Rule& rule, const Session& session, const Look& look, const Docket& docket,
                    std::size_t group_size) {
   Grounds grounds;
   const auto blocking = blocking_of(rule.match);
@@ -41,9 +41,8 @@ Grounds grounds_of(const Rule& rule, const Session& session, const Snapshot& sna
     grounds.group_size = group_size;
     if (!rule.selection.per.empty()) grounds.group = group_text(rule.selection, session);
   }
-  if (rule.when.connections_used)
-    grounds.connections_used = connections_used(snapshot, docket.client_backends);
-  if (rule.when.role) grounds.server_role = snapshot.in_recovery ? Role::kStandby : Role::kPrimary;
+  if (rule.when.connections_used) grounds.connections_used = connections_used(look, docket.client_backends);
+  if (rule.when.role) grounds.server_role = look.in_recovery ? Role::kStandby : Role::kPrimary;
   return grounds;
 }
 

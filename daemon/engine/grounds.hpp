@@ -28,7 +28,7 @@ struct Grounds {
 };
 
 /// All of them that rest on the look alone. `group_size`: of the case's group, for a rule with `keep`.
-Grounds grounds_of(const Rule& rule, const Session& session, const Snapshot& snapshot, const Docket& docket,
+Grounds grounds_of(const Rule& rule, const Session& session, const Look& look, const Docket& docket,
                    std::size_t group_size);
 
 }  // namespace pgcurfew

@@ -181,15 +181,15 @@ std::optional<ServerTime> start_of(const Rule& rule, const Session& session, Clo
   return blocking_since(blocking_of(rule.match), session);
 }
 
-std::optional<double> connections_used(const Snapshot& snapshot, std::size_t client_backends) {
-  if (snapshot.connection_slots <= 0) return std::nullopt;
-  return static_cast<double>(client_backends) / snapshot.connection_slots;
+std::optional<double> connections_used(const Look& look, std::size_t client_backends) {
+  if (look.connection_slots <= 0) return std::nullopt;
+  return static_cast<double>(client_backends) / look.connection_slots;
 }
 
-bool holds(const When& when, const Snapshot& snapshot, std::size_t client_backends) {
-  if (when.role && (*when.role == Role::kStandby) != snapshot.in_recovery) return false;
+bool holds(const When& when, const Look& look, std::size_t client_backends) {
+  if (when.role && (*when.role == Role::kStandby) != look.in_recovery) return false;
   if (!when.connections_used) return true;
-  const auto used = connections_used(snapshot, client_backends);
+  const auto used = connections_used(look, client_backends);
   return used && *used >= *when.connections_used;
 }
 

@@ -101,9 +101,9 @@ std::optional<Anchor> anchor_of(const Rule& rule, const Session& session);
 std::optional<ServerTime> start_of(const Rule& rule, const Session& session, Clock clock);
 
 /// Whether what a rule's `when` asks of the server holds.
-bool holds(const When& when, const Snapshot& snapshot, std::size_t client_backends);
+bool holds(const When& when, const Look& look, std::size_t client_backends);
 
 /// Which part of the slots that are open to all roles is taken; nothing if it is not known.
-std::optional<double> connections_used(const Snapshot& snapshot, std::size_t client_backends);
+std::optional<double> connections_used(const Look& look, std::size_t client_backends);
 
 }  // namespace pgcurfew

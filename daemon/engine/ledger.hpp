@@ -52,9 +52,9 @@ using Episodes = std::map<EpisodeKey, Episode>;
 
 /// How fast a rule has been going, for `at_most` and `pause`.
 struct Pace {
-  std::uint64_t look = 0;   ///< which look the count is of
-  std::size_t signals = 0;  ///< ordered from that look
-  Duration pause{};         ///< the rule's
+  std::uint64_t look_number = 0;  ///< which look the count is of
+  std::size_t signals = 0;        ///< ordered from that look
+  Duration pause{};               ///< the rule's
   std::optional<MonotonicTime> paused_until;
 };
 

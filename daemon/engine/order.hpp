@@ -63,7 +63,7 @@ struct Order {
   Action action = Action::kNothing;
   Guard guard;
   MonotonicTime ordered_at{};
-  std::uint64_t look = 0;  ///< Snapshot::number of the look that it was decided from
+  std::uint64_t look_number = 0;  ///< of the look that it was decided from
 
   std::string policy;  ///< version of the policy that decided
   std::string rule;

@@ -49,7 +49,7 @@ Order OrderDesk::describe(const DueStep& due) {
   order.decision = fmt::format("{}-{}", ledger_.prefix, ++ledger_.decisions);
   order.policy = policy_.version;
   order.ordered_at = now_.monotonic;
-  order.look = docket_.look;
+  order.look_number = docket_.look_number;
   order.rule = rule.name;
   name_session(order, session);
   order.mode = rule.mode;
@@ -66,7 +66,7 @@ Order OrderDesk::describe(const DueStep& due) {
   order.repeat_key = repeat_key_of(rule, session);
   order.repeat = rule.repeat;
   auto& grounds = order.grounds;
-  grounds = grounds_of(rule, session, snapshot_, docket_, due.group_size);
+  grounds = grounds_of(rule, session, look_, docket_, due.group_size);
   grounds.open_until = due.open_until;
   if (order.repeat_key) {
     grounds.repeated = ledger_.repeats.times(*order.repeat_key, *rule.repeat, now_.monotonic);
@@ -99,7 +99,8 @@ void OrderDesk::note_pace(const DueStep& due) {
   const auto& selection = rule_of(due).selection;
   if (!selection.at_most && selection.pause == Duration(0)) return;
   auto& pace = ledger_.paces[due.due_case->rule];
-  if (pace.look != docket_.look) pace = {docket_.look, 0, selection.pause, pace.paused_until};
+  if (pace.look_number != docket_.look_number)
+    pace = {docket_.look_number, 0, selection.pause, pace.paused_until};
   ++pace.signals;
   if (selection.pause > Duration(0)) pace.paused_until = now_.monotonic + selection.pause + kWhileInFlight;
 }

@@ -25,21 +25,16 @@ struct DueStep {
 class OrderDesk {
  public:
   /// Adds to `decision`; all are references that have to outlive it.
-  OrderDesk(const Policy& policy, const Snapshot& snapshot, const Docket& docket, Ledger& ledger, Now now,
+  OrderDesk(const Policy& policy, const Look& look, const Docket& docket, Ledger& ledger, Now now,
             Decision& decision)
-      : policy_(policy),
-        snapshot_(snapshot),
-        docket_(docket),
-        ledger_(ledger),
-        now_(now),
-        decision_(decision) {}
+      : policy_(policy), look_(look), docket_(docket), ledger_(ledger), now_(now), decision_(decision) {}
 
   /// An order for a step; the superseded are of the same session, and climb with it.
   void place(const DueStep& due, const std::vector<DueStep>& superseded, bool is_signal);
 
  private:
   [[nodiscard]] const Session& session_of(const DueStep& due) const {
-    return snapshot_.sessions[due.due_case->session];
+    return look_.sessions[due.due_case->session];
   }
   [[nodiscard]] const Rule& rule_of(const DueStep& due) const { return policy_.rules[due.due_case->rule]; }
   Order describe(const DueStep& due);
@@ -47,7 +42,7 @@ class OrderDesk {
   void note_pace(const DueStep& due);
 
   const Policy& policy_;
-  const Snapshot& snapshot_;
+  const Look& look_;
   const Docket& docket_;
   Ledger& ledger_;
   const Now now_;

@@ -18,12 +18,12 @@ std::string group_of(const Selection& selection, const Session& session) {
   return group;
 }
 
-std::vector<std::size_t> victims_of(const Policy& policy, const Snapshot& snapshot, const Docket& docket,
+std::vector<std::size_t> victims_of(const Policy& policy, const Look& look, const Docket& docket,
                                     const Ledger& ledger, std::vector<std::size_t> cases) {
   if (cases.empty()) return {};
   const auto& selection = policy.rules[docket.cases[cases.front()].rule].selection;
   if (cases.size() <= *selection.keep) return {};
-  const auto key_of = [&](std::size_t i) { return snapshot.sessions[docket.cases[i].session].key; };
+  const auto key_of = [&](std::size_t i) { return look.sessions[docket.cases[i].session].key; };
   const auto age_key = [&](std::size_t i) {
     return std::pair(docket.cases[i].judgement.clock_start, key_of(i));
   };
@@ -37,8 +37,8 @@ std::vector<std::size_t> victims_of(const Policy& policy, const Snapshot& snapsh
   return cases;
 }
 
-Chosen chosen_cases(const Policy& policy, const Snapshot& snapshot, const Docket& docket,
-                    const Ledger& ledger, ServerTime now) {
+Chosen chosen_cases(const Policy& policy, const Look& look, const Docket& docket, const Ledger& ledger,
+                    ServerTime now) {
   Chosen chosen{std::vector<bool>(docket.cases.size(), true),
                 std::vector<std::size_t>(docket.cases.size(), 0)};
   std::map<std::pair<std::size_t, std::string>, std::vector<std::size_t>> groups;
@@ -48,11 +48,11 @@ Chosen chosen_cases(const Policy& policy, const Snapshot& snapshot, const Docket
     // who is not due yet is asked again when he falls due
     if (!selection.keep || a_case.judgement.due > now) continue;
     chosen.is_chosen[i] = false;
-    groups[{a_case.rule, group_of(selection, snapshot.sessions[a_case.session])}].push_back(i);
+    groups[{a_case.rule, group_of(selection, look.sessions[a_case.session])}].push_back(i);
   }
   for (auto& entry : groups) {
     for (const auto i : entry.second) chosen.group_size[i] = entry.second.size();
-    for (const auto i : victims_of(policy, snapshot, docket, ledger, std::move(entry.second)))
+    for (const auto i : victims_of(policy, look, docket, ledger, std::move(entry.second)))
       chosen.is_chosen[i] = true;
   }
   return chosen;

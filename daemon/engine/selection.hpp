@@ -17,7 +17,7 @@ std::string group_of(const Selection& selection, const Session& session);
 
 /// Whom of one group a rule with `keep` goes for; `cases`, indices into the docket's, are all of its sessions
 /// that are due.
-std::vector<std::size_t> victims_of(const Policy& policy, const Snapshot& snapshot, const Docket& docket,
+std::vector<std::size_t> victims_of(const Policy& policy, const Look& look, const Docket& docket,
                                     const Ledger& ledger, std::vector<std::size_t> cases);
 
 /// Which cases of a docket a rule with `keep` goes for: those beyond the number that is to be left alone, of
@@ -31,7 +31,7 @@ struct Chosen {
   std::vector<bool> is_chosen;
   std::vector<std::size_t> group_size;
 };
-Chosen chosen_cases(const Policy& policy, const Snapshot& snapshot, const Docket& docket,
-                    const Ledger& ledger, ServerTime now);
+Chosen chosen_cases(const Policy& policy, const Look& look, const Docket& docket, const Ledger& ledger,
+                    ServerTime now);
 
 }  // namespace pgcurfew

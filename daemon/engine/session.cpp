@@ -56,9 +56,9 @@ std::optional<std::string> value_of(const Session& session, Field field) {
   }
 }
 
-std::optional<SessionKey> elder_of(const Snapshot& snapshot, std::int32_t own_pid) {
+std::optional<SessionKey> elder_of(const Look& look, std::int32_t own_pid) {
   std::optional<SessionKey> oldest;
-  for (const auto& session : snapshot.sessions) {
+  for (const auto& session : look.sessions) {
     if (!session.is_own) continue;
     if (!oldest || session.key.backend_start < oldest->backend_start) oldest = session.key;
   }

@@ -83,7 +83,7 @@ struct LockWait {
 };
 
 /// One look at a server.
-struct Snapshot {
+struct Look {
   std::uint64_t number = 0;  ///< of the look that brought it, counted by the watch from 1
   ServerTime taken_at{};     ///< the server's clock after the rows were made
   Duration under_way{};      ///< how long it took from then to us, as well as we know
@@ -99,7 +99,7 @@ struct Snapshot {
 };
 
 /// Of the pgcurfews of our role in a look, the oldest, if our own connection is not that.
-std::optional<SessionKey> elder_of(const Snapshot& snapshot, std::int32_t own_pid);
+std::optional<SessionKey> elder_of(const Look& look, std::int32_t own_pid);
 
 }  // namespace pgcurfew
 

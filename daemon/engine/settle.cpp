@@ -65,19 +65,19 @@ void settle_pace(Pace& pace, const Order& order, const Reply& reply, MonotonicTi
   const Duration late = is_unknown ? ServerClockEstimate::kTolerance : Duration(0);
   if (pace.paused_until) pace.paused_until = may_have_acted ? now + late + pace.pause : now;
   // of another look's actions none has come to nothing
-  if (!may_have_acted && pace.look == order.look && pace.signals > 0) --pace.signals;
+  if (!may_have_acted && pace.look_number == order.look_number && pace.signals > 0) --pace.signals;
 }
 
 class LookSettler {
  public:
-  LookSettler(const Policy& policy, const Snapshot& snapshot, const Docket& docket, Ledger& ledger)
-      : policy_(policy), snapshot_(snapshot), docket_(docket), ledger_(ledger) {
+  LookSettler(const Policy& policy, const Look& look, const Docket& docket, Ledger& ledger)
+      : policy_(policy), look_(look), docket_(docket), ledger_(ledger) {
     if (ledger_.episodes.empty() && ledger_.touched.empty() && ledger_.denied.empty()) return;
-    for (std::size_t i = 0; i < snapshot.sessions.size(); ++i) present_[snapshot.sessions[i].key] = i;
+    for (std::size_t i = 0; i < look.sessions.size(); ++i) present_[look.sessions[i].key] = i;
   }
 
   std::vector<Event> run() {
-    std::erase_if(ledger_.touched, [&](const auto& entry) { return entry.second <= snapshot_.number; });
+    std::erase_if(ledger_.touched, [&](const auto& entry) { return entry.second <= look_.number; });
     std::erase_if(ledger_.denied, [&](const SessionKey& key) { return !present_.contains(key); });
     for (auto it = ledger_.episodes.begin(); it != ledger_.episodes.end();) {
       it = settle(it->first, it->second) ? std::next(it) : ledger_.episodes.erase(it);
@@ -88,9 +88,9 @@ class LookSettler {
  private:
   /// Whether the episode goes on.
   bool settle(const EpisodeKey& key, Episode& episode) {
-    if (episode.in_flight || episode.look_needed > snapshot_.number) return true;
+    if (episode.in_flight || episode.look_needed > look_.number) return true;
     const auto present = present_.find(key.session);
-    const Session* session = present == present_.end() ? nullptr : &snapshot_.sessions[present->second];
+    const Session* session = present == present_.end() ? nullptr : &look_.sessions[present->second];
     const Case* a_case = session == nullptr ? nullptr : case_of(present->second, key.rule);
     const auto& rule = policy_.rules[key.rule];
     if (a_case == nullptr && session != nullptr && is_suspended(rule, *session, episode)) return true;
@@ -111,7 +111,7 @@ class LookSettler {
   bool is_suspended(const Rule& rule, const Session& session, const Episode& episode) const {
     const auto immunity = immunity_of(policy_, session);
     if (immunity != Immunity::kNone && !is_passing(immunity, policy_, session)) return false;
-    if (snapshot_.waits_failed && needs_waits(rule)) {
+    if (look_.waits_failed && needs_waits(rule)) {
       // a look that could not tell who waits for whom shows no effect
       const auto anchor = anchor_of(rule, session);
       return anchor && anchor->time == episode.anchor;
@@ -127,7 +127,7 @@ class LookSettler {
   bool is_under_way(const Session& session, const Episode& episode) const {
     if (!episode.awaits_verification || !episode.stepped_at) return false;
     if (episode.ordered_kind == StepKind::kCancel && !can_be_cancelled(session)) return false;
-    const Duration since = snapshot_.taken_at - docket_.steps.end_of(*episode.stepped_at, Duration(0));
+    const Duration since = look_.taken_at - docket_.steps.end_of(*episode.stepped_at, Duration(0));
     // by a clock that was set back since the signal lies ahead
     return std::chrono::abs(since) < seconds(1);
   }
@@ -135,7 +135,7 @@ class LookSettler {
   /// The session is still what it was when the signal left.
   void verify_standing(const Rule& rule, const Session& session, Episode& episode) {
     if (!episode.stepped_at) return;
-    const auto since = snapshot_.taken_at - docket_.steps.end_of(*episode.stepped_at, Duration(0));
+    const auto since = look_.taken_at - docket_.steps.end_of(*episode.stepped_at, Duration(0));
     if (since >= seconds(1) && !episode.told_still_there && !episode.is_carried) {
       episode.told_still_there = true;
       events_.push_back(verified_event(rule.name, session.key, episode, "still_there"));
@@ -157,7 +157,7 @@ class LookSettler {
   }
 
   std::string_view effect_of(const Session* session, const Case* a_case, const Episode& episode) const {
-    if (session == nullptr) return snapshot_.hidden > 0 ? "unseen" : "ended";
+    if (session == nullptr) return look_.hidden > 0 ? "unseen" : "ended";
     const bool anchor_moved = a_case != nullptr;
     if (episode.ordered_kind == StepKind::kCancel && (anchor_moved || !can_be_cancelled(*session))) {
       return "query_ended";
@@ -166,7 +166,7 @@ class LookSettler {
   }
 
   const Policy& policy_;
-  const Snapshot& snapshot_;
+  const Look& look_;
   const Docket& docket_;
   Ledger& ledger_;
   std::unordered_map<SessionKey, std::size_t> present_;
@@ -208,9 +208,8 @@ std::vector<Event> settle_reply(const Order& order, const Reply& reply, Ledger& 
   return events;
 }
 
-std::vector<Event> settle_look(const Policy& policy, const Snapshot& snapshot, const Docket& docket,
-                               Ledger& ledger) {
-  return LookSettler(policy, snapshot, docket, ledger).run();
+std::vector<Event> settle_look(const Policy& policy, const Look& look, const Docket& docket, Ledger& ledger) {
+  return LookSettler(policy, look, docket, ledger).run();
 }
 
 CarriedOver carry_over(const Ledger& ledger, const Policy& before, const Policy& after) {

@@ -17,9 +17,8 @@ std::vector<Event> settle_reply(const Order& order, const Reply& reply, Ledger& 
 
 /// Compares what was ordered with what a new look shows: episodes that are over are verified and closed,
 /// ladders that ended without effect are reported as unkillable, once. Requires: `docket` was made from
-/// `snapshot` by `policy`.
-std::vector<Event> settle_look(const Policy& policy, const Snapshot& snapshot, const Docket& docket,
-                               Ledger& ledger);
+/// `look` by `policy`.
+std::vector<Event> settle_look(const Policy& policy, const Look& look, const Docket& docket, Ledger& ledger);
 
 struct CarriedOver {
   Ledger ledger;

@@ -115,8 +115,8 @@ std::string fingerprint_of(const Drain& drain) {
   append(all, drain.zone.name());
   append(all, fmt::format("duration {} announce {}", drain.duration.count(), drain.announce.size()));
   for (const auto time : drain.announce) append(all, fmt::format("{}", time.count()));
-  append(all, fmt::format("gate {} {}", name_of(drain.gate), name_of(drain.pooler_gate)));
-  append(all, drain.pooler_conninfo);
+  append(all, fmt::format("gate {} {}", name_of(drain.gate), name_of(drain.pgbouncer_gate)));
+  append(all, drain.pgbouncer_conninfo);
   for (const auto& pool : drain.pools) append(all, "pool " + pool.written());
   append(all, fmt::format("except {}", drain.except.size()));
   for (const auto& exception : drain.except) append(all, exception.match);

@@ -60,8 +60,8 @@ std::string_view name_of(GateKind kind) {
   return "none";
 }
 
-std::string_view name_of(PoolerGate gate) {
-  return gate == PoolerGate::kPause ? "pause" : "disable";
+std::string_view name_of(PgbouncerGate gate) {
+  return gate == PgbouncerGate::kPause ? "pause" : "disable";
 }
 
 std::string_view name_of(GiveUpAction action) {

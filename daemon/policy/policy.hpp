@@ -161,8 +161,8 @@ enum class GateKind { kConnectionLimit, kPgbouncer, kNone };
 std::string_view name_of(GateKind kind);  ///< `connection-limit`, `pgbouncer`, `none`
 
 /// What a PgBouncer does with clients at its gate: they wait, or are refused.
-enum class PoolerGate { kPause, kDisable };
-std::string_view name_of(PoolerGate gate);  ///< `pause`, `disable`
+enum class PgbouncerGate { kPause, kDisable };
+std::string_view name_of(PgbouncerGate gate);  ///< `pause`, `disable`
 
 /// What follows if a database is not empty in time.
 enum class GiveUpAction { kReopen, kHold, kAlert };
@@ -186,9 +186,9 @@ struct Drain {
   Duration duration{};
   std::vector<Duration> announce;  ///< alerts so long before, longest first
   GateKind gate = GateKind::kConnectionLimit;
-  PoolerGate pooler_gate = PoolerGate::kPause;
-  std::string pooler_conninfo;  ///< of PgBouncer's admin console; may hold a password, never printed
-  Place pooler_conninfo_place;
+  PgbouncerGate pgbouncer_gate = PgbouncerGate::kPause;
+  std::string pgbouncer_conninfo;  ///< of PgBouncer's admin console; may hold a password, never printed
+  Place pgbouncer_conninfo_place;
   std::vector<TextPattern> pools;  ///< which of PgBouncer's databases; empty: those that lead to our server
   std::vector<Exception> except;   ///< without ages; they may stay, and come
   Duration wait{};                 ///< after the gate closed, for sessions to end by themselves

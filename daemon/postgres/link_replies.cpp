@@ -92,7 +92,7 @@ void Link::finish_look(const Request& request, ResultPtr result, MonotonicTime n
   const bool may_try = !names_failed_ || now - *names_failed_ >= kNamesPause;
   const bool needs_names = may_try && (outdated || (rows && !rows->unknown.empty()));
   std::optional<Parameters> waiters;
-  if (rows && request.look.with_waits) waiters = Parameters::of_waits(rows->snapshot);
+  if (rows && request.look.with_waits) waiters = Parameters::of_waits(rows->look);
   if (!needs_names && !waiters)
     return deliver_look(std::move(rows), request.look.number, std::vector<LockWait>());
   waiting_look_ = WaitingLook{std::move(result), request.look.number, needs_names, waiters.has_value()};
@@ -126,10 +126,10 @@ void Link::deliver_look(Result<LookRows> rows, std::uint64_t number,
     happened_.emplace_back(happening::LookFailed{rows.error()});
     return;
   }
-  rows->snapshot.number = number;
-  rows->snapshot.waits_failed = !waits;
-  rows->snapshot.waits = std::move(waits).value_or(std::vector<LockWait>());
-  happened_.emplace_back(happening::LookTaken{std::move(rows->snapshot)});
+  rows->look.number = number;
+  rows->look.waits_failed = !waits;
+  rows->look.waits = std::move(waits).value_or(std::vector<LockWait>());
+  happened_.emplace_back(happening::LookTaken{std::move(rows->look)});
 }
 
 void Link::finish_order(const Request& request, const PGresult* result) {

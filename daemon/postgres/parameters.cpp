@@ -55,9 +55,9 @@ Parameters Parameters::of_waits(std::int32_t pid) {
   return Parameters({to_bytes(kInt4Oid, {to_bytes(pid)})});
 }
 
-std::optional<Parameters> Parameters::of_waits(const Snapshot& snapshot) {
+std::optional<Parameters> Parameters::of_waits(const Look& look) {
   std::vector<const Session*> waiters;
-  for (const auto& session : snapshot.sessions) {
+  for (const auto& session : look.sessions) {
     if (session.wait_event_type == "Lock") waiters.push_back(&session);
   }
   if (waiters.empty()) return std::nullopt;

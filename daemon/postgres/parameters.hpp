@@ -15,8 +15,8 @@ class Parameters {
  public:
   /// Of statement::look.
   static Parameters of_look(QueryTexts texts);
-  /// Of statement::waits: of everybody in the snapshot who waits for a lock. Empty where nobody does.
-  static std::optional<Parameters> of_waits(const Snapshot& snapshot);
+  /// Of statement::waits: of everybody in the look who waits for a lock. Empty where nobody does.
+  static std::optional<Parameters> of_waits(const Look& look);
   /// Of statement::waits, for a single backend.
   static Parameters of_waits(std::int32_t pid);
   /// Of statement::guard, the one with edges if the guard has any.

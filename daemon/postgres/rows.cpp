@@ -63,7 +63,7 @@ Result<LookRows> read_look(const PGresult* result, const NameCache& names, const
   const int rows = PQntuples(result);
   if (PQnfields(result) != kLookColumns || rows < 1) return misshapen("look");
   LookRows look;
-  look.snapshot.sessions.reserve(static_cast<std::size_t>(rows));
+  look.look.sessions.reserve(static_cast<std::size_t>(rows));
   for (int row = 0; row < rows; ++row) {
     RowReader reader(result, row);
     Session session;
@@ -89,20 +89,20 @@ Result<LookRows> read_look(const PGresult* result, const NameCache& names, const
     const auto in_recovery = reader.boolean();
     const auto clock = reader.time();
     if (!reader.is_good() || !pid || !in_recovery || !clock) return misshapen("look");
-    look.snapshot.in_recovery = *in_recovery;
+    look.look.in_recovery = *in_recovery;
     // the rows are made first and their clocks read while they are sent: the last one's is the freshest
-    look.snapshot.taken_at = *clock;
+    look.look.taken_at = *clock;
     if (!backend_start) {
-      ++look.snapshot.hidden;
+      ++look.look.hidden;
       continue;
     }
     session.key = {*pid, *backend_start};
     const bool is_sibling = session.user == facts.role && session.application_name &&
                             session.application_name->starts_with("pgcurfew");
     session.is_own = *pid == facts.backend_pid || is_sibling;
-    look.snapshot.sessions.push_back(std::move(session));
+    look.look.sessions.push_back(std::move(session));
   }
-  look.snapshot.elder = elder_of(look.snapshot, facts.backend_pid);
+  look.look.elder = elder_of(look.look, facts.backend_pid);
   return look;
 }
 

@@ -41,7 +41,7 @@ Result<ServerTime> read_time(const PGresult* result, int row, int column);
 
 /// The look's rows. `unknown`: oids of databases and roles that the cache knows nothing of.
 struct LookRows {
-  Snapshot snapshot;
+  Look look;
   std::unordered_set<std::uint32_t> unknown;
 };
 Result<LookRows> read_look(const PGresult* result, const NameCache& names, const ServerFacts& facts);

@@ -219,8 +219,8 @@ std::string journal_text(const JournalEntry& entry) {
       "{}\nserver={}\nsystem_identifier={}\ndatabase={}\noid={}\nkind={}\nstate={}\nmark={}\n"
       "pooler_conninfo={}\npooler_gate={}\npools={}\n{}\n",
       kFirstLine, escaped(entry.server), escaped(entry.system_identifier), escaped(entry.database), entry.oid,
-      escaped(entry.kind), name_of(entry.state), escaped(entry.mark), escaped(entry.pooler_conninfo),
-      escaped(entry.pooler_gate), escaped(joined(entry.pools)), kLastLine);
+      escaped(entry.kind), name_of(entry.state), escaped(entry.mark), escaped(entry.pgbouncer_conninfo),
+      escaped(entry.pgbouncer_gate), escaped(joined(entry.pools)), kLastLine);
 }
 
 Result<JournalEntry> parse_journal_text(std::string_view text) {
@@ -246,8 +246,8 @@ Result<JournalEntry> parse_journal_text(std::string_view text) {
                                    {"kind=", &entry.kind},
                                    {"state=", &state},
                                    {"mark=", &entry.mark},
-                                   {"pooler_conninfo=", &entry.pooler_conninfo},
-                                   {"pooler_gate=", &entry.pooler_gate},
+                                   {"pooler_conninfo=", &entry.pgbouncer_conninfo},
+                                   {"pooler_gate=", &entry.pgbouncer_gate},
                                    {"pools=", &pools}}) {
     if (is_old && (value == &entry.system_identifier || value == &oid || value == &pools)) continue;
     const auto line = take_line();

@@ -22,8 +22,8 @@ struct JournalEntry {
   std::uint32_t oid = 0;          ///< of the database; 0: not known, or of a gate that goes by names
   std::string kind;               ///< of the gate, as the policy calls it
   std::string mark;
-  std::string pooler_conninfo;  ///< may hold a password, never printed
-  std::string pooler_gate;
+  std::string pgbouncer_conninfo;  ///< may hold a password, never printed
+  std::string pgbouncer_gate;
   std::vector<std::string> pools;  ///< PgBouncer's own databases that were closed; empty: not known
   JournalState state = JournalState::kClosing;
   bool operator==(const JournalEntry&) const = default;

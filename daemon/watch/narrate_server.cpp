@@ -84,7 +84,7 @@ std::vector<Event> missing_privileges(const ServerFacts& facts) {
   return missing;
 }
 
-Error would_be_denied(const std::optional<Snapshot>& look, const SessionKey& key) {
+Error would_be_denied(const std::optional<Look>& look, const SessionKey& key) {
   const bool is_superusers =
       look && std::any_of(look->sessions.begin(), look->sessions.end(), [&](const Session& session) {
         return session.key == key && session.is_superusers;

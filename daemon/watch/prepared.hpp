@@ -16,8 +16,8 @@ class PreparedTransactions {
  public:
   /// Tells once of each that has held somebody up for as long as the most impatient rule on blockers lets
   /// anybody wait; again only if nobody waited for it in between. Requires: WaitMemory has linked the
-  /// snapshot.
-  std::vector<Event> tell(const Policy& policy, const Snapshot& snapshot);
+  /// look.
+  std::vector<Event> tell(const Policy& policy, const Look& look);
 
   void forget() { told_.clear(); }
 

@@ -52,19 +52,18 @@ std::optional<Spared> spared_by(const Policy& policy, const Rule& rule, const Se
 
 }  // namespace
 
-std::vector<Event> SparedBlockers::tell(const Policy& policy, const Snapshot& snapshot,
-                                        const Docket& docket) {
+std::vector<Event> SparedBlockers::tell(const Policy& policy, const Look& look, const Docket& docket) {
   std::vector<Event> events;
   ++looks_;
-  for (const auto& session : snapshot.sessions) {
+  for (const auto& session : look.sessions) {
     // of parallel workers the leader is told
     if (session.blocks.empty() || session.leader_pid) continue;
     for (std::size_t r = 0; r < policy.rules.size(); ++r) {
       const auto& rule = policy.rules[r];
-      if (!blocking_of(rule.match).is_asked || !holds(rule.when, snapshot, docket.client_backends)) continue;
-      if (!rule.hours.is_open(snapshot.taken_at)) continue;
+      if (!blocking_of(rule.match).is_asked || !holds(rule.when, look, docket.client_backends)) continue;
+      if (!rule.hours.is_open(look.taken_at)) continue;
       const auto spared = spared_by(policy, rule, session, docket.steps);
-      if (!spared || spared->judgement.due > snapshot.taken_at) continue;
+      if (!spared || spared->judgement.due > look.taken_at) continue;
       const auto& judgement = spared->judgement;
       const auto [entry, is_new] = told_.try_emplace({session.key, r});
       auto& told = entry->second;
@@ -72,12 +71,12 @@ std::vector<Event> SparedBlockers::tell(const Policy& policy, const Snapshot& sn
       told = {judgement.anchor, looks_};
       if (goes_on) continue;
       events.push_back(spared_blocker_event(rule, policy.version, session, judgement,
-                                            snapshot.taken_at - judgement.clock_start, spared->reason));
+                                            look.taken_at - judgement.clock_start, spared->reason));
     }
   }
   if (told_.empty()) return events;
   std::unordered_set<SessionKey> present;
-  for (const auto& session : snapshot.sessions) present.insert(session.key);
+  for (const auto& session : look.sessions) present.insert(session.key);
   std::erase_if(told_, [&](const auto& entry) { return !present.contains(entry.first.first); });
   return events;
 }

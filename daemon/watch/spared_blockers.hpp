@@ -20,8 +20,8 @@ class SparedBlockers {
  public:
   /// Tells of those that the look shows past the limit, once per episode; of a later episode only where a
   /// look in between showed that the session held up nobody for so long. Requires: `docket` was made from
-  /// `snapshot` by `policy`.
-  std::vector<Event> tell(const Policy& policy, const Snapshot& snapshot, const Docket& docket);
+  /// `look` by `policy`.
+  std::vector<Event> tell(const Policy& policy, const Look& look, const Docket& docket);
 
   /// Of another server, or by another policy, all is told anew.
   void forget() { told_.clear(); }

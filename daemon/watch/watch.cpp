@@ -90,7 +90,7 @@ void Watch::go_down(const Error& error, MonotonicTime now) {
       Duration(static_cast<std::int64_t>(random_() % static_cast<std::uint64_t>(ceiling.count() / 2 + 1)));
   ++failures_;
   retry_at_ = now + wait;
-  snapshot_.reset();
+  look_.reset();
   look_sent_.reset();
   pulse_sent_.reset();
   next_due_.reset();
@@ -131,7 +131,7 @@ void Watch::forget_server() {
 
 void Watch::handle(const happening::LookTaken& what, MonotonicTime now) {
   if (link_ != Link::kUp || !look_sent_) return;
-  observe_clock(*look_sent_, now, what.snapshot.taken_at, true);
+  observe_clock(*look_sent_, now, what.look.taken_at, true);
   look_sent_.reset();
   last_look_ = now;
   failures_ = 0;
@@ -141,26 +141,25 @@ void Watch::handle(const happening::LookTaken& what, MonotonicTime now) {
     next_look_ = now;
     return;
   }
-  if (facts_->in_recovery && !what.snapshot.in_recovery) tell(promoted_event(options_.server));
-  facts_->in_recovery = what.snapshot.in_recovery;
-  snapshot_ = what.snapshot;
-  snapshot_->connection_slots = facts_->connection_slots;
-  snapshot_->under_way =
-      std::clamp<Duration>(clock_.at(now) - snapshot_->taken_at, Duration(0), kReplyDeadline);
-  wait_memory_.link(*snapshot_);
-  tell(prepared_.tell(*policy_, *snapshot_));
-  docket_ = make_docket(*policy_, *snapshot_, clock_.steps());
-  tell(settle_look(*policy_, *snapshot_, docket_, ledger_));
-  tell(spared_blockers_.tell(*policy_, *snapshot_, docket_));
-  drains_.take_look(*snapshot_, now_at(now));
-  if (snapshot_->hidden > 0 && hidden_ == 0) tell(blind_event(snapshot_->hidden));
-  hidden_ = snapshot_->hidden;
+  if (facts_->in_recovery && !what.look.in_recovery) tell(promoted_event(options_.server));
+  facts_->in_recovery = what.look.in_recovery;
+  look_ = what.look;
+  look_->connection_slots = facts_->connection_slots;
+  look_->under_way = std::clamp<Duration>(clock_.at(now) - look_->taken_at, Duration(0), kReplyDeadline);
+  wait_memory_.link(*look_);
+  tell(prepared_.tell(*policy_, *look_));
+  docket_ = make_docket(*policy_, *look_, clock_.steps());
+  tell(settle_look(*policy_, *look_, docket_, ledger_));
+  tell(spared_blockers_.tell(*policy_, *look_, docket_));
+  drains_.take_look(*look_, now_at(now));
+  if (look_->hidden > 0 && hidden_ == 0) tell(blind_event(look_->hidden));
+  hidden_ = look_->hidden;
   if (docket_.nameless > 0 && nameless_ == 0) tell(nameless_event(docket_.nameless));
   nameless_ = docket_.nameless;
-  const bool is_news = snapshot_->elder && snapshot_->elder != elder_;
+  const bool is_news = look_->elder && look_->elder != elder_;
   // without rules nothing waits for it: a drain or a reopening by hand beside the daemon
-  if (is_news && !policy_->rules.empty()) tell(elder_event(options_.server, *snapshot_->elder));
-  elder_ = snapshot_->elder;
+  if (is_news && !policy_->rules.empty()) tell(elder_event(options_.server, *look_->elder));
+  elder_ = look_->elder;
   must_decide_ = true;
   schedule_next_look(now);
 }
@@ -209,7 +208,7 @@ void Watch::handle(const happening::Replied& what, MonotonicTime now) {
       order.step != StepKind::kAlert) {
     // a rehearsal asks all but the server's permission
     reply.kind = ReplyKind::kDenied;
-    reply.error = would_be_denied(snapshot_, order.guard.session);
+    reply.error = would_be_denied(look_, order.guard.session);
   }
   if (!order.drain.empty()) {
     if (order.is_signal() && reply.kind == ReplyKind::kSignalled) ++signals_sent_;
@@ -233,7 +232,7 @@ void Watch::handle(const happening::PolicyReplaced& what, MonotonicTime now) {
   policy_ = what.policy;
   spared_blockers_.forget();
   drains_.take_policy(policy_);
-  snapshot_.reset();
+  look_.reset();
   next_due_.reset();
   decide_at_.reset();
   look_is_outdated_ = look_sent_.has_value();
@@ -256,15 +255,15 @@ void Watch::handle(const happening::GivenUp&, MonotonicTime now) {
 void Watch::observe_clock(MonotonicTime sent, MonotonicTime now, ServerTime server_time, bool is_look) {
   const bool was_trusted = clock_.is_trusted();
   const auto sample = clock_.observe(sent, now, server_time, is_look);
-  if (snapshot_ && clock_.steps() != docket_.steps) {
-    docket_ = make_docket(*policy_, *snapshot_, clock_.steps());
+  if (look_ && clock_.steps() != docket_.steps) {
+    docket_ = make_docket(*policy_, *look_, clock_.steps());
   }
   if (sample == ServerClockEstimate::Sample::kJumped) {
     tell(clock_jump_event(options_.server, clock_.last_jump()));
     next_look_ = std::min(next_look_, now + kPendingInterval);
   } else if (is_look && !clock_.is_trusted()) {
     next_look_ = now + kPendingInterval;
-  } else if (!was_trusted && clock_.is_trusted() && snapshot_) {
+  } else if (!was_trusted && clock_.is_trusted() && look_) {
     tell(clock_trusted_event(options_.server));
   }
   must_decide_ = true;
@@ -291,7 +290,7 @@ void Watch::schedule_next_look(MonotonicTime now) {
         // once told that it is still there, nothing is to be seen before the next step, or the ladder's end
         const bool waits_for_step =
             episode.told_still_there && episode.next_step < rules[entry.first.rule].escalate.size();
-        return episode.look_needed > docket_.look ||
+        return episode.look_needed > docket_.look_number ||
                (episode.awaits_verification && !episode.is_closed && !waits_for_step);
       });
   if (!unsettled) return;
@@ -365,12 +364,12 @@ void Watch::pulse_if_due(MonotonicTime now) {
 }
 
 void Watch::give_orders(MonotonicTime now) {
-  if (!snapshot_ || !clock_.is_trusted()) return;
+  if (!look_ || !clock_.is_trusted()) return;
   const auto server_now = clock_.at(now);
   const bool due = (next_due_ && server_now >= *next_due_) || (decide_at_ && now >= *decide_at_);
   if (!must_decide_ && !due) return;
   must_decide_ = false;
-  auto decision = decide(*policy_, *snapshot_, docket_, ledger_, {server_now, now});
+  auto decision = decide(*policy_, *look_, docket_, ledger_, {server_now, now});
   next_due_ = decision.next_due;
   decide_at_ = decision.wake;
   tell(std::move(decision.events));
@@ -395,7 +394,7 @@ void Watch::reckon_wake_at(MonotonicTime now) {
   if (link_ != Link::kUp || is_stopping_) return;
   if (!look_sent_) earlier(wake_at_, next_look_);
   if (const auto at = pulse_at()) earlier(wake_at_, *at);
-  if (snapshot_ && clock_.is_trusted()) {
+  if (look_ && clock_.is_trusted()) {
     if (must_decide_) earlier(wake_at_, now);
     if (next_due_) earlier(wake_at_, clock_.when(*next_due_));
     if (decide_at_) earlier(wake_at_, *decide_at_);

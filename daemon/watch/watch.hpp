@@ -38,7 +38,7 @@ struct ConnectionLost {
   Error error;
 };
 struct LookTaken {
-  Snapshot snapshot;
+  Look look;
 };
 struct LookFailed {
   Error error;
@@ -250,7 +250,7 @@ class Watch {
   Outage outage_;     ///< of the connection
   Outage blindness_;  ///< of looks
 
-  std::optional<Snapshot> snapshot_;  ///< of this connection and this policy
+  std::optional<Look> look_;  ///< of this connection and this policy
   Docket docket_;
   std::optional<MonotonicTime> look_sent_;
   bool look_is_outdated_ = false;  ///< the look on its way was asked for by another policy

@@ -9,7 +9,7 @@ namespace pgcurfew {
 WatchStatus Watch::status() const {
   WatchStatus status;
   status.is_up = link_ == Link::kUp;
-  status.client_backends = snapshot_ ? docket_.client_backends : 0;
+  status.client_backends = look_ ? docket_.client_backends : 0;
   if (next_due_ && clock_.is_known()) status.next_due = clock_.when(*next_due_);
   status.signals_sent = signals_sent_;
   status.drains = drains_text();
@@ -25,7 +25,7 @@ WatchStatus Watch::status() const {
     status.trouble = fmt::format("{} sessions hidden", hidden_);
   } else if (nameless_ > 0) {
     status.trouble = fmt::format("{} sessions without a name", nameless_);
-  } else if (snapshot_ && snapshot_->waits_failed) {
+  } else if (look_ && look_->waits_failed) {
     status.trouble = "cannot read lock waits";
   } else if (clock_.is_known() && !clock_.is_trusted()) {
     status.trouble = "clock jumped";

@@ -33,10 +33,10 @@ Policy make_policy(std::int64_t rules) {
   return *loaded.policy;
 }
 
-Snapshot make_snapshot(std::int64_t sessions) {
-  Snapshot snapshot;
-  snapshot.number = 1;
-  snapshot.taken_at = kNow;
+Look make_look(std::int64_t sessions) {
+  Look look;
+  look.number = 1;
+  look.taken_at = kNow;
   for (std::int64_t i = 0; i < sessions; ++i) {
     Session session;
     session.key = {static_cast<std::int32_t>(1000 + i), kNow - 24h};
@@ -47,19 +47,19 @@ Snapshot make_snapshot(std::int64_t sessions) {
     session.state = i % 10 == 0 ? State::kActive : i % 10 == 1 ? State::kIdleInTransaction : State::kIdle;
     session.query_start = session.state_change = kNow - 1s * (i % 300);
     if (session.state != State::kIdle) session.xact_start = session.query_start;
-    snapshot.sessions.push_back(std::move(session));
+    look.sessions.push_back(std::move(session));
   }
-  return snapshot;
+  return look;
 }
 
 /// A whole turn after a look: match every session against every rule, then decide.
 void look_and_decide(benchmark::State& state) {
-  const auto snapshot = make_snapshot(state.range(0));
+  const auto look = make_look(state.range(0));
   const auto policy = make_policy(state.range(1));
   for (auto _ : state) {
     Ledger ledger;
-    const auto docket = make_docket(policy, snapshot);
-    benchmark::DoNotOptimize(decide(policy, snapshot, docket, ledger, {kNow, MonotonicTime(1h)}));
+    const auto docket = make_docket(policy, look);
+    benchmark::DoNotOptimize(decide(policy, look, docket, ledger, {kNow, MonotonicTime(1h)}));
   }
   state.SetComplexityN(state.range(0) * state.range(1));
 }
@@ -76,12 +76,12 @@ BENCHMARK(look_and_decide)
 
 /// A wake-up between two looks.
 void decide_again(benchmark::State& state) {
-  const auto snapshot = make_snapshot(state.range(0));
+  const auto look = make_look(state.range(0));
   const auto policy = make_policy(state.range(1));
-  const auto docket = make_docket(policy, snapshot);
+  const auto docket = make_docket(policy, look);
   Ledger ledger;
   for (auto _ : state) {
-    benchmark::DoNotOptimize(decide(policy, snapshot, docket, ledger, {kNow, MonotonicTime(1h)}));
+    benchmark::DoNotOptimize(decide(policy, look, docket, ledger, {kNow, MonotonicTime(1h)}));
   }
 }
 BENCHMARK(decide_again)->ArgNames({"sessions", "rules"})->Args({10000, 50})->Unit(benchmark::kMillisecond);

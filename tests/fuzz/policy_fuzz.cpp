@@ -60,7 +60,7 @@ void check_policy(const Policy& policy) {
   for (const auto& drain : policy.drains) {
     require(!drain.name.empty() && !drain.databases.empty(), "a drain has a name and databases");
     require(drain.mode == milder(drain.mode, policy.mode), "no drain is stricter than the file");
-    require((drain.gate == GateKind::kPgbouncer) == !drain.pooler_conninfo.empty(),
+    require((drain.gate == GateKind::kPgbouncer) == !drain.pgbouncer_conninfo.empty(),
             "a PgBouncer is its gate");
     require(fuzz::is_harmless(sentence_of(drain, ServerTime(std::chrono::hours(24 * 365 * 26)))),
             "a sentence is harmless");

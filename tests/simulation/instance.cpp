@@ -176,7 +176,7 @@ void Instance::arm() {
 
 void Instance::compare_with_shuffled_rows(const happening::LookTaken& look) {
   auto shuffled = look;
-  auto& sessions = shuffled.snapshot.sessions;
+  auto& sessions = shuffled.look.sessions;
   for (std::size_t i = sessions.size(); i > 1; --i) {
     std::swap(sessions[i - 1],
               sessions[static_cast<std::size_t>(random_.between(0, static_cast<std::int64_t>(i) - 1))]);

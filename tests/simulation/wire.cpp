@@ -256,11 +256,11 @@ Duration Wire::name_delay(const ConnectionPtr& connection, const LookCopy& copy)
   return kLockTimeout * 2;
 }
 
-Snapshot Wire::snapshot_of(const Connection& connection, const LookCopy& copy, QueryTexts texts) {
-  Snapshot snapshot;
-  snapshot.number = copy.number;
-  snapshot.taken_at = server_of(connection).shown_now();
-  snapshot.in_recovery = copy.in_recovery;
+Look Wire::look_of(const Connection& connection, const LookCopy& copy, QueryTexts texts) {
+  Look look;
+  look.number = copy.number;
+  look.taken_at = server_of(connection).shown_now();
+  look.in_recovery = copy.in_recovery;
   const auto shown = [](const std::optional<Stamp>& stamp) {
     return stamp ? std::optional(stamp->shown) : std::nullopt;
   };
@@ -269,7 +269,7 @@ Snapshot Wire::snapshot_of(const Connection& connection, const LookCopy& copy, Q
   };
   for (const auto& [key, row] : copy.rows) {
     if (site_.faults.lacks_read_all_stats && row.user != kRole) {
-      ++snapshot.hidden;
+      ++look.hidden;
       continue;
     }
     Session session;
@@ -295,10 +295,10 @@ Snapshot Wire::snapshot_of(const Connection& connection, const LookCopy& copy, Q
     session.is_beyond_us = row.is_superuser || row.user.empty() || site_.faults.lacks_signal;
     const bool is_sibling = session.user == kRole && row.application_name.starts_with(kRole);
     session.is_own = row.pid == connection.pid || is_sibling;
-    snapshot.sessions.push_back(std::move(session));
+    look.sessions.push_back(std::move(session));
   }
-  snapshot.elder = elder_of(snapshot, connection.pid);
-  return snapshot;
+  look.elder = elder_of(look, connection.pid);
+  return look;
 }
 
 void Wire::execute_look(const ConnectionPtr& connection, Fate fate, const command::TakeLook& look) {
@@ -326,27 +326,27 @@ void Wire::execute_look(const ConnectionPtr& connection, Fate fate, const comman
     return answer(connection, fate, happening::LookFailed{{"unexpected shape", {}, {}, {}}});
   }
   const auto delay = name_delay(connection, *copy);
-  auto snapshot = snapshot_of(*connection, *copy, look.texts);
+  auto shown = look_of(*connection, *copy, look.texts);
   const bool anybody_waits = std::any_of(copy->rows.begin(), copy->rows.end(), [](const auto& row) {
     return row.second.wait_event_type == "Lock";
   });
   if (!look.with_waits || !anybody_waits) {
-    return answer(connection, fate, happening::LookTaken{std::move(snapshot)}, copy, delay);
+    return answer(connection, fate, happening::LookTaken{std::move(shown)}, copy, delay);
   }
   if (fate != Fate::kGood || connection->is_mute) return;
   // the rows have to be here before the second statement leaves
-  site_.agenda.in(travel() + delay, [this, connection, snapshot = std::move(snapshot), copy] {
-    if (connection == current_) ask_for_waits(connection, snapshot, copy);
+  site_.agenda.in(travel() + delay, [this, connection, shown = std::move(shown), copy] {
+    if (connection == current_) ask_for_waits(connection, shown, copy);
   });
 }
 
-void Wire::ask_for_waits(const ConnectionPtr&, Snapshot snapshot, std::shared_ptr<LookCopy> copy) {
-  request(
-      [this, snapshot = std::move(snapshot), copy = std::move(copy)](
-          const ConnectionPtr& connection, Fate fate) { execute_waits(connection, fate, snapshot, copy); });
+void Wire::ask_for_waits(const ConnectionPtr&, Look look, std::shared_ptr<LookCopy> copy) {
+  request([this, look = std::move(look), copy = std::move(copy)](const ConnectionPtr& connection, Fate fate) {
+    execute_waits(connection, fate, look, copy);
+  });
 }
 
-void Wire::execute_waits(const ConnectionPtr& connection, Fate fate, Snapshot snapshot,
+void Wire::execute_waits(const ConnectionPtr& connection, Fate fate, Look look,
                          const std::shared_ptr<LookCopy>& copy) {
   auto& server = server_of(*connection);
   const bool fails = fate == Fate::kTruncated || random_.chance(site_.faults.waits_fail);
@@ -361,10 +361,10 @@ void Wire::execute_waits(const ConnectionPtr& connection, Fate fate, Snapshot sn
       const auto since = server.shows_waitstart ? std::optional(backend.lock_wait->shown) : std::nullopt;
       auto prepared = server.locks().prepared_before(pid);
       copy->prepared.insert(prepared.begin(), prepared.end());
-      snapshot.waits.push_back({{pid, backend.start.shown}, since, backend.blockers, std::move(prepared)});
+      look.waits.push_back({{pid, backend.start.shown}, since, backend.blockers, std::move(prepared)});
     }
   }
-  answer(connection, fate, happening::LookTaken{std::move(snapshot)}, copy);
+  answer(connection, fate, happening::LookTaken{std::move(look)}, copy);
 }
 
 void Wire::execute_order(const ConnectionPtr& connection, Fate fate, const Order& order) {

@@ -59,14 +59,14 @@ class Wire {
   void fail_to_connect(const ConnectionPtr& connection, std::string message, std::string sqlstate);
   void request(std::function<void(const ConnectionPtr&, Fate)> execute);
   void execute_look(const ConnectionPtr& connection, Fate fate, const command::TakeLook& look);
-  void ask_for_waits(const ConnectionPtr& connection, Snapshot snapshot, std::shared_ptr<LookCopy> copy);
-  void execute_waits(const ConnectionPtr& connection, Fate fate, Snapshot snapshot,
+  void ask_for_waits(const ConnectionPtr& connection, Look look, std::shared_ptr<LookCopy> copy);
+  void execute_waits(const ConnectionPtr& connection, Fate fate, Look look,
                      const std::shared_ptr<LookCopy>& copy);
   void execute_order(const ConnectionPtr& connection, Fate fate, const Order& order);
   void execute_turn(const ConnectionPtr& connection, Fate fate, const GateOrder& order);
   [[nodiscard]] int roles_made(std::size_t node) const;
   Duration name_delay(const ConnectionPtr& connection, const LookCopy& copy);
-  Snapshot snapshot_of(const Connection& connection, const LookCopy& copy, QueryTexts texts);
+  Look look_of(const Connection& connection, const LookCopy& copy, QueryTexts texts);
   void answer(const ConnectionPtr& connection, Fate fate, Happening what,
               std::shared_ptr<const LookCopy> copy = nullptr, Duration later = Duration(0));
   void cut(const ConnectionPtr& connection, std::string_view why);

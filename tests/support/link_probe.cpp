@@ -15,7 +15,7 @@
 #include <unistd.h>
 
 #include "postgres/link.hpp"
-#include "postgres/pooler.hpp"
+#include "postgres/pgbouncer.hpp"
 
 namespace {
 
@@ -90,9 +90,9 @@ Guard guard_of(const json& request) {
   return guard;
 }
 
-json json_of(const Snapshot& snapshot) {
+json json_of(const Look& look) {
   json sessions = json::object();
-  for (const auto& session : snapshot.sessions) {
+  for (const auto& session : look.sessions) {
     sessions[std::to_string(session.key.pid)] = {
         {"backend_start", json_of(std::optional(session.key.backend_start))},
         {"backend_type", session.backend_type},
@@ -104,7 +104,7 @@ json json_of(const Snapshot& snapshot) {
         {"xmin_age", json_of(session.xmin_age)}};
   }
   json waits = json::array();
-  for (const auto& wait : snapshot.waits) {
+  for (const auto& wait : look.waits) {
     waits.push_back({{"waiter", wait.waiter.pid},
                      {"backend_start", json_of(std::optional(wait.waiter.backend_start))},
                      {"since", json_of(wait.since)},
@@ -112,13 +112,13 @@ json json_of(const Snapshot& snapshot) {
                      {"prepared", wait.prepared}});
   }
   return {{"happened", "look"},
-          {"number", snapshot.number},
-          {"in_recovery", snapshot.in_recovery},
-          {"taken_at", json_of(std::optional(snapshot.taken_at))},
+          {"number", look.number},
+          {"in_recovery", look.in_recovery},
+          {"taken_at", json_of(std::optional(look.taken_at))},
           {"sessions", sessions},
-          {"elder", snapshot.elder ? json(snapshot.elder->pid) : json()},
+          {"elder", look.elder ? json(look.elder->pid) : json()},
           {"waits", waits},
-          {"waits_failed", snapshot.waits_failed}};
+          {"waits_failed", look.waits_failed}};
 }
 
 json json_of(const Error& error) {
@@ -155,7 +155,7 @@ struct Teller {
             {"connection_slots", what.facts.connection_slots},
             {"in_recovery", what.facts.in_recovery}};
   }
-  json operator()(const happening::LookTaken& what) const { return json_of(what.snapshot); }
+  json operator()(const happening::LookTaken& what) const { return json_of(what.look); }
   json operator()(const happening::Replied& what) const {
     return {
         {"happened", "reply"}, {"verdict", name_of(what.reply.kind)}, {"error", json_of(what.reply.error)}};
@@ -219,17 +219,18 @@ GateOrder gate_order_of(const json& request) {
 }
 
 /// A gate of PgBouncer's, to the end.
-json turn_at_pooler(const json& request) {
+json turn_at_pgbouncer(const json& request) {
   auto order = gate_order_of(request);
   order.kind = GateKind::kPgbouncer;
-  order.pooler_conninfo = request["conninfo"].get<std::string>();
-  order.pooler_gate = request.value("gate", "pause") == "pause" ? PoolerGate::kPause : PoolerGate::kDisable;
+  order.pgbouncer_conninfo = request["conninfo"].get<std::string>();
+  order.pgbouncer_gate =
+      request.value("gate", "pause") == "pause" ? PgbouncerGate::kPause : PgbouncerGate::kDisable;
   for (const auto& pool : request.value("pools", json::array()))
     order.pools.push_back(TextPattern::parse(pool.get<std::string>()).value());
   std::vector<Conninfo::Host> server;
   for (const auto& host : request.value("server", json::array()))
     server.push_back({host[0].get<std::string>(), host[1].get<std::string>(), {}});
-  PoolerTurn turn(std::move(order), std::move(server), now());
+  PgbouncerTurn turn(std::move(order), std::move(server), now());
   std::vector<bool> ready;
   for (;;) {
     if (const auto reply = turn.proceed(now(), ready)) {
@@ -261,7 +262,7 @@ void carry_out(Link& link, const json& request) {
   } else if (request["do"] == "turn") {
     link.turn_gate(gate_order_of(request));
   } else if (request["do"] == "pooler") {
-    std::cout << turn_at_pooler(request).dump(-1, ' ', false, json::error_handler_t::replace) << std::endl;
+    std::cout << turn_at_pgbouncer(request).dump(-1, ' ', false, json::error_handler_t::replace) << std::endl;
   } else {
     const auto action = request.value("action", "nothing");
     Order order;

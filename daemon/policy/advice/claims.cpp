@@ -72,7 +72,7 @@ std::string claimable_fields(const Match& match) {
   return names.empty() ? std::string(last) : fmt::format("{} and {}", fmt::join(names, ", "), last);
 }
 
-void warn_of_claim(const Match& match, Mark at, std::string_view what, std::string_view gain,
+void warn_of_claim(const Match& match, PlaceInText at, std::string_view what, std::string_view gain,
                    Complaints& complaints) {
   const auto fields = claimable_fields(match);
   if (fields.empty()) return;

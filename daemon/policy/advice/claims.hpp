@@ -19,7 +19,7 @@ std::string claimable_fields(const Match& match);
 
 /// Warns of an entry that spares sessions, if any client can claim it. `what`: `exception`, `protection`;
 /// `gain`: what the client can do then, as in "escape the rule".
-void warn_of_claim(const Match& match, Mark at, std::string_view what, std::string_view gain,
+void warn_of_claim(const Match& match, PlaceInText at, std::string_view what, std::string_view gain,
                    Complaints& complaints);
 
 }  // namespace pgcurfew

@@ -92,7 +92,7 @@ void warn_of_role(const YamlNode& node, const Rule& rule, const std::vector<Serv
   });
   if (!never) return;
   complaints.warn(
-      node.find("when")->find("role")->mark,
+      node.find("when")->find("role")->at,
       fmt::format("this rule never acts: by its target_session_attrs, none of its servers is ever a {}",
                   name_of(role)));
 }
@@ -101,7 +101,7 @@ void warn_of_hours(const YamlNode& node, const Rule& rule, Complaints& complaint
   if (rule.hours.is_empty() || rule.hours.next_open(kSomeTime)) return;
   const auto* during = node.find("during");
   const auto* not_during = node.find("not_during");
-  complaints.warn((not_during != nullptr ? not_during : during)->mark,
+  complaints.warn((not_during != nullptr ? not_during : during)->at,
                   "this rule never acts: its hours never open",
                   during != nullptr && not_during != nullptr ? "What during opens, not_during closes." : "");
 }
@@ -181,7 +181,7 @@ void warn_of_steps(const YamlNode& escalate, const ReadMatch& match, const Rule&
                                    [](const Step& step) { return step.kind == StepKind::kCancel; });
   const bool terminates_later = rule.repeat && rule.repeat->then == RepeatAction::kTerminate;
   if (cancel != steps.end() && cancel + 1 == steps.end() && !terminates_later) {
-    complaints.warn(escalate.values.back().mark,
+    complaints.warn(escalate.values.back().at,
                     "nothing follows the cancel, and a session can swallow it and go on",
                     "Let terminate follow it, or alert to be told.");
   }
@@ -190,7 +190,7 @@ void warn_of_steps(const YamlNode& escalate, const ReadMatch& match, const Rule&
     waited += steps[i].after;
     if (steps[i].kind != StepKind::kTerminate || waited > Duration::zero() || has_limit(match, rule))
       continue;
-    complaints.warn(escalate.values[i].mark, "a session that matches is terminated as soon as it is seen",
+    complaints.warn(escalate.values[i].at, "a session that matches is terminated as soon as it is seen",
                     "Add an age to match, such as state_age, unless that is meant.");
   }
 }
@@ -201,7 +201,7 @@ void warn_of_victims(const YamlNode& node, const Rule& rule, Complaints& complai
   for (const auto* key : {"at_most", "pause"}) {
     const auto* bound = node.find(key);
     if (bound == nullptr) continue;
-    complaints.warn(bound->mark,
+    complaints.warn(bound->at,
                     fmt::format("with {} not all of a group end: what is left is no larger than keep", key),
                     fmt::format("Leave out {}, or let victims be oldest or newest.", key));
   }
@@ -214,8 +214,7 @@ bool only_alerts(const Rule& rule) {
 
 void warn_of_repeat(const YamlNode& node, const Rule& rule, Complaints& complaints) {
   if (!rule.repeat || !only_alerts(rule)) return;
-  complaints.warn(node.find("repeat")->mark,
-                  "repeat counts cancels and terminates, and this rule only alerts");
+  complaints.warn(node.find("repeat")->at, "repeat counts cancels and terminates, and this rule only alerts");
 }
 
 // -- names that clients choose ---------------------------------------------------------------------------
@@ -244,7 +243,7 @@ void warn_of_chosen_groups(const YamlNode& node, const Rule& rule, const ReadMat
       const auto name = entry_of(field).name;
       const auto* value = value_in(per, name);
       if (value == nullptr || is_one_value(find(match.match, field))) continue;
-      complaints.warn(value->mark, fmt::format("{} counts by {}, which any client can choose", what, name),
+      complaints.warn(value->at, fmt::format("{} counts by {}, which any client can choose", what, name),
                       fmt::format("A client that changes it {}. Write per: user.", consequence));
     }
   };
@@ -276,7 +275,7 @@ void warn_of_taken_connections(const YamlNode& node, const Rule& rule, const Rea
     return field == Field::kUser || field == Field::kClientAddr;
   });
   if (counts_each) return;
-  complaints.warn(node.find("when")->find("connections_used")->mark,
+  complaints.warn(node.find("when")->find("connections_used")->at,
                   "one user can take up the connections, and this rule then ends the sessions of others",
                   "Count each user's own sessions (per: user, keep: 10), or name the user in match.");
 }
@@ -288,7 +287,7 @@ void warn_of_exceptions(const YamlNode& list, const ReadMatch& match, const std:
   // within roles or addresses that the rule names, their own names are trusted
   const bool is_for_some = is_for_named_clients(match.match);
   for (std::size_t i = 0; i < except.size(); ++i) {
-    const auto at = list.values[i].mark;
+    const auto at = list.values[i].at;
     const auto& own = except[i].match;
     const auto first = std::find_if(except.begin(), except.begin() + static_cast<std::ptrdiff_t>(i),
                                     [&](const ReadMatch& other) { return covers(other.match, own); });
@@ -328,10 +327,11 @@ void warn_of_rule(const YamlNode& node, const Rule& rule, const ReadMatch& match
 }
 
 void warn_of_protection(const YamlNode& node, const Match& match, Complaints& complaints) {
-  warn_of_claim(match, node.mark, "protection", "escape every rule", complaints);
+  warn_of_claim(match, node.at, "protection", "escape every rule", complaints);
 }
 
-void warn_of_protected(const Rule& rule, Mark at, const std::vector<Match>& protect, Complaints& complaints) {
+void warn_of_protected(const Rule& rule, PlaceInText at, const std::vector<Match>& protect,
+                       Complaints& complaints) {
   const auto found = std::find_if(protect.begin(), protect.end(),
                                   [&](const Match& match) { return covers(match, rule.match); });
   if (found == protect.end()) return;

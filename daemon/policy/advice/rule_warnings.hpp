@@ -21,6 +21,7 @@ void warn_of_rule(const YamlNode& node, const Rule& rule, const ReadMatch& match
 void warn_of_protection(const YamlNode& node, const Match& match, Complaints& complaints);
 
 /// Warns of a rule whose sessions are all protected. `at`: its match.
-void warn_of_protected(const Rule& rule, Mark at, const std::vector<Match>& protect, Complaints& complaints);
+void warn_of_protected(const Rule& rule, PlaceInText at, const std::vector<Match>& protect,
+                       Complaints& complaints);
 
 }  // namespace pgcurfew

@@ -15,7 +15,7 @@ constexpr std::int64_t kSecond = Duration(1s).count();
 
 constexpr std::array<std::string_view, 2> kModes{"dry-run", "enforce"};
 constexpr std::array<std::string_view, 3> kGates{"connection-limit", "pgbouncer", "none"};
-constexpr std::array<std::string_view, 2> kPoolerGates{"pause", "disable"};
+constexpr std::array<std::string_view, 2> kPgbouncerGates{"pause", "disable"};
 constexpr std::array<std::string_view, 3> kSteps{"wait", "cancel", "terminate"};
 constexpr std::array<std::string_view, 2> kLatecomers{"terminate", "leave"};
 constexpr std::array<std::string_view, 2> kAfterwards{"reopen", "hold"};
@@ -136,8 +136,8 @@ constexpr std::array<KeyEntry, 3> kPgbouncer{{
      .meaning = "pause: clients wait until it is over; disable: they are refused",
      .fallback = "pause",
      .example = "disable",
-     .choices = kPoolerGates,
-     .synonyms = words::kPoolerGates},
+     .choices = kPgbouncerGates,
+     .synonyms = words::kPgbouncerGates},
     {.name = "pools",
      .takes = Takes::kNames,
      .meaning = "which of PgBouncer's own databases, where several lead to one name on different hosts",

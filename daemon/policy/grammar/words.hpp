@@ -363,7 +363,7 @@ inline constexpr auto kPgbouncerKeys = std::to_array<Synonym>({{"dsn", "conninfo
                                                                {"databases", "pools"},
                                                                {"pool", "pools"}});
 
-inline constexpr auto kPoolerGates = std::to_array<Synonym>(
+inline constexpr auto kPgbouncerGates = std::to_array<Synonym>(
     {{"PAUSE", "pause"}, {"wait", "pause"}, {"DISABLE", "disable"}, {"refuse", "disable"}});
 
 inline constexpr auto kLatecomers = std::to_array<Synonym>({{"kill", "terminate"},

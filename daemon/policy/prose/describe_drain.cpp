@@ -97,8 +97,8 @@ std::string gate_text(const Drain& drain) {
     case GateKind::kConnectionLimit:
       return "connection limit 0 keeps new sessions out, but superusers";
     case GateKind::kPgbouncer:
-      return drain.pooler_gate == PoolerGate::kPause ? "a PgBouncer lets new sessions wait (PAUSE)"
-                                                     : "a PgBouncer refuses new sessions (DISABLE)";
+      return drain.pgbouncer_gate == PgbouncerGate::kPause ? "a PgBouncer lets new sessions wait (PAUSE)"
+                                                           : "a PgBouncer refuses new sessions (DISABLE)";
     case GateKind::kNone:
       break;
   }

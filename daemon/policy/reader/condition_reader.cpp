@@ -33,12 +33,12 @@ std::optional<BackendTypeTest> read_backend_types(const std::vector<const YamlNo
     if (verdict.kind == BackendTypeVerdict::Kind::kUnknown) {
       auto hint = backend_type_hint(*text);
       if (hint.empty()) hint = "It matches only if an extension registers that very name.";
-      complaints.warn(node->mark,
+      complaints.warn(node->at,
                       fmt::format("backend_type \"{}\" is not one of PostgreSQL's", printable(*text, 80)),
                       std::move(hint));
     }
     if (verdict.kind == BackendTypeVerdict::Kind::kRefused && may_be_victim) {
-      complaints.error(node->mark, fmt::format("no rule can be for backend_type \"{}\"", *text),
+      complaints.error(node->at, fmt::format("no rule can be for backend_type \"{}\"", *text),
                        std::string(verdict.reason));
     }
   }
@@ -74,7 +74,7 @@ std::optional<QueryIdTest> read_query_ids(const std::vector<const YamlNode*>& no
     if (const auto value = parse_query_id(*text)) {
       test.any_of.push_back(*value);
     } else {
-      complaints.error(node->mark, fmt::format("\"{}\" is not a query_id", printable(*text, 80)),
+      complaints.error(node->at, fmt::format("\"{}\" is not a query_id", printable(*text, 80)),
                        "It is a whole number of 64 bits with its sign, in decimal, without leading zeros.");
     }
   }
@@ -91,7 +91,7 @@ std::optional<AddressTest> read_addresses(const std::vector<const YamlNode*>& no
     if (pattern) {
       test.any_of.push_back(std::move(*pattern));
     } else {
-      complaints.error(node->mark, pattern.error());
+      complaints.error(node->at, pattern.error());
     }
   }
   if (test.any_of.size() != nodes.size() || nodes.empty()) return std::nullopt;
@@ -109,7 +109,7 @@ std::optional<TextTest> read_patterns(const std::vector<const YamlNode*>& nodes,
     if (pattern) {
       test.any_of.push_back(std::move(*pattern));
     } else {
-      complaints.error(node->mark, pattern.error());
+      complaints.error(node->at, pattern.error());
     }
   }
   if (test.any_of.size() != nodes.size() || nodes.empty()) return std::nullopt;
@@ -139,13 +139,13 @@ std::optional<XminAgeTest> read_transactions(const YamlNode& node, const FieldEn
   const auto& key = key_of(Mapping::kMatch, field.name);
   const auto number = parse_transactions(*text);
   if (!number) {
-    complaints.error(node.mark, fmt::format("\"{}\" is not a number of transactions", printable(*text, 80)),
+    complaints.error(node.at, fmt::format("\"{}\" is not a number of transactions", printable(*text, 80)),
                      "It is a whole number, with k, M or G for a thousand, a million or a thousand million "
                      "if need be, as in 50M.");
     return std::nullopt;
   }
   if (*number < key.least || *number > key.most) {
-    complaints.error(node.mark, fmt::format("\"{}\" of {} is out of range", field.name, printable(*text, 80)),
+    complaints.error(node.at, fmt::format("\"{}\" of {} is out of range", field.name, printable(*text, 80)),
                      fmt::format("It takes {}.", range_text_of(key)));
     return std::nullopt;
   }

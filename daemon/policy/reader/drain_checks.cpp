@@ -36,7 +36,7 @@ std::optional<Duration> shortest_period(const CronSchedule& schedule, const Time
 void check_schedule(const YamlNode& node, const Drain& drain, const CronSchedule& schedule,
                     Complaints& complaints) {
   if (!schedule.next_after(kSomeTime, drain.zone)) {
-    complaints.error(node.find("schedule")->mark, "this schedule never comes",
+    complaints.error(node.find("schedule")->at, "this schedule never comes",
                      "There is no such day within eight years.");
     return;
   }
@@ -45,12 +45,12 @@ void check_schedule(const YamlNode& node, const Drain& drain, const CronSchedule
   if (!period) return;
   const auto shortest = shortest_period(schedule, drain.zone).value_or(*period);
   if (drain.duration >= *period) {
-    complaints.error(node.find("duration")->mark,
+    complaints.error(node.find("duration")->at,
                      fmt::format("a drain of {} is not over before it comes again, after {}",
                                  to_text(drain.duration), to_text(*period)),
                      "Between two drains the database has to be open.");
   } else if (drain.duration >= shortest) {
-    complaints.warn(node.find("duration")->mark,
+    complaints.warn(node.find("duration")->at,
                     fmt::format("where clocks change in {} a drain of {} comes again after {}",
                                 drain.zone.name(), to_text(drain.duration), to_text(shortest)),
                     "It ends first, and the next one begins then.");
@@ -58,7 +58,7 @@ void check_schedule(const YamlNode& node, const Drain& drain, const CronSchedule
   const auto* announce = node.find("announce");
   if (announce != nullptr && !drain.announce.empty() && drain.announce.front() >= *period) {
     complaints.warn(
-        announce->mark,
+        announce->at,
         fmt::format("{} before this drain is not later than the drain before it: they are {} apart",
                     to_text(drain.announce.front()), to_text(*period)),
         "Each announcement names the beginning that it is about.");
@@ -73,7 +73,7 @@ Duration time_to_last_step(const Drain& drain) {
 
 void check_steps(const YamlNode& node, const Drain& drain, Complaints& complaints) {
   const auto* escalate = node.find("escalate");
-  const auto at = escalate != nullptr ? escalate->mark : node.mark;
+  const auto at = escalate != nullptr ? escalate->at : node.at;
   const bool terminates = std::any_of(drain.escalate.begin(), drain.escalate.end(),
                                       [](const Step& step) { return step.kind == StepKind::kTerminate; });
   if (!terminates && drain.terminates_latecomers) {
@@ -95,7 +95,7 @@ void check_steps(const YamlNode& node, const Drain& drain, Complaints& complaint
 
 void check_give_up(const YamlNode& node, const Drain& drain, Complaints& complaints) {
   if (!drain.give_up) return;
-  const auto at = node.find("give_up")->mark;
+  const auto at = node.find("give_up")->at;
   if (drain.give_up->after >= drain.duration) {
     complaints.warn(at, fmt::format("it never gives up: after {} it is over", to_text(drain.duration)));
     return;
@@ -114,7 +114,7 @@ void check_give_up(const YamlNode& node, const Drain& drain, Complaints& complai
 void warn_of_exceptions(const YamlNode& node, const Drain& drain, Complaints& complaints) {
   const auto* list = node.find("except");
   for (std::size_t i = 0; i < drain.except.size(); ++i) {
-    warn_of_claim(drain.except[i].match, list->values[i].mark, "exception", "stay", complaints);
+    warn_of_claim(drain.except[i].match, list->values[i].at, "exception", "stay", complaints);
   }
 }
 

@@ -59,18 +59,18 @@ std::optional<ServerTime> read_moment(const YamlNode& node, const TimeZone& zone
   if (!text) return std::nullopt;
   const auto civil = parse_civil(*text);
   if (!civil) {
-    complaints.error(node.mark, fmt::format("\"{}\" is not a date and a time of day", printable(*text, 80)),
+    complaints.error(node.at, fmt::format("\"{}\" is not a date and a time of day", printable(*text, 80)),
                      fmt::format("It is written as in {}, with a year from 2000 to 2999.", kForm));
     return std::nullopt;
   }
   const CivilTime noon{civil->year, civil->month, civil->day, std::chrono::hours(12)};
   if (TimeZone().civil_at(TimeZone().first_instant_of(noon)).day != civil->day) {
-    complaints.error(node.mark, fmt::format("there is no {}", text->substr(0, 10)));
+    complaints.error(node.at, fmt::format("there is no {}", text->substr(0, 10)));
     return std::nullopt;
   }
   const auto begins = zone.first_instant_of(*civil);
   if (!is_same(zone.civil_at(begins), *civil)) {
-    complaints.error(node.mark, fmt::format("there is no {} in {}: clocks skip it", *text, zone.name()),
+    complaints.error(node.at, fmt::format("there is no {} in {}: clocks skip it", *text, zone.name()),
                      fmt::format("They go on at {}.", zone.to_text(begins)));
     return std::nullopt;
   }
@@ -78,8 +78,7 @@ std::optional<ServerTime> read_moment(const YamlNode& node, const TimeZone& zone
   next.since_midnight += kMinute;
   if (zone.end_before(next) - begins > kMinute) {
     complaints.warn(
-        node.mark,
-        fmt::format("clocks in {} show {} twice; the drain begins at the first", zone.name(), *text),
+        node.at, fmt::format("clocks in {} show {} twice; the drain begins at the first", zone.name(), *text),
         fmt::format("That is {}.", zone.to_text(begins)));
   }
   return begins;

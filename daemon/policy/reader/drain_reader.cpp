@@ -34,7 +34,7 @@ const YamlNode* required(const YamlNode& node, std::string_view key, std::string
                          Complaints& complaints) {
   const auto* value = node.find(key);
   if (value == nullptr) {
-    complaints.error(node.mark, fmt::format("a drain has no \"{}\"", key), std::string(hint));
+    complaints.error(node.at, fmt::format("a drain has no \"{}\"", key), std::string(hint));
   }
   return value;
 }
@@ -46,20 +46,20 @@ std::vector<TextPattern> read_names(const YamlNode& node, std::string_view key, 
     if (!text) continue;
     if (text->size() > 1 && text->front() == '/' && text->back() == '/') {
       complaints.error(
-          value->mark, fmt::format("\"{}\" takes no regular expression", key),
+          value->at, fmt::format("\"{}\" takes no regular expression", key),
           "A drain's databases have to be plain to see: it takes names, with * and ? as wildcards.");
       continue;
     }
     auto pattern = TextPattern::parse(*text);
     if (!pattern) {
-      complaints.error(value->mark, pattern.error());
+      complaints.error(value->at, pattern.error());
       continue;
     }
     const bool is_there = std::any_of(databases.begin(), databases.end(), [&](const TextPattern& other) {
       return other.written() == pattern->written();
     });
     if (is_there) {
-      complaints.error(value->mark, fmt::format("\"{}\" stands twice in \"{}\"", printable(*text, 80), key));
+      complaints.error(value->at, fmt::format("\"{}\" stands twice in \"{}\"", printable(*text, 80), key));
       continue;
     }
     databases.push_back(std::move(*pattern));
@@ -73,11 +73,11 @@ std::optional<TimeZone> read_zone(const YamlNode& node, const DefaultZone& zone,
   const auto* begins = node.find("schedule") != nullptr ? node.find("schedule") : node.find("at");
   if (begins == nullptr) return zone.zone;
   if (zone.is_guessed) {
-    complaints.warn(begins->mark,
+    complaints.warn(begins->at,
                     "the time zone of this drain is that of the main file, which is not known here",
                     "It is shown as if it were UTC; name a timezone to be sure.");
   } else if (!zone.zone) {
-    complaints.error(begins->mark, "this drain has no time zone",
+    complaints.error(begins->at, "this drain has no time zone",
                      "Add timezone: here, or once at the top of the main file.");
   }
   return zone.zone;
@@ -89,18 +89,18 @@ void read_begins(const YamlNode& node, const DefaultZone& zone, Drain& drain, Co
   const auto own = read_zone(node, zone, complaints);
   drain.zone = own.value_or(TimeZone());
   if (schedule == nullptr && at == nullptr) {
-    complaints.error(node.mark, "a drain has neither \"schedule\" nor \"at\"",
+    complaints.error(node.at, "a drain has neither \"schedule\" nor \"at\"",
                      "Add schedule: \"0 2 * * sun\" for one that comes again, or at: 2026-12-01 02:00.");
   }
   if (schedule != nullptr && at != nullptr) {
-    complaints.error(at->mark, "a drain has both \"schedule\" and \"at\"",
+    complaints.error(at->at, "a drain has both \"schedule\" and \"at\"",
                      "One of them says when it begins: make two drains of it if both shall be.");
   }
   if (schedule != nullptr) {
     const auto text = read_plain(*schedule, "schedule", complaints);
     if (!text) return;
     auto read = CronSchedule::parse(*text);
-    if (!read) return complaints.error(schedule->mark, read.error());
+    if (!read) return complaints.error(schedule->at, read.error());
     drain.begins = std::move(*read);
   }
   // without a zone of its own that can be read, nothing can be said of gaps
@@ -113,7 +113,7 @@ std::vector<Duration> read_announce(const YamlNode& node, Complaints& complaints
     const auto time = read_duration(*value, key_of_drain("announce"), complaints);
     if (!time) continue;
     if (std::find(times.begin(), times.end(), *time) != times.end()) {
-      complaints.error(value->mark, fmt::format("\"{}\" stands twice in \"announce\"", value->text));
+      complaints.error(value->at, fmt::format("\"{}\" stands twice in \"announce\"", value->text));
       continue;
     }
     times.push_back(*time);
@@ -126,14 +126,14 @@ void read_pgbouncer(const YamlNode& node, Drain& drain, Complaints& complaints) 
   if (!expect_map(node, "pgbouncer", kPgbouncerExample, complaints)) return;
   check_keys(node, Mapping::kPgbouncer, complaints);
   if (const auto* conninfo = node.find("conninfo")) {
-    drain.pooler_conninfo = read_text(*conninfo, "conninfo", complaints, Lines::kMany).value_or("");
-    drain.pooler_conninfo_place = complaints.place(conninfo->mark);
+    drain.pgbouncer_conninfo = read_text(*conninfo, "conninfo", complaints, Lines::kMany).value_or("");
+    drain.pgbouncer_conninfo_place = complaints.place(conninfo->at);
   } else {
-    complaints.error(node.mark, "\"pgbouncer\" has no \"conninfo\"", std::string(kPgbouncerExample));
+    complaints.error(node.at, "\"pgbouncer\" has no \"conninfo\"", std::string(kPgbouncerExample));
   }
   if (const auto* by = node.find("by")) {
     const auto index = read_choice(*by, key_of(Mapping::kPgbouncer, "by"), complaints);
-    if (index) drain.pooler_gate = *index == 0 ? PoolerGate::kPause : PoolerGate::kDisable;
+    if (index) drain.pgbouncer_gate = *index == 0 ? PgbouncerGate::kPause : PgbouncerGate::kDisable;
   }
   if (const auto* pools = node.find("pools")) drain.pools = read_names(*pools, "pools", complaints);
 }
@@ -149,11 +149,11 @@ void read_gate(const YamlNode& node, Drain& drain, Complaints& complaints) {
   // of a gate that cannot be read, nothing follows
   if (!index) return;
   if (drain.gate == GateKind::kPgbouncer && pgbouncer == nullptr) {
-    complaints.error(gate->mark, "gate pgbouncer needs \"pgbouncer\"",
+    complaints.error(gate->at, "gate pgbouncer needs \"pgbouncer\"",
                      "Add pgbouncer: { conninfo: ... } with the connection string of its admin console.");
   }
   if (drain.gate != GateKind::kPgbouncer && pgbouncer != nullptr) {
-    complaints.error(pgbouncer->mark, "\"pgbouncer\" says nothing without gate: pgbouncer",
+    complaints.error(pgbouncer->at, "\"pgbouncer\" says nothing without gate: pgbouncer",
                      "Add gate: pgbouncer, or leave this out.");
   }
 }
@@ -168,7 +168,7 @@ std::optional<GiveUp> read_give_up(const YamlNode& node, Complaints& complaints)
     give_up.after =
         read_duration(*after, key_of(Mapping::kGiveUp, "after"), complaints).value_or(Duration::zero());
   } else {
-    complaints.error(node.mark, "\"give_up\" has no \"after\"", std::string(kGiveUpExample));
+    complaints.error(node.at, "\"give_up\" has no \"after\"", std::string(kGiveUpExample));
   }
   if (const auto* then = node.find("then")) {
     const auto index = read_choice(*then, key_of(Mapping::kGiveUp, "then"), complaints);
@@ -201,7 +201,7 @@ std::optional<Drain> read_drain(const YamlNode& node, const RuleContext& context
   const auto errors_before = complaints.error_count();
   check_keys(node, Mapping::kDrain, complaints);
   Drain drain;
-  drain.place = complaints.place(node.mark);
+  drain.place = complaints.place(node.at);
   if (const auto* name = required(node, "name", "The log knows it by its name.", complaints)) {
     drain.name = read_identifier(*name, "name", complaints).value_or("");
   }

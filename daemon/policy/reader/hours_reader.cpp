@@ -51,7 +51,7 @@ std::optional<std::bitset<7>> read_days(const YamlNode& node, Complaints& compla
     if (!text || read) continue;
     auto hint = did_you_mean(*text, kDays, key_of(Mapping::kWindow, "days").synonyms);
     if (hint.empty()) hint = kDayHint;
-    complaints.error(value->mark, fmt::format("unknown day \"{}\"", printable(*text, 80)), std::move(hint));
+    complaints.error(value->at, fmt::format("unknown day \"{}\"", printable(*text, 80)), std::move(hint));
   }
   return is_good ? std::optional(days) : std::nullopt;
 }
@@ -73,12 +73,12 @@ std::optional<Duration> read_time_of_day(const YamlNode& node, const KeyEntry& k
   if (!text) return std::nullopt;
   const auto time = parse_time_of_day(*text);
   if (!time) {
-    complaints.error(node.mark, fmt::format("\"{}\" is not a time of day", printable(*text, 80)),
+    complaints.error(node.at, fmt::format("\"{}\" is not a time of day", printable(*text, 80)),
                      "It is written with two digits for the hour and two for the minute, as in \"08:00\".");
     return std::nullopt;
   }
   if (time->count() > key.most) {
-    complaints.error(node.mark, fmt::format("\"{}\" of {} is out of range", key.name, *text),
+    complaints.error(node.at, fmt::format("\"{}\" of {} is out of range", key.name, *text),
                      fmt::format("It takes {}.", range_text_of(key)));
     return std::nullopt;
   }
@@ -88,11 +88,10 @@ std::optional<Duration> read_time_of_day(const YamlNode& node, const KeyEntry& k
 std::optional<TimeZone> read_zone(const YamlNode& node, const DefaultZone& zone, Complaints& complaints) {
   if (const auto* name = node.find("timezone")) return read_time_zone(*name, complaints);
   if (zone.is_guessed) {
-    complaints.warn(node.mark,
-                    "the time zone of these hours is that of the main file, which is not known here",
+    complaints.warn(node.at, "the time zone of these hours is that of the main file, which is not known here",
                     "They are shown as if it were UTC; name a timezone to be sure.");
   } else if (!zone.zone) {
-    complaints.error(node.mark, "these hours have no time zone",
+    complaints.error(node.at, "these hours have no time zone",
                      "Add timezone: here, or once at the top of the main file for all of them.");
   }
   return zone.zone;
@@ -103,7 +102,7 @@ std::optional<Window> read_window(const YamlNode& node, const KeyEntry& key, con
   if (!expect_map(node, key.name, kWindowExample, complaints)) return std::nullopt;
   check_keys(node, Mapping::kWindow, complaints);
   Window window;
-  window.place = complaints.place(node.mark);
+  window.place = complaints.place(node.at);
   window.days.set();
   window.to = kWholeDay;
   bool is_good = true;
@@ -112,7 +111,7 @@ std::optional<Window> read_window(const YamlNode& node, const KeyEntry& key, con
   const auto* to = node.find("to");
   if (days == nullptr && from == nullptr && to == nullptr && node.find("timezone") != nullptr &&
       node.keys.size() == 1) {
-    complaints.error(node.mark, "a window has neither days nor from and to", std::string(kWindowExample));
+    complaints.error(node.at, "a window has neither days nor from and to", std::string(kWindowExample));
     is_good = false;
   }
   if (days != nullptr) {
@@ -143,7 +142,7 @@ std::optional<TimeZone> read_time_zone(const YamlNode& node, Complaints& complai
   if (!name) return std::nullopt;
   auto zone = TimeZone::load(*name);
   if (!zone) {
-    complaints.error(node.mark, zone.error());
+    complaints.error(node.at, zone.error());
     return std::nullopt;
   }
   return std::move(*zone);

@@ -50,7 +50,7 @@ std::optional<Rung> rung_of(const YamlNode& node, std::string_view example, Comp
   if (node.kind != YamlNode::Kind::kMap) return Rung{&node, nullptr};
   if (!expect_map(node, "escalate", example, complaints)) return std::nullopt;
   if (node.keys.size() > 1) {
-    complaints.error(node.keys[1].mark, "a second step within one entry of \"escalate\"",
+    complaints.error(node.keys[1].at, "a second step within one entry of \"escalate\"",
                      "Each step is an entry of its own, behind a dash of its own.");
   }
   return Rung{&node.keys.front(), &node.values.front()};
@@ -63,11 +63,11 @@ std::optional<Step> read_step(const YamlNode& node, bool is_first, Complaints& c
   if (!kind) return std::nullopt;
   const auto after = rung->options == nullptr ? std::optional<Duration>()
                                               : read_after(*rung->options, name_of(*kind), complaints);
-  return Step{*kind, after.value_or(is_first ? Duration::zero() : kLaterStep), complaints.place(node.mark)};
+  return Step{*kind, after.value_or(is_first ? Duration::zero() : kLaterStep), complaints.place(node.at)};
 }
 
 /// A ladder goes upwards; an alert may stand on any rung.
-void check_order(const std::vector<Step>& before, const Step& step, Mark at, Complaints& complaints) {
+void check_order(const std::vector<Step>& before, const Step& step, PlaceInText at, Complaints& complaints) {
   if (step.kind == StepKind::kAlert) return;
   for (const auto& earlier : before) {
     if (earlier.kind == step.kind) {
@@ -90,7 +90,7 @@ bool can_be_cancelled(State state) {
   return state == State::kActive || state == State::kFastpathFunctionCall;
 }
 
-void check_cancel(const Match& match, const Step& step, Mark at, Complaints& complaints) {
+void check_cancel(const Match& match, const Step& step, PlaceInText at, Complaints& complaints) {
   const auto* states = states_of(match);
   if (step.kind != StepKind::kCancel || states == nullptr) return;
   if (std::any_of(states->any_of.begin(), states->any_of.end(), can_be_cancelled)) return;
@@ -114,7 +114,7 @@ Duration read_wait(const Rung& rung, Complaints& complaints) {
 /// The index of the step's word among the choices.
 std::optional<std::size_t> read_drain_word(const YamlNode& word, Complaints& complaints) {
   if (word.kind == YamlNode::Kind::kText && word.text == name_of(StepKind::kAlert)) {
-    complaints.error(word.mark, "a drain has no step alert",
+    complaints.error(word.at, "a drain has no step alert",
                      "It tells of each of its steps anyway; announce: alerts before it begins.");
     return std::nullopt;
   }
@@ -129,7 +129,7 @@ std::vector<Step> read_ladder(const YamlNode& node, const Match* match, Complain
   for (std::size_t i = 0; i < node.values.size(); ++i) {
     const auto step = read_step(node.values[i], i == 0, complaints);
     if (!step) continue;
-    const auto at = node.values[i].mark;
+    const auto at = node.values[i].at;
     check_order(steps, *step, at, complaints);
     if (match != nullptr) check_cancel(*match, *step, at, complaints);
     steps.push_back(*step);
@@ -152,7 +152,7 @@ DrainLadder read_drain_ladder(const YamlNode& node, Complaints& complaints) {
     if (!index) continue;
     if (*index == kWaitStep) {
       if (i > 0) {
-        complaints.error(entry.mark, "wait has to be the first step",
+        complaints.error(entry.at, "wait has to be the first step",
                          "What is to pass before a later step stands in its after.");
       }
       ladder.wait = read_wait(*rung, complaints);
@@ -162,8 +162,8 @@ DrainLadder read_drain_ladder(const YamlNode& node, Complaints& complaints) {
     const auto after = rung->options == nullptr ? std::optional<Duration>()
                                                 : read_after(*rung->options, name_of(kind), complaints);
     const Step step{kind, after.value_or(ladder.steps.empty() ? Duration::zero() : kLaterDrainStep),
-                    complaints.place(entry.mark)};
-    check_order(ladder.steps, step, entry.mark, complaints);
+                    complaints.place(entry.at)};
+    check_order(ladder.steps, step, entry.at, complaints);
     ladder.steps.push_back(step);
   }
   return ladder;

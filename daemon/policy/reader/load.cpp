@@ -146,14 +146,14 @@ class Loader {
 
   struct Spot {
     Complaints* complaints = nullptr;
-    Mark match;
+    PlaceInText match;
   };
 
   static void check_drop_in_keys(File& file) {
     YamlNode rest;
     for (const auto& key : file.root->keys) {
       if (is_main_only(key.text)) {
-        file.complaints.error(key.mark, fmt::format("\"{}\" cannot stand in a drop-in", key.text),
+        file.complaints.error(key.at, fmt::format("\"{}\" cannot stand in a drop-in", key.text),
                               "It belongs in the main file.");
       } else {
         rest.keys.push_back(key);
@@ -189,12 +189,12 @@ class Loader {
       const auto [first, is_new] = names_.emplace(rule->name, rule->place);
       if (!is_new) {
         complaints.error(
-            value.find("name")->mark, fmt::format("duplicate rule \"{}\"", rule->name),
+            value.find("name")->at, fmt::format("duplicate rule \"{}\"", rule->name),
             fmt::format("The other one stands at {}:{}.", first->second.file, first->second.line));
       }
       policy_.rules.push_back(std::move(*rule));
       const auto* match = value.find("match");
-      spots_.push_back({&complaints, match != nullptr ? match->mark : value.mark});
+      spots_.push_back({&complaints, match != nullptr ? match->at : value.at});
     }
   }
 
@@ -206,7 +206,7 @@ class Loader {
       const auto [first, is_new] = drain_names_.emplace(drain->name, drain->place);
       if (!is_new) {
         complaints.error(
-            value.find("name")->mark, fmt::format("duplicate drain \"{}\"", drain->name),
+            value.find("name")->at, fmt::format("duplicate drain \"{}\"", drain->name),
             fmt::format("The other one stands at {}:{}.", first->second.file, first->second.line));
       }
       policy_.drains.push_back(std::move(*drain));

@@ -72,12 +72,12 @@ std::optional<BlocksTest> read_blocks(const YamlNode& node, Complaints& complain
   return test;
 }
 
-void read_age(const FieldEntry& field, const YamlNode& value, Mark key, Match& match,
+void read_age(const FieldEntry& field, const YamlNode& value, PlaceInText key, Match& match,
               Complaints& complaints) {
   const auto limit = read_duration(value, field.name, complaints);
   if (!limit) return;
   if (*limit == Duration::zero()) {
-    complaints.error(value.mark, fmt::format("\"{}\" must be longer than 0", field.name));
+    complaints.error(value.at, fmt::format("\"{}\" must be longer than 0", field.name));
     return;
   }
   match.ages.push_back({*clock_of(field.field), *limit, complaints.place(key)});
@@ -90,19 +90,19 @@ const FieldEntry* field_for(const YamlNode& key, Mapping mapping, Complaints& co
   if (field && std::find(names.begin(), names.end(), key.text) != names.end()) return &entry_of(*field);
   const auto owner = entry_of(mapping).name;
   if (field) {
-    complaints.error(key.mark, fmt::format("{} takes no {}", owner, key.text),
+    complaints.error(key.at, fmt::format("{} takes no {}", owner, key.text),
                      std::string(reason_against(mapping, entry_of(*field))));
     return nullptr;
   }
-  complaints.error(key.mark, fmt::format("unknown key \"{}\" in {}", printable(key.text, 80), owner),
+  complaints.error(key.at, fmt::format("unknown key \"{}\" in {}", printable(key.text, 80), owner),
                    hint_for_key(key.text, names, entry_of(Mapping::kMatch).synonyms));
   return nullptr;
 }
 
 void read_field(const FieldEntry& field, const YamlNode& key, const YamlNode& value, MatchOwner owner,
                 Match& match, Complaints& complaints) {
-  if (field.kind == ValueKind::kAge) return read_age(field, value, key.mark, match, complaints);
-  auto place = complaints.place(key.mark);
+  if (field.kind == ValueKind::kAge) return read_age(field, value, key.at, match, complaints);
+  auto place = complaints.place(key.at);
   if (field.kind == ValueKind::kBlocks) {
     if (auto test = read_blocks(value, complaints)) {
       match.conditions.push_back(condition_of(field.field, std::move(*test), std::move(place)));
@@ -119,7 +119,7 @@ std::optional<ReadMatch> read_match(const YamlNode& node, MatchOwner owner, Comp
   const auto mapping = mapping_of(owner);
   if (!expect_map(node, entry_of(mapping).name, kMatchExample, complaints)) return std::nullopt;
   ReadMatch read;
-  read.match.place = complaints.place(node.mark);
+  read.match.place = complaints.place(node.at);
   bool has_condition = false;
   for (std::size_t i = 0; i < node.keys.size(); ++i) {
     const auto& key = node.keys[i];
@@ -128,11 +128,11 @@ std::optional<ReadMatch> read_match(const YamlNode& node, MatchOwner owner, Comp
     // of a key that is not known it is said; some condition was meant
     if (field == nullptr || field->kind != ValueKind::kAge) has_condition = true;
     if (field == nullptr) continue;
-    read.named.emplace(field->field, key.mark);
+    read.named.emplace(field->field, key.at);
     read_field(*field, key, node.values[i], owner, read.match, complaints);
   }
   if (!has_condition && owner == MatchOwner::kException) {
-    complaints.error(node.mark, "an exception has ages but does not say for which sessions",
+    complaints.error(node.at, "an exception has ages but does not say for which sessions",
                      "It would move the limit for every session: change the rule's own age instead.");
   }
   if (owner == MatchOwner::kRule && !read.named.contains(Field::kBackendType)) {

@@ -82,7 +82,7 @@ void warn_of_states(const ReadMatch& read, Complaints& complaints) {
 }
 
 /// query_start stays when the query has ended, so an idle session grows old by it.
-void warn_of_idle_sessions(const Match& match, Mark at, const std::vector<Step>& escalate,
+void warn_of_idle_sessions(const Match& match, PlaceInText at, const std::vector<Step>& escalate,
                            Complaints& complaints) {
   const bool terminates = std::any_of(escalate.begin(), escalate.end(),
                                       [](const Step& step) { return step.kind == StepKind::kTerminate; });
@@ -93,7 +93,7 @@ void warn_of_idle_sessions(const Match& match, Mark at, const std::vector<Step>&
 
 }  // namespace
 
-void check_rule(const ReadMatch& match, Mark at, const std::vector<ReadMatch>& except,
+void check_rule(const ReadMatch& match, PlaceInText at, const std::vector<ReadMatch>& except,
                 const std::vector<Step>& escalate, Complaints& complaints) {
   for (const auto& exception : except) check_exception(match, exception, complaints);
   warn_of_states(match, complaints);

@@ -35,7 +35,7 @@ std::vector<Field> read_per(const YamlNode& node, Complaints& complaints) {
     if (!index) continue;
     const auto field = *field_of(key.choices[*index]);
     if (std::find(fields.begin(), fields.end(), field) != fields.end()) {
-      complaints.error(value->mark, fmt::format("\"{}\" stands twice in \"per\"", key.choices[*index]));
+      complaints.error(value->at, fmt::format("\"{}\" stands twice in \"per\"", key.choices[*index]));
       continue;
     }
     fields.push_back(field);
@@ -90,7 +90,7 @@ void select_by_labels(const YamlNode& node, const std::vector<Server>* known, st
   };
   if (add_selected(*known, selects, names)) return;
   const auto labels = labels_text(*known);
-  complaints.error(node.mark, fmt::format("no server has the labels {}", printable(text, 80)),
+  complaints.error(node.at, fmt::format("no server has the labels {}", printable(text, 80)),
                    labels.empty() ? "No server of the main file has labels."
                                   : fmt::format("The servers' labels are {}.", printable(labels)));
 }
@@ -100,7 +100,7 @@ void select_by_name(const YamlNode& node, const std::vector<Server>* known, std:
   const auto text = read_text(node, "servers", complaints);
   if (!text) return;
   const auto pattern = TextPattern::parse(*text);
-  if (!pattern) return complaints.error(node.mark, pattern.error());
+  if (!pattern) return complaints.error(node.at, pattern.error());
   if (known == nullptr) return names.push_back(*text);
   if (add_selected(
           *known, [&](const Server& server) { return pattern->matches(server.name); }, names))
@@ -109,8 +109,7 @@ void select_by_name(const YamlNode& node, const std::vector<Server>* known, std:
   for (const auto& server : *known) all.push_back(server.name);
   auto hint = pattern->is_exact() ? did_you_mean(*text, all, {}) : std::string();
   if (hint.empty()) hint = fmt::format("The servers are {}.", fmt::join(all, ", "));
-  complaints.error(node.mark, fmt::format("no server is named \"{}\"", printable(*text, 80)),
-                   std::move(hint));
+  complaints.error(node.at, fmt::format("no server is named \"{}\"", printable(*text, 80)), std::move(hint));
 }
 
 }  // namespace
@@ -133,7 +132,7 @@ Selection read_selection(const YamlNode& rule, Complaints& complaints) {
   }
   for (const auto& key : rule.keys) {
     if (keep != nullptr || (key.text != "per" && key.text != "victims")) continue;
-    complaints.error(key.mark, fmt::format("\"{}\" says nothing without \"keep\"", key.text),
+    complaints.error(key.at, fmt::format("\"{}\" says nothing without \"keep\"", key.text),
                      "Add keep: with the number of sessions that are left alone.");
   }
   return selection;
@@ -148,7 +147,7 @@ When read_when(const YamlNode& node, Complaints& complaints) {
       rest.keys.push_back(key);
       continue;
     }
-    complaints.error(key.mark, fmt::format("unknown key \"{}\" in when", key.text),
+    complaints.error(key.at, fmt::format("unknown key \"{}\" in when", key.text),
                      "Conditions on sessions belong in match; when is about the server.");
   }
   check_keys(rest, Mapping::kWhen, complaints);
@@ -168,8 +167,7 @@ std::optional<Repeat> read_repeat(const YamlNode& node, Complaints& complaints) 
   check_keys(node, Mapping::kRepeat, complaints);
   for (const auto& key : keys_of(Mapping::kRepeat)) {
     if (!key.is_required || node.find(key.name) != nullptr) continue;
-    complaints.error(node.mark, fmt::format("\"repeat\" has no \"{}\"", key.name),
-                     std::string(kRepeatExample));
+    complaints.error(node.at, fmt::format("\"repeat\" has no \"{}\"", key.name), std::string(kRepeatExample));
   }
   Repeat repeat;
   if (const auto* times = node.find("times")) {

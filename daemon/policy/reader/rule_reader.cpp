@@ -25,7 +25,7 @@ const YamlNode* required(const YamlNode& node, std::string_view key, std::string
                          Complaints& complaints) {
   const auto* value = node.find(key);
   if (value == nullptr) {
-    complaints.error(node.mark, fmt::format("a rule has no \"{}\"", key), std::string(hint));
+    complaints.error(node.at, fmt::format("a rule has no \"{}\"", key), std::string(hint));
   }
   return value;
 }
@@ -62,7 +62,7 @@ Mode read_own_mode(const YamlNode& owner, std::string_view what, Mode file_mode,
   const auto mode = read_mode(*value, complaints);
   if (mode == Mode::kEnforce && file_mode == Mode::kDryRun) {
     complaints.error(
-        value->mark, fmt::format("a {} cannot enforce while its file is a dry run", what),
+        value->at, fmt::format("a {} cannot enforce while its file is a dry run", what),
         fmt::format("A {0}'s mode can only be milder: set mode: enforce at the top of the main file, and "
                     "mode: dry-run in the {0}s that shall wait.",
                     what));
@@ -75,7 +75,7 @@ std::optional<Rule> read_rule(const YamlNode& node, const RuleContext& context, 
   const auto errors_before = complaints.error_count();
   check_keys(node, Mapping::kRule, complaints);
   Rule rule;
-  rule.place = complaints.place(node.mark);
+  rule.place = complaints.place(node.at);
   if (const auto* name = required(node, "name", "The log knows it by its name.", complaints)) {
     rule.name = read_identifier(*name, "name", complaints).value_or("");
   }
@@ -98,7 +98,7 @@ std::optional<Rule> read_rule(const YamlNode& node, const RuleContext& context, 
     rule.escalate = read_ladder(*value, match ? &match->match : nullptr, complaints);
   }
   if (match) {
-    check_rule(*match, node.find("match")->mark, except, rule.escalate, complaints);
+    check_rule(*match, node.find("match")->at, except, rule.escalate, complaints);
     // of what is wrong otherwise, nothing can be said for sure
     if (complaints.error_count() == errors_before) {
       warn_of_rule(node, rule, *match, except, context.servers, complaints);

@@ -48,17 +48,17 @@ std::optional<Server> read_server(const YamlNode& node, Complaints& complaints) 
   if (!expect_map(node, "servers", kServersExample, complaints)) return std::nullopt;
   check_keys(node, Mapping::kServer, complaints);
   Server server;
-  server.place = complaints.place(node.mark);
+  server.place = complaints.place(node.at);
   if (const auto* name = node.find("name")) {
     server.name = read_identifier(*name, "name", complaints).value_or("");
   } else {
-    complaints.error(node.mark, "a server has no \"name\"", std::string(kServersExample));
+    complaints.error(node.at, "a server has no \"name\"", std::string(kServersExample));
   }
   if (const auto* conninfo = node.find("conninfo")) {
     server.conninfo = read_text(*conninfo, "conninfo", complaints, Lines::kMany).value_or("");
-    server.conninfo_place = complaints.place(conninfo->mark);
+    server.conninfo_place = complaints.place(conninfo->at);
   } else {
-    complaints.error(node.mark, "a server has no \"conninfo\"", std::string(kServersExample));
+    complaints.error(node.at, "a server has no \"conninfo\"", std::string(kServersExample));
   }
   if (const auto* labels = node.find("labels")) server.labels = read_labels(*labels, complaints);
   return server;
@@ -83,7 +83,7 @@ void read_signals(const YamlNode& node, Safety& safety, Complaints& complaints) 
   if (!text) return;
   const auto rate = parse_rate(*text);
   if (!rate) {
-    complaints.error(node.mark,
+    complaints.error(node.at,
                      fmt::format("\"{}\" is not a number of signals in a time", printable(*text, 80)),
                      "It is written as in 20 per 1min.");
     return;
@@ -91,7 +91,7 @@ void read_signals(const YamlNode& node, Safety& safety, Complaints& complaints) 
   const auto [count, window] = *rate;
   const auto& key = key_of(Mapping::kSafety, "signals");
   if (count < key.least || count > key.most || window < kShortestWindow || window > kLongestWindow) {
-    complaints.error(node.mark, fmt::format("\"signals\" of {} is out of range", printable(*text, 80)),
+    complaints.error(node.at, fmt::format("\"signals\" of {} is out of range", printable(*text, 80)),
                      "It takes 1 to 10000 signals per 1s to 1d.");
     return;
   }
@@ -111,7 +111,7 @@ std::vector<Server> read_servers(const YamlNode& node, Complaints& complaints) {
     if (!server->name.empty()) {
       const auto [first, is_new] = lines.emplace(server->name, server->place.line);
       if (!is_new) {
-        complaints.error(value.find("name")->mark, fmt::format("duplicate server \"{}\"", server->name),
+        complaints.error(value.find("name")->at, fmt::format("duplicate server \"{}\"", server->name),
                          fmt::format("The other one stands in line {}.", first->second));
       }
     }
@@ -155,7 +155,7 @@ std::vector<std::string> read_unprotect(const YamlNode& node, Complaints& compla
     if (!index) continue;
     std::string name(key.choices[*index]);
     if (std::find(names.begin(), names.end(), name) != names.end()) {
-      complaints.error(value->mark, fmt::format("\"{}\" stands twice in \"unprotect\"", name));
+      complaints.error(value->at, fmt::format("\"{}\" stands twice in \"unprotect\"", name));
       continue;
     }
     names.push_back(std::move(name));

@@ -43,17 +43,17 @@ bool expect_kind(const YamlNode& node, YamlNode::Kind kind, std::string_view nam
                  Complaints& complaints) {
   if (node.kind == YamlNode::Kind::kRefused) return false;
   if (node.kind == YamlNode::Kind::kNothing) {
-    complaints.error(node.mark, fmt::format("\"{}\" has no value", name), std::string(example));
+    complaints.error(node.at, fmt::format("\"{}\" has no value", name), std::string(example));
     return false;
   }
   if (node.kind != kind) {
-    complaints.error(node.mark,
+    complaints.error(node.at,
                      fmt::format("\"{}\" has to be {}, not {}", name, name_of(kind), name_of(node.kind)),
                      std::string(example));
     return false;
   }
   if (node.values.empty()) {
-    complaints.error(node.mark, fmt::format("\"{}\" is empty", name), std::string(example));
+    complaints.error(node.at, fmt::format("\"{}\" is empty", name), std::string(example));
     return false;
   }
   return true;
@@ -86,11 +86,11 @@ void check_keys(const YamlNode& map, Mapping mapping, std::string_view owner, Co
   const auto known = key_names_of(mapping);
   for (const auto& key : map.keys) {
     if (std::find(known.begin(), known.end(), key.text) != known.end()) continue;
-    if (may_be_rest_of_text(map, key.mark, complaints)) {
-      complaints.error(key.mark, fmt::format("unknown key in {}", owner),
+    if (may_be_rest_of_text(map, key.at, complaints)) {
+      complaints.error(key.at, fmt::format("unknown key in {}", owner),
                        "A text that holds a comma is written in quotes.");
     } else {
-      complaints.error(key.mark, fmt::format("unknown key \"{}\" in {}", printable(key.text, 80), owner),
+      complaints.error(key.at, fmt::format("unknown key \"{}\" in {}", printable(key.text, 80), owner),
                        hint_for_key(key.text, known, entry_of(mapping).synonyms));
     }
   }
@@ -105,19 +105,19 @@ std::optional<std::string> read_plain(const YamlNode& node, std::string_view nam
     case YamlNode::Kind::kRefused:
       return std::nullopt;
     case YamlNode::Kind::kNothing:
-      complaints.error(node.mark, fmt::format("\"{}\" has no value", name),
+      complaints.error(node.at, fmt::format("\"{}\" has no value", name),
                        "A text that reads ~ or null is written in quotes.");
       return std::nullopt;
     case YamlNode::Kind::kList:
     case YamlNode::Kind::kMap:
-      complaints.error(node.mark,
+      complaints.error(node.at,
                        fmt::format("\"{}\" has to be a single value here, not {}", name, name_of(node.kind)));
       return std::nullopt;
     case YamlNode::Kind::kText:
       break;
   }
   if (node.text.empty()) {
-    complaints.error(node.mark, fmt::format("\"{}\" is empty", name));
+    complaints.error(node.at, fmt::format("\"{}\" is empty", name));
     return std::nullopt;
   }
   return node.text;
@@ -129,11 +129,11 @@ std::optional<std::string> read_text(const YamlNode& node, std::string_view name
   if (!text) return std::nullopt;
   if (node.is_plain) {
     if (const auto guess = guessed_type(*text)) {
-      if (!complaints.may_be_shown(node.mark) && lines == Lines::kMany) {
-        complaints.error(node.mark, fmt::format("\"{}\" is {} without quotes", name, *guess));
+      if (!complaints.may_be_shown(node.at) && lines == Lines::kMany) {
+        complaints.error(node.at, fmt::format("\"{}\" is {} without quotes", name, *guess));
         return std::nullopt;
       }
-      complaints.error(node.mark,
+      complaints.error(node.at,
                        fmt::format("\"{}\" is {} without quotes: {}", name, *guess, printable(*text, 80)),
                        fmt::format("Write \"{}\" if it is a text.", printable(*text, 80)));
       return std::nullopt;
@@ -141,12 +141,12 @@ std::optional<std::string> read_text(const YamlNode& node, std::string_view name
   }
   if (lines == Lines::kMany) return text;
   if (node.is_folded) {
-    complaints.error(node.mark, fmt::format("\"{}\" goes on over the end of the line", name),
+    complaints.error(node.at, fmt::format("\"{}\" goes on over the end of the line", name),
                      "Look for a missing colon or quote in the next line.");
     return std::nullopt;
   }
   if (std::any_of(text->begin(), text->end(), is_control)) {
-    complaints.error(node.mark, fmt::format("\"{}\" holds a line break or another control character", name),
+    complaints.error(node.at, fmt::format("\"{}\" holds a line break or another control character", name),
                      "A text after | ends with a line break; after |- or >- it does not.");
     return std::nullopt;
   }
@@ -158,7 +158,7 @@ std::optional<Duration> read_duration(const YamlNode& node, std::string_view nam
   if (!text) return std::nullopt;
   const auto duration = parse_duration(*text);
   if (!duration) {
-    complaints.error(node.mark, duration.error());
+    complaints.error(node.at, duration.error());
     return std::nullopt;
   }
   return *duration;
@@ -167,7 +167,7 @@ std::optional<Duration> read_duration(const YamlNode& node, std::string_view nam
 std::optional<Duration> read_duration(const YamlNode& node, const KeyEntry& key, Complaints& complaints) {
   const auto duration = read_duration(node, key.name, complaints);
   if (!duration || (duration->count() >= key.least && duration->count() <= key.most)) return duration;
-  complaints.error(node.mark, fmt::format("\"{}\" of {} is out of range", key.name, to_text(*duration)),
+  complaints.error(node.at, fmt::format("\"{}\" of {} is out of range", key.name, to_text(*duration)),
                    fmt::format("It takes {}.", range_text_of(key)));
   return std::nullopt;
 }
@@ -179,11 +179,11 @@ std::optional<std::size_t> read_count(const YamlNode& node, const KeyEntry& key,
   const auto hint = fmt::format("It takes {}{}.", range_text_of(key), or_else);
   const auto number = parse_count(*text);
   if (!number) {
-    complaints.error(node.mark, fmt::format("\"{}\" is not a whole number", printable(*text, 80)), hint);
+    complaints.error(node.at, fmt::format("\"{}\" is not a whole number", printable(*text, 80)), hint);
     return std::nullopt;
   }
   if (*number < key.least || *number > key.most) {
-    complaints.error(node.mark, fmt::format("\"{}\" of {} is out of range", key.name, printable(*text, 80)),
+    complaints.error(node.at, fmt::format("\"{}\" of {} is out of range", key.name, printable(*text, 80)),
                      hint);
     return std::nullopt;
   }
@@ -199,13 +199,13 @@ std::optional<double> read_percentage(const YamlNode& node, const KeyEntry& key,
       std::from_chars(text->data(), text->data() + text->size(), percent, std::chars_format::fixed);
   const std::string_view rest(end, static_cast<std::size_t>(text->data() + text->size() - end));
   if (error != std::errc() || rest != "%") {
-    complaints.error(node.mark, fmt::format("\"{}\" is not a percentage", printable(*text, 80)),
+    complaints.error(node.at, fmt::format("\"{}\" is not a percentage", printable(*text, 80)),
                      std::string(hint));
     return std::nullopt;
   }
   // also false for a NaN
   if (!(percent * 100 >= static_cast<double>(key.least) && percent * 100 <= static_cast<double>(key.most))) {
-    complaints.error(node.mark, fmt::format("\"{}\" of {} is out of range", key.name, printable(*text, 80)),
+    complaints.error(node.at, fmt::format("\"{}\" of {} is out of range", key.name, printable(*text, 80)),
                      std::string(hint));
     return std::nullopt;
   }
@@ -221,7 +221,7 @@ std::optional<std::size_t> read_choice(const YamlNode& node, const KeyEntry& key
   if (found != choices.end()) return static_cast<std::size_t>(found - choices.begin());
   auto hint = did_you_mean(*text, choices, key.synonyms);
   if (hint.empty()) hint = fmt::format("It is {}.", or_list(choices));
-  complaints.error(node.mark,
+  complaints.error(node.at,
                    fmt::format("unknown {} \"{}\"", name.empty() ? key.name : name, printable(*text, 80)),
                    std::move(hint));
   return std::nullopt;
@@ -242,9 +242,9 @@ std::optional<std::string> read_identifier(const YamlNode& node, std::string_vie
   if (!text) return std::nullopt;
   if (text->size() > 63 || !std::all_of(text->begin(), text->end(), is_identifier_letter)) {
     // a connection string under the wrong key
-    const bool is_secret = !complaints.may_be_shown(node.mark) && text->find('=') != std::string::npos;
+    const bool is_secret = !complaints.may_be_shown(node.at) && text->find('=') != std::string::npos;
     const auto shown = is_secret ? "" : fmt::format(" \"{}\"", printable(*text, 80));
-    complaints.error(node.mark, fmt::format("invalid {}{}", name, shown),
+    complaints.error(node.at, fmt::format("invalid {}{}", name, shown),
                      "It takes letters, digits, _, - and ., at most 63 of them.");
     return std::nullopt;
   }

@@ -41,21 +41,21 @@ Complaints::Complaints(const Source& source)
   }
 }
 
-void Complaints::error(Mark at, const std::string& message, std::string hint) {
+void Complaints::error(PlaceInText at, const std::string& message, std::string hint) {
   ++errors_;
   add(Severity::kError, at, message, std::move(hint));
 }
 
-void Complaints::error(Mark at, const Error& error) {
+void Complaints::error(PlaceInText at, const Error& error) {
   this->error(at, error.detail.empty() ? error.message : fmt::format("{}: {}", error.message, error.detail),
               error.hint);
 }
 
-void Complaints::warn(Mark at, const std::string& message, std::string hint) {
+void Complaints::warn(PlaceInText at, const std::string& message, std::string hint) {
   add(Severity::kWarning, at, message, std::move(hint));
 }
 
-void Complaints::add(Severity severity, Mark at, const std::string& message, std::string hint) {
+void Complaints::add(Severity severity, PlaceInText at, const std::string& message, std::string hint) {
   if (diagnostics_.size() >= kMostDiagnostics) {
     is_full_ = true;
     return;
@@ -65,7 +65,7 @@ void Complaints::add(Severity severity, Mark at, const std::string& message, std
   diagnostics_.push_back({severity, place(at), without_secrets(message), std::move(hint), shown});
 }
 
-bool Complaints::may_be_shown(Mark at) const {
+bool Complaints::may_be_shown(PlaceInText at) const {
   return at.line == 0 || at.line > near_secrets_.size() || !near_secrets_[at.line - 1];
 }
 
@@ -78,17 +78,17 @@ std::string_view Complaints::line(std::size_t number) const {
   return text;
 }
 
-std::string_view Complaints::text_from(Mark at) const {
+std::string_view Complaints::text_from(PlaceInText at) const {
   if (at.line == 0 || at.line > line_starts_.size()) return {};
   const auto offset = line_starts_[at.line - 1] + (at.column == 0 ? 0 : at.column - 1);
   return offset < text_.size() ? text_.substr(offset) : std::string_view{};
 }
 
-std::string_view Complaints::text_before(Mark at) const {
+std::string_view Complaints::text_before(PlaceInText at) const {
   return text_.substr(0, text_.size() - text_from(at).size());
 }
 
-Place Complaints::place(Mark at) const {
+Place Complaints::place(PlaceInText at) const {
   if (at.line == 0) return {name_, 0, 0};
   const auto before = line(at.line).substr(0, at.column == 0 ? 0 : at.column - 1);
   // past what is ever shown of a line, its bytes will do

@@ -12,7 +12,7 @@ namespace pgcurfew {
 
 /// A spot in a file's text. *Units*: line and column count from 1, columns in bytes; line 0 is the file as a
 /// whole.
-struct Mark {
+struct PlaceInText {
   std::size_t line = 0;
   std::size_t column = 0;
 };
@@ -24,10 +24,10 @@ class Complaints {
   /// The source has to outlive this object.
   explicit Complaints(const Source& source);
 
-  void error(Mark at, const std::string& message, std::string hint = {});
+  void error(PlaceInText at, const std::string& message, std::string hint = {});
   /// The detail joins the message.
-  void error(Mark at, const Error& error);
-  void warn(Mark at, const std::string& message, std::string hint = {});
+  void error(PlaceInText at, const Error& error);
+  void warn(PlaceInText at, const std::string& message, std::string hint = {});
 
   [[nodiscard]] bool has_errors() const { return errors_ > 0; }
 
@@ -41,20 +41,20 @@ class Complaints {
   [[nodiscard]] std::string_view line(std::size_t number) const;
 
   /// The text from a spot on; empty past its end.
-  [[nodiscard]] std::string_view text_from(Mark at) const;
-  [[nodiscard]] std::string_view text_before(Mark at) const;
+  [[nodiscard]] std::string_view text_from(PlaceInText at) const;
+  [[nodiscard]] std::string_view text_before(PlaceInText at) const;
 
   /// Whether a message may quote what stands in this line: no part of a connection string can be there.
-  [[nodiscard]] bool may_be_shown(Mark at) const;
+  [[nodiscard]] bool may_be_shown(PlaceInText at) const;
 
   /// The spot for people: columns count characters.
-  [[nodiscard]] Place place(Mark at) const;
+  [[nodiscard]] Place place(PlaceInText at) const;
 
   /// All of them, in the order of the lines.
   [[nodiscard]] std::vector<Diagnostic> sorted() const;
 
  private:
-  void add(Severity severity, Mark at, const std::string& message, std::string hint);
+  void add(Severity severity, PlaceInText at, const std::string& message, std::string hint);
 
   std::string name_;
   std::string_view text_;

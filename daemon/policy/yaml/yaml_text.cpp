@@ -99,7 +99,7 @@ bool check_bytes(Complaints& complaints) {
     complaints.error({}, fmt::format("the file is larger than {} bytes", kLargest));
     return false;
   }
-  Mark at{1, 1};
+  PlaceInText at{1, 1};
   for (std::size_t i = 0; i < text.size();) {
     const auto length = utf8_length(text.substr(i));
     if (length == 0) {
@@ -112,7 +112,7 @@ bool check_bytes(Complaints& complaints) {
       return false;
     }
     const bool is_line_end = text[i] == '\n';
-    at = is_line_end ? Mark{at.line + 1, 1} : Mark{at.line, at.column + length};
+    at = is_line_end ? PlaceInText{at.line + 1, 1} : PlaceInText{at.line, at.column + length};
     i += length;
   }
   return true;
@@ -133,7 +133,7 @@ std::optional<std::size_t> length_of_quoted(std::string_view written) {
   return std::nullopt;
 }
 
-Mark end_of_text_before(const Complaints& complaints, Mark at) {
+PlaceInText end_of_text_before(const Complaints& complaints, PlaceInText at) {
   std::size_t column = at.column == 0 ? 0 : at.column - 1;
   for (auto number = at.line; number > 0; --number) {
     const auto before = complaints.line(number).substr(0, column);

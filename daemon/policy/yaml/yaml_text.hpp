@@ -17,7 +17,7 @@ bool check_bytes(Complaints& complaints);
 std::optional<std::size_t> length_of_quoted(std::string_view written);
 
 /// Where the last text before a spot ends, blanks and ends of lines passed over.
-Mark end_of_text_before(const Complaints& complaints, Mark at);
+PlaceInText end_of_text_before(const Complaints& complaints, PlaceInText at);
 
 /// What YAML 1.1 would read into a text without quotes: "a truth value", "a number", or nothing for a text.
 std::optional<std::string_view> guessed_type(std::string_view plain);

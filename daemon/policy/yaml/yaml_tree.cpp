@@ -23,7 +23,7 @@ namespace {
 constexpr std::size_t kDeepest = 64;
 constexpr std::size_t kMostNodes = 100'000;
 
-Mark mark_of(const YAML::Mark& mark) {
+PlaceInText place_of(const YAML::Mark& mark) {
   if (mark.is_null()) return {};
   return {static_cast<std::size_t>(mark.line) + 1, static_cast<std::size_t>(mark.column) + 1};
 }
@@ -42,7 +42,7 @@ class TreeBuilder : public YAML::EventHandler {
   void OnDocumentStart(const YAML::Mark& at) override {
     ++documents_;
     if (documents_ < 2) return;
-    const auto mark = mark_of(at);
+    const auto mark = place_of(at);
     if (complaints_.text_from(mark).starts_with("---")) {
       complaints_.error(mark, "a second document begins here", "Give each document a file of its own.");
     } else {
@@ -56,12 +56,12 @@ class TreeBuilder : public YAML::EventHandler {
   void OnNull(const YAML::Mark& at, YAML::anchor_t) override { attach(node(YamlNode::Kind::kNothing, at)); }
 
   void OnAlias(const YAML::Mark& at, YAML::anchor_t) override {
-    complaints_.error(mark_of(at), "aliases are not allowed", "Write the value out here.");
+    complaints_.error(place_of(at), "aliases are not allowed", "Write the value out here.");
     attach(node(YamlNode::Kind::kRefused, at));
   }
 
   void OnAnchor(const YAML::Mark& at, const std::string& name) override {
-    const auto mark = mark_of(at);
+    const auto mark = place_of(at);
     const auto shown = complaints_.may_be_shown(mark) ? fmt::format(": \"&{}\"", printable(name)) : "";
     complaints_.error(mark, "anchors are not allowed" + shown, "Write the value out at each of its places.");
   }
@@ -91,20 +91,20 @@ class TreeBuilder : public YAML::EventHandler {
   /// A list or a map whose end has not come yet.
   struct Open {
     YamlNode node;
-    std::optional<YamlNode> key;        ///< of the value that comes next
-    std::map<std::string, Mark> known;  ///< keys so far
-    bool lost_entries = false;          ///< some were refused
+    std::optional<YamlNode> key;               ///< of the value that comes next
+    std::map<std::string, PlaceInText> known;  ///< keys so far
+    bool lost_entries = false;                 ///< some were refused
   };
 
   YamlNode node(YamlNode::Kind kind, const YAML::Mark& at) {
-    const auto mark = mark_of(at);
+    const auto mark = place_of(at);
     if (++nodes_ > kMostNodes) {
       complaints_.error(mark, fmt::format("the file has more than {} values", kMostNodes));
       throw PastBounds();
     }
     YamlNode made;
     made.kind = kind;
-    made.mark = mark;
+    made.at = mark;
     return made;
   }
 
@@ -112,7 +112,7 @@ class TreeBuilder : public YAML::EventHandler {
     auto made = node(kind, at);
     refuse_tag(made, tag);
     if (open_.size() >= kDeepest) {
-      complaints_.error(made.mark, fmt::format("nested more than {} levels deep", kDeepest));
+      complaints_.error(made.at, fmt::format("nested more than {} levels deep", kDeepest));
       throw PastBounds();
     }
     open_.push_back({std::move(made), std::nullopt, {}, false});
@@ -134,7 +134,7 @@ class TreeBuilder : public YAML::EventHandler {
     auto& parent = open_.back();
     if (parent.node.kind == YamlNode::Kind::kList) {
       // yaml-cpp marks an empty item where the next token is
-      if (made.kind == YamlNode::Kind::kNothing) made.mark = end_of_text_before(complaints_, made.mark);
+      if (made.kind == YamlNode::Kind::kNothing) made.at = end_of_text_before(complaints_, made.at);
       parent.node.values.push_back(std::move(made));
     } else if (!parent.key) {
       parent.key = std::move(made);
@@ -148,31 +148,31 @@ class TreeBuilder : public YAML::EventHandler {
     map.lost_entries = true;
     if (key.kind == YamlNode::Kind::kRefused) return;
     if (key.kind != YamlNode::Kind::kText) {
-      complaints_.error(key.mark, "a key has to be a text");
+      complaints_.error(key.at, "a key has to be a text");
       return;
     }
     if (key.text == "<<" && key.is_plain) {
-      complaints_.error(key.mark, "merge keys are not allowed", "Write the values out here.");
+      complaints_.error(key.at, "merge keys are not allowed", "Write the values out here.");
       return;
     }
-    const auto [first, is_new] = map.known.emplace(key.text, key.mark);
+    const auto [first, is_new] = map.known.emplace(key.text, key.at);
     if (!is_new) {
-      const bool is_rest = may_be_rest_of_text(map.node, key.mark, complaints_);
+      const bool is_rest = may_be_rest_of_text(map.node, key.at, complaints_);
       const auto shown = is_rest ? "" : fmt::format(" \"{}\"", printable(key.text));
-      complaints_.error(key.mark, "duplicate key" + shown,
+      complaints_.error(key.at, "duplicate key" + shown,
                         fmt::format("It stands in line {} already.", first->second.line));
       return;
     }
     map.lost_entries = false;
-    if (value.kind == YamlNode::Kind::kNothing) value.mark = key.mark;
+    if (value.kind == YamlNode::Kind::kNothing) value.at = key.at;
     map.node.keys.push_back(std::move(key));
     map.node.values.push_back(std::move(value));
   }
 
   /// yaml-cpp shows a tag `!` as it shows quotes, so the text itself has to tell.
   bool refuse_tag(const YamlNode& made, const std::string& tag) {
-    if (tag == "?" || (tag == "!" && !complaints_.text_from(made.mark).starts_with('!'))) return false;
-    complaints_.error(made.mark, "tags are not allowed",
+    if (tag == "?" || (tag == "!" && !complaints_.text_from(made.at).starts_with('!'))) return false;
+    complaints_.error(made.at, "tags are not allowed",
                       "Write a text in quotes where YAML would read something else into it.");
     return true;
   }
@@ -180,17 +180,17 @@ class TreeBuilder : public YAML::EventHandler {
   void check_text(YamlNode& made, const std::string& tag) {
     bool is_refused = refuse_tag(made, tag);
     if (made.text.find('\0') != std::string::npos) {
-      complaints_.error(made.mark, "a text holds a NUL character");
+      complaints_.error(made.at, "a text holds a NUL character");
       is_refused = true;
     }
-    const auto written = complaints_.text_from(made.mark);
+    const auto written = complaints_.text_from(made.at);
     if (made.is_plain) {
       made.is_folded = !written.starts_with(made.text);
     } else if (const auto quoted = length_of_quoted(written)) {
       made.is_folded = written.substr(0, *quoted).find('\n') != std::string_view::npos;
     } else if (written.starts_with('\'') || written.starts_with('"')) {
       // yaml-cpp takes the end of the file for the closing quote
-      complaints_.error(made.mark, "a quoted text is not closed");
+      complaints_.error(made.at, "a quoted text is not closed");
       is_refused = true;
     }
     if (is_refused) made.kind = YamlNode::Kind::kRefused;
@@ -263,7 +263,7 @@ std::string hint_for(std::string_view message, std::string_view line, std::strin
 }
 
 std::string hint_at(const Complaints& complaints, const YAML::Exception& error) {
-  const auto rest = complaints.text_from(mark_of(error.mark));
+  const auto rest = complaints.text_from(place_of(error.mark));
   const auto text = complaints.text();
   const auto at = text.size() - rest.size();
   const auto line = line_around(text, at);
@@ -273,12 +273,12 @@ std::string hint_at(const Complaints& complaints, const YAML::Exception& error) 
 
 }  // namespace
 
-bool may_be_rest_of_text(const YamlNode& map, Mark key, const Complaints& complaints) {
+bool may_be_rest_of_text(const YamlNode& map, PlaceInText key, const Complaints& complaints) {
   const auto before = complaints.text_before(key);
   const auto last = before.find_last_not_of(" \t\r\n");
   if (last == std::string_view::npos || before[last] != ',') return false;
   return std::any_of(map.values.begin(), map.values.end(), [&](const YamlNode& value) {
-    const bool is_before = std::pair(value.mark.line, value.mark.column) < std::pair(key.line, key.column);
+    const bool is_before = std::pair(value.at.line, value.at.column) < std::pair(key.line, key.column);
     return is_before && holds_plain_connection(value);
   });
 }
@@ -301,7 +301,7 @@ std::optional<YamlNode> parse_yaml(Complaints& complaints) {
   } catch (const PastBounds&) {
     return std::nullopt;
   } catch (const YAML::Exception& error) {
-    complaints.error(mark_of(error.mark), fmt::format("not valid YAML: {}", printable(error.msg)),
+    complaints.error(place_of(error.mark), fmt::format("not valid YAML: {}", printable(error.msg)),
                      hint_at(complaints, error));
     return std::nullopt;
   } catch (const std::exception& error) {

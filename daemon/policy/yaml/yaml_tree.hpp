@@ -20,7 +20,7 @@ struct YamlNode {
   };
 
   Kind kind = Kind::kNothing;
-  Mark mark;  ///< where it begins; where its key begins if there is nothing
+  PlaceInText at;  ///< where it begins; where its key begins if there is nothing
   std::string text;
   bool is_plain = false;         ///< a text without quotes, of which YAML would guess the type
   bool is_folded = false;        ///< a plain or quoted text that goes on over the end of a line
@@ -33,7 +33,7 @@ struct YamlNode {
 
 /// Whether what looks like a key of `map` may be the rest of a connection string that holds a comma and has
 /// no quotes: it must not be quoted then.
-bool may_be_rest_of_text(const YamlNode& map, Mark key, const Complaints& complaints);
+bool may_be_rest_of_text(const YamlNode& map, PlaceInText key, const Complaints& complaints);
 
 /// Turns a file's text into a tree. Takes the safe part of YAML only.
 /// *Shapes*: at most 1 MiB, 100,000 values, 64 levels deep.

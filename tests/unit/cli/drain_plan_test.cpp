@@ -1,9 +1,9 @@
 #include "cli/drain_plan.hpp"
 
-#include "app/instance.hpp"
-
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+
+#include "app/instance.hpp"
 
 namespace pgcurfew {
 namespace {
@@ -83,11 +83,11 @@ TEST(DrainPlan, AGateOfAPgbouncerNeedsItsConsole) {
   auto wanted = options();
   wanted.gate = "pgbouncer-disable";
   EXPECT_EQ(refusal_of(wanted), "--gate pgbouncer needs --pgbouncer CONNINFO");
-  wanted.pooler_conninfo = "host=pool";
+  wanted.pgbouncer_conninfo = "host=pool";
   const auto plan = plan_from(wanted);
   ASSERT_TRUE(plan);
   EXPECT_EQ(plan->gate, GateKind::kPgbouncer);
-  EXPECT_EQ(plan->pooler_gate, PoolerGate::kDisable);
+  EXPECT_EQ(plan->pgbouncer_gate, PgbouncerGate::kDisable);
 }
 
 TEST(DrainPlan, ItsNamesCanStandInAMark) {

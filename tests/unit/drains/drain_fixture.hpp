@@ -71,9 +71,9 @@ struct DrainWorld {
     turned.push_back(order);
     GateReply reply;
     reply.id = order.id;
-    const bool is_poolers = order.kind == GateKind::kPgbouncer;
-    auto& gate = gates[is_poolers ? pooler_key(order.database) : name_of_oid(order.oid)];
-    if (is_poolers) {
+    const bool is_pgbouncers = order.kind == GateKind::kPgbouncer;
+    auto& gate = gates[is_pgbouncers ? pgbouncer_key(order.database) : name_of_oid(order.oid)];
+    if (is_pgbouncers) {
       gate.database = order.database;
       gate.kind = order.kind;
     }
@@ -126,7 +126,7 @@ struct DrainWorld {
     gate.access = GateAccess::kMark;
   }
 
-  static std::string pooler_key(const std::string& database) { return database + " at PgBouncer"; }
+  static std::string pgbouncer_key(const std::string& database) { return database + " at PgBouncer"; }
 
   /// One turn of the loop; gates turn at once, orders are collected.
   void step() {
@@ -140,11 +140,11 @@ struct DrainWorld {
   }
 
   void look(std::vector<Session> sessions) {
-    Snapshot snapshot;
-    snapshot.number = ++ledger.looks_sent;
-    snapshot.taken_at = at(time - set_back);
-    snapshot.sessions = std::move(sessions);
-    desk.take_look(snapshot, now());
+    Look seen;
+    seen.number = ++ledger.looks_sent;
+    seen.taken_at = at(time - set_back);
+    seen.sessions = std::move(sessions);
+    desk.take_look(seen, now());
     step();
   }
 

@@ -111,7 +111,7 @@ TEST(DrainReach, WhomNoStepWouldEndIsNamedWithTheReason) {
   Match own;
   own.conditions = {condition_of(Field::kUser, TextTest{{TextPattern::exact("backup")}})};
   policy.protect.push_back(own);
-  Snapshot look;
+  Look look;
   look.sessions = {session(1, "app"), session(2, "postgres"), session(3, "app", "pg_dump"),
                    session(4, "backup"), session(5, "app")};
   look.sessions[1].is_beyond_us = look.sessions[1].is_superusers = true;
@@ -134,7 +134,7 @@ TEST(DrainReach, WhomExceptSparesIsCountedApartThoughWeCouldNotEndIt) {
   Exception spared;
   spared.match.conditions = {condition_of(Field::kUser, TextTest{{TextPattern::exact("postgres")}})};
   plan.except = {spared};
-  Snapshot look;
+  Look look;
   look.sessions = {session(1, "postgres"), session(2, "app"), session(3, "app"), session(4, "app"),
                    session(5, "app")};
   look.sessions[0].is_beyond_us = true;

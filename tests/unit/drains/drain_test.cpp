@@ -282,11 +282,11 @@ TEST(Drain, NobodyIsSignalledBeforeTheGatesOfANewConnectionWereRead) {
   world.desk.connection_lost();
   world.desk.connected();
   world.time = 10s;
-  Snapshot snapshot;
-  snapshot.number = ++world.ledger.looks_sent;
-  snapshot.taken_at = at(10s);
-  snapshot.sessions = {active(1, -1s)};
-  world.desk.take_look(snapshot, world.now());
+  Look seen;
+  seen.number = ++world.ledger.looks_sent;
+  seen.taken_at = at(10s);
+  seen.sessions = {active(1, -1s)};
+  world.desk.take_look(seen, world.now());
   EXPECT_THAT(world.desk.advance(world.ledger, true, world.now()).orders, IsEmpty());
   world.read_gates();
   EXPECT_THAT(world.desk.advance(world.ledger, true, world.now()).orders, SizeIs(1));
@@ -322,10 +322,10 @@ TEST(Drain, IsNotEmptyWhileAnybodyIsHiddenFromUs) {
   for (const auto moment : {0s, 1s, 2s, 3s}) {
     world.time = moment;
     world.step();
-    Snapshot snapshot;
-    snapshot.number = ++world.ledger.looks_sent;
-    snapshot.hidden = 1;
-    world.desk.take_look(snapshot, world.now());
+    Look seen;
+    seen.number = ++world.ledger.looks_sent;
+    seen.hidden = 1;
+    world.desk.take_look(seen, world.now());
   }
   EXPECT_FALSE(world.desk.progress().at(0).was_emptied);
 }
@@ -412,9 +412,9 @@ TEST(Drain, WhoLogsInIsReadAnewAfterAConnectionWasLost) {
   world.desk.connection_lost();
   world.desk.connected();
   for (int i = 0; i < 10; ++i) {
-    Snapshot snapshot;
-    snapshot.number = ++world.ledger.looks_sent;
-    world.desk.take_look(snapshot, world.now());
+    Look seen;
+    seen.number = ++world.ledger.looks_sent;
+    world.desk.take_look(seen, world.now());
   }
   EXPECT_FALSE(world.desk.progress().at(0).was_emptied);
   for (auto time = 1s; time < 5s; time += 1s) world.go(time, {});
@@ -446,9 +446,9 @@ TEST(Drain, IsNotEmptyBeforeItWasReadAfterTheClosingWhoLogsIn) {
   ASSERT_EQ(closing.gates.size(), 1U);
   world.turn(closing.gates[0]);
   for (int i = 0; i < 10; ++i) {
-    Snapshot snapshot;
-    snapshot.number = ++world.ledger.looks_sent;
-    world.desk.take_look(snapshot, world.now());
+    Look seen;
+    seen.number = ++world.ledger.looks_sent;
+    world.desk.take_look(seen, world.now());
     world.desk.advance(world.ledger, true, world.now());
   }
   EXPECT_FALSE(world.desk.progress().at(0).was_emptied);

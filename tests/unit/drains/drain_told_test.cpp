@@ -72,11 +72,11 @@ TEST(DrainTold, WhoIsHiddenIsCountedAmongThoseWhoAreLeft) {
   for (const auto moment : {0s, 1s, 2s, 5s, 6s}) {
     world.time = moment;
     world.step();
-    Snapshot snapshot;
-    snapshot.number = ++world.ledger.looks_sent;
-    snapshot.taken_at = at(moment);
-    snapshot.hidden = 3;
-    world.desk.take_look(snapshot, world.now());
+    Look seen;
+    seen.number = ++world.ledger.looks_sent;
+    seen.taken_at = at(moment);
+    seen.hidden = 3;
+    world.desk.take_look(seen, world.now());
     world.step();
   }
   EXPECT_THAT(last(world, "drain_gave_up").message, HasSubstr("0 sessions, 3 more that our role cannot see"));

@@ -31,12 +31,12 @@ TEST(Blockers, TheRootBlocksAllWhoWaitThroughOthers) {
   Pile pile;
   Desk desk(kBlocker);
   desk.look(pile.sessions(), 3s, pile.waits());
-  const auto& root = desk.snapshot.sessions[1];
+  const auto& root = desk.seen.sessions[1];
   ASSERT_EQ(root.blocks.size(), 3U);
   EXPECT_EQ(root.blocks[0]->key.pid, 2) << "the longest waiting first";
   EXPECT_EQ(root.blocks[2]->key.pid, 4);
-  EXPECT_EQ(desk.snapshot.sessions[2].blocks.size(), 2U) << "the ALTER TABLE";
-  EXPECT_THAT(desk.snapshot.sessions[0].blocks, IsEmpty());
+  EXPECT_EQ(desk.seen.sessions[2].blocks.size(), 2U) << "the ALTER TABLE";
+  EXPECT_THAT(desk.seen.sessions[0].blocks, IsEmpty());
 }
 
 TEST(Blockers, OneBlockerAndItsWaitersGetOneSignal) {
@@ -213,7 +213,7 @@ TEST(Blockers, WithoutWaitstartAWaitCountsFromWhenItWasReadAndNotFromTheRows) {
   const auto waiter = waiting(3, 0s);
   const std::vector<Session> sessions{idle_in_transaction(1, -60s), idle_in_transaction(2, -60s), waiter};
   desk.look(sessions, 1s, {wait_of(waiter, {1}, std::nullopt)});
-  desk.snapshot.under_way = 800ms;
+  desk.seen.under_way = 800ms;
   desk.look(sessions, 2s, {wait_of(waiter, {2}, std::nullopt)});
   EXPECT_EQ(desk.decide_at(3s).next_due, at(7s + 800ms))
       << "it can have begun to wait for pid 2 since the rows";
@@ -223,7 +223,7 @@ TEST(Blockers, WithoutWaitstartTheSameWaitCountsOnAtTheNextLook) {
   Desk desk("rules: [ { name: r, match: { blocks_for: 5s }, escalate: [ terminate ] } ]");
   const auto waiter = waiting(3, 0s);
   const std::vector<Session> sessions{active(1, 0s), waiter};
-  desk.snapshot.under_way = 800ms;
+  desk.seen.under_way = 800ms;
   desk.look(sessions, 1s, {wait_of(waiter, {1}, std::nullopt)});
   desk.look(sessions, 2s, {wait_of(waiter, {1}, std::nullopt)});
   EXPECT_EQ(desk.decide_at(3s).next_due, at(6s + 800ms));
@@ -404,7 +404,7 @@ TEST(Blockers, FiveHundredInOneQueueAreLinkedWithinReason) {
     ahead.push_back(pid);
   }
   desk.look(sessions, 5s, waits);
-  EXPECT_EQ(desk.snapshot.sessions[0].blocks.size(), 500U);
+  EXPECT_EQ(desk.seen.sessions[0].blocks.size(), 500U);
   const auto orders = desk.decide_at(5s).orders;
   EXPECT_THAT(pids_of(orders), ElementsAre(1));
   EXPECT_LE(orders.at(0).guard.edges.size(), kMostBlockEdges);

@@ -148,9 +148,9 @@ TEST(Decide, ALookThatWasAskedForBeforeTheSignalIsNotFresh) {
   const auto look_on_its_way = ++desk.ledger.looks_sent;
   const auto order = desk.decide_at(10s).orders.at(0);
   desk.reply(order, ReplyKind::kUnknown, 10s);
-  desk.snapshot.number = look_on_its_way;
-  desk.docket = make_docket(desk.policy, desk.snapshot);
-  settle_look(desk.policy, desk.snapshot, desk.docket, desk.ledger);
+  desk.seen.number = look_on_its_way;
+  desk.docket = make_docket(desk.policy, desk.seen);
+  settle_look(desk.policy, desk.seen, desk.docket, desk.ledger);
   EXPECT_TRUE(desk.decide_at(60s).orders.empty());
 }
 

@@ -83,17 +83,17 @@ struct Desk {
   explicit Desk(const std::string& rules) : policy(policy_of(rules)) { ledger.prefix = "t"; }
 
   std::vector<Event> look(std::vector<Session> sessions, Duration now, std::vector<LockWait> waits = {}) {
-    snapshot.number = ++ledger.looks_sent;
-    snapshot.taken_at = at(now);
-    snapshot.sessions = std::move(sessions);
-    snapshot.waits = std::move(waits);
-    memory.link(snapshot);
-    docket = make_docket(policy, snapshot);
-    return settle_look(policy, snapshot, docket, ledger);
+    seen.number = ++ledger.looks_sent;
+    seen.taken_at = at(now);
+    seen.sessions = std::move(sessions);
+    seen.waits = std::move(waits);
+    memory.link(seen);
+    docket = make_docket(policy, seen);
+    return settle_look(policy, seen, docket, ledger);
   }
 
   Decision decide_at(Duration now) {
-    return decide(policy, snapshot, docket, ledger, {at(now), MonotonicTime(now + 1h)});
+    return decide(policy, seen, docket, ledger, {at(now), MonotonicTime(now + 1h)});
   }
 
   std::vector<Event> reply(const Order& order, ReplyKind kind, Duration now) {
@@ -104,7 +104,7 @@ struct Desk {
   }
 
   Policy policy;
-  Snapshot snapshot;
+  Look seen;
   WaitMemory memory;
   Docket docket;
   Ledger ledger;

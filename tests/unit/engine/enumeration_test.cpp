@@ -129,11 +129,11 @@ void live_on(const SmallCase& c, Desk& desk, const Memory& memory) {
     if (has_reply) desk.reply(*memory.order, reply_of(c.past), memory.ordered_at + kReplyTakes);
   };
   if (c.timing != Timing::kBeforeReply) answer();
-  desk.snapshot.number = memory.look_on_its_way > 0 ? memory.look_on_its_way : ++desk.ledger.looks_sent;
-  desk.snapshot.taken_at = at(c.past == Past::kNone ? 0s : last_step_of(c));
-  desk.snapshot.sessions = {session_of(c)};
-  desk.docket = make_docket(desk.policy, desk.snapshot);
-  settle_look(desk.policy, desk.snapshot, desk.docket, desk.ledger);
+  desk.seen.number = memory.look_on_its_way > 0 ? memory.look_on_its_way : ++desk.ledger.looks_sent;
+  desk.seen.taken_at = at(c.past == Past::kNone ? 0s : last_step_of(c));
+  desk.seen.sessions = {session_of(c)};
+  desk.docket = make_docket(desk.policy, desk.seen);
+  settle_look(desk.policy, desk.seen, desk.docket, desk.ledger);
   if (c.timing == Timing::kBeforeReply) answer();
 }
 
@@ -163,7 +163,7 @@ std::string complaint_about(const Decision& decision, const SmallCase& c, const 
 /// All ages of one case that are not before its past.
 std::size_t check_ages(SmallCase c, Desk& desk, const Memory& memory, const std::vector<Duration>& ages) {
   live_on(c, desk, memory);
-  const auto& session = desk.snapshot.sessions.at(0);
+  const auto& session = desk.seen.sessions.at(0);
   auto ledger = desk.ledger;
   std::size_t count = 0;
   for (const auto age : ages) {
@@ -171,7 +171,7 @@ std::size_t check_ages(SmallCase c, Desk& desk, const Memory& memory, const std:
     if (c.past != Past::kNone && c.now < last_step_of(c)) continue;
     // our own pauses are over
     const MonotonicTime ours(c.now + 1000h);
-    const auto decision = decide(desk.policy, desk.snapshot, desk.docket, ledger, {at(c.now), ours});
+    const auto decision = decide(desk.policy, desk.seen, desk.docket, ledger, {at(c.now), ours});
     if (!decision.orders.empty()) ledger = desk.ledger;
     const auto complaint = complaint_about(decision, c, session);
     if (!complaint.empty()) ADD_FAILURE() << complaint << "\n" << text_of(c);

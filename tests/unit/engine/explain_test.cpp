@@ -22,7 +22,7 @@ std::string line_of(const RuleFinding& finding, const std::string& field) {
 }
 
 RuleFinding first_rule_of(const Desk& desk, std::size_t session) {
-  return explain(desk.policy, desk.snapshot, session).rules.at(0);
+  return explain(desk.policy, desk.seen, session).rules.at(0);
 }
 
 /// 1 holds up 2 and 3, 2 being the migrator's; 2 holds up 3 as well.
@@ -102,7 +102,7 @@ TEST(ExplainKeep, LooksAheadForOneThatIsNotDueYet) {
 
 TEST(ExplainKeep, SaysOfOneThatDoesNotFitThatItIsNoneOfThem) {
   auto desk = idle_sessions("keep: 2", {0s, 1s, 2s});
-  auto sessions = desk.snapshot.sessions;
+  auto sessions = desk.seen.sessions;
   sessions.push_back(active(9, 0s));
   desk.look(sessions, 70s);
   EXPECT_EQ(line_of(first_rule_of(desk, 3), "keep"), "no  keep: beyond 2 (is none of the 3 that are due)");
@@ -113,9 +113,9 @@ TEST(ExplainKeep, SaysOfThoseThatAreDueJustWhatDecideChooses) {
   auto desk = idle_sessions("keep: 3, per: user", {5s, 4s, 3s, 2s, 1s, 0s});
   const auto chosen = pids_of(desk.decide_at(70s).orders);
   ASSERT_EQ(chosen.size(), 3U);
-  for (std::size_t i = 0; i < desk.snapshot.sessions.size(); ++i) {
+  for (std::size_t i = 0; i < desk.seen.sessions.size(); ++i) {
     const bool is_chosen =
-        std::find(chosen.begin(), chosen.end(), desk.snapshot.sessions[i].key.pid) != chosen.end();
+        std::find(chosen.begin(), chosen.end(), desk.seen.sessions[i].key.pid) != chosen.end();
     EXPECT_EQ(first_rule_of(desk, i).held_by.empty(), is_chosen) << i;
   }
 }

@@ -5,7 +5,7 @@ namespace pgcurfew::testing {
 namespace {
 
 const Session& seen(const Desk& desk, const SessionKey& key) {
-  for (const auto& session : desk.snapshot.sessions) {
+  for (const auto& session : desk.seen.sessions) {
     if (session.key == key) return session;
   }
   RC_FAIL("an order for a session that the look does not show");
@@ -52,8 +52,8 @@ RC_GTEST_PROP(GuardProperty, HoldsOnlyWhileTheSameWouldBeDecidedAnew, ()) {
       if (!guard_holds(order.guard, changed, at(scene.now))) continue;
       ++held;
       auto anew = copy_of(scene);
-      anew.snapshot.sessions = {changed};
-      anew.docket = make_docket(anew.policy, anew.snapshot);
+      anew.seen.sessions = {changed};
+      anew.docket = make_docket(anew.policy, anew.seen);
       RC_LOG() << order.rule << " on the changed\n" << text_of(changed);
       RC_ASSERT(take_due(anew, scene.now)
                     .contains(DueStep(order.guard.session, rule_of(order), order.step_number)));

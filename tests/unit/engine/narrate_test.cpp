@@ -59,7 +59,7 @@ TEST(Intent, SaysOfKeepHowManyThereAreAndWhatTheyHaveInCommon) {
 
 TEST(Intent, SaysOfWhenWhatTheServerIs) {
   Desk desk(rule_with("state: active, query_age: 10s", "when: { connections_used: 50%, role: primary }"));
-  desk.snapshot.connection_slots = 3;
+  desk.seen.connection_slots = 3;
   desk.look({active(1, 0s), active(2, 1s)}, 10s);
   const auto intent = first_intent(desk, 10s);
   EXPECT_EQ(intent.message,

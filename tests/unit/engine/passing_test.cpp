@@ -124,11 +124,11 @@ TEST(Explain, SaysWhatDecideWouldDo) {
   Desk desk(
       "rules: [ { name: r, match: { user: app, state: active, query_age: 10s }, escalate: [ cancel ] } ]");
   desk.look({active(1, 0s), idle_in_transaction(2, 0s)}, 4s);
-  const auto due = explain(desk.policy, desk.snapshot, 0);
+  const auto due = explain(desk.policy, desk.seen, 0);
   ASSERT_TRUE(due.nearest.has_value());
   EXPECT_EQ(due.rules[0].next->due, at(10s));
   EXPECT_EQ(due.rules[0].conditions.back().margin, Duration(-6s));
-  const auto other = explain(desk.policy, desk.snapshot, 1);
+  const auto other = explain(desk.policy, desk.seen, 1);
   EXPECT_FALSE(other.nearest.has_value());
 }
 

@@ -98,8 +98,8 @@ RC_GTEST_PROP(DecideProperty, ShiftingAllTimesShiftsTheOrdersTimesAndNothingElse
   const auto by = Duration(draw<std::int64_t>(-1000000000000, 1000000000000));
   auto desk = copy_of(scene);
   auto other = copy_of(scene);
-  other.snapshot.taken_at += by;
-  for (auto& session : other.snapshot.sessions) session = shifted(session, by);
+  other.seen.taken_at += by;
+  for (auto& session : other.seen.sessions) session = shifted(session, by);
   ClockSteps steps;
   ClockSteps shifted_steps;
   if (draw(0, 3) == 0) {
@@ -108,12 +108,12 @@ RC_GTEST_PROP(DecideProperty, ShiftingAllTimesShiftsTheOrdersTimesAndNothingElse
     steps.note(set, then, then + set);
     shifted_steps.note(set, then + by, then + set + by);
   }
-  desk.docket = make_docket(desk.policy, desk.snapshot, steps);
-  other.docket = make_docket(other.policy, other.snapshot, shifted_steps);
+  desk.docket = make_docket(desk.policy, desk.seen, steps);
+  other.docket = make_docket(other.policy, other.seen, shifted_steps);
   other.ledger = shifted(desk.ledger, by);
   const MonotonicTime ours(scene.now + 1h);
   const auto a = desk.decide_at(scene.now);
-  const auto b = decide(other.policy, other.snapshot, other.docket, other.ledger, {at(scene.now) + by, ours});
+  const auto b = decide(other.policy, other.seen, other.docket, other.ledger, {at(scene.now) + by, ours});
   RC_ASSERT(a.orders.size() == b.orders.size());
   for (std::size_t i = 0; i < a.orders.size(); ++i) {
     assert_same_step(a.orders[i], b.orders[i], by);
@@ -136,11 +136,11 @@ RC_GTEST_PROP(DecideProperty, TheOrderOfTheRowsChangesNothing, ()) {
   const auto scene = *any_scene({.has_bounds = true});
   auto desk = copy_of(scene);
   auto other = copy_of(scene);
-  auto& rows = other.snapshot.sessions;
+  auto& rows = other.seen.sessions;
   for (std::size_t i = rows.size(); i > 1; --i) {
     std::swap(rows[i - 1], rows[draw<std::size_t>(0, i)]);
   }
-  other.docket = make_docket(other.policy, other.snapshot);
+  other.docket = make_docket(other.policy, other.seen);
   const auto a = desk.decide_at(scene.now);
   const auto b = other.decide_at(scene.now);
   std::multiset<std::tuple<SessionKey, std::string, std::size_t, Action>> all_a;
@@ -208,10 +208,10 @@ RC_GTEST_PROP(DecideProperty, SessionsDecidedTogetherOrApartGetTheSameOrders, ()
   auto together = copy_of(scene);
   const auto all = take_due(together, scene.now);
   DueSteps apart;
-  for (const auto& session : scene.desk.snapshot.sessions) {
+  for (const auto& session : scene.desk.seen.sessions) {
     auto alone = copy_of(scene);
-    alone.snapshot.sessions = {session};
-    alone.docket = make_docket(alone.policy, alone.snapshot);
+    alone.seen.sessions = {session};
+    alone.docket = make_docket(alone.policy, alone.seen);
     apart.merge(take_due(alone, scene.now));
   }
   RC_ASSERT(all == apart);
@@ -256,14 +256,14 @@ std::size_t settle_all_due(Desk& desk, Duration now) {
     if (orders.empty()) return count;
     count += orders.size();
     for (const auto& order : orders) desk.reply(order, ReplyKind::kSignalled, now);
-    desk.look(desk.snapshot.sessions, now);
+    desk.look(desk.seen.sessions, now);
   }
 }
 
 RC_GTEST_PROP(DecideProperty, SomethingIsDueAtNextDueAndNothingAMicrosecondBefore, ()) {
   auto scene = *any_scene({.rounds = 1, .reply = ReplyKind::kSignalled});
   auto desk = copy_of(scene);
-  desk.look(desk.snapshot.sessions, scene.now);
+  desk.look(desk.seen.sessions, scene.now);
   settle_all_due(desk, scene.now);
   for (int turns = 0; turns < 60; ++turns) {
     const auto next = desk.decide_at(scene.now).next_due;
@@ -303,12 +303,12 @@ RC_GTEST_PROP(SettleProperty, TheSameLookTwiceReportsNothingTwice, ()) {
     if (draw(0, 4) > 0)
       desk.reply(order, draw(0, 4) > 0 ? ReplyKind::kSignalled : ReplyKind::kUnknown, scene.now);
   }
-  auto later = desk.snapshot.sessions;
+  auto later = desk.seen.sessions;
   for (auto& session : later) session = draw(0, 2) > 0 ? session : drawn_change_of(session, scene.now);
   if (draw(0, 2) == 0) later.pop_back();
   const auto first = desk.look(later, scene.now + Duration(draw(0, 10000000)));
   RC_CLASSIFY(!first.empty(), "has something to tell");
-  RC_ASSERT(settle_look(desk.policy, desk.snapshot, desk.docket, desk.ledger).empty());
+  RC_ASSERT(settle_look(desk.policy, desk.seen, desk.docket, desk.ledger).empty());
 }
 
 }  // namespace

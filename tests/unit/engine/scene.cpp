@@ -277,16 +277,16 @@ rc::Gen<Scene> any_scene(SceneOptions options) {
 
 Desk copy_of(const Scene& scene) {
   Desk desk = scene.desk;
-  desk.docket = make_docket(desk.policy, desk.snapshot);
+  desk.docket = make_docket(desk.policy, desk.seen);
   return desk;
 }
 
 Desk with_policy(const Desk& desk, const PolicySpec& spec) {
   Desk other(yaml_of(spec));
   other.policy.safety = desk.policy.safety;
-  other.snapshot = desk.snapshot;
+  other.seen = desk.seen;
   other.ledger = desk.ledger;
-  other.docket = make_docket(other.policy, other.snapshot);
+  other.docket = make_docket(other.policy, other.seen);
   return other;
 }
 

@@ -79,10 +79,10 @@ void showValue(const PolicySpec& spec, std::ostream& out) {
 }
 
 void showValue(const Scene& scene, std::ostream& out) {
-  out << "now " << text_of_seconds(at(scene.now)) << ", look " << scene.desk.snapshot.number << " of "
+  out << "now " << text_of_seconds(at(scene.now)) << ", look " << scene.desk.seen.number << " of "
       << scene.desk.ledger.looks_sent << ", at most " << scene.desk.policy.safety.signals << " signals\n"
       << yaml_of(scene.spec);
-  for (const auto& session : scene.desk.snapshot.sessions) out << text_of(session);
+  for (const auto& session : scene.desk.seen.sessions) out << text_of(session);
   for (const auto& [key, episode] : scene.desk.ledger.episodes) out << text_of(key, episode);
   for (const auto& [key, look] : scene.desk.ledger.touched)
     out << "  touched: pid " << key.pid << ", look " << look << '\n';

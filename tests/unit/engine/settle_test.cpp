@@ -42,13 +42,13 @@ TEST(Settle, ANewQuerysPredecessorHasEnded) {
 
 TEST(Settle, AMissingSessionIsNotCalledEndedWhileSessionsAreHidden) {
   auto desk = cancelled();
-  desk.snapshot.hidden = 3;
+  desk.seen.hidden = 3;
   EXPECT_EQ(effect(desk.look({}, 11s)), "unseen");
 }
 
 TEST(Settle, ALookThatCouldNotTellWhoWaitsForWhomShowsTheEffectOfOtherRules) {
   auto desk = cancelled();
-  desk.snapshot.waits_failed = true;
+  desk.seen.waits_failed = true;
   auto idle = active(1, 0s);
   idle.state = State::kIdle;
   EXPECT_EQ(effect(desk.look({idle}, 11s)), "query_ended");
@@ -73,16 +73,16 @@ TEST(Settle, ALookThatCouldNotTellWhoWaitsForWhomShowsNoEffectOnABlocker) {
   desk.look(sessions, 0s, waits);
   desk.look(sessions, 5s, waits);
   desk.reply(desk.decide_at(5s).orders.at(0), ReplyKind::kSignalled, 5s);
-  desk.snapshot.waits_failed = true;
+  desk.seen.waits_failed = true;
   EXPECT_THAT(desk.look(sessions, 5s + 500ms), IsEmpty());
   EXPECT_THAT(desk.decide_at(7s).orders, IsEmpty()) << "nor is it acted upon";
-  desk.snapshot.waits_failed = false;
+  desk.seen.waits_failed = false;
   desk.look(sessions, 7s, waits);
   const auto orders = desk.decide_at(7s).orders;
   ASSERT_EQ(orders.size(), 1U);
   EXPECT_EQ(orders[0].step, StepKind::kTerminate) << "the ladder goes on where it stood";
   desk.reply(orders[0], ReplyKind::kSignalled, 7s);
-  desk.snapshot.waits_failed = true;
+  desk.seen.waits_failed = true;
   EXPECT_EQ(effect(desk.look({active(1, 8s), sessions[1]}, 8s)), "moved_on") << "another transaction";
 }
 

@@ -21,7 +21,7 @@ TEST(When, ARuleForTheStandbyDoesNothingOnThePrimary) {
   desk.look({active(1, 0s)}, 20s);
   EXPECT_THAT(desk.decide_at(20s).orders, IsEmpty());
   EXPECT_EQ(desk.docket.pending_from, std::nullopt) << "nor is the server watched for its promotion";
-  desk.snapshot.in_recovery = true;
+  desk.seen.in_recovery = true;
   desk.look({active(1, 0s)}, 21s);
   const auto orders = desk.decide_at(21s).orders;
   ASSERT_EQ(orders.size(), 1U);
@@ -30,27 +30,27 @@ TEST(When, ARuleForTheStandbyDoesNothingOnThePrimary) {
 
 TEST(When, CountsTheSlotsThatAreOpenToAll) {
   Desk desk(rule_with("when: { connections_used: 50% }"));
-  desk.snapshot.connection_slots = 5;
+  desk.seen.connection_slots = 5;
   desk.look({active(1, 0s), active(2, 0s)}, 20s);
   EXPECT_THAT(desk.decide_at(20s).orders, IsEmpty());
   EXPECT_EQ(desk.docket.pending_from, at(10s)) << "slots can be taken at any moment";
-  desk.snapshot.connection_slots = 4;
+  desk.seen.connection_slots = 4;
   desk.look({active(1, 0s), active(2, 0s)}, 21s);
   EXPECT_EQ(desk.decide_at(21s).orders.size(), 2U);
-  desk.snapshot.connection_slots = 0;
+  desk.seen.connection_slots = 0;
   desk.look({active(3, 0s), active(4, 0s)}, 22s);
   EXPECT_THAT(desk.decide_at(22s).orders, IsEmpty()) << "not known: not met";
 }
 
 TEST(When, ALadderGoesOnWhereItStoodWhenItHoldsAgain) {
   Desk desk(rule_with("when: { role: standby }", "[ cancel, terminate: { after: 5s } ]"));
-  desk.snapshot.in_recovery = true;
+  desk.seen.in_recovery = true;
   desk.look({active(1, 0s)}, 10s);
   desk.reply(desk.decide_at(10s).orders.at(0), ReplyKind::kSignalled, 10s);
-  desk.snapshot.in_recovery = false;
+  desk.seen.in_recovery = false;
   EXPECT_THAT(desk.look({active(1, 0s)}, 14s), ElementsAre(::testing::Field(&Event::kind, "verified")));
   EXPECT_THAT(desk.decide_at(20s).orders, IsEmpty());
-  desk.snapshot.in_recovery = true;
+  desk.seen.in_recovery = true;
   desk.look({active(1, 0s)}, 21s);
   const auto orders = desk.decide_at(21s).orders;
   ASSERT_EQ(orders.size(), 1U);
@@ -91,7 +91,7 @@ TEST(HoursOfARule, NoLookFromBeforeThemCondemnsAHerd) {
 
 TEST(Elder, HasATenthOfASecondAndALookBeforeTheYoungerSignals) {
   Desk desk("rules: [ { name: r, match: { state: active, query_age: 10s }, escalate: [ cancel ] } ]");
-  desk.snapshot.elder = SessionKey{99, at(-1h)};
+  desk.seen.elder = SessionKey{99, at(-1h)};
   desk.look({active(1, 0s)}, 9s);
   const auto due = desk.decide_at(10s);
   EXPECT_THAT(due.orders, IsEmpty());
@@ -105,7 +105,7 @@ TEST(Elder, HasATenthOfASecondAndALookBeforeTheYoungerSignals) {
 
 TEST(Elder, HasItsTimeFromTheBeginningOfTheHours) {
   Desk desk(rule_with("during: { from: \"08:00\", to: \"18:00\", timezone: UTC }"));
-  desk.snapshot.elder = SessionKey{99, at(-1h)};
+  desk.seen.elder = SessionKey{99, at(-1h)};
   desk.look({active(1, 7h)}, 8h - 1s);
   EXPECT_THAT(desk.decide_at(8h + 1ms).orders, IsEmpty());
   desk.look({active(1, 7h)}, 8h + 50ms);
@@ -298,11 +298,11 @@ TEST(BuiltInProtections, DoNotSpareABusySessionOfALongTransaction) {
 
 TEST(Explain, SaysWhatHoldsARuleBack) {
   const auto policy = policy_of(rule_with("when: { connections_used: 85% }"));
-  Snapshot snapshot;
-  snapshot.taken_at = at(20s);
-  snapshot.connection_slots = 100;
-  snapshot.sessions = {active(1, 0s)};
-  const auto finding = explain(policy, snapshot, 0).rules.at(0);
+  Look seen;
+  seen.taken_at = at(20s);
+  seen.connection_slots = 100;
+  seen.sessions = {active(1, 0s)};
+  const auto finding = explain(policy, seen, 0).rules.at(0);
   EXPECT_EQ(finding.held_by, "when");
   EXPECT_EQ(finding.conditions.back().field, "connections_used");
   EXPECT_EQ(finding.conditions.back().actual, "1%");

@@ -60,7 +60,7 @@ class Walk {
     for (auto& session : sessions_) {
       if (draw(0, 4) == 0) session = drawn_change_of(session, now_);
     }
-    Snapshot look;
+    Look look;
     look.number = ++desk_.ledger.looks_sent;
     look.taken_at = at(now_);
     look.sessions = sessions_;
@@ -69,10 +69,10 @@ class Walk {
 
   void receive_the_look() {
     if (!look_on_its_way_) return;
-    desk_.snapshot = std::move(*look_on_its_way_);
+    desk_.seen = std::move(*look_on_its_way_);
     look_on_its_way_.reset();
-    desk_.docket = make_docket(desk_.policy, desk_.snapshot);
-    settle_look(desk_.policy, desk_.snapshot, desk_.docket, desk_.ledger);
+    desk_.docket = make_docket(desk_.policy, desk_.seen);
+    settle_look(desk_.policy, desk_.seen, desk_.docket, desk_.ledger);
     note_mismatches();
     RC_ASSERT(desk_.ledger.episodes.size() <=
               sessions_.size() * desk_.policy.rules.size() + in_flight_.size());
@@ -103,7 +103,7 @@ class Walk {
 
   void decide_now() {
     const MonotonicTime ours(++turns_ * 1h);  // no pause of our own outlasts a turn
-    const auto decision = decide(desk_.policy, desk_.snapshot, desk_.docket, desk_.ledger, {at(now_), ours});
+    const auto decision = decide(desk_.policy, desk_.seen, desk_.docket, desk_.ledger, {at(now_), ours});
     for (const auto& order : decision.orders) check(order);
     for (const auto& event : decision.events) {
       if (event.kind == "superseded") note_carried(event);
@@ -125,7 +125,7 @@ class Walk {
     RC_ASSERT(order.is_signal() == (order.step != StepKind::kAlert && rule.mode == Mode::kEnforce));
     if (order.is_signal()) {
       const auto needed = look_needed_.find(session.key);
-      RC_ASSERT(needed == look_needed_.end() || desk_.snapshot.number >= needed->second);
+      RC_ASSERT(needed == look_needed_.end() || desk_.seen.number >= needed->second);
       look_needed_[session.key] = desk_.ledger.looks_sent + 1;
     }
     in_flight_.push_back({order, {{rule_index, anchor, order.step_number}}});
@@ -191,13 +191,13 @@ class Walk {
   void note_mismatches() {
     std::set<std::tuple<SessionKey, std::size_t, ServerTime>> standing;
     for (const auto& each : desk_.docket.cases) {
-      standing.emplace(desk_.snapshot.sessions[each.session].key, each.rule, each.judgement.anchor);
+      standing.emplace(desk_.seen.sessions[each.session].key, each.rule, each.judgement.anchor);
     }
     for (auto& [key, climb] : climbs_) climb.may_begin_anew |= !standing.contains(key);
   }
 
   const Session& row_of(const SessionKey& key) const {
-    for (const auto& session : desk_.snapshot.sessions) {
+    for (const auto& session : desk_.seen.sessions) {
       if (session.key == key) return session;
     }
     RC_FAIL("an order for a session that the look does not show");
@@ -208,7 +208,7 @@ class Walk {
   Duration now_{};
   int turns_ = 0;
   std::vector<Session> sessions_;
-  std::optional<Snapshot> look_on_its_way_;
+  std::optional<Look> look_on_its_way_;
   std::vector<InFlight> in_flight_;
   std::map<std::tuple<SessionKey, std::size_t, ServerTime>, Climb> climbs_;
   std::map<SessionKey, std::uint64_t> look_needed_;  ///< since the last signal

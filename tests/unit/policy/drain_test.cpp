@@ -83,9 +83,9 @@ TEST(Drains, AreReadWithAllTheirKeys) {
   EXPECT_EQ(drain.duration, 45min);
   EXPECT_EQ(drain.announce, (std::vector<Duration>{24h, 15min}));
   EXPECT_EQ(drain.gate, GateKind::kPgbouncer);
-  EXPECT_EQ(drain.pooler_gate, PoolerGate::kDisable);
-  EXPECT_EQ(drain.pooler_conninfo, "host=pool port=6432");
-  EXPECT_EQ(drain.pooler_conninfo_place.line, 10U);
+  EXPECT_EQ(drain.pgbouncer_gate, PgbouncerGate::kDisable);
+  EXPECT_EQ(drain.pgbouncer_conninfo, "host=pool port=6432");
+  EXPECT_EQ(drain.pgbouncer_conninfo_place.line, 10U);
   ASSERT_EQ(drain.pools.size(), 2U);
   EXPECT_EQ(drain.pools[1].written(), "ro_*");
   ASSERT_EQ(drain.except.size(), 2U);
@@ -103,7 +103,7 @@ TEST(Drains, AreReadWithAllTheirKeys) {
 TEST(Drains, HaveDefaults) {
   const auto drain = only_drain(load(drain_with("")));
   EXPECT_EQ(drain.gate, GateKind::kConnectionLimit);
-  EXPECT_EQ(drain.pooler_gate, PoolerGate::kPause);
+  EXPECT_EQ(drain.pgbouncer_gate, PgbouncerGate::kPause);
   EXPECT_EQ(steps_of(drain), "30s cancel 0s terminate 20s");
   EXPECT_TRUE(drain.terminates_latecomers);
   EXPECT_FALSE(drain.give_up);

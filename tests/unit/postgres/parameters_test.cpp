@@ -74,27 +74,27 @@ TEST(Parameters, AreAllInBinaryAndOutliveAMove) {
 }
 
 TEST(Parameters, OfTheWaitsAreWhoWaitsForALockTheOldestQueryFirst) {
-  Snapshot snapshot;
-  snapshot.sessions = {waiting(1, at(30)), waiting(2, at(10)), waiting(3, at(20)), waiting(4, std::nullopt)};
-  snapshot.sessions[2].wait_event_type = "LWLock";
-  const auto made = Parameters::of_waits(snapshot);
+  Look seen;
+  seen.sessions = {waiting(1, at(30)), waiting(2, at(10)), waiting(3, at(20)), waiting(4, std::nullopt)};
+  seen.sessions[2].wait_event_type = "LWLock";
+  const auto made = Parameters::of_waits(seen);
   ASSERT_TRUE(made);
   EXPECT_EQ(value(*made, 1), wire::array(kInt4, {wire::int4(4), wire::int4(2), wire::int4(1)}));
 }
 
 TEST(Parameters, OfTheWaitsAreNoneWhereNobodyWaitsForALock) {
-  Snapshot snapshot;
-  snapshot.sessions = {waiting(1, at(30))};
-  snapshot.sessions[0].wait_event_type.reset();
-  EXPECT_FALSE(Parameters::of_waits(snapshot));
-  EXPECT_FALSE(Parameters::of_waits(Snapshot{}));
+  Look seen;
+  seen.sessions = {waiting(1, at(30))};
+  seen.sessions[0].wait_event_type.reset();
+  EXPECT_FALSE(Parameters::of_waits(seen));
+  EXPECT_FALSE(Parameters::of_waits(Look{}));
 }
 
 TEST(Parameters, OfTheWaitsNameASystemProcessToo) {
-  Snapshot snapshot;
-  snapshot.sessions = {waiting(5, std::nullopt)};
-  snapshot.sessions[0].backend_type = "startup";
-  EXPECT_TRUE(Parameters::of_waits(snapshot));
+  Look seen;
+  seen.sessions = {waiting(5, std::nullopt)};
+  seen.sessions[0].backend_type = "startup";
+  EXPECT_TRUE(Parameters::of_waits(seen));
 }
 
 TEST(Parameters, OfAGuardThatAsksForNothingCheckNothing) {

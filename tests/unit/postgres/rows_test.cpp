@@ -53,13 +53,13 @@ TEST(ReadLook, BringsTheAgeOfTheXminTheTextAndTheRoleOfTheServer) {
   row[kInRecovery] = wire::boolean(true);
   const auto found = look({row});
   ASSERT_TRUE(found);
-  const auto& session = found->snapshot.sessions.at(0);
+  const auto& session = found->look.sessions.at(0);
   EXPECT_EQ(session.xmin_age, 42);
   EXPECT_EQ(session.query, "select 1");
   EXPECT_EQ(session.database, "orders");
   EXPECT_EQ(session.user, "etl");
-  EXPECT_TRUE(found->snapshot.in_recovery);
-  EXPECT_EQ(found->snapshot.taken_at, at(5001));
+  EXPECT_TRUE(found->look.in_recovery);
+  EXPECT_EQ(found->look.taken_at, at(5001));
 }
 
 TEST(ReadLook, TakesNullForNoXminAndNoText) {
@@ -68,9 +68,9 @@ TEST(ReadLook, TakesNullForNoXminAndNoText) {
   row[kQuery] = std::nullopt;
   const auto found = look({row});
   ASSERT_TRUE(found);
-  EXPECT_EQ(found->snapshot.sessions.at(0).xmin_age, std::nullopt);
-  EXPECT_EQ(found->snapshot.sessions.at(0).query, std::nullopt);
-  EXPECT_FALSE(found->snapshot.in_recovery);
+  EXPECT_EQ(found->look.sessions.at(0).xmin_age, std::nullopt);
+  EXPECT_EQ(found->look.sessions.at(0).query, std::nullopt);
+  EXPECT_FALSE(found->look.in_recovery);
 }
 
 TEST(ReadLook, RefusesAnAgeOfAnotherWidthAndAServerWithoutARole) {
@@ -168,8 +168,8 @@ TEST(ReadLook, WhomTheServerWouldLetUsSignalHangsOnItsRoleAndOurs) {
     facts.can_signal = can_signal;
     const auto found = read_look(make_result({look_row(1)}, kLookColumns).get(), cache, facts);
     ASSERT_TRUE(found);
-    EXPECT_EQ(found->snapshot.sessions.at(0).is_beyond_us, is_beyond_us);
-    EXPECT_EQ(found->snapshot.sessions.at(0).is_superusers, is_superuser);
+    EXPECT_EQ(found->look.sessions.at(0).is_beyond_us, is_beyond_us);
+    EXPECT_EQ(found->look.sessions.at(0).is_superusers, is_superuser);
   }
 }
 

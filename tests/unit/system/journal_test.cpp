@@ -45,8 +45,8 @@ class JournalFiles : public testing::Test {
 
 TEST_F(JournalFiles, HoldWhatWasWritten) {
   auto entry = some_entry();
-  entry.pooler_conninfo = "host='a b' password=x\ny\\z";
-  entry.pooler_gate = "pause";
+  entry.pgbouncer_conninfo = "host='a b' password=x\ny\\z";
+  entry.pgbouncer_gate = "pause";
   entry.pools = {"orders", "Orders \\too"};
   ASSERT_TRUE(journal().write(entry));
   ASSERT_TRUE(journal().write(some_entry("other")));
@@ -62,9 +62,9 @@ TEST_F(JournalFiles, HoldTheLatestOfEachGate) {
   ASSERT_TRUE(journal().write(entry));
   entry.state = JournalState::kClosed;
   ASSERT_TRUE(journal().write(entry));
-  auto pooler = entry;
-  pooler.kind = "pgbouncer";
-  ASSERT_TRUE(journal().write(pooler));
+  auto pgbouncer = entry;
+  pgbouncer.kind = "pgbouncer";
+  ASSERT_TRUE(journal().write(pgbouncer));
   const auto contents = journal().read();
   ASSERT_EQ(contents->entries.size(), 2U);
   EXPECT_EQ(std::count(contents->entries.begin(), contents->entries.end(), entry), 1);

@@ -19,7 +19,7 @@ struct Queue {
     std::vector<LockWait> waits;
     if (is_held_up) waits.push_back(wait_of(waiter, {1}, 0s));
     desk.look(is_held_up ? std::vector{holder, waiter} : std::vector{holder}, now, waits);
-    return spared.tell(desk.policy, desk.snapshot, desk.docket);
+    return spared.tell(desk.policy, desk.seen, desk.docket);
   }
 
   Session holder = idle_in_transaction(1, -60s);
@@ -114,7 +114,7 @@ TEST(SparedBlockers, ARuleThatDoesNotHoldNowTellsNothing) {
   Queue standby(
       "rules: [ { name: r, when: { role: standby }, match: { blocks: 1 }, escalate: [ terminate ] } ]");
   EXPECT_THAT(standby.look(6s), IsEmpty());
-  standby.desk.snapshot.in_recovery = true;
+  standby.desk.seen.in_recovery = true;
   EXPECT_THAT(standby.look(7s), SizeIs(1));
   // kStart is a midnight in UTC
   Queue later(
@@ -140,7 +140,7 @@ TEST(SparedBlockers, NothingIsKeptOfSessionsThatAreGone) {
   Queue queue(kRule);
   EXPECT_THAT(queue.look(6s), SizeIs(1));
   queue.desk.look({}, 7s);
-  queue.spared.tell(queue.desk.policy, queue.desk.snapshot, queue.desk.docket);
+  queue.spared.tell(queue.desk.policy, queue.desk.seen, queue.desk.docket);
   EXPECT_THAT(queue.look(8s), SizeIs(1)) << "by the pid it is the same, but nobody can know that";
 }
 

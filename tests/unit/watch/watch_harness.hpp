@@ -49,11 +49,11 @@ class Harness {
     happen(happening::Connected{facts});
   }
   std::vector<Command> look(std::vector<Session> sessions) {
-    Snapshot snapshot;
-    snapshot.number = look_number;
-    snapshot.taken_at = server_now();
-    snapshot.sessions = std::move(sessions);
-    return happen(happening::LookTaken{snapshot});
+    Look seen;
+    seen.number = look_number;
+    seen.taken_at = server_now();
+    seen.sessions = std::move(sessions);
+    return happen(happening::LookTaken{seen});
   }
   std::vector<Command> reply(ReplyKind kind) {
     Reply answer;

@@ -31,10 +31,10 @@ class Drained {
   }
   void restart_server() { postmaster_start_ = now_; }
   void look() {
-    Snapshot snapshot;
-    snapshot.number = ++looks_;
-    snapshot.taken_at = at(now_) + skew_;
-    happen(happening::LookTaken{snapshot});
+    Look seen;
+    seen.number = ++looks_;
+    seen.taken_at = at(now_) + skew_;
+    happen(happening::LookTaken{seen});
   }
   void set_clock(Duration forward) { skew_ += forward; }
   void open_by_hand() {

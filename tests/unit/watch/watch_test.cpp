@@ -365,12 +365,12 @@ TEST(Watch, CondemnsOnALookThatTookLongToComeForNoneIsFresher) {
   h.now = 1ms;
   h.look({});
   h.tick(std::chrono::floor<Duration>(h.watch.wake_at()->time_since_epoch()));
-  Snapshot snapshot;
-  snapshot.number = h.look_number;
-  snapshot.taken_at = h.server_now();
-  snapshot.sessions = {active(1, -21s), active(2, -20s)};
+  Look seen;
+  seen.number = h.look_number;
+  seen.taken_at = h.server_now();
+  seen.sessions = {active(1, -21s), active(2, -20s)};
   h.now += 1200ms;
-  h.happen(happening::LookTaken{snapshot});
+  h.happen(happening::LookTaken{seen});
   EXPECT_THAT(pids_of(h.orders), ::testing::ElementsAre(1));
   h.reply(ReplyKind::kEarly);
   h.orders.clear();
@@ -383,16 +383,16 @@ TEST(Watch, TellsOnceOfAPreparedTransactionThatHoldsSessionsUp) {
   h.connect();
   const auto look = [&](Duration time, bool waits_failed = false) {
     h.now = time;
-    Snapshot snapshot;
-    snapshot.number = h.look_number;
-    snapshot.taken_at = h.server_now();
-    snapshot.sessions = {waiting(2, 0s)};
-    snapshot.waits_failed = waits_failed;
+    Look seen;
+    seen.number = h.look_number;
+    seen.taken_at = h.server_now();
+    seen.sessions = {waiting(2, 0s)};
+    seen.waits_failed = waits_failed;
     if (!waits_failed) {
-      snapshot.waits = {wait_of(snapshot.sessions[0], {0}, 0s)};
-      snapshot.waits[0].prepared = {"gid\n1"};
+      seen.waits = {wait_of(seen.sessions[0], {0}, 0s)};
+      seen.waits[0].prepared = {"gid\n1"};
     }
-    h.happen(happening::LookTaken{snapshot});
+    h.happen(happening::LookTaken{seen});
     h.tick(time + 10s);
   };
   look(1s);
@@ -413,11 +413,11 @@ TEST(Watch, TellsOnceThatAStandbyWasPromoted) {
   h.connect();
   const auto look = [&](Duration time, bool in_recovery) {
     h.tick(time);
-    Snapshot snapshot;
-    snapshot.number = h.look_number;
-    snapshot.taken_at = h.server_now();
-    snapshot.in_recovery = in_recovery;
-    h.happen(happening::LookTaken{snapshot});
+    Look seen;
+    seen.number = h.look_number;
+    seen.taken_at = h.server_now();
+    seen.in_recovery = in_recovery;
+    h.happen(happening::LookTaken{seen});
   };
   look(1s, false);
   EXPECT_THAT(h.told_kinds(), Not(Contains("promoted"))) << "it was no standby";

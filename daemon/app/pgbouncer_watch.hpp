@@ -6,18 +6,18 @@
 #include <string>
 
 #include "drains/gate.hpp"
-#include "postgres/pooler_look.hpp"
+#include "postgres/pgbouncer_look.hpp"
 #include "system/loop.hpp"
 
 namespace pgcurfew {
 
 /// Looks after the gates of one server that are closed at PgBouncer, each over a connection of its own.
-class PoolerWatch {
+class PgbouncerWatch {
  public:
-  explicit PoolerWatch(Loop& loop) : loop_(loop) {}
+  explicit PgbouncerWatch(Loop& loop) : loop_(loop) {}
 
   /// Asks how this gate stands, unless it is asked already, and gives what the answer before was.
-  PoolerState look(const Gate& gate);
+  PgbouncerState look(const Gate& gate);
 
   /// Drops all that is known of a database's gate, and its connection.
   void forget(const std::string& database) { gates_.erase(database); }
@@ -28,8 +28,8 @@ class PoolerWatch {
     Watched(Loop& loop, const Gate& gate);
     void pump(bool ready);
 
-    PoolerLook look;
-    PoolerState seen = PoolerState::kUnknown;
+    PgbouncerLook look;
+    PgbouncerState seen = PgbouncerState::kUnknown;
     Readiness readiness;
     Timer timer;
   };

@@ -22,7 +22,7 @@ using PGresult = pg_result;
 namespace pgcurfew {
 
 /// One connection to PgBouncer's admin console: one question at a time, and never waits for anything.
-class PoolerSession {
+class PgbouncerSession {
  public:
   /// What a caller has to wait for on fd().
   struct Interest {
@@ -39,7 +39,7 @@ class PoolerSession {
   static constexpr std::size_t kMostOfAReply = std::size_t{16} * 1024 * 1024;
 
   /// Connects as `conninfo` says, to the database `pgbouncer`, and asks.
-  PoolerSession(const std::string& conninfo, std::string question);
+  PgbouncerSession(const std::string& conninfo, std::string question);
 
   /// Only after an answer.
   void ask(std::string question);
@@ -78,7 +78,7 @@ class PoolerSession {
 };
 
 /// One of PgBouncer's databases.
-struct PoolerDatabase {
+struct PgbouncerDatabase {
   std::string name;  ///< PgBouncer's own
   std::string host;  ///< as it is written there; empty: none is
   std::string port;
@@ -86,7 +86,7 @@ struct PoolerDatabase {
 };
 
 /// Which of PgBouncer's databases are meant.
-struct PoolerChoice {
+struct PgbouncerChoice {
   std::string database;            ///< that they lead to
   std::vector<TextPattern> pools;  ///< by their own names; none: by where they lead
   std::vector<Conninfo::Host> server;
@@ -96,25 +96,26 @@ struct PoolerChoice {
 /// Those that are meant, from the answer to kShowDatabases, with how their gate of this kind stands. Where
 /// they lead to different hosts or ports, those are meant that lead to the server's as it is written.
 /// *Errors*: this is no PgBouncer; it cannot be told which are meant.
-Result<std::vector<PoolerDatabase>> read_pooler_databases(const PGresult* result, const PoolerChoice& choice,
-                                                          PoolerGate gate);
+Result<std::vector<PgbouncerDatabase>> read_pgbouncer_databases(const PGresult* result,
+                                                                const PgbouncerChoice& choice,
+                                                                PgbouncerGate gate);
 
 /// A database's gate at PgBouncer, closed or opened: PAUSE and RESUME, or DISABLE and ENABLE, for each of
 /// PgBouncer's databases that leads to it.
 ///
 /// PAUSE answers only when the last client has left its transaction. It is not waited for: the gate is closed
 /// when PgBouncer shows it as paused.
-/// *Source*: PgBouncer's manual, "Admin console"; tried in tests/integration/pooler_gate_test.py.
-class PoolerTurn {
+/// *Source*: PgBouncer's manual, "Admin console"; tried in tests/integration/pgbouncer_gate_test.py.
+class PgbouncerTurn {
  public:
   /// `server`: the hosts of the server that the database is on.
-  PoolerTurn(GateOrder order, std::vector<Conninfo::Host> server, MonotonicTime now);
+  PgbouncerTurn(GateOrder order, std::vector<Conninfo::Host> server, MonotonicTime now);
 
   /// To be called when a descriptor is ready (`ready` in the order of interests(), empty for none), at
   /// wake_at(), and once at the beginning. The reply, once; the turn is over then.
   std::optional<GateReply> proceed(MonotonicTime now, const std::vector<bool>& ready);
 
-  [[nodiscard]] std::vector<PoolerSession::Interest> interests() const;
+  [[nodiscard]] std::vector<PgbouncerSession::Interest> interests() const;
   [[nodiscard]] MonotonicTime wake_at() const;
   [[nodiscard]] const GateOrder& order() const { return order_; }
 
@@ -128,19 +129,19 @@ class PoolerTurn {
   static constexpr Duration kLookAgain = std::chrono::milliseconds(50);
 
  private:
-  std::optional<GateReply> take(PoolerSession::Answer answer, MonotonicTime now);
+  std::optional<GateReply> take(PgbouncerSession::Answer answer, MonotonicTime now);
   std::optional<GateReply> take_databases(const PGresult* result, MonotonicTime now);
   void act(const std::vector<std::string>& names, MonotonicTime now);
-  GateReply done(const std::vector<PoolerDatabase>& databases);
+  GateReply done(const std::vector<PgbouncerDatabase>& databases);
   GateReply fail(Error error) const;
 
   GateOrder order_;
-  PoolerChoice choice_;
+  PgbouncerChoice choice_;
   MonotonicTime began_;
-  PoolerSession console_;
-  std::vector<std::unique_ptr<PoolerSession>> pausing_;  ///< each waits for the answer to its PAUSE
-  std::deque<std::string> questions_;                    ///< left for the console
-  bool is_looking_ = true;                               ///< the question under way is SHOW DATABASES
+  PgbouncerSession console_;
+  std::vector<std::unique_ptr<PgbouncerSession>> pausing_;  ///< each waits for the answer to its PAUSE
+  std::deque<std::string> questions_;                       ///< left for the console
+  bool is_looking_ = true;                                  ///< the question under way is SHOW DATABASES
   bool has_acted_ = false;
   std::optional<MonotonicTime> look_at_;
   std::optional<Error> complaint_;  ///< of a command

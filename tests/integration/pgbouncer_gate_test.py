@@ -25,30 +25,30 @@ def pooled(server):
 
 
 @pytest.fixture
-def pooler(request, server, pooled):
+def pgbouncer(request, server, pooled):
     made = PgBouncer(server, request.node.name[:40], "transaction", DATABASES)
     yield made
     made.stop()
 
 
 @pytest.fixture
-def turn(pooler, probe):
+def turn(pgbouncer, probe):
     link = probe()
 
     def run(closes, gate="pause", database="pooled", conninfo=None):
-        return link.turn_pooler(conninfo or pooler.conninfo("ignored", "pgcurfew"), database, closes, gate)
+        return link.turn_pooler(conninfo or pgbouncer.conninfo("ignored", "pgcurfew"), database, closes, gate)
 
     return run
 
 
-def test_pause_and_resume_reach_all_names_of_the_database_and_no_other(pooler, turn):
+def test_pause_and_resume_reach_all_names_of_the_database_and_no_other(pgbouncer, turn):
     closed = turn(True)
     assert (closed["outcome"], closed["error"]["message"]) == ("closed", "")
-    assert pooler.shown("pooled") == pooler.shown("Pooled-too.2") == (True, False)
-    assert pooler.shown("other") == (False, False)
+    assert pgbouncer.shown("pooled") == pgbouncer.shown("Pooled-too.2") == (True, False)
+    assert pgbouncer.shown("other") == (False, False)
     opened = turn(False)
     assert (opened["outcome"], opened["error"]["message"]) == ("opened", "")
-    assert pooler.shown("pooled") == pooler.shown("Pooled-too.2") == (False, False)
+    assert pgbouncer.shown("pooled") == pgbouncer.shown("Pooled-too.2") == (False, False)
 
 
 ELSEWHERE = DATABASES + "standby = host=127.0.0.9 port=5432 dbname=pooled\nport = host=DIRECTORY port=5433 dbname=pooled\n"
@@ -62,8 +62,8 @@ def split(request, server, pooled):
     made.stop()
 
 
-def paused(pooler):
-    return {name for name in ("pooled", "Pooled-too.2", "standby", "port", "other") if pooler.shown(name)[0]}
+def paused(pgbouncer):
+    return {name for name in ("pooled", "Pooled-too.2", "standby", "port", "other") if pgbouncer.shown(name)[0]}
 
 
 def test_of_those_that_lead_to_different_servers_those_of_the_drains_own_are_taken(server, split, probe):
@@ -98,31 +98,31 @@ def test_those_that_are_named_are_taken_and_no_other(split, probe):
     assert failed["error"]["message"] == "no database of PgBouncer's that its pools name leads to pooled"
 
 
-def test_any_name_can_be_paused(server, pooler, turn):
+def test_any_name_can_be_paused(server, pgbouncer, turn):
     server.execute(sql.SQL("create database {} template template0").format(sql.Identifier(ODD)))
     try:
-        with psycopg.connect(host=str(pooler.folder), port=6432, dbname=ODD, user="app") as client:
+        with psycopg.connect(host=str(pgbouncer.folder), port=6432, dbname=ODD, user="app") as client:
             client.execute("select 1")
             client.commit()
             # while somebody is there: a database that only `*` stands for is not shown without
             closed = turn(True, database=ODD)
         assert (closed["outcome"], closed["error"]["message"]) == ("closed", "")
-        assert pooler.shown(ODD) == (True, False) and pooler.shown("pooled") == (False, False)
+        assert pgbouncer.shown(ODD) == (True, False) and pgbouncer.shown("pooled") == (False, False)
         assert turn(False, database=ODD)["outcome"] == "opened"
     finally:
-        pooler.stop()
+        pgbouncer.stop()
         wait_until(lambda: not server.execute("select 1 from pg_stat_activity where datname = %s", [ODD]))
         server.execute(sql.SQL("drop database {}").format(sql.Identifier(ODD)))
 
 
-def test_disable_and_enable_reach_all_names_of_the_database_and_no_other(pooler, turn):
+def test_disable_and_enable_reach_all_names_of_the_database_and_no_other(pgbouncer, turn):
     assert turn(True, "disable")["outcome"] == "closed"
-    assert pooler.shown("pooled") == pooler.shown("Pooled-too.2") == (False, True)
-    assert pooler.shown("other") == (False, False)
+    assert pgbouncer.shown("pooled") == pgbouncer.shown("Pooled-too.2") == (False, True)
+    assert pgbouncer.shown("other") == (False, False)
     with pytest.raises(psycopg.OperationalError, match="disabled"):
-        psycopg.connect(pooler.conninfo("pooled"))
+        psycopg.connect(pgbouncer.conninfo("pooled"))
     assert turn(False, "disable")["outcome"] == "opened"
-    psycopg.connect(pooler.conninfo("pooled")).close()
+    psycopg.connect(pgbouncer.conninfo("pooled")).close()
 
 
 def waits(session):
@@ -132,8 +132,8 @@ def waits(session):
     return True
 
 
-def test_a_client_waits_behind_a_pause_and_goes_on_after_it(pooler, turn):
-    client = Session(pooler.conninfo("pooled"))
+def test_a_client_waits_behind_a_pause_and_goes_on_after_it(pgbouncer, turn):
+    client = Session(pgbouncer.conninfo("pooled"))
     client.run("select 1")
     turn(True)
     assert waits(client.start("select 1"))
@@ -142,15 +142,15 @@ def test_a_client_waits_behind_a_pause_and_goes_on_after_it(pooler, turn):
     client.close()
 
 
-def test_a_pause_is_not_held_up_by_an_open_transaction(pooler, turn):
+def test_a_pause_is_not_held_up_by_an_open_transaction(pgbouncer, turn):
     """PgBouncer would answer only when it has ended; the drain has yet to end it."""
-    waiting = Session(pooler.conninfo("pooled"))
+    waiting = Session(pgbouncer.conninfo("pooled"))
     waiting.run("select 1")
-    with psycopg.connect(pooler.conninfo("pooled"), autocommit=False) as client:
+    with psycopg.connect(pgbouncer.conninfo("pooled"), autocommit=False) as client:
         client.execute("select 1")
         assert turn(True)["outcome"] == "closed"  # waiting for the answer would fail
         # and it is still in force after whoever paused has gone
-        assert pooler.shown("pooled") == (True, False)
+        assert pgbouncer.shown("pooled") == (True, False)
         client.execute("select 1")
         client.commit()
         assert waits(waiting.start("select 1"))
@@ -159,7 +159,7 @@ def test_a_pause_is_not_held_up_by_an_open_transaction(pooler, turn):
         waiting.close()
 
 
-def test_what_is_closed_can_be_closed_again_and_what_is_open_opened(pooler, turn):
+def test_what_is_closed_can_be_closed_again_and_what_is_open_opened(pgbouncer, turn):
     assert turn(False)["outcome"] == "opened"
     assert turn(True)["outcome"] == turn(True)["outcome"] == "closed"
     assert turn(False)["outcome"] == turn(False)["outcome"] == "opened"
@@ -172,10 +172,10 @@ def test_a_database_that_pgbouncer_does_not_lead_to_cannot_be_closed_but_is_open
     assert turn(False, database="elsewhere")["outcome"] == "opened"
 
 
-def test_whoever_is_no_admin_is_told_so(pooler, turn):
-    failed = turn(True, conninfo=pooler.conninfo("pgbouncer", "app"))
+def test_whoever_is_no_admin_is_told_so(pgbouncer, turn):
+    failed = turn(True, conninfo=pgbouncer.conninfo("pgbouncer", "app"))
     assert failed["outcome"] == "failed" and "not allowed" in failed["error"]["message"]
-    assert pooler.shown("pooled") == (False, False)
+    assert pgbouncer.shown("pooled") == (False, False)
 
 
 def test_a_server_that_is_no_pgbouncer_is_told_so(server, turn):
@@ -183,16 +183,16 @@ def test_a_server_that_is_no_pgbouncer_is_told_so(server, turn):
     assert failed["outcome"] == "failed" and "pgbouncer" in failed["error"]["message"]
 
 
-def test_a_pgbouncer_that_is_away_fails_at_once(pooler, turn):
-    pooler.stop()
+def test_a_pgbouncer_that_is_away_fails_at_once(pgbouncer, turn):
+    pgbouncer.stop()
     failed = turn(True)
     assert failed["outcome"] == "failed"
     assert failed["error"]["message"] and "did not do it within" not in failed["error"]["message"], failed
 
 
 @pytest.mark.slow
-def test_a_pgbouncer_that_says_nothing_fails_in_time(pooler, turn):
-    pooler.freeze()
+def test_a_pgbouncer_that_says_nothing_fails_in_time(pgbouncer, turn):
+    pgbouncer.freeze()
     failed = wait_until_quick(lambda: turn(True), 7)
     assert failed["error"]["message"] == "PgBouncer did not do it within 5s"
 

@@ -1,35 +1,35 @@
-#include "postgres/pooler_look.hpp"
+#include "postgres/pgbouncer_look.hpp"
 
 #include <utility>
 
 namespace pgcurfew {
 
-void PoolerLook::connect() {
-  session_ = std::make_unique<PoolerSession>(conninfo_, PoolerSession::kShowDatabases);
+void PgbouncerLook::connect() {
+  session_ = std::make_unique<PgbouncerSession>(conninfo_, PgbouncerSession::kShowDatabases);
   is_held_ = false;
   closed_.clear();
 }
 
-void PoolerLook::ask(MonotonicTime now) {
+void PgbouncerLook::ask(MonotonicTime now) {
   if (asked_) return;
   asked_ = now;
   if (session_) {
-    session_->ask(PoolerSession::kShowDatabases);
+    session_->ask(PgbouncerSession::kShowDatabases);
   } else {
     connect();
   }
 }
 
-std::optional<MonotonicTime> PoolerLook::wake_at() const {
+std::optional<MonotonicTime> PgbouncerLook::wake_at() const {
   if (!asked_) return std::nullopt;
   return *asked_ + kDeadline;
 }
 
-PoolerSession::Interest PoolerLook::interest() const {
-  return asked_ ? session_->interest() : PoolerSession::Interest{};
+PgbouncerSession::Interest PgbouncerLook::interest() const {
+  return asked_ ? session_->interest() : PgbouncerSession::Interest{};
 }
 
-std::optional<PoolerState> PoolerLook::proceed(MonotonicTime now, bool ready) {
+std::optional<PgbouncerState> PgbouncerLook::proceed(MonotonicTime now, bool ready) {
   if (!asked_) return std::nullopt;
   auto answer = session_->proceed(ready);
   if (answer && !*answer && is_held_) {
@@ -45,20 +45,20 @@ std::optional<PoolerState> PoolerLook::proceed(MonotonicTime now, bool ready) {
     return take((*answer)->get());
   }
   session_.reset();
-  return PoolerState::kUnknown;
+  return PgbouncerState::kUnknown;
 }
 
-PoolerState PoolerLook::take(const PGresult* result) {
-  const auto databases = read_pooler_databases(result, choice_, gate_);
-  if (!databases) return PoolerState::kUnknown;
-  auto state = databases->empty() ? PoolerState::kLost : PoolerState::kClosed;
+PgbouncerState PgbouncerLook::take(const PGresult* result) {
+  const auto databases = read_pgbouncer_databases(result, choice_, gate_);
+  if (!databases) return PgbouncerState::kUnknown;
+  auto state = databases->empty() ? PgbouncerState::kLost : PgbouncerState::kClosed;
   for (const auto& database : *databases) {
     if (database.is_closed) {
       closed_.insert(database.name);
     } else if (closed_.contains(database.name)) {
-      return PoolerState::kOpened;
+      return PgbouncerState::kOpened;
     } else {
-      state = PoolerState::kLost;
+      state = PgbouncerState::kLost;
     }
   }
   return state;

@@ -1,4 +1,4 @@
-#include "postgres/pooler.hpp"
+#include "postgres/pgbouncer.hpp"
 
 #include <algorithm>
 #include <iterator>
@@ -17,7 +17,7 @@ namespace pgcurfew {
 
 namespace {
 
-constexpr const char* kShow = PoolerSession::kShowDatabases;
+constexpr const char* kShow = PgbouncerSession::kShowDatabases;
 
 std::string quoted(std::string_view name) {
   std::string text = "\"";
@@ -29,12 +29,12 @@ std::string quoted(std::string_view name) {
 }
 
 std::string_view verb(const GateOrder& order) {
-  const bool pauses = order.pooler_gate == PoolerGate::kPause;
+  const bool pauses = order.pgbouncer_gate == PgbouncerGate::kPause;
   if (order.closes) return pauses ? "PAUSE" : "DISABLE";
   return pauses ? "RESUME" : "ENABLE";
 }
 
-bool leads_to(const PoolerDatabase& database, const std::vector<Conninfo::Host>& server) {
+bool leads_to(const PgbouncerDatabase& database, const std::vector<Conninfo::Host>& server) {
   return std::any_of(server.begin(), server.end(), [&](const Conninfo::Host& host) {
     const auto port = host.port.empty() ? std::string("5432") : host.port;
     return database.port == port && !database.host.empty() &&
@@ -43,21 +43,22 @@ bool leads_to(const PoolerDatabase& database, const std::vector<Conninfo::Host>&
 }
 
 /// Of several that lead to a database of that name: those that are meant.
-Result<std::vector<PoolerDatabase>> choose(std::vector<PoolerDatabase> found, const PoolerChoice& choice) {
+Result<std::vector<PgbouncerDatabase>> choose(std::vector<PgbouncerDatabase> found,
+                                              const PgbouncerChoice& choice) {
   if (!choice.pools.empty()) {
-    std::erase_if(found, [&](const PoolerDatabase& database) {
+    std::erase_if(found, [&](const PgbouncerDatabase& database) {
       return std::none_of(choice.pools.begin(), choice.pools.end(),
                           [&](const TextPattern& pool) { return pool.matches(database.name); });
     });
     return found;
   }
-  const bool is_one_server = std::all_of(found.begin(), found.end(), [&](const PoolerDatabase& database) {
+  const bool is_one_server = std::all_of(found.begin(), found.end(), [&](const PgbouncerDatabase& database) {
     return database.host == found.front().host && database.port == found.front().port;
   });
   if (is_one_server) return found;
-  std::vector<PoolerDatabase> ours;
+  std::vector<PgbouncerDatabase> ours;
   std::copy_if(found.begin(), found.end(), std::back_inserter(ours),
-               [&](const PoolerDatabase& database) { return leads_to(database, choice.server); });
+               [&](const PgbouncerDatabase& database) { return leads_to(database, choice.server); });
   if (!ours.empty()) return ours;
   if (choice.is_lenient) return found;
   std::string names;
@@ -73,20 +74,22 @@ Result<std::vector<PoolerDatabase>> choose(std::vector<PoolerDatabase> found, co
 }
 
 Error too_much() {
-  return {
-      fmt::format("PgBouncer's reply is larger than {} MB", PoolerSession::kMostOfAReply >> 20), {}, {}, {}};
+  return {fmt::format("PgBouncer's reply is larger than {} MB", PgbouncerSession::kMostOfAReply >> 20),
+          {},
+          {},
+          {}};
 }
 
 }  // namespace
 
-void PoolerSession::ConnDeleter::operator()(PGconn* conn) const {
+void PgbouncerSession::ConnDeleter::operator()(PGconn* conn) const {
   PQfinish(conn);
 }
-void PoolerSession::ResultDeleter::operator()(PGresult* result) const {
+void PgbouncerSession::ResultDeleter::operator()(PGresult* result) const {
   PQclear(result);
 }
 
-PoolerSession::PoolerSession(const std::string& conninfo, std::string question)
+PgbouncerSession::PgbouncerSession(const std::string& conninfo, std::string question)
     : question_(std::move(question)) {
   auto parsed = Conninfo::parse(conninfo);
   if (!parsed) {
@@ -101,11 +104,11 @@ PoolerSession::PoolerSession(const std::string& conninfo, std::string question)
   if (!names.empty()) resolver_.emplace(names);
 }
 
-void PoolerSession::ask(std::string question) {
+void PgbouncerSession::ask(std::string question) {
   question_ = std::move(question);
 }
 
-PoolerSession::Interest PoolerSession::interest() const {
+PgbouncerSession::Interest PgbouncerSession::interest() const {
   switch (phase_) {
     case Phase::kResolving:
       return {resolver_ ? resolver_->fd() : -1, false, true};
@@ -116,17 +119,17 @@ PoolerSession::Interest PoolerSession::interest() const {
   }
 }
 
-void PoolerSession::hang_up() {
+void PgbouncerSession::hang_up() {
   phase_ = Phase::kFailed;
   conn_.reset();
 }
 
-PoolerSession::Answer PoolerSession::fail(Error error) {
+PgbouncerSession::Answer PgbouncerSession::fail(Error error) {
   hang_up();
   return tl::make_unexpected(std::move(error));
 }
 
-PoolerSession::Answer PoolerSession::fail_with_libpq_message() {
+PgbouncerSession::Answer PgbouncerSession::fail_with_libpq_message() {
   Error error;
   for (const char c : std::string_view(PQerrorMessage(conn_.get()))) error.message += c == '\n' ? ' ' : c;
   while (error.message.ends_with(' ')) error.message.pop_back();
@@ -134,7 +137,7 @@ PoolerSession::Answer PoolerSession::fail_with_libpq_message() {
   return fail(std::move(error));
 }
 
-std::optional<PoolerSession::Answer> PoolerSession::proceed(bool ready) {
+std::optional<PgbouncerSession::Answer> PgbouncerSession::proceed(bool ready) {
   switch (phase_) {
     case Phase::kResolving: {
       if (wrong_) return fail(*wrong_);
@@ -163,7 +166,8 @@ std::optional<PoolerSession::Answer> PoolerSession::proceed(bool ready) {
   return std::nullopt;
 }
 
-std::optional<PoolerSession::Answer> PoolerSession::start_connect(const Resolver::Addresses& addresses) {
+std::optional<PgbouncerSession::Answer> PgbouncerSession::start_connect(
+    const Resolver::Addresses& addresses) {
   auto parameters = conninfo_.parameters(addresses);
   if (!parameters) return fail(parameters.error());
   std::erase_if(*parameters, [](const auto& parameter) { return parameter.first == "dbname"; });
@@ -175,7 +179,7 @@ std::optional<PoolerSession::Answer> PoolerSession::start_connect(const Resolver
   return std::nullopt;
 }
 
-std::optional<PoolerSession::Answer> PoolerSession::poll_connect() {
+std::optional<PgbouncerSession::Answer> PgbouncerSession::poll_connect() {
   const Intake::Reading reading(intake_);
   const auto polled = PQconnectPoll(conn_.get());
   if (!intake_.is_within()) return fail(too_much());
@@ -196,7 +200,7 @@ std::optional<PoolerSession::Answer> PoolerSession::poll_connect() {
   }
 }
 
-std::optional<PoolerSession::Answer> PoolerSession::send() {
+std::optional<PgbouncerSession::Answer> PgbouncerSession::send() {
   result_.reset();
   // PgBouncer's console speaks the simple protocol only
   if (PQsendQuery(conn_.get(), std::exchange(question_, {}).c_str()) != 1) return fail_with_libpq_message();
@@ -207,7 +211,7 @@ std::optional<PoolerSession::Answer> PoolerSession::send() {
   return std::nullopt;
 }
 
-std::optional<PoolerSession::Answer> PoolerSession::receive(bool ready) {
+std::optional<PgbouncerSession::Answer> PgbouncerSession::receive(bool ready) {
   if (!ready) return std::nullopt;
   const Intake::Reading reading(intake_);
   const bool connected = PQconsumeInput(conn_.get()) == 1;
@@ -231,18 +235,19 @@ std::optional<PoolerSession::Answer> PoolerSession::receive(bool ready) {
   return std::nullopt;
 }
 
-Result<std::vector<PoolerDatabase>> read_pooler_databases(const PGresult* result, const PoolerChoice& choice,
-                                                          PoolerGate gate) {
+Result<std::vector<PgbouncerDatabase>> read_pgbouncer_databases(const PGresult* result,
+                                                                const PgbouncerChoice& choice,
+                                                                PgbouncerGate gate) {
   const int name = PQfnumber(result, "name");
   const int target = PQfnumber(result, "database");
   const int host = PQfnumber(result, "host");
   const int port = PQfnumber(result, "port");
-  const int state = PQfnumber(result, gate == PoolerGate::kPause ? "paused" : "disabled");
+  const int state = PQfnumber(result, gate == PgbouncerGate::kPause ? "paused" : "disabled");
   if (name < 0 || target < 0 || state < 0 || host < 0 || port < 0) {
     return failure("this is not PgBouncer's admin console", {},
                    "Let the drain's pgbouncer conninfo name PgBouncer, and a user of its admin_users.");
   }
-  std::vector<PoolerDatabase> found;
+  std::vector<PgbouncerDatabase> found;
   for (int row = 0; row < PQntuples(result); ++row) {
     if (PQgetvalue(result, row, target) != choice.database) continue;
     found.push_back({PQgetvalue(result, row, name), PQgetvalue(result, row, host),
@@ -251,23 +256,23 @@ Result<std::vector<PoolerDatabase>> read_pooler_databases(const PGresult* result
   return choose(std::move(found), choice);
 }
 
-PoolerTurn::PoolerTurn(GateOrder order, std::vector<Conninfo::Host> server, MonotonicTime now)
+PgbouncerTurn::PgbouncerTurn(GateOrder order, std::vector<Conninfo::Host> server, MonotonicTime now)
     : order_(std::move(order)),
       choice_{order_.database, order_.pools, std::move(server), !order_.closes},
       began_(now),
-      console_(order_.pooler_conninfo, kShow) {}
+      console_(order_.pgbouncer_conninfo, kShow) {}
 
-std::vector<PoolerSession::Interest> PoolerTurn::interests() const {
-  std::vector<PoolerSession::Interest> all{console_.interest()};
+std::vector<PgbouncerSession::Interest> PgbouncerTurn::interests() const {
+  std::vector<PgbouncerSession::Interest> all{console_.interest()};
   for (const auto& session : pausing_) all.push_back(session->interest());
   return all;
 }
 
-MonotonicTime PoolerTurn::wake_at() const {
+MonotonicTime PgbouncerTurn::wake_at() const {
   return std::min(began_ + kDeadline, look_at_.value_or(MonotonicTime::max()));
 }
 
-std::optional<GateReply> PoolerTurn::proceed(MonotonicTime now, const std::vector<bool>& ready) {
+std::optional<GateReply> PgbouncerTurn::proceed(MonotonicTime now, const std::vector<bool>& ready) {
   const auto is_ready = [&](std::size_t number) { return number < ready.size() && ready[number]; };
   if (now - began_ >= kDeadline) {
     return fail(complaint_.value_or(
@@ -290,7 +295,7 @@ std::optional<GateReply> PoolerTurn::proceed(MonotonicTime now, const std::vecto
   return std::nullopt;
 }
 
-std::optional<GateReply> PoolerTurn::take(PoolerSession::Answer answer, MonotonicTime now) {
+std::optional<GateReply> PgbouncerTurn::take(PgbouncerSession::Answer answer, MonotonicTime now) {
   if (is_looking_) {
     if (!answer) return fail(answer.error());
     return take_databases(answer->get(), now);
@@ -306,8 +311,8 @@ std::optional<GateReply> PoolerTurn::take(PoolerSession::Answer answer, Monotoni
   return std::nullopt;
 }
 
-std::optional<GateReply> PoolerTurn::take_databases(const PGresult* result, MonotonicTime now) {
-  const auto databases = read_pooler_databases(result, choice_, order_.pooler_gate);
+std::optional<GateReply> PgbouncerTurn::take_databases(const PGresult* result, MonotonicTime now) {
+  const auto databases = read_pgbouncer_databases(result, choice_, order_.pgbouncer_gate);
   if (!databases) return fail(databases.error());
   std::vector<std::string> left;
   for (const auto& database : *databases) {
@@ -330,13 +335,13 @@ std::optional<GateReply> PoolerTurn::take_databases(const PGresult* result, Mono
   return std::nullopt;
 }
 
-void PoolerTurn::act(const std::vector<std::string>& names, MonotonicTime now) {
+void PgbouncerTurn::act(const std::vector<std::string>& names, MonotonicTime now) {
   has_acted_ = true;
   is_looking_ = false;
-  if (order_.closes && order_.pooler_gate == PoolerGate::kPause) {
+  if (order_.closes && order_.pgbouncer_gate == PgbouncerGate::kPause) {
     for (const auto& name : names) {
-      pausing_.push_back(std::make_unique<PoolerSession>(order_.pooler_conninfo,
-                                                         fmt::format("{} {}", verb(order_), quoted(name))));
+      pausing_.push_back(std::make_unique<PgbouncerSession>(
+          order_.pgbouncer_conninfo, fmt::format("{} {}", verb(order_), quoted(name))));
       static_cast<void>(pausing_.back()->proceed(false));
     }
     look_at_ = now + kLookAgain;
@@ -347,12 +352,12 @@ void PoolerTurn::act(const std::vector<std::string>& names, MonotonicTime now) {
   questions_.pop_front();
 }
 
-void PoolerTurn::hang_up() {
+void PgbouncerTurn::hang_up() {
   console_.hang_up();
   pausing_.clear();
 }
 
-GateReply PoolerTurn::done(const std::vector<PoolerDatabase>& databases) {
+GateReply PgbouncerTurn::done(const std::vector<PgbouncerDatabase>& databases) {
   GateReply reply;
   reply.id = order_.id;
   reply.outcome = order_.closes ? GateOutcome::kClosed : GateOutcome::kOpened;
@@ -361,7 +366,7 @@ GateReply PoolerTurn::done(const std::vector<PoolerDatabase>& databases) {
   return reply;
 }
 
-GateReply PoolerTurn::fail(Error error) const {
+GateReply PgbouncerTurn::fail(Error error) const {
   GateReply reply;
   reply.id = order_.id;
   reply.outcome = GateOutcome::kFailed;

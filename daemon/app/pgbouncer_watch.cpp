@@ -1,12 +1,12 @@
-#include "app/pooler_watch.hpp"
+#include "app/pgbouncer_watch.hpp"
 
 namespace pgcurfew {
 
 namespace {
 
 /// What was closed, whatever else leads there by now.
-PoolerChoice choice_of(const Gate& gate) {
-  PoolerChoice choice;
+PgbouncerChoice choice_of(const Gate& gate) {
+  PgbouncerChoice choice;
   choice.database = gate.database;
   for (const auto& pool : gate.pools) choice.pools.push_back(TextPattern::exact(pool));
   choice.is_lenient = true;
@@ -15,12 +15,12 @@ PoolerChoice choice_of(const Gate& gate) {
 
 }  // namespace
 
-PoolerWatch::Watched::Watched(Loop& loop, const Gate& gate)
-    : look(gate.pooler_conninfo, choice_of(gate), gate.pooler_gate),
+PgbouncerWatch::Watched::Watched(Loop& loop, const Gate& gate)
+    : look(gate.pgbouncer_conninfo, choice_of(gate), gate.pgbouncer_gate),
       readiness(loop, [this] { pump(true); }),
       timer(loop, [this] { pump(false); }) {}
 
-void PoolerWatch::Watched::pump(bool ready) {
+void PgbouncerWatch::Watched::pump(bool ready) {
   if (const auto state = look.proceed(Loop::now(), ready)) seen = *state;
   const auto interest = look.interest();
   readiness.watch(interest.fd, interest.write, interest.may_have_moved);
@@ -31,7 +31,7 @@ void PoolerWatch::Watched::pump(bool ready) {
   }
 }
 
-PoolerState PoolerWatch::look(const Gate& gate) {
+PgbouncerState PgbouncerWatch::look(const Gate& gate) {
   auto& watched = gates_[gate.database];
   if (!watched) watched = std::make_unique<Watched>(loop_, gate);
   const auto seen = watched->seen;
@@ -40,7 +40,7 @@ PoolerState PoolerWatch::look(const Gate& gate) {
   return seen;
 }
 
-void PoolerWatch::keep_only(const std::set<std::string>& databases) {
+void PgbouncerWatch::keep_only(const std::set<std::string>& databases) {
   std::erase_if(gates_, [&](const auto& entry) { return !databases.contains(entry.first); });
 }
 

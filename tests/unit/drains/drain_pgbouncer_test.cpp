@@ -9,7 +9,7 @@ using ::testing::Contains;
 using ::testing::Not;
 using ::testing::SizeIs;
 
-Drain plan_at_pooler() {
+Drain plan_at_pgbouncer() {
   auto plan = plan_of();
   plan.gate = GateKind::kPgbouncer;
   return plan;
@@ -17,8 +17,8 @@ Drain plan_at_pooler() {
 
 /// A drain whose gate at PgBouncer is closed.
 struct World : DrainWorld {
-  World() : DrainWorld(plan_at_pooler()) { go(0s, {}); }
-  Gate& gate() { return gates.at(pooler_key("app")); }
+  World() : DrainWorld(plan_at_pgbouncer()) { go(0s, {}); }
+  Gate& gate() { return gates.at(pgbouncer_key("app")); }
   [[nodiscard]] auto count(const std::string& kind) const {
     const auto all = told();
     return std::count(all.begin(), all.end(), kind);
