@@ -1,9 +1,11 @@
 """What all tests share: one throwaway server for each worker of a run, sessions on it, and the daemon as a child."""
 
+import json
 import os
 import subprocess
 from pathlib import Path
 
+import jsonschema
 import pytest
 
 from support.daemon import Daemon
@@ -105,9 +107,19 @@ def command(pgcurfew, tmp_path):
     return run
 
 
+@pytest.fixture(scope="session")
+def log_schema(pgcurfew):
+    """The validator of each kind of event, as `pgcurfew schema --log` has it."""
+    text = subprocess.run([str(pgcurfew), "schema", "--log"], capture_output=True, check=True, timeout=60).stdout
+    return {kind: jsonschema.Draft7Validator(schema) for kind, schema in json.loads(text)["definitions"].items()}
+
+
 @pytest.fixture
-def daemon(pgcurfew, tmp_path):
-    """Starts daemons from the text of a policy; those still running at the test's end are killed."""
+def daemon(pgcurfew, tmp_path, log_schema):
+    """Starts daemons from the text of a policy; those still running at the test's end are killed.
+
+    Whatever they told has to be as their schema of the log says.
+    """
     started = []
 
     def start(policy, *arguments, **kwargs):
@@ -120,6 +132,10 @@ def daemon(pgcurfew, tmp_path):
     yield start
     for made in started:
         made.kill()
+    for made in started:
+        for event in made.events:
+            faults = [fault.message for fault in log_schema[event.kind].iter_errors(event)]
+            assert not faults, f"{faults} in {event}"
 
 
 @pytest.fixture

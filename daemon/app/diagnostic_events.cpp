@@ -1,23 +1,22 @@
 #include "app/diagnostic_events.hpp"
 
 #include <algorithm>
-#include <cstdint>
 
 #include <fmt/format.h>
+
+#include "events/fields.hpp"
 
 namespace pgcurfew {
 
 Event event_of(const Diagnostic& diagnostic) {
   const bool is_error = diagnostic.severity == Severity::kError;
-  Event event{is_error ? Level::kError : Level::kWarning,
-              is_error ? "configuration_error" : "configuration_warning",
-              diagnostic.message,
-              {{"file", diagnostic.place.file}}};
+  Event event(is_error ? Kind::kConfigurationError : Kind::kConfigurationWarning, diagnostic.message);
+  event.add(field::kFile, diagnostic.place.file);
   if (diagnostic.place.line > 0) {
-    event.fields.emplace_back("line", static_cast<std::int64_t>(diagnostic.place.line));
-    event.fields.emplace_back("column", static_cast<std::int64_t>(diagnostic.place.column));
+    event.add(field::kLine, diagnostic.place.line);
+    event.add(field::kColumn, diagnostic.place.column);
   }
-  if (!diagnostic.hint.empty()) event.fields.emplace_back("hint", diagnostic.hint);
+  if (!diagnostic.hint.empty()) event.add(field::kHint, diagnostic.hint);
   return event;
 }
 
@@ -25,10 +24,8 @@ Event start_refused_event(const LoadResult& loaded) {
   const auto errors =
       std::count_if(loaded.diagnostics.begin(), loaded.diagnostics.end(),
                     [](const Diagnostic& diagnostic) { return diagnostic.severity == Severity::kError; });
-  return {Level::kError,
-          "start_refused",
-          fmt::format("the configuration has {} error{}; not started", errors, errors == 1 ? "" : "s"),
-          {}};
+  return Event(Kind::kStartRefused,
+               fmt::format("the configuration has {} error{}; not started", errors, errors == 1 ? "" : "s"));
 }
 
 }  // namespace pgcurfew

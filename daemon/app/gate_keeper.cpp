@@ -73,12 +73,9 @@ void GateKeeper::refuse(const GateOrder& order, GateOutcome outcome, Error error
 /// Once each: the gates are read again and again.
 void GateKeeper::complain(const Error& error) {
   if (!complaints_.insert(error.message).second) return;
-  Event event{Level::kError,
-              "journal_failed",
-              fmt::format("the journal of gates of {}: {}", server_, printable(error.message)),
-              {{"error", error.message}}};
-  if (!error.detail.empty()) event.fields.emplace_back("detail", error.detail);
-  if (!error.hint.empty()) event.fields.emplace_back("hint", error.hint);
+  Event event(Kind::kJournalFailed,
+              fmt::format("the journal of gates of {}: {}", server_, printable(error.message)));
+  event.add(error);
   events_.push_back(std::move(event));
 }
 

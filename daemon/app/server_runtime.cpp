@@ -58,7 +58,7 @@ void ServerRuntime::replace_policy(std::shared_ptr<const Policy> policy) {
 }
 
 void ServerRuntime::happen(const Happening& what) {
-  carry_out(watch_.on(what, Loop::now()));
+  carry_out(watch_.on(what, Loop::now(), Loop::wall_time()));
   pump(false);
 }
 
@@ -69,7 +69,7 @@ void ServerRuntime::pump(bool ready) {
     if (happened.empty()) break;
     for (auto& what : happened) {
       keeper_.complete(what);
-      if (carry_out(watch_.on(what, Loop::now()))) break;
+      if (carry_out(watch_.on(what, Loop::now(), Loop::wall_time()))) break;
     }
   }
   for (const auto& event : keeper_.take_events()) tell_(event);

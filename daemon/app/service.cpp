@@ -13,6 +13,7 @@
 #include "app/exit_code.hpp"
 #include "app/unclaimed_gates.hpp"
 #include "base/words.hpp"
+#include "events/fields.hpp"
 #include "policy/fingerprint.hpp"
 
 namespace pgcurfew {
@@ -55,20 +56,18 @@ std::string drains_text(const Policy& policy) {
 Event started_event(const Policy& policy) {
   const auto dry = std::count_if(policy.rules.begin(), policy.rules.end(),
                                  [](const Rule& rule) { return rule.mode == Mode::kDryRun; });
-  Event event;
-  event.level = Level::kNotice;
-  event.kind = "started";
-  event.message =
+  Event event(
+      Kind::kStarted,
       fmt::format("mode {}: {}, {}{}{}", capitals(policy.mode), counted(policy.servers.size(), "server"),
                   counted(policy.rules.size(), "rule"),
                   policy.mode == Mode::kEnforce && dry > 0 ? fmt::format(", {} of them dry", dry) : "",
-                  drains_text(policy));
-  event.fields = {{"version", std::string(PGCURFEW_VERSION)},
-                  {"mode", std::string(name_of(policy.mode))},
-                  {"policy", policy.version},
-                  {"servers", names_of(policy.servers)},
-                  {"rules", names_of(policy.rules)},
-                  {"drains", names_of(policy.drains)}};
+                  drains_text(policy)));
+  event.add(field::kVersion, PGCURFEW_VERSION);
+  event.add(field::kMode, name_of(policy.mode));
+  event.add(field::kPolicy, policy.version);
+  event.add(field::kServers, names_of(policy.servers));
+  event.add(field::kRules, names_of(policy.rules));
+  event.add(field::kDrains, names_of(policy.drains));
   return event;
 }
 
@@ -104,9 +103,9 @@ Changes compare(const std::vector<Item>& before, const std::vector<Item>& after,
 
 }  // namespace
 
-Service::Service(Loop& loop, Log& log, Options options, Policy policy)
+Service::Service(Loop& loop, Teller& teller, Options options, Policy policy)
     : loop_(loop),
-      log_(log),
+      teller_(teller),
       options_(std::move(options)),
       policy_(std::make_shared<const Policy>(std::move(policy))),
       reader_(loop, options_.configuration, [this](LoadResult loaded) { finish_reload(std::move(loaded)); }),
@@ -120,7 +119,7 @@ std::shared_ptr<const Policy> Service::policy_of(const std::string& server) cons
 
 std::unique_ptr<ServerRuntime> Service::make_server(const Server& server) {
   return std::make_unique<ServerRuntime>(
-      loop_, [this](const Event& event) { log_.write(event); }, server, policy_of(server.name),
+      loop_, [this](const Event& event) { teller_.tell(event); }, server, policy_of(server.name),
       [this] {
         if (!leaving_.empty()) leave_timer_.arm(Loop::now());
         if (is_stopping_) {
@@ -137,13 +136,13 @@ int Service::run() {
   }
   if (!loop_.on_signal(SIGHUP, [this](SignalSender) { reload(); })) return kExitSoftware;
   loop_.start_watchdog();
-  log_.write(started_event(*policy_));
+  teller_.tell(started_event(*policy_));
   tell_unclaimed_gates();
   start_servers();
   told_status_ = status_text();
   notify_manager("READY=1\nSTATUS=" + told_status_);
   const int code = loop_.run();
-  log_.write({Level::kNotice, "stopped", "stopped", {}});
+  teller_.tell(Event(Kind::kStopped, "stopped"));
   return code < 0 ? kExitSoftware : code;
 }
 
@@ -173,11 +172,11 @@ void Service::stop_for_good() {
 
 void Service::give_up(ServerRuntime& server) {
   if (server.has_gate_to_open()) {
-    log_.write({Level::kError,
-                "gates_left",
-                fmt::format("gates of {} are left closed: they could not be opened in time",
-                            printable(server.name())),
-                {{"server", server.name()}, {"hint", std::string("\"pgcurfew reopen\" opens them.")}}});
+    Event event(Kind::kGatesLeft, fmt::format("gates of {} are left closed: they could not be opened in time",
+                                              printable(server.name())));
+    event.server = server.name();
+    event.add(field::kHint, "\"pgcurfew reopen\" opens them.");
+    teller_.tell(std::move(event));
   }
   server.give_up();
 }
@@ -191,10 +190,9 @@ void Service::finish_if_stopped() {
 /// A server that is no longer in the policy, or is reached in another way: what it has closed is opened
 /// first.
 void Service::take_leave(std::unique_ptr<ServerRuntime> server) {
-  log_.write({Level::kNotice,
-              "server_removed",
-              fmt::format("no longer watching {}", printable(server->name())),
-              {{"server", server->name()}}});
+  Event event(Kind::kServerRemoved, fmt::format("no longer watching {}", printable(server->name())));
+  event.server = server->name();
+  teller_.tell(std::move(event));
   server->stop();
   if (!server->has_gate_to_open()) return server->give_up();
   leaving_.push_back({std::move(server), Loop::now() + kGatesDeadline});
@@ -223,7 +221,7 @@ void Service::tell_unclaimed_gates() {
   auto watched = policy_->servers;
   for (const auto& leaving : leaving_) watched.emplace_back().name = leaving.server->name();
   for (const auto& gate : find_unclaimed_gates(watched)) {
-    if (told_files_.insert(gate.file).second) log_.write(unclaimed_gate_event(gate));
+    if (told_files_.insert(gate.file).second) teller_.tell(unclaimed_gate_event(gate));
   }
 }
 
@@ -249,16 +247,15 @@ void Service::finish_reload(LoadResult loaded) {
 }
 
 void Service::refuse_reload(const std::vector<Diagnostic>& diagnostics) {
-  log_.write({Level::kError,
-              "reload_refused",
-              fmt::format("the new configuration has {}; the one before stays in force",
-                          counted(count_errors(diagnostics), "error")),
-              {{"policy", policy_->version}}});
+  Event event(Kind::kReloadRefused, fmt::format("the new configuration has {}; the one before stays in force",
+                                                counted(count_errors(diagnostics), "error")));
+  event.add(field::kPolicy, policy_->version);
+  teller_.tell(std::move(event));
   tell(diagnostics);
 }
 
 void Service::tell(const std::vector<Diagnostic>& diagnostics) {
-  for (const auto& diagnostic : diagnostics) log_.write(event_of(diagnostic));
+  for (const auto& diagnostic : diagnostics) teller_.tell(event_of(diagnostic));
 }
 
 void Service::replace_policy(Policy policy) {
@@ -268,22 +265,21 @@ void Service::replace_policy(Policy policy) {
   const auto drains = compare(policy_->drains, policy.drains, [](const Drain& old, const Drain& drain) {
     return fingerprint_of(old) == fingerprint_of(drain);
   });
-  log_.write({Level::kNotice,
-              "reload",
-              fmt::format("reloaded, mode {}: {}, {}{}", capitals(policy.mode),
-                          counted(policy.servers.size(), "server"), counted(policy.rules.size(), "rule"),
-                          drains_text(policy)),
-              {{"mode", std::string(name_of(policy.mode))},
-               {"policy", policy.version},
-               {"policy_before", policy_->version},
-               {"rules_added", rules.added},
-               {"rules_removed", rules.removed},
-               {"rules_changed", rules.changed},
-               {"drains_added", drains.added},
-               {"drains_removed", drains.removed},
-               {"drains_changed", drains.changed},
-               {"servers", names_of(policy.servers)}}});
-  log_.set_query_text(policy.query_text);
+  Event event(Kind::kReload, fmt::format("reloaded, mode {}: {}, {}{}", capitals(policy.mode),
+                                         counted(policy.servers.size(), "server"),
+                                         counted(policy.rules.size(), "rule"), drains_text(policy)));
+  event.add(field::kMode, name_of(policy.mode));
+  event.add(field::kPolicy, policy.version);
+  event.add(field::kPolicyBefore, policy_->version);
+  event.add(field::kRulesAdded, rules.added);
+  event.add(field::kRulesRemoved, rules.removed);
+  event.add(field::kRulesChanged, rules.changed);
+  event.add(field::kDrainsAdded, drains.added);
+  event.add(field::kDrainsRemoved, drains.removed);
+  event.add(field::kDrainsChanged, drains.changed);
+  event.add(field::kServers, names_of(policy.servers));
+  teller_.tell(std::move(event));
+  teller_.set_query_text(policy.query_text);
   policy_ = std::make_shared<const Policy>(std::move(policy));
   // servers_ is whole at any time: what is called below reads it for the status
   auto before = std::exchange(servers_, {});

@@ -8,8 +8,8 @@
 
 #include "app/configuration_reader.hpp"
 #include "app/server_runtime.hpp"
+#include "app/teller.hpp"
 #include "policy/reader/load.hpp"
-#include "report/log.hpp"
 #include "system/loop.hpp"
 
 namespace pgcurfew {
@@ -22,7 +22,7 @@ class Service {
     bool dry_run = false;
   };
 
-  Service(Loop& loop, Log& log, Options options, Policy policy);
+  Service(Loop& loop, Teller& teller, Options options, Policy policy);
 
   /// Runs until SIGTERM or SIGINT; gives the exit status.
   int run();
@@ -47,7 +47,7 @@ class Service {
   [[nodiscard]] std::unique_ptr<ServerRuntime> make_server(const Server& server);
 
   Loop& loop_;
-  Log& log_;
+  Teller& teller_;
   Options options_;
   std::shared_ptr<const Policy> policy_;
   struct Leaving {

@@ -6,6 +6,7 @@
 
 #include "base/words.hpp"
 #include "drains/gate.hpp"
+#include "events/fields.hpp"
 
 namespace pgcurfew {
 
@@ -49,34 +50,33 @@ Event unclaimed_gate_event(const UnclaimedGate& gate, WhyUnclaimed why) {
   const auto& entry = gate.entry;
   const auto mark = parse_gate_mark(entry.mark);
   const bool is_pgbouncers = entry.kind == name_of(GateKind::kPgbouncer);
-  Event event{
-      Level::kWarning,
-      "gate_unclaimed",
-      fmt::format("the journal holds the gate of database {} of server {}, {}", printable(entry.database, 80),
-                  printable(entry.server, 80), reason_of(why)),
-      {{"server", entry.server}, {"database", entry.database}, {"gate", entry.kind}, {"file", gate.file}}};
-  if (!entry.system_identifier.empty())
-    event.fields.emplace_back("system_identifier", entry.system_identifier);
+  Event event(Kind::kGateUnclaimed,
+              fmt::format("the journal holds the gate of database {} of server {}, {}",
+                          printable(entry.database, 80), printable(entry.server, 80), reason_of(why)));
+  event.server = entry.server;
+  event.add(field::kDatabase, entry.database);
+  event.add(field::kGate, entry.kind);
+  event.add(field::kFile, gate.file);
+  if (!entry.system_identifier.empty()) event.add(field::kSystemIdentifier, entry.system_identifier);
   std::string by_hand = "set its CONNECTION LIMIT back by hand";
   if (mark) {
-    event.fields.emplace_back("drain", mark->drain);
-    event.fields.emplace_back("by", mark->by);
+    event.add(field::kDrain, mark->drain);
+    event.add(field::kBy, mark->by);
     if (!is_pgbouncers) {
-      event.fields.emplace_back("limit_before", static_cast<std::int64_t>(mark->limit));
+      event.add(field::kLimitBefore, mark->limit);
       by_hand = fmt::format("set its CONNECTION LIMIT back to {} by hand", mark->limit);
     }
-    if (mark->until) event.fields.emplace_back("until", *mark->until);
+    if (mark->until) event.add(field::kUntil, *mark->until);
   }
   if (is_pgbouncers) {
     by_hand = fmt::format("say {} on its PgBouncer's console",
                           entry.pgbouncer_gate == name_of(PgbouncerGate::kDisable) ? "ENABLE" : "RESUME");
   }
-  event.fields.emplace_back(
-      "hint",
-      fmt::format("{}; or, if the database is still closed, {}, and remove the file.",
-                  why == WhyUnclaimed::kServer ? "Add the server to the policy again under that name"
-                                               : "Run pgcurfew where that name is the other cluster's",
-                  by_hand));
+  event.add(field::kHint,
+            fmt::format("{}; or, if the database is still closed, {}, and remove the file.",
+                        why == WhyUnclaimed::kServer ? "Add the server to the policy again under that name"
+                                                     : "Run pgcurfew where that name is the other cluster's",
+                        by_hand));
   return event;
 }
 

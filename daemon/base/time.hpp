@@ -36,6 +36,18 @@ using ServerTime = ServerClock::time_point;
 /// compile.
 using MonotonicTime = MonotonicClock::time_point;
 
+/// This machine's wall clock, for what people are told; nothing is ever decided by it. No now() either.
+struct WallClock {
+  using rep = std::int64_t;
+  using period = std::micro;
+  using duration = Duration;
+  using time_point = std::chrono::time_point<WallClock>;
+  static constexpr bool is_steady = false;
+};
+
+/// *Units*: microseconds since 1970-01-01 00:00 UTC.
+using WallTime = WallClock::time_point;
+
 /// Both clocks at one instant: what the engine is told the time is.
 struct Now {
   ServerTime server;

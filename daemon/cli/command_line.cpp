@@ -17,12 +17,14 @@
 #include "app/diagnostic_events.hpp"
 #include "app/exit_code.hpp"
 #include "app/service.hpp"
+#include "app/teller.hpp"
 #include "base/words.hpp"
 #include "cli/check.hpp"
 #include "cli/check_server.hpp"
 #include "cli/diagnostics.hpp"
 #include "cli/drain.hpp"
 #include "cli/explain.hpp"
+#include "cli/log_schema.hpp"
 #include "cli/printing.hpp"
 #include "cli/schema.hpp"
 #include "cli/windows.hpp"
@@ -39,6 +41,7 @@ struct Arguments {
   std::string configuration = kDefaultConfiguration;
   bool dry_run = false;
   std::string log_format;
+  bool schema_of_log = false;
   bool debug = false;
   std::vector<std::string> files;
   bool check_servers = false;
@@ -61,26 +64,27 @@ LogOptions log_options(const Arguments& arguments) {
 }
 
 /// To people with the line and a caret, and to the log where people don't read it.
-void tell_diagnostics(const LoadResult& loaded, Log& log) {
+void tell_diagnostics(const LoadResult& loaded, Teller& teller) {
   if (isatty(STDERR_FILENO) != 0) say_diagnostics(loaded);
   if (isatty(STDOUT_FILENO) != 0) return;
-  for (const auto& diagnostic : loaded.diagnostics) log.write(event_of(diagnostic));
-  if (loaded.has_errors()) log.write(start_refused_event(loaded));
+  for (const auto& diagnostic : loaded.diagnostics) teller.tell(event_of(diagnostic));
+  if (loaded.has_errors()) teller.tell(start_refused_event(loaded));
 }
 
 int run(const Arguments& arguments) {
   Log log(log_options(arguments));
+  Teller teller(log);
   auto loaded = read_configuration(arguments.configuration);
-  tell_diagnostics(loaded, log);
+  tell_diagnostics(loaded, teller);
   if (loaded.has_errors()) return kExitConfiguration;
   if (arguments.dry_run) make_dry(*loaded.policy);
   log.set_query_text(loaded.policy->query_text);
   auto loop = Loop::create();
   if (!loop) {
-    log.write({Level::kError, "start_refused", loop.error().message, {}});
+    teller.tell(Event(Kind::kStartRefused, loop.error().message));
     return kExitSoftware;
   }
-  Service service(*loop, log, {arguments.configuration, arguments.dry_run}, std::move(*loaded.policy));
+  Service service(*loop, teller, {arguments.configuration, arguments.dry_run}, std::move(*loaded.policy));
   return service.run();
 }
 
@@ -224,7 +228,8 @@ void describe_commands(CLI::App& app, Arguments& arguments) {
   describe_drain(app, arguments.drain);
   describe_reopen(app, arguments.reopen);
 
-  app.add_subcommand("schema", "print the JSON Schema of the files, for editors");
+  app.add_subcommand("schema", "print the JSON Schema of the files, for editors")
+      ->add_flag("--log", arguments.schema_of_log, "of the lines of the log instead");
 }
 
 /// CLI11 calls whatever stands in a command's place a missing command.
@@ -265,7 +270,7 @@ int dispatch(int all_arguments, const char* const* argv) {
   if (app.got_subcommand("drain")) return drain_now(arguments.drain);
   if (app.got_subcommand("reopen")) return reopen_now(arguments.reopen);
   if (app.got_subcommand("schema")) {
-    print("{}", schema_text());
+    print("{}", arguments.schema_of_log ? log_schema_text() : schema_text());
     return kExitOk;
   }
   if (arguments.files.empty()) arguments.files.emplace_back(kDefaultConfiguration);

@@ -12,6 +12,7 @@
 #include "app/configuration.hpp"
 #include "app/exit_code.hpp"
 #include "app/server_runtime.hpp"
+#include "app/teller.hpp"
 #include "base/duration.hpp"
 #include "base/words.hpp"
 #include "cli/by_hand.hpp"
@@ -83,7 +84,7 @@ class HandDrain {
  private:
   void write(const Event& event) {
     display_.clear();
-    log_.write(event);
+    teller_.tell(event);
   }
 
   [[nodiscard]] ServerTime server_now() const { return offset_from_ + (Loop::now() - offset_at_); }
@@ -279,6 +280,7 @@ class HandDrain {
   ServerTime offset_from_;
   MonotonicTime offset_at_;
   Log log_;
+  Teller teller_{log_};
   DrainDisplay display_;
   DrainProgress progress_;
   std::optional<Child> child_;

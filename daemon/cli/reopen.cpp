@@ -4,11 +4,13 @@
 #include "app/configuration.hpp"
 #include "app/exit_code.hpp"
 #include "app/server_runtime.hpp"
+#include "app/teller.hpp"
 #include "app/unclaimed_gates.hpp"
 #include "base/words.hpp"
 #include "cli/by_hand.hpp"
 #include "cli/drain.hpp"
 #include "cli/printing.hpp"
+#include "events/fields.hpp"
 #include "report/log.hpp"
 #include "system/loop.hpp"
 
@@ -40,7 +42,7 @@ class HandReopening {
   }
 
   int run() {
-    for (const auto& gate : unclaimed_) log_.write(unclaimed_gate_event(gate));
+    for (const auto& gate : unclaimed_) teller_.tell(unclaimed_gate_event(gate));
     deadline_.arm(Loop::now() + kDeadline);
     for (const auto& runtime : runtimes_) {
       runtime->reopen(options_.databases);
@@ -56,12 +58,12 @@ class HandReopening {
   /// Whoever waits for us can try again himself; a connection that was lost in the middle is worth a wait.
   void take(std::size_t i, const Event& event) {
     if (states_[i] == State::kUnreachable) return;
-    if (event.kind == "gate_unclaimed") {
+    if (event.kind == Kind::kGateUnclaimed) {
       if (!is_asked_for(event)) return;
       leaves_gates_ = true;
     }
-    if (event.kind == "server_up") states_[i] = State::kConnected;
-    if (event.kind != "server_down" || states_[i] == State::kConnected) return log_.write(event);
+    if (event.kind == Kind::kServerUp) states_[i] = State::kConnected;
+    if (event.kind != Kind::kServerDown || states_[i] == State::kConnected) return teller_.tell(event);
     states_[i] = State::kUnreachable;
     say("pgcurfew: server {}\n", event.message);  // its name, and why
     exit_if_done();
@@ -71,7 +73,7 @@ class HandReopening {
     const auto& names = options_.databases;
     return names.empty() || std::any_of(event.fields.begin(), event.fields.end(), [&](const auto& field) {
              const auto* value = std::get_if<std::string>(&field.second);
-             return field.first == "database" && value != nullptr &&
+             return field.first == field::kDatabase.name && value != nullptr &&
                     std::find(names.begin(), names.end(), *value) != names.end();
            });
   }
@@ -94,6 +96,7 @@ class HandReopening {
   bool leaves_gates_ = false;  ///< of another cluster
   const std::vector<Server>& servers_;
   Log log_;
+  Teller teller_{log_};
   std::vector<State> states_;
   Timer deadline_;
   std::vector<std::unique_ptr<ServerRuntime>> runtimes_;

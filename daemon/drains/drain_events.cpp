@@ -7,6 +7,7 @@
 #include "base/duration.hpp"
 #include "base/words.hpp"
 #include "engine/narrate.hpp"
+#include "events/fields.hpp"
 
 namespace pgcurfew {
 
@@ -24,41 +25,23 @@ std::string list_of(const std::vector<std::string>& names) {
   return text;
 }
 
-Event event_of(std::string_view drain, Mode mode, Level level, std::string kind, std::string message) {
-  Event event;
-  event.level = level;
-  event.kind = std::move(kind);
-  event.message = std::move(message);
-  event.fields.emplace_back("drain", std::string(drain));
-  event.fields.emplace_back("mode", std::string(name_of(mode)));
+Event event_of(const Drain& plan, Kind kind, std::string message) {
+  Event event(kind, std::move(message));
+  event.add(field::kDrain, plan.name);
+  event.add(field::kMode, name_of(plan.mode));
   return event;
 }
 
-Event event_of(const Drain& plan, Level level, std::string kind, std::string message) {
-  return event_of(plan.name, plan.mode, level, std::move(kind), std::move(message));
-}
-
-Event gate_event(std::string_view drain, const std::string& database, Level level, std::string kind,
-                 std::string message) {
-  Event event;
-  event.level = level;
-  event.kind = std::move(kind);
-  event.message = std::move(message);
-  event.fields.emplace_back("drain", std::string(drain));
-  event.fields.emplace_back("database", database);
+Event gate_event(std::string_view drain, const std::string& database, Kind kind, std::string message) {
+  Event event(kind, std::move(message));
+  event.add(field::kDrain, drain);
+  event.add(field::kDatabase, database);
   return event;
 }
 
 void add_window(Event& event, const Interval& window) {
-  event.fields.emplace_back("begins", window.start);
-  event.fields.emplace_back("ends", window.end);
-}
-
-void add_error(Event& event, const Error& error) {
-  if (!error.message.empty()) event.fields.emplace_back("error", error.message);
-  if (!error.detail.empty()) event.fields.emplace_back("detail", error.detail);
-  if (!error.hint.empty()) event.fields.emplace_back("hint", error.hint);
-  if (!error.sqlstate.empty()) event.fields.emplace_back("sqlstate", error.sqlstate);
+  event.add(field::kBegins, window.start);
+  event.add(field::kEnds, window.end);
 }
 
 /// PgBouncer's gate has no limit, and asks for no right of our role.
@@ -67,9 +50,9 @@ bool is_of_server(GateKind kind) {
 }
 
 void add_mark(Event& event, const GateMark& mark, GateKind kind) {
-  event.fields.emplace_back("by", mark.by);
-  if (is_of_server(kind)) event.fields.emplace_back("limit_before", static_cast<std::int64_t>(mark.limit));
-  if (mark.until) event.fields.emplace_back("until", *mark.until);
+  event.add(field::kBy, mark.by);
+  if (is_of_server(kind)) event.add(field::kLimitBefore, mark.limit);
+  if (mark.until) event.add(field::kUntil, *mark.until);
 }
 
 /// An announcement is due so long before, and made a moment later.
@@ -106,17 +89,17 @@ std::string remaining_text(const DrainProgress& progress) {
 }
 
 Event drain_announced_event(const Drain& plan, const Interval& window, ServerTime now) {
-  auto event = event_of(plan, Level::kWarning, "drain_announced",
+  auto event = event_of(plan, Kind::kDrainAnnounced,
                         fmt::format("drain {} begins in {}, for {}", plan.name,
                                     time_until_text(window.start - now), to_text(plan.duration)));
   add_window(event, window);
-  event.fields.emplace_back("begins_in_s", window.start - now);
+  event.add(field::kBeginsInS, window.start - now);
   return event;
 }
 
 Event drain_missed_event(const Drain& plan, const Interval& window) {
   auto event =
-      event_of(plan, Level::kWarning, "drain_missed",
+      event_of(plan, Kind::kDrainMissed,
                fmt::format("drain {} was to run from {} to {}; this pgcurfew was not watching then",
                            plan.name, plan.zone.to_text(window.start), plan.zone.to_text(window.end)));
   add_window(event, window);
@@ -124,40 +107,37 @@ Event drain_missed_event(const Drain& plan, const Interval& window) {
 }
 
 Event drain_began_event(const Drain& plan, const Interval& window, bool is_joined) {
-  auto event = event_of(plan, Level::kNotice, "drain_began",
+  auto event = event_of(plan, Kind::kDrainBegan,
                         fmt::format("drain {} {}, until {}", plan.name,
                                     is_joined ? "is joined in the middle of its window" : "begins",
                                     plan.zone.to_text(window.end)));
   add_window(event, window);
-  event.fields.emplace_back("gate", std::string(name_of(plan.gate)));
-  event.fields.emplace_back("joined", is_joined);
+  event.add(field::kGate, name_of(plan.gate));
+  event.add(field::kJoined, is_joined);
   return event;
 }
 
 Event drain_no_database_event(const Drain& plan, std::string_view pattern) {
   auto event =
-      event_of(plan, Level::kWarning, "drain_no_database",
+      event_of(plan, Kind::kDrainNoDatabase,
                fmt::format("drain {}: there is no database {} to drain", plan.name, printable(pattern, 80)));
-  event.fields.emplace_back("database", std::string(pattern));
+  event.add(field::kDatabase, pattern);
   return event;
 }
 
 Event logins_unseen_event() {
-  Event event;
-  event.level = Level::kWarning;
-  event.kind = "logins_unseen";
-  event.message = "our role may not read pg_locks: a drain cannot know who is still logging in";
-  event.fields.emplace_back("hint",
-                            "EXECUTE on pg_lock_status() was revoked from PUBLIC: grant it to our role.");
+  Event event(Kind::kLoginsUnseen,
+              "our role may not read pg_locks: a drain cannot know who is still logging in");
+  event.add(field::kHint, "EXECUTE on pg_lock_status() was revoked from PUBLIC: grant it to our role.");
   return event;
 }
 
 Event drain_phase_event(const Drain& plan, const DrainProgress& progress) {
-  auto event = event_of(plan, Level::kInfo, "drain_phase",
+  auto event = event_of(plan, Kind::kDrainPhase,
                         fmt::format("drain {}: {}{}", plan.name, name_of(progress.phase),
                                     progress.has_looked ? ", left: " + remaining_text(progress) : ""));
-  event.fields.emplace_back("phase", std::string(name_of(progress.phase)));
-  event.fields.emplace_back("remaining", static_cast<std::int64_t>(progress.remaining.size()));
+  event.add(field::kPhase, name_of(progress.phase));
+  event.add(field::kRemaining, progress.remaining.size());
   return event;
 }
 
@@ -169,21 +149,21 @@ Event drain_empty_event(const Drain& plan, const DrainProgress& progress, Durati
   if (!prepared.empty()) message += fmt::format("; prepared transactions: {}", list_of(prepared));
   if (!slots.empty()) message += fmt::format("; logical slots: {}", list_of(slots));
   if (!backends.empty()) message += fmt::format("; still in there: {}", list_of(backends));
-  auto event = event_of(plan, Level::kNotice, "drain_empty", std::move(message));
-  event.fields.emplace_back("databases", list_of(progress.databases));
-  event.fields.emplace_back("after_s", after);
-  event.fields.emplace_back("cancelled", static_cast<std::int64_t>(progress.cancelled));
-  event.fields.emplace_back("terminated", static_cast<std::int64_t>(progress.terminated));
-  if (!prepared.empty()) event.fields.emplace_back("prepared_transactions", list_of(prepared));
-  if (!slots.empty()) event.fields.emplace_back("logical_slots", list_of(slots));
-  if (!backends.empty()) event.fields.emplace_back("other_backends", list_of(backends));
+  auto event = event_of(plan, Kind::kDrainEmpty, std::move(message));
+  event.add(field::kDatabases, list_of(progress.databases));
+  event.add(field::kAfterS, after);
+  event.add(field::kCancelled, progress.cancelled);
+  event.add(field::kTerminated, progress.terminated);
+  if (!prepared.empty()) event.add(field::kPreparedTransactions, list_of(prepared));
+  if (!slots.empty()) event.add(field::kLogicalSlots, list_of(slots));
+  if (!backends.empty()) event.add(field::kOtherBackends, list_of(backends));
   return event;
 }
 
 Event drain_refilled_event(const Drain& plan, const DrainProgress& progress) {
-  auto event = event_of(plan, Level::kInfo, "drain_refilled",
+  auto event = event_of(plan, Kind::kDrainRefilled,
                         fmt::format("drain {}: a session came in, {}", plan.name, remaining_text(progress)));
-  event.fields.emplace_back("remaining", static_cast<std::int64_t>(progress.remaining.size()));
+  event.add(field::kRemaining, progress.remaining.size());
   return event;
 }
 
@@ -193,11 +173,11 @@ Event drain_gave_up_event(const Drain& plan, const DrainProgress& progress) {
                                        : then == GiveUpAction::kHold ? "the gate stays closed"
                                                                      : "it goes on";
   const auto why = progress.trouble.empty() ? remaining_text(progress) + " left" : progress.trouble;
-  auto event = event_of(plan, Level::kError, "drain_gave_up",
+  auto event = event_of(plan, Kind::kDrainGaveUp,
                         fmt::format("drain {}: not empty after {}, {}: {}", plan.name,
                                     to_text(plan.give_up->after), why, consequence));
-  event.fields.emplace_back("remaining", static_cast<std::int64_t>(progress.remaining.size()));
-  event.fields.emplace_back("then", std::string(name_of(then)));
+  event.add(field::kRemaining, progress.remaining.size());
+  event.add(field::kThen, name_of(then));
   return event;
 }
 
@@ -224,15 +204,16 @@ Event drain_done_event(const Drain& plan, const DrainProgress& progress, const D
     message += fmt::format("; {} {} closed until \"pgcurfew reopen\"", list_of(progress.databases),
                            progress.databases.size() == 1 ? "stays" : "stay");
   }
-  auto event = event_of(plan, level, "drain_done", std::move(message));
-  event.fields.emplace_back("emptied", progress.was_emptied);
-  event.fields.emplace_back("gave_up", progress.gave_up);
-  event.fields.emplace_back("yielded", progress.yielded);
-  event.fields.emplace_back("cancelled", static_cast<std::int64_t>(progress.cancelled));
-  event.fields.emplace_back("terminated", static_cast<std::int64_t>(progress.terminated));
-  event.fields.emplace_back("took_s", took);
-  event.fields.emplace_back("reopened", !end.leaves_closed);
-  event.fields.emplace_back("remaining", static_cast<std::int64_t>(there));
+  auto event = event_of(plan, Kind::kDrainDone, std::move(message));
+  event.level = level;
+  event.add(field::kEmptied, progress.was_emptied);
+  event.add(field::kGaveUp, progress.gave_up);
+  event.add(field::kYielded, progress.yielded);
+  event.add(field::kCancelled, progress.cancelled);
+  event.add(field::kTerminated, progress.terminated);
+  event.add(field::kTookS, took);
+  event.add(field::kReopened, !end.leaves_closed);
+  event.add(field::kRemaining, there);
   return event;
 }
 
@@ -249,51 +230,53 @@ Event drain_outcome_event(const Drain& /*plan*/, const Order& order, const Reply
 }
 
 Event drain_unkillable_event(const Drain& plan, const Session& session, Duration since) {
-  auto event = event_of(plan, Level::kError, "unkillable",
+  auto event = event_of(plan, Kind::kUnkillable,
                         fmt::format("{} (drain {}) is still there {} after it was terminated",
                                     session_text(session), plan.name, to_rough_text(since)));
-  event.fields.emplace_back("pid", static_cast<std::int64_t>(session.key.pid));
-  event.fields.emplace_back("session_id", session_id_text(session.key.backend_start, session.key.pid));
-  event.fields.emplace_back("backend_start", session.key.backend_start);
-  if (session.wait_event_type) event.fields.emplace_back("wait_event_type", *session.wait_event_type);
-  if (session.wait_event) event.fields.emplace_back("wait_event", *session.wait_event);
-  if (session.database) event.fields.emplace_back("database", *session.database);
-  if (session.user) event.fields.emplace_back("user", *session.user);
-  if (session.application_name) event.fields.emplace_back("application_name", *session.application_name);
-  if (const auto client = value_of(session, Field::kClientAddr))
-    event.fields.emplace_back("client_addr", *client);
+  event.level = Level::kError;
+  event.add(field::kPid, session.key.pid);
+  event.add(field::kSessionId, session_id_text(session.key.backend_start, session.key.pid));
+  event.add(field::kBackendStart, session.key.backend_start);
+  event.add(field::kWaitEventType, session.wait_event_type);
+  event.add(field::kWaitEvent, session.wait_event);
+  event.add(field::kDatabase, session.database);
+  event.add(field::kUser, session.user);
+  event.add(field::kApplicationName, session.application_name);
+  if (const auto client = value_of(session, Field::kClientAddr)) event.add(field::kClientAddr, *client);
   return event;
 }
 
 Event gate_intent_event(const Drain& plan, const GateOrder& order, bool is_retry) {
-  auto event = gate_event(plan.name, order.database, is_retry ? Level::kDebug : Level::kInfo, "gate_intent",
+  auto event = gate_event(plan.name, order.database, Kind::kGateIntent,
                           fmt::format("about to {} the gate of database {}", order.closes ? "close" : "open",
                                       printable(order.database, 80)));
-  event.fields.emplace_back("decision", order.id);
-  event.fields.emplace_back("gate", std::string(name_of(order.kind)));
-  if (is_of_server(order.kind)) event.fields.emplace_back("access", std::string(name_of(order.access)));
+  if (is_retry) event.level = Level::kDebug;
+  event.add(field::kDecision, order.id);
+  event.add(field::kGate, name_of(order.kind));
+  if (is_of_server(order.kind)) event.add(field::kAccess, name_of(order.access));
   return event;
 }
 
 Event gate_rehearsed_event(const Drain& plan, const std::string& database, GateAccess access) {
   const bool may = access != GateAccess::kNone || plan.gate == GateKind::kPgbouncer;
   auto event =
-      gate_event(plan.name, database, may ? Level::kInfo : Level::kWarning, "gate_rehearsed",
+      gate_event(plan.name, database, Kind::kGateRehearsed,
                  may ? fmt::format("would now close the gate of database {}", printable(database, 80))
                      : fmt::format("could not close the gate of database {}: our role may not",
                                    printable(database, 80)));
-  event.fields.emplace_back("gate", std::string(name_of(plan.gate)));
-  if (is_of_server(plan.gate)) event.fields.emplace_back("access", std::string(name_of(access)));
+  if (!may) event.level = Level::kWarning;
+  event.add(field::kGate, name_of(plan.gate));
+  if (is_of_server(plan.gate)) event.add(field::kAccess, name_of(access));
   return event;
 }
 
 Event gate_closed_event(const Drain& plan, const std::string& database, const GateReply& reply) {
-  auto event = gate_event(plan.name, database, Level::kNotice, "gate_closed",
+  auto event = gate_event(plan.name, database, Kind::kGateClosed,
                           fmt::format("closed the gate of database {}", printable(database, 80)));
-  event.fields.emplace_back("decision", reply.id);
-  event.fields.emplace_back("gate", std::string(name_of(plan.gate)));
-  event.fields.emplace_back("mark", std::string(reply.in_journal ? "journal" : "server"));
-  if (!is_of_server(plan.gate)) event.fields.emplace_back("pools", list_of(reply.pools));
+  event.add(field::kDecision, reply.id);
+  event.add(field::kGate, name_of(plan.gate));
+  event.add(field::kMark, reply.in_journal ? "journal" : "server");
+  if (!is_of_server(plan.gate)) event.add(field::kPools, list_of(reply.pools));
   if (reply.mark) add_mark(event, *reply.mark, plan.gate);
   return event;
 }
@@ -301,7 +284,7 @@ Event gate_closed_event(const Drain& plan, const std::string& database, const Ga
 Event gate_adopted_event(const Drain& plan, const std::string& database, const GateMark& mark,
                          std::string_view by) {
   auto event = gate_event(
-      plan.name, database, Level::kNotice, "gate_adopted",
+      plan.name, database, Kind::kGateAdopted,
       fmt::format("the gate of database {} was closed for this drain already, by {}", printable(database, 80),
                   mark.by == by ? std::string("us") : printable(mark.by, 80)));
   add_mark(event, mark, plan.gate);
@@ -330,61 +313,61 @@ Event gate_opened_event(std::string_view drain, const std::string& database, Gat
     level = Level::kWarning;
     message += ": its limit is 0, as it was found, and only superusers get in";
   }
-  auto event = gate_event(drain, database, level, "gate_opened", std::move(message));
-  event.fields.emplace_back("decision", reply.id);
-  event.fields.emplace_back("outcome", std::string(name_of(reply.outcome)));
-  if (reply.outcome != GateOutcome::kGone && is_of_server(kind))
-    event.fields.emplace_back("limit", static_cast<std::int64_t>(reply.limit));
+  auto event = gate_event(drain, database, Kind::kGateOpened, std::move(message));
+  event.level = level;
+  event.add(field::kDecision, reply.id);
+  event.add(field::kOutcome, name_of(reply.outcome));
+  if (reply.outcome != GateOutcome::kGone && is_of_server(kind)) event.add(field::kLimit, reply.limit);
   return event;
 }
 
 Event gate_overridden_event(const Drain& plan, const std::string& database) {
-  return gate_event(plan.name, database, Level::kWarning, "gate_overridden",
+  return gate_event(plan.name, database, Kind::kGateOverridden,
                     fmt::format("another client has changed the gate of database {}: it is theirs, and the "
                                 "drain ends",
                                 printable(database, 80)));
 }
 
 Event gate_renamed_event(const Drain& plan, const std::string& database, const std::string& now) {
-  auto event = gate_event(plan.name, now, Level::kNotice, "gate_renamed",
+  auto event = gate_event(plan.name, now, Kind::kGateRenamed,
                           fmt::format("database {} is called {} now, and its gate is closed still",
                                       printable(database, 80), printable(now, 80)));
-  event.fields.emplace_back("renamed_from", database);
+  event.add(field::kRenamedFrom, database);
   return event;
 }
 
 Event gate_gone_event(const Drain& plan, const std::string& database) {
-  return gate_event(plan.name, database, Level::kWarning, "gate_gone",
+  return gate_event(plan.name, database, Kind::kGateGone,
                     fmt::format("database {} was dropped, and its gate with it", printable(database, 80)));
 }
 
 Event gate_replaced_event(const Drain& plan, const std::string& database) {
-  return gate_event(plan.name, database, Level::kWarning, "gate_replaced",
+  return gate_event(plan.name, database, Kind::kGateReplaced,
                     fmt::format("another database is called {} now, whose gate is open: closing it, too",
                                 printable(database, 80)));
 }
 
 Event gate_lost_event(const Drain& plan, const std::string& database) {
   return gate_event(
-      plan.name, database, Level::kWarning, "gate_lost",
+      plan.name, database, Kind::kGateLost,
       fmt::format("PgBouncer was restarted and lets clients of database {} in: closing the gate again",
                   printable(database, 80)));
 }
 
 Event gate_failed_event(std::string_view drain, const std::string& database, bool closes, const Error& error,
                         Duration retry) {
-  auto event = gate_event(drain, database, Level::kError, "gate_failed",
+  auto event = gate_event(drain, database, Kind::kGateFailed,
                           fmt::format("could not {} the gate of database {}: {}", closes ? "close" : "open",
                                       printable(database, 80), printable(error.message)));
-  event.fields.emplace_back("retry_s", retry);
-  add_error(event, error);
+  event.add(field::kRetryS, retry);
+  event.add(error);
   return event;
 }
 
 Event gate_found_event(const Gate& gate) {
   const auto& mark = *gate.mark;
   auto event = gate_event(
-      mark.drain, gate.database, Level::kNotice, "gate_found",
+      mark.drain, gate.database, Kind::kGateFound,
       fmt::format("the gate of database {} is held by {} for drain {}", printable(gate.database, 80),
                   printable(mark.by, 80), printable(mark.drain, 80)));
   add_mark(event, mark, gate.kind);
@@ -394,10 +377,11 @@ Event gate_found_event(const Gate& gate) {
 Event gate_overdue_event(const Gate& gate, Mode mode) {
   const auto& mark = *gate.mark;
   auto event = gate_event(
-      mark.drain, gate.database, Level::kWarning, "gate_found",
+      mark.drain, gate.database, Kind::kGateFound,
       fmt::format("the gate of database {} was left closed past its time: giving it back{}",
                   printable(gate.database, 80),
                   mode == Mode::kDryRun ? "; a dry run does so with what enforcement has closed" : ""));
+  event.level = Level::kWarning;
   add_mark(event, mark, gate.kind);
   return event;
 }

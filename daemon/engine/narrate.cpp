@@ -11,6 +11,7 @@
 #include "base/words.hpp"
 #include "engine/ledger.hpp"
 #include "engine/narrate_fields.hpp"
+#include "events/fields.hpp"
 
 namespace pgcurfew {
 
@@ -25,33 +26,33 @@ std::string subject_of(const Order& order) {
 
 /// Of the session, as the look showed it.
 void add_names(Event& event, const Order& order) {
-  add_text(event, "database", order.database);
-  add_text(event, "user", order.user);
-  add_text(event, "application_name", order.application_name);
-  add_text(event, "client_addr", order.client_addr);
-  if (order.query_id) event.fields.emplace_back("query_id", *order.query_id);
+  event.add(field::kDatabase, order.database);
+  event.add(field::kUser, order.user);
+  event.add(field::kApplicationName, order.application_name);
+  event.add(field::kClientAddr, order.client_addr);
+  event.add(field::kQueryId, order.query_id);
 }
 
 void add_decision(Event& event, const Order& order) {
-  event.fields.emplace_back("decision", order.decision);
+  event.add(field::kDecision, order.decision);
   if (order.drain.empty()) {
-    event.fields.emplace_back("rule", order.rule);
+    event.add(field::kRule, order.rule);
   } else {
-    event.fields.emplace_back("drain", order.drain);
+    event.add(field::kDrain, order.drain);
   }
-  event.fields.emplace_back("policy", order.policy);
+  event.add(field::kPolicy, order.policy);
   add_session(event, order.guard.session);
-  event.fields.emplace_back("mode", std::string(name_of(order.mode)));
-  event.fields.emplace_back("step", std::string(name_of(order.step)));
+  event.add(field::kMode, name_of(order.mode));
+  event.add(field::kStep, name_of(order.step));
 }
 
 void add_decision(Event& event, std::string_view rule, const SessionKey& session, const Episode& episode) {
-  event.fields.emplace_back("decision", episode.decision);
-  event.fields.emplace_back("rule", std::string(rule));
-  event.fields.emplace_back("policy", episode.policy);
+  event.add(field::kDecision, episode.decision);
+  event.add(field::kRule, rule);
+  event.add(field::kPolicy, episode.policy);
   add_session(event, session);
-  event.fields.emplace_back("mode", std::string(name_of(episode.mode)));
-  event.fields.emplace_back("step", std::string(name_of(episode.ordered_kind)));
+  event.add(field::kMode, name_of(episode.mode));
+  event.add(field::kStep, name_of(episode.ordered_kind));
 }
 
 std::string_view clock_text(const Order& order) {
@@ -61,26 +62,22 @@ std::string_view clock_text(const Order& order) {
 /// What the rule rests on besides an age.
 void add_grounds(Event& event, const Order& order) {
   const auto& grounds = order.grounds;
-  const auto add = [&](std::string name, const auto& number) {
-    if (number) event.fields.emplace_back(std::move(name), static_cast<std::int64_t>(*number));
-  };
-  add("blocks", grounds.blocks);
+  event.add(field::kBlocks, grounds.blocks);
   if (grounds.longest_waiter) {
-    event.fields.emplace_back("longest_waiter", static_cast<std::int64_t>(grounds.longest_waiter->pid));
+    event.add(field::kLongestWaiter, grounds.longest_waiter->pid);
   }
-  add("xmin_age", grounds.xmin_age);
-  add_text(event, "group", grounds.group);
-  add("group_size", grounds.group_size);
-  add("keep", grounds.keep);
+  event.add(field::kXminAge, grounds.xmin_age);
+  event.add(field::kGroup, grounds.group);
+  event.add(field::kGroupSize, grounds.group_size);
+  event.add(field::kKeep, grounds.keep);
   if (grounds.connections_used) {
     // in thousandths, so that it reads well
-    event.fields.emplace_back("connections_used", std::round(*grounds.connections_used * 1000) / 1000);
+    event.add(field::kConnectionsUsed, std::round(*grounds.connections_used * 1000) / 1000);
   }
-  if (grounds.server_role)
-    event.fields.emplace_back("server_role", std::string(name_of(*grounds.server_role)));
-  if (grounds.open_until) event.fields.emplace_back("open_until", *grounds.open_until);
-  add("repeated", grounds.repeated);
-  if (grounds.has_skipped_cancel) event.fields.emplace_back("skipped", std::string("cancel"));
+  if (grounds.server_role) event.add(field::kServerRole, name_of(*grounds.server_role));
+  event.add(field::kOpenUntil, grounds.open_until);
+  event.add(field::kRepeated, grounds.repeated);
+  if (grounds.has_skipped_cancel) event.add(field::kSkipped, "cancel");
 }
 
 std::string age_text(const Order& order) {
@@ -116,9 +113,9 @@ std::string grounds_text(const Order& order) {
 /// Of a rule without an age there is nothing to say.
 void add_age(Event& event, const Order& order, Duration age) {
   if (order.limit == Duration(0)) return;
-  event.fields.emplace_back("clock", std::string(clock_text(order)));
-  event.fields.emplace_back("age_s", age);
-  event.fields.emplace_back("limit_s", order.limit);
+  event.add(field::kClock, clock_text(order));
+  event.add(field::kAgeS, age);
+  event.add(field::kLimitS, order.limit);
 }
 
 std::string_view verb(StepKind step) {
@@ -194,36 +191,32 @@ std::string outcome_message(const Order& order, const Reply& reply) {
 }  // namespace
 
 Event intent_event(const Order& order) {
-  Event event;
-  event.level = Level::kInfo;
-  event.kind = "intent";
-  event.message = fmt::format("{} {} {}: {}", order.mode == Mode::kDryRun ? "would now" : "about to",
-                              verb(order.step), subject_of(order), grounds_text(order));
+  Event event(Kind::kIntent,
+              fmt::format("{} {} {}: {}", order.mode == Mode::kDryRun ? "would now" : "about to",
+                          verb(order.step), subject_of(order), grounds_text(order)));
   add_decision(event, order);
   if (order.drain.empty()) add_age(event, order, order.age);
   add_grounds(event, order);
   add_names(event, order);
-  if (order.state) event.fields.emplace_back("state", std::string(name_of(*order.state)));
+  if (order.state) event.add(field::kState, name_of(*order.state));
   return event;
 }
 
 Event outcome_event(const Order& order, const Reply& reply) {
-  Event event;
+  Event event(Kind::kOutcome, outcome_message(order, reply));
   event.level = level_of(order, reply.kind);
-  event.kind = "outcome";
-  event.message = outcome_message(order, reply);
   add_decision(event, order);
-  event.fields.emplace_back("outcome", std::string(outcome_of(order, reply.kind)));
+  event.add(field::kOutcome, outcome_of(order, reply.kind));
   if (order.drain.empty())
     add_age(event, order, reply.server_time ? *reply.server_time - order.clock_start : order.age);
   add_names(event, order);
-  if (reply.state) event.fields.emplace_back("state", std::string(name_of(*reply.state)));
-  add_text(event, "wait_event_type", reply.wait_event_type);
-  add_text(event, "wait_event", reply.wait_event);
-  if (reply.query) event.fields.emplace_back("query", RawQuery{*reply.query});
-  if (!reply.error.message.empty()) event.fields.emplace_back("error", reply.error.message);
-  if (!reply.error.detail.empty()) event.fields.emplace_back("detail", reply.error.detail);
-  if (!reply.error.sqlstate.empty()) event.fields.emplace_back("sqlstate", reply.error.sqlstate);
+  if (reply.state) event.add(field::kState, name_of(*reply.state));
+  event.add(field::kWaitEventType, reply.wait_event_type);
+  event.add(field::kWaitEvent, reply.wait_event);
+  if (reply.query) event.add(field::kQuery, RawQuery{*reply.query});
+  if (!reply.error.message.empty()) event.add(field::kError, reply.error.message);
+  if (!reply.error.detail.empty()) event.add(field::kDetail, reply.error.detail);
+  if (!reply.error.sqlstate.empty()) event.add(field::kSqlstate, reply.error.sqlstate);
   return event;
 }
 
@@ -234,64 +227,59 @@ std::string_view outcome_of(const Order& order, ReplyKind kind) {
 
 Event skipped_event(const Rule& rule, const std::string& policy, const Session& session) {
   const auto state = session.state ? name_of(*session.state) : "unknown";
-  Event event;
-  event.kind = "skipped";
-  event.message = fmt::format("cancel of rule {} is skipped for {}: it cannot affect a session in state {}",
-                              rule.name, session_text(session), state);
-  event.fields.emplace_back("rule", rule.name);
-  event.fields.emplace_back("policy", policy);
+  Event event(Kind::kSkipped,
+              fmt::format("cancel of rule {} is skipped for {}: it cannot affect a session in state {}",
+                          rule.name, session_text(session), state));
+  event.add(field::kRule, rule.name);
+  event.add(field::kPolicy, policy);
   add_session(event, session.key);
-  event.fields.emplace_back("mode", std::string(name_of(rule.mode)));
-  event.fields.emplace_back("step", std::string(name_of(StepKind::kCancel)));
-  event.fields.emplace_back("state", std::string(state));
+  event.add(field::kMode, name_of(rule.mode));
+  event.add(field::kStep, name_of(StepKind::kCancel));
+  event.add(field::kState, state);
   add_names(event, session);
   return event;
 }
 
 Event superseded_event(const Order& order, std::string_view superseded_rule, StepKind superseded_step) {
-  Event event;
-  event.kind = "superseded";
-  event.message =
+  Event event(
+      Kind::kSuperseded,
       fmt::format("{} of rule {} for {} is left to rule {}", name_of(superseded_step), superseded_rule,
-                  session_text(order.guard.session, order.user, order.database), order.rule);
-  event.fields.emplace_back("decision", order.decision);
-  event.fields.emplace_back("rule", std::string(superseded_rule));
-  event.fields.emplace_back("policy", order.policy);
+                  session_text(order.guard.session, order.user, order.database), order.rule));
+  event.add(field::kDecision, order.decision);
+  event.add(field::kRule, superseded_rule);
+  event.add(field::kPolicy, order.policy);
   add_session(event, order.guard.session);
-  event.fields.emplace_back("mode", std::string(name_of(order.mode)));
-  event.fields.emplace_back("step", std::string(name_of(superseded_step)));
-  event.fields.emplace_back("superseded_by", order.rule);
+  event.add(field::kMode, name_of(order.mode));
+  event.add(field::kStep, name_of(superseded_step));
+  event.add(field::kSupersededBy, order.rule);
   add_names(event, order);
   return event;
 }
 
 Event verified_event(std::string_view rule, const SessionKey& session, const Episode& episode,
                      std::string_view effect) {
-  Event event;
-  event.kind = "verified";
   const auto subject =
       fmt::format("{} (rule {})", session_text(session, episode.user, episode.database), rule);
-  event.message = effect == "ended"         ? fmt::format("{} has ended", subject)
-                  : effect == "query_ended" ? fmt::format("the query of {} has ended", subject)
-                  : effect == "moved_on"    ? fmt::format("{} has moved on", subject)
-                  : effect == "unseen"      ? fmt::format("{} can no longer be seen", subject)
-                                            : fmt::format("{} is still there", subject);
+  auto message = effect == "ended"         ? fmt::format("{} has ended", subject)
+                 : effect == "query_ended" ? fmt::format("the query of {} has ended", subject)
+                 : effect == "moved_on"    ? fmt::format("{} has moved on", subject)
+                 : effect == "unseen"      ? fmt::format("{} can no longer be seen", subject)
+                                           : fmt::format("{} is still there", subject);
+  Event event(Kind::kVerified, std::move(message));
   add_decision(event, rule, session, episode);
-  event.fields.emplace_back("effect", std::string(effect));
-  add_text(event, "database", episode.database);
-  add_text(event, "user", episode.user);
+  event.add(field::kEffect, effect);
+  event.add(field::kDatabase, episode.database);
+  event.add(field::kUser, episode.user);
   return event;
 }
 
 Event unkillable_event(std::string_view rule, const Session& session, const Episode& episode) {
-  Event event;
-  event.level = Level::kWarning;
-  event.kind = "unkillable";
-  event.message = fmt::format("{} has outlived the last step of rule {}", session_text(session), rule);
+  Event event(Kind::kUnkillable,
+              fmt::format("{} has outlived the last step of rule {}", session_text(session), rule));
   add_decision(event, rule, session.key, episode);
-  if (session.state) event.fields.emplace_back("state", std::string(name_of(*session.state)));
-  event.fields.emplace_back("wait_event_type", session.wait_event_type.value_or("none"));
-  event.fields.emplace_back("wait_event", session.wait_event.value_or("none"));
+  if (session.state) event.add(field::kState, name_of(*session.state));
+  event.add(field::kWaitEventType, session.wait_event_type.value_or("none"));
+  event.add(field::kWaitEvent, session.wait_event.value_or("none"));
   add_names(event, session);
   return event;
 }
@@ -304,18 +292,15 @@ Event repeat_event(const Order& order, std::size_t times) {
                            : repeat.then == RepeatAction::kPause
                                ? fmt::format("it leaves these sessions alone for {}", to_text(repeat.within))
                                : fmt::format("look at what this {} keeps sending", per);
-  Event event;
-  event.level = Level::kWarning;
-  event.kind = "repeat";
-  event.message =
-      fmt::format("rule {} has acted {} times within {} on {} {}: {}", order.rule, times,
-                  to_text(repeat.within), per, printable(order.repeat_key->value, 80), consequence);
+  Event event(Kind::kRepeat,
+              fmt::format("rule {} has acted {} times within {} on {} {}: {}", order.rule, times,
+                          to_text(repeat.within), per, printable(order.repeat_key->value, 80), consequence));
   add_decision(event, order);
-  event.fields.emplace_back("per", std::string(per));
-  event.fields.emplace_back("value", order.repeat_key->value);
-  event.fields.emplace_back("times", static_cast<std::int64_t>(times));
-  event.fields.emplace_back("within_s", repeat.within);
-  event.fields.emplace_back("then", std::string(name_of(repeat.then)));
+  event.add(field::kPer, per);
+  event.add(field::kValue, order.repeat_key->value);
+  event.add(field::kTimes, times);
+  event.add(field::kWithinS, repeat.within);
+  event.add(field::kThen, name_of(repeat.then));
   return event;
 }
 

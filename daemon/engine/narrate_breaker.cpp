@@ -5,6 +5,7 @@
 #include "base/duration.hpp"
 #include "base/words.hpp"
 #include "engine/narrate.hpp"
+#include "events/fields.hpp"
 
 /// What is said of the breaker.
 namespace pgcurfew {
@@ -19,9 +20,9 @@ std::string breaker_of(const std::optional<Tenant>& tenant) {
 }
 
 void add_tenant(Event& event, const std::optional<Tenant>& tenant) {
-  event.fields.emplace_back("scope", std::string(tenant ? "tenant" : "server"));
-  if (tenant && tenant->database) event.fields.emplace_back("database", *tenant->database);
-  if (tenant && tenant->user) event.fields.emplace_back("user", *tenant->user);
+  event.add(field::kScope, tenant ? "tenant" : "server");
+  if (tenant && tenant->database) event.add(field::kDatabase, *tenant->database);
+  if (tenant && tenant->user) event.add(field::kUser, *tenant->user);
 }
 
 /// What of the bound may go to whom.
@@ -37,40 +38,37 @@ Event breaker_opened_event(const Breaker::Trip& trip, const Safety& safety, std:
                            Mode mode) {
   const bool is_share = trip.bound == Breaker::Bound::kShare;
   const auto held = trip.due - std::min(trip.due, trip.admitted);
-  Event event;
-  event.level = Level::kError;
-  event.kind = "breaker_open";
-  event.message = fmt::format(
-      "{} {}: {} signals within {} ({} sent, {} due){}, {}; {} now, {} held back for {}, and then as many go "
-      "as "
-      "the bounds allow, the longest due first",
-      breaker_of(trip.tenant), mode == Mode::kDryRun ? "would open" : "opens", trip.sent + trip.due,
-      to_text(is_share ? Breaker::kAtOnce : safety.per), trip.sent, trip.due,
-      is_share ? fmt::format(" among {} client sessions", client_backends) : "", allowance_of(trip),
-      trip.admitted == 0   ? "none go"
-      : trip.admitted == 1 ? "1 goes"
-                           : fmt::format("{} go", trip.admitted),
-      held == 1 ? "1 is" : fmt::format("{} are", held), to_text(safety.quiet));
+  Event event(Kind::kBreakerOpen,
+              fmt::format("{} {}: {} signals within {} ({} sent, {} due){}, {}; {} now, {} held back for {}, "
+                          "and then as many go "
+                          "as "
+                          "the bounds allow, the longest due first",
+                          breaker_of(trip.tenant), mode == Mode::kDryRun ? "would open" : "opens",
+                          trip.sent + trip.due, to_text(is_share ? Breaker::kAtOnce : safety.per), trip.sent,
+                          trip.due, is_share ? fmt::format(" among {} client sessions", client_backends) : "",
+                          allowance_of(trip),
+                          trip.admitted == 0   ? "none go"
+                          : trip.admitted == 1 ? "1 goes"
+                                               : fmt::format("{} go", trip.admitted),
+                          held == 1 ? "1 is" : fmt::format("{} are", held), to_text(safety.quiet)));
   add_tenant(event, trip.tenant);
-  event.fields.emplace_back("bound", std::string(is_share ? "share" : "signals"));
-  event.fields.emplace_back("sent", static_cast<std::int64_t>(trip.sent));
-  event.fields.emplace_back("due", static_cast<std::int64_t>(trip.due));
-  event.fields.emplace_back("allowed", static_cast<std::int64_t>(trip.allowed));
-  event.fields.emplace_back("held", static_cast<std::int64_t>(held));
-  event.fields.emplace_back("client_backends", static_cast<std::int64_t>(client_backends));
-  event.fields.emplace_back("mode", std::string(name_of(mode)));
-  event.fields.emplace_back("quiet_s", safety.quiet);
+  event.add(field::kBound, is_share ? "share" : "signals");
+  event.add(field::kSent, trip.sent);
+  event.add(field::kDue, trip.due);
+  event.add(field::kAllowed, trip.allowed);
+  event.add(field::kHeld, held);
+  event.add(field::kClientBackends, client_backends);
+  event.add(field::kMode, name_of(mode));
+  event.add(field::kQuietS, safety.quiet);
   return event;
 }
 
 Event breaker_closed_event(const std::optional<Tenant>& tenant, Mode mode) {
-  Event event;
-  event.level = Level::kNotice;
-  event.kind = "breaker_closed";
-  event.message = fmt::format("{} {}: signals go on, the longest due first", breaker_of(tenant),
-                              mode == Mode::kDryRun ? "would close" : "closes");
+  Event event(Kind::kBreakerClosed,
+              fmt::format("{} {}: signals go on, the longest due first", breaker_of(tenant),
+                          mode == Mode::kDryRun ? "would close" : "closes"));
   add_tenant(event, tenant);
-  event.fields.emplace_back("mode", std::string(name_of(mode)));
+  event.add(field::kMode, name_of(mode));
   return event;
 }
 

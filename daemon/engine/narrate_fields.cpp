@@ -1,25 +1,21 @@
 #include "engine/narrate_fields.hpp"
 
-#include <cstdint>
+#include "events/fields.hpp"
 
 namespace pgcurfew {
 
 void add_session(Event& event, const SessionKey& session) {
-  event.fields.emplace_back("pid", static_cast<std::int64_t>(session.pid));
-  event.fields.emplace_back("session_id", session_id_text(session.backend_start, session.pid));
-  event.fields.emplace_back("backend_start", session.backend_start);
-}
-
-void add_text(Event& event, std::string_view name, const std::optional<std::string>& text) {
-  if (text) event.fields.emplace_back(std::string(name), *text);
+  event.add(field::kPid, session.pid);
+  event.add(field::kSessionId, session_id_text(session.backend_start, session.pid));
+  event.add(field::kBackendStart, session.backend_start);
 }
 
 void add_names(Event& event, const Session& session) {
-  add_text(event, "database", session.database);
-  add_text(event, "user", session.user);
-  add_text(event, "application_name", session.application_name);
-  add_text(event, "client_addr", value_of(session, Field::kClientAddr));
-  if (session.query_id) event.fields.emplace_back("query_id", *session.query_id);
+  event.add(field::kDatabase, session.database);
+  event.add(field::kUser, session.user);
+  event.add(field::kApplicationName, session.application_name);
+  event.add(field::kClientAddr, value_of(session, Field::kClientAddr));
+  event.add(field::kQueryId, session.query_id);
 }
 
 std::string_view clock_text(Clock clock, bool is_waiters_age) {

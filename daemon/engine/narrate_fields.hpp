@@ -13,9 +13,6 @@ namespace pgcurfew {
 /// Which session an event is about: pid, session_id, backend_start.
 void add_session(Event& event, const SessionKey& session);
 
-/// A text, where there is one.
-void add_text(Event& event, std::string_view name, const std::optional<std::string>& text);
-
 /// Who the session is, as a look showed it: database, user, application_name, client_addr, query_id.
 void add_names(Event& event, const Session& session);
 

@@ -1,17 +1,19 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <string_view>
+#include <type_traits>
 #include <utility>
 #include <variant>
 #include <vector>
 
+#include "base/result.hpp"
 #include "base/time.hpp"
+#include "events/kind.hpp"
 
 namespace pgcurfew {
-
-enum class Level { kDebug, kInfo, kNotice, kWarning, kError };
 
 /// A query's text as the server sent it. Only report/ may turn it into something printable.
 struct RawQuery {
@@ -20,15 +22,45 @@ struct RawQuery {
 
 using FieldValue = std::variant<std::int64_t, double, bool, std::string, RawQuery, Duration, ServerTime>;
 
-/// Something worth a line in the log.
-/// *Shapes*: `kind` is a fixed word of the vocabulary (`intent`, `outcome`, `verified`, `unkillable`,
-/// `superseded`, `server_up`, `server_down`, ...); `message` is for people; `fields` for machines, each name
-/// once, in the order in which they are shown.
+/// The name of an event's field, with the type of what stands in it. All of them are in events/fields.hpp.
+template <class T>
+struct EventField {
+  std::string_view name;
+};
+
+/// Something worth telling.
+/// *Shapes*: `message` is for people; `fields` are for machines: those that the catalogue has for the kind,
+/// each once at most, in the order in which they are shown.
 struct Event {
-  Level level = Level::kInfo;
-  std::string kind;
+  Kind kind;
+  Level level;  ///< the kind's usual one, unless said otherwise
   std::string message;
-  std::vector<std::pair<std::string, FieldValue>> fields;
+  std::vector<std::pair<std::string_view, FieldValue>> fields;
+
+  // Set once, where it happens, by whoever hands it on: Watch, or the service for what is its own.
+  std::string id;      ///< no other event has it
+  std::string server;  ///< its name in the policy; empty: of pgcurfew itself
+  WallTime wall_time{};
+  std::optional<ServerTime> server_time;  ///< by the server's clock, as well as we know it
+
+  explicit Event(Kind what, std::string text = {});
+
+  /// Adds *error*, and *detail*, *hint* and *sqlstate* where there are some.
+  void add(const Error& error);
+
+  /// Adds a field; nothing for an empty optional.
+  template <class T, class Value>
+  void add(EventField<T> field, Value&& value) {
+    if constexpr (requires { value.has_value(); }) {
+      if (value.has_value()) add(field, *std::forward<Value>(value));
+    } else if constexpr (std::is_same_v<T, std::int64_t>) {
+      static_assert(std::is_integral_v<std::remove_cvref_t<Value>> &&
+                    !std::is_same_v<std::remove_cvref_t<Value>, bool>);
+      fields.emplace_back(field.name, static_cast<std::int64_t>(value));
+    } else {
+      fields.emplace_back(field.name, FieldValue(std::in_place_type<T>, T{std::forward<Value>(value)}));
+    }
+  }
 };
 
 }  // namespace pgcurfew

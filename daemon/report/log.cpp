@@ -11,6 +11,7 @@
 #include <spdlog/sinks/base_sink.h>
 #include <sys/stat.h>
 
+#include "events/fields.hpp"
 #include "report/output.hpp"
 #include "report/render.hpp"
 
@@ -49,17 +50,21 @@ spdlog::level::level_enum spdlog_level(Level level) {
   return spdlog::level::err;
 }
 
-std::string time_of_day_text() {
-  const auto now = std::chrono::system_clock::to_time_t(std::chrono::system_clock::now());
+std::chrono::sys_time<Duration> system_time_of(WallTime time) {
+  return std::chrono::sys_time<Duration>(time.time_since_epoch());
+}
+
+std::string time_of_day_text(WallTime time) {
+  const auto seconds = std::chrono::system_clock::to_time_t(system_time_of(time));
   tm local{};
-  localtime_r(&now, &local);
+  localtime_r(&seconds, &local);
   return fmt::format("{:02}:{:02}:{:02}", local.tm_hour, local.tm_min, local.tm_sec);
 }
 
-std::string wall_clock_text(LogFormat format) {
+std::string time_text(WallTime time, LogFormat format) {
   using namespace std::chrono;
-  if (format == LogFormat::kBrief) return time_of_day_text();
-  const auto now = floor<milliseconds>(system_clock::now());
+  if (format == LogFormat::kBrief) return time_of_day_text(time);
+  const auto now = floor<milliseconds>(system_time_of(time));
   const auto day = floor<days>(now);
   const year_month_day date(day);
   const hh_mm_ss clock(now - day);
@@ -67,6 +72,10 @@ std::string wall_clock_text(LogFormat format) {
                      static_cast<unsigned>(date.month()), static_cast<unsigned>(date.day()),
                      format == LogFormat::kJson ? 'T' : ' ', clock.hours().count(), clock.minutes().count(),
                      clock.seconds().count(), clock.subseconds().count());
+}
+
+WallTime wall_time_now() {
+  return WallTime(std::chrono::floor<Duration>(std::chrono::system_clock::now().time_since_epoch()));
 }
 
 }  // namespace
@@ -117,7 +126,7 @@ struct Log::Inside {
   void write(const Event& event) {
     const auto level = spdlog_level(event.level);
     if (!logger.should_log(level)) return;
-    const auto time = wall_clock_text(options.format);
+    const auto time = time_text(event.wall_time, options.format);
     std::string line;
     if (options.journal_prefix) line = {'<', priority_of(event.level), '>'};
     line += text_of(event, time);
@@ -141,11 +150,9 @@ struct Log::Inside {
     const auto count = sink->lost() - told_lost;
     if (count == 0 || !sink->is_ready()) return;
     const auto before = sink->lost();
-    Event event;
-    event.level = Level::kWarning;
-    event.kind = "log_lost";
-    event.message = "events could not be written to the log";
-    event.fields.emplace_back("lost", static_cast<std::int64_t>(count));
+    Event event(Kind::kLogLost, "events could not be written to the log");
+    event.add(field::kLost, count);
+    event.wall_time = wall_time_now();
     write(event);
     if (sink->lost() == before) {
       told_lost = before;

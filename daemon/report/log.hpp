@@ -31,8 +31,8 @@ struct LogOptions {
 /// *Source*: systemd.exec(5), $JOURNAL_STREAM.
 bool is_journal(int descriptor, const char* journal_stream) noexcept;
 
-/// The log: each event one line, written at once, with the wall clock's time in UTC to the millisecond
-/// (but for kBrief).
+/// The log: each event one line, written at once, with the time at which it happened, in UTC to the
+/// millisecond (but for kBrief).
 ///
 /// A reader that went away, stopped reading or has its disk full neither ends nor holds up the daemon: a line
 /// that can't be written is dropped and counted, and the first one that can be written again is preceded by

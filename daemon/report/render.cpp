@@ -140,32 +140,19 @@ std::string_view colour_of(Level level) {
 
 }  // namespace
 
-std::string_view name_of(Level level) {
-  switch (level) {
-    case Level::kDebug:
-      return "DEBUG";
-    case Level::kInfo:
-      return "INFO";
-    case Level::kNotice:
-      return "NOTICE";
-    case Level::kWarning:
-      return "WARNING";
-    case Level::kError:
-      break;
-  }
-  return "ERROR";
-}
-
 std::string to_json(const Event& event, std::string_view timestamp, QueryText query_text) {
   nlohmann::ordered_json object;
   object.emplace("ts", std::string(timestamp));
   object.emplace("level", std::string(name_of(event.level)));
-  object.emplace("event", event.kind);
+  object.emplace("event", name_of(event.kind));
   object.emplace("message", cut(event.message));
+  if (!event.server.empty()) object.emplace("server", cut(event.server));
   for (const auto& [name, value] : event.fields) {
     auto json = json_of(value, query_text);
-    if (json) object.emplace(name, std::move(*json));
+    if (json) object.emplace(std::string(name), std::move(*json));
   }
+  if (!event.id.empty()) object.emplace("id", event.id);
+  if (event.server_time) object.emplace("server_time", iso_8601(*event.server_time));
   constexpr bool kAscii = true;
   return object.dump(-1, ' ', kAscii, nlohmann::ordered_json::error_handler_t::replace);
 }
@@ -176,6 +163,10 @@ std::string to_line(const Event& event, std::string_view timestamp, QueryText qu
   auto line = fmt::format("{} {}{:<7}{} {}", timestamp, paint, name_of(event.level), end_of_paint,
                           printable(event.message, kMessageLimit));
   std::string_view gap = "  ";
+  if (!event.server.empty()) {
+    line += fmt::format("  server={}", safe_value(event.server));
+    gap = " ";
+  }
   for (const auto& [name, value] : event.fields) {
     const auto text = text_of(value, query_text);
     if (!text) continue;

@@ -8,9 +8,6 @@
 
 namespace pgcurfew {
 
-/// The level as the log shows it: `DEBUG`, `INFO`, `NOTICE`, `WARNING`, `ERROR`.
-std::string_view name_of(Level level);
-
 /// An event as one JSON object on one line, without the newline.
 /// *Shapes*: `ts`, `level`, `event` (the kind), `message`, then the fields in their order; a field must not
 /// take one of those four names (it would be left out). Pure ASCII: all else is `\uNNNN`, and bytes that are

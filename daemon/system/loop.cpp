@@ -69,6 +69,10 @@ MonotonicTime Loop::now() {
                        std::chrono::duration_cast<Duration>(std::chrono::nanoseconds(time.tv_nsec)));
 }
 
+WallTime Loop::wall_time() {
+  return WallTime(std::chrono::floor<Duration>(std::chrono::system_clock::now().time_since_epoch()));
+}
+
 Result<void> Loop::on_signal(int signal, SignalCallback callback) {
   sigset_t set;
   sigemptyset(&set);

@@ -35,6 +35,9 @@ class Loop {
   /// CLOCK_MONOTONIC, read now.
   static MonotonicTime now();
 
+  /// CLOCK_REALTIME, read now.
+  static WallTime wall_time();
+
   /// Calls back when a signal arrives. The signal is blocked from now on and comes through the loop only.
   Result<void> on_signal(int signal, std::function<void(SignalSender)> callback);
 

@@ -9,37 +9,26 @@
 #include "base/duration.hpp"
 #include "base/words.hpp"
 #include "engine/decide.hpp"
+#include "events/fields.hpp"
 
 namespace pgcurfew {
 
 namespace {
 
-Event make_event(Level level, std::string kind, std::string message) {
-  return Event{level, std::move(kind), std::move(message), {}};
-}
-
-void add_error(Event& event, const Error& error) {
-  event.fields.emplace_back("error", error.message);
-  if (!error.detail.empty()) event.fields.emplace_back("detail", error.detail);
-  if (!error.hint.empty()) event.fields.emplace_back("hint", error.hint);
-  if (!error.sqlstate.empty()) event.fields.emplace_back("sqlstate", error.sqlstate);
-}
-
-Event failure_event(Level level, std::string kind, std::string message, const Error& error) {
-  auto event = make_event(level, std::move(kind), std::move(message));
-  add_error(event, error);
+Event failure_event(Kind kind, std::string message, const Error& error) {
+  Event event(kind, std::move(message));
+  event.add(error);
   return event;
 }
 
 Event missing_privilege_event(const ServerFacts& facts, std::string_view privilege, std::string_view effect) {
-  auto event = make_event(Level::kError, "privilege_missing",
-                          fmt::format("role {} lacks {}: {}", printable(facts.role), privilege, effect));
-  event.fields.emplace_back("privilege", std::string(privilege));
-  event.fields.emplace_back("role", facts.role);
+  auto event = Event(Kind::kPrivilegeMissing,
+                     fmt::format("role {} lacks {}: {}", printable(facts.role), privilege, effect));
+  event.add(field::kPrivilege, privilege);
+  event.add(field::kRole, facts.role);
   const auto role = printable(quoted_identifier(facts.role));
-  event.fields.emplace_back(
-      "hint", fmt::format("GRANT {} TO {}; and if it is a member already, ALTER ROLE {} INHERIT;", privilege,
-                          role, role));
+  event.add(field::kHint, fmt::format("GRANT {} TO {}; and if it is a member already, ALTER ROLE {} INHERIT;",
+                                      privilege, role, role));
   return event;
 }
 
@@ -49,7 +38,7 @@ std::string for_how_long(Duration outage) {
 }
 
 void add_outage(Event& event, Duration outage) {
-  if (outage > Duration(0)) event.fields.emplace_back("outage_s", outage);
+  if (outage > Duration(0)) event.add(field::kOutageS, outage);
 }
 
 }  // namespace
@@ -57,18 +46,17 @@ void add_outage(Event& event, Duration outage) {
 Event server_up_event(std::string_view server, const ServerFacts& facts, std::optional<Duration> outage) {
   const auto after =
       outage ? fmt::format("; it was out of reach for {}", to_rough_text(*outage)) : std::string();
-  auto up = make_event(Level::kNotice, "server_up",
-                       fmt::format("watching {} as {}{}", server, printable(facts.role), after));
-  up.fields.emplace_back("version", facts.version);
-  up.fields.emplace_back("role", facts.role);
-  up.fields.emplace_back("backend_pid", static_cast<std::int64_t>(facts.backend_pid));
-  up.fields.emplace_back("in_recovery", facts.in_recovery);
-  if (outage) up.fields.emplace_back("outage_s", *outage);
+  auto up = Event(Kind::kServerUp, fmt::format("watching {} as {}{}", server, printable(facts.role), after));
+  up.add(field::kVersion, facts.version);
+  up.add(field::kRole, facts.role);
+  up.add(field::kBackendPid, facts.backend_pid);
+  up.add(field::kInRecovery, facts.in_recovery);
+  if (outage) up.add(field::kOutageS, *outage);
   return up;
 }
 
 Event promoted_event(std::string_view server) {
-  return make_event(Level::kNotice, "promoted", fmt::format("{} was promoted: it is a primary now", server));
+  return Event(Kind::kPromoted, fmt::format("{} was promoted: it is a primary now", server));
 }
 
 std::vector<Event> missing_privileges(const ServerFacts& facts) {
@@ -98,16 +86,16 @@ Error would_be_denied(const std::optional<Look>& look, const SessionKey& key) {
 
 Event server_down_event(std::string_view server, const Error& error, Duration retry, Duration outage) {
   auto down = failure_event(
-      Level::kError, "server_down",
+      Kind::kServerDown,
       fmt::format("{} is out of reach{}: {}", server, for_how_long(outage), printable(error.message)), error);
-  down.fields.emplace_back("retry_s", retry);
+  down.add(field::kRetryS, retry);
   add_outage(down, outage);
   return down;
 }
 
 Event look_failed_event(std::string_view server, const Error& error, Duration outage) {
   auto failed = failure_event(
-      Level::kError, "look_failed",
+      Kind::kLookFailed,
       fmt::format("could not look at {}{}: {}", server, for_how_long(outage), printable(error.message)),
       error);
   add_outage(failed, outage);
@@ -115,71 +103,70 @@ Event look_failed_event(std::string_view server, const Error& error, Duration ou
 }
 
 Event looks_again_event(std::string_view server, Duration outage) {
-  auto again = make_event(Level::kNotice, "looks_again",
-                          fmt::format("looks at {} succeed again, after {}", server, to_rough_text(outage)));
+  auto again = Event(Kind::kLooksAgain,
+                     fmt::format("looks at {} succeed again, after {}", server, to_rough_text(outage)));
   add_outage(again, outage);
   return again;
 }
 
 Event names_failed_event(std::string_view server, const Error& error) {
-  return failure_event(Level::kWarning, "names_failed",
+  return failure_event(Kind::kNamesFailed,
                        fmt::format("could not refresh the names of databases and roles of {}: {}", server,
                                    printable(error.message)),
                        error);
 }
 
 Event waits_failed_event(std::string_view server, const Error& error) {
-  return failure_event(Level::kError, "waits_failed",
+  return failure_event(Kind::kWaitsFailed,
                        fmt::format("could not read lock waits on {}; blocker rules are suspended: {}", server,
                                    printable(error.message)),
                        error);
 }
 
 Event pulse_failed_event(std::string_view server, const Error& error) {
-  return failure_event(Level::kWarning, "pulse_failed",
+  return failure_event(Kind::kPulseFailed,
                        fmt::format("could not ask {} for its time: {}", server, printable(error.message)),
                        error);
 }
 
 Event blind_event(std::size_t hidden) {
-  auto event = make_event(Level::kError, "blind",
-                          fmt::format("{} sessions are hidden from us; no rule can judge them", hidden));
-  event.fields.emplace_back("hidden", static_cast<std::int64_t>(hidden));
-  event.fields.emplace_back("hint", "Its role has to be a member of pg_read_all_stats.");
+  auto event =
+      Event(Kind::kBlind, fmt::format("{} sessions are hidden from us; no rule can judge them", hidden));
+  event.add(field::kHidden, hidden);
+  event.add(field::kHint, "Its role has to be a member of pg_read_all_stats.");
   return event;
 }
 
 Event elder_event(std::string_view server, const SessionKey& elder) {
-  auto event = make_event(
-      Level::kWarning, "elder",
-      fmt::format(
-          "another pgcurfew (pid {}) has watched {} for longer under this role: signals of rules leave "
-          "{} after they fall due, if a look shows that they are still wanted",
-          elder.pid, server, to_text(kAfterElder)));
-  event.fields.emplace_back("pid", static_cast<std::int64_t>(elder.pid));
+  auto event =
+      Event(Kind::kElder,
+            fmt::format(
+                "another pgcurfew (pid {}) has watched {} for longer under this role: signals of rules leave "
+                "{} after they fall due, if a look shows that they are still wanted",
+                elder.pid, server, to_text(kAfterElder)));
+  event.add(field::kPid, elder.pid);
   return event;
 }
 
 Event nameless_event(std::size_t nameless) {
-  auto event = make_event(Level::kWarning, "nameless",
-                          fmt::format("{} sessions have a database or a role without a name (dropped under "
-                                      "them, or its catalog is locked); no rule fits them by name",
-                                      nameless));
-  event.fields.emplace_back("nameless", static_cast<std::int64_t>(nameless));
+  auto event = Event(Kind::kNameless,
+                     fmt::format("{} sessions have a database or a role without a name (dropped under "
+                                 "them, or its catalog is locked); no rule fits them by name",
+                                 nameless));
+  event.add(field::kNameless, nameless);
   return event;
 }
 
 Event clock_jump_event(std::string_view server, Duration jump) {
-  auto event = make_event(Level::kError, "clock_jump",
-                          fmt::format("the clock of {} jumped by {}: no signals until two looks agree",
-                                      server, to_rough_text(jump)));
-  event.fields.emplace_back("jump_s", jump);
+  auto event =
+      Event(Kind::kClockJump, fmt::format("the clock of {} jumped by {}: no signals until two looks agree",
+                                          server, to_rough_text(jump)));
+  event.add(field::kJumpS, jump);
   return event;
 }
 
 Event clock_trusted_event(std::string_view server) {
-  return make_event(Level::kNotice, "clock_trusted",
-                    fmt::format("two looks agree again on the clock of {}", server));
+  return Event(Kind::kClockTrusted, fmt::format("two looks agree again on the clock of {}", server));
 }
 
 }  // namespace pgcurfew

@@ -43,7 +43,8 @@ Watch::Watch(std::shared_ptr<const Policy> policy, Options options)
   drains_.take_policy(policy_);
 }
 
-std::vector<Command> Watch::on(const Happening& what, MonotonicTime now) {
+std::vector<Command> Watch::on(const Happening& what, MonotonicTime now, WallTime wall) {
+  moment_ = {now, wall};
   std::visit([&](const auto& kind) { handle(kind, now); }, what);
   // replies come in swarms: what follows from them is decided once, at the wake-up that is asked for at once
   advance(now, !std::holds_alternative<happening::Replied>(what));
@@ -52,7 +53,10 @@ std::vector<Command> Watch::on(const Happening& what, MonotonicTime now) {
 }
 
 void Watch::tell(Event event) {
-  event.fields.insert(event.fields.begin(), {"server", options_.server});
+  event.id = fmt::format("{}.{}", options_.decision_prefix, ++told_);
+  event.server = options_.server;
+  event.wall_time = moment_.wall;
+  if (clock_.is_known()) event.server_time = clock_.at(moment_.now);
   commands_.emplace_back(command::Tell{std::move(event)});
 }
 

@@ -151,7 +151,8 @@ class Watch {
 
   Watch(std::shared_ptr<const Policy> policy, Options options);
 
-  std::vector<Command> on(const Happening& what, MonotonicTime now);
+  /// `wall`: this machine's clock at `now`, for what is told.
+  std::vector<Command> on(const Happening& what, MonotonicTime now, WallTime wall = {});
 
   /// When to call again at the latest, with Tick.
   [[nodiscard]] std::optional<MonotonicTime> wake_at() const { return wake_at_; }
@@ -184,6 +185,10 @@ class Watch {
 
  private:
   enum class Link { kDown, kConnecting, kUp };
+  struct Moment {
+    MonotonicTime now{};
+    WallTime wall{};
+  };
   struct InFlight {
     Order order;
     MonotonicTime sent;
@@ -276,6 +281,8 @@ class Watch {
 
   std::optional<MonotonicTime> wake_at_;
   std::vector<Command> commands_;
+  Moment moment_;  ///< at which what is told now happens
+  std::uint64_t told_ = 0;
 };
 
 }  // namespace pgcurfew

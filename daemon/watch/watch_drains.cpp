@@ -1,6 +1,7 @@
 #include <fmt/format.h>
 
 #include "base/words.hpp"
+#include "events/fields.hpp"
 #include "watch/watch.hpp"
 
 /// The part of a watch that has to do with drains.
@@ -29,12 +30,10 @@ void Watch::handle(const happening::GatesFailed& what, MonotonicTime now) {
   drains_.gates_failed(now_at(now));
   if (gates_failed_told_ && now - *gates_failed_told_ < kSayAgain) return;
   gates_failed_told_ = now;
-  Event event{
-      Level::kWarning,
-      "gates_failed",
-      fmt::format("could not read the gates of {}: {}", options_.server, printable(what.error.message)),
-      {{"error", what.error.message}}};
-  if (!what.error.sqlstate.empty()) event.fields.emplace_back("sqlstate", what.error.sqlstate);
+  Event event(Kind::kGatesFailed, fmt::format("could not read the gates of {}: {}", options_.server,
+                                              printable(what.error.message)));
+  event.add(field::kError, what.error.message);
+  if (!what.error.sqlstate.empty()) event.add(field::kSqlstate, what.error.sqlstate);
   tell(std::move(event));
 }
 

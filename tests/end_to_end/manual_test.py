@@ -125,20 +125,54 @@ def test_the_commands_and_their_options_are_all_there(command):
         assert known <= options
 
 
-def sources_of(*folders):
-    return "".join(path.read_text(encoding="utf-8") for folder in folders
-                   for path in sorted((REPOSITORY / "daemon" / folder).glob("*.cpp")))
+# Headings of pgcurfew-log(5) below which an event has its entry.
+EVENTS = ("EVENTS OF DECISIONS", "EVENTS OF A SERVER", "EVENTS OF DRAINS", "EVENTS OF PGCURFEW")
 
 
-def test_the_events_of_the_log_are_those_of_the_program():
-    made = set(re.findall(r'(?:\.kind = |(?:Level::k\w+|level),\s*)"([a-z_]+)"',
-                          sources_of("engine", "report", "cli", "postgres", "system")))
-    made |= set(re.findall(r'is_error \? "([a-z_]+)" : "([a-z_]+)"', sources_of("cli"))[0])
-    assert len(made) >= 25
-    told = [name for heading in ("EVENTS OF DECISIONS", "EVENTS OF A SERVER", "EVENTS OF DRAINS",
-                                     "EVENTS OF PGCURFEW")
-            for name in entries(section(LOG, heading))]
-    assert sorted(told) == sorted(made)
+def told_of_events():
+    """What stands below each event, all of its paragraphs, without marks."""
+    told = {}
+    for heading in EVENTS:
+        for heads, body in re.findall(r"^(\*[^\n]*)\n((?:\t[^\n]*\n|\n(?=\t))+)", section(LOG, heading), re.MULTILINE):
+            told |= dict.fromkeys(re.findall(r"\*([^*]+)\*", heads), re.sub(r"[*_]|\\", "", " ".join(body.split())))
+    return told
+
+
+@pytest.fixture(scope="module")
+def kinds(pgcurfew):
+    """Of each kind of event what the catalogue says, as `pgcurfew schema --log` tells it."""
+    made = subprocess.run([str(pgcurfew), "schema", "--log"], capture_output=True, check=True, timeout=60).stdout
+    return json.loads(made)["definitions"]
+
+
+def test_the_events_of_the_log_are_those_of_the_catalogue(kinds):
+    told = [name for heading in EVENTS for name in entries(section(LOG, heading))]
+    assert sorted(told) == sorted(kinds)  # and none twice
+
+
+def test_each_event_is_told_with_its_levels_and_its_meaning(kinds):
+    told = told_of_events()
+    assert len(told) >= 60
+    for name, kind in kinds.items():
+        text = told[name]
+        levels = kind["properties"]["level"]["enum"]
+        assert set(re.findall(r"\b(?:DEBUG|INFO|NOTICE|WARNING|ERROR)\b", text)) == set(levels), f"{name}: {text}"
+        meaning = kind["description"].removesuffix(kind["description"][kind["description"].index(" MESSAGE_ID"):])
+        assert meaning.removesuffix(".") in text, f"{name}: {meaning}: {text}"
+
+
+def test_each_kind_of_event_has_an_emitter():
+    catalogue = (REPOSITORY / "daemon/events/kind.hpp").read_text(encoding="utf-8")
+    kinds = re.findall(r"^  (k[A-Z]\w+),$", re.search(r"enum class Kind \{(.*?)^};", catalogue, re.M | re.S)[1], re.M)
+    code = "".join(path.read_text(encoding="utf-8") for path in sorted((REPOSITORY / "daemon").rglob("*.cpp"))
+                   if path.parent.name != "events")
+    assert len(kinds) >= 60
+    assert [kind for kind in kinds if not re.search(rf"[(,?:]\s*Kind::{kind}\b", code)] == []
+
+
+def test_message_ids_are_each_once_and_never_change(kinds):
+    ids = [re.search(r"MESSAGE_ID ([0-9a-f]{32})\.$", kind["description"])[1] for kind in kinds.values()]
+    assert len(set(ids)) == len(ids)
 
 
 def test_the_outcomes_are_those_of_the_program():
@@ -149,20 +183,21 @@ def test_the_outcomes_are_those_of_the_program():
     assert {name.replace("\\_", "_") for name in told} == made | {"alerted", "would_signal"}
 
 
-def test_the_fields_of_the_log_are_those_of_the_program():
-    folder = REPOSITORY / "daemon"
-    code = "".join(path.read_text(encoding="utf-8") for path in
-                   [*sorted((folder / "engine").glob("narrate*.cpp")), folder / "engine" / "drain_events.cpp",
-                    folder / "engine" / "watch_drains.cpp", folder / "cli" / "gate_keeper.cpp", folder / "report" / "log.cpp",
-                    folder / "report" / "render.cpp", folder / "cli" / "service.cpp"])
-    made = set(re.findall(r'(?:emplace(?:_back)?\(\s*|add\(|add_text\(event, |\{\{?)"([a-z_]+)",\s', code))
-    assert len(made) >= 80
-    told = set(re.findall(r"\*([a-z_]+)\*", LOG))
-    assert made - told == set()
+def test_the_fields_of_the_log_are_those_of_the_catalogue(kinds):
+    """Those that are told of one event alone stand in its entry."""
+    told = told_of_events()
+    common = set(re.findall(r"\*([a-z_]+)\*", section(LOG, "FIELDS OF ALL EVENTS") + section(LOG, "FIELDS OF DECISIONS")))
+    fields = {field for kind in kinds.values() for field in kind["properties"]}
+    assert len(fields) >= 100
+    assert fields - set(re.findall(r"\*([a-z_]+)\*", LOG)) == set()
+    for field in fields - common:
+        having = [name for name, kind in kinds.items() if field in kind["properties"]]
+        if len(having) == 1:
+            assert field.replace("_", "") in told[having[0]], f"{field} of {having[0]}"
 
 
 def test_the_exit_statuses_are_those_of_the_program():
-    header = (REPOSITORY / "daemon" / "cli" / "exit_code.hpp").read_text(encoding="utf-8")
+    header = (REPOSITORY / "daemon" / "app" / "exit_code.hpp").read_text(encoding="utf-8")
     statuses = re.findall(r"kExit\w+ = (\d+)", header)
     assert statuses == list(entries(section(COMMANDS, "EXIT STATUS")))
 

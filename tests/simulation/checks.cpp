@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "engine/narrate.hpp"
+#include "events/catalogue.hpp"
 #include "simulation/drain_checks.hpp"
 
 namespace pgcurfew::simulation {
@@ -255,22 +256,24 @@ void Checks::check_bounds(Book& book, const std::vector<Order>& orders) {
 
 void Checks::on_told(int instance, const Event& event) {
   auto& book = books_[instance];
+  if (const auto fault = fault_of(event); !fault.empty()) throw Violation("event", fault);
+  if (event.id.empty() || event.server.empty()) throw Violation("event", "one without an id or a server");
   if (drains_ != nullptr && drains_->takes(event)) return drains_->on_told(instance, event);
   if (event.level == Level::kError) check_error(book, event);
   const auto decision = field_of<std::string>(event, "decision").value_or("");
-  if (event.kind == "intent") book.intents.insert(decision);
-  if (event.kind == "verified") check_claim(book, event);
-  if (event.kind == "breaker_closed") {
+  if (event.kind == Kind::kIntent) book.intents.insert(decision);
+  if (event.kind == Kind::kVerified) check_claim(book, event);
+  if (event.kind == Kind::kBreakerClosed) {
     // what has become due meanwhile goes in its turn
     book.held_back[held_back_by(event)] = site_.agenda.now() + 3 * book.policy->safety.quiet;
   }
-  if (event.kind == "prepared_transaction") {
+  if (event.kind == Kind::kPreparedTransaction) {
     const auto gid = field_of<std::string>(event, "gid").value_or("");
     if (!book.look || !book.look->prepared.contains(gid)) {
       throw Violation("false-claim", "nobody waits for " + gid + ": " + event.message);
     }
   }
-  if (event.kind != "outcome") return;
+  if (event.kind != Kind::kOutcome) return;
   const auto found = book.issued.find(decision);
   if (found == book.issued.end()) return;
   auto& issued = found->second;
@@ -341,15 +344,15 @@ void Checks::check_breaker(Book& book, const Event& event) {
 }
 
 void Checks::check_error(Book& book, const Event& event) {
-  if (event.kind == "breaker_open") return check_breaker(book, event);
-  static const std::map<std::string, std::vector<std::string>> kCauses{
-      {"server_down",
+  if (event.kind == Kind::kBreakerOpen) return check_breaker(book, event);
+  static const std::map<Kind, std::vector<std::string>> kCauses{
+      {Kind::kServerDown,
        {"refused", "connect_hangs", "cut", "mute", "slow", "restart", "failover", "exhausted", "stall",
         "catalog"}},
-      {"look_failed", {"truncated"}},
-      {"clock_jump", {"clock step", "small clock step"}},
-      {"blind", {"lacks_read_all_stats"}},
-      {"privilege_missing", {"lacks_read_all_stats", "lacks_signal"}},
+      {Kind::kLookFailed, {"truncated"}},
+      {Kind::kClockJump, {"clock step", "small clock step"}},
+      {Kind::kBlind, {"lacks_read_all_stats"}},
+      {Kind::kPrivilegeMissing, {"lacks_read_all_stats", "lacks_signal"}},
   };
   const auto causes = kCauses.find(event.kind);
   const bool has_cause = causes != kCauses.end() &&

@@ -325,19 +325,21 @@ bool DrainChecks::has_lasted(const Issued& issued, std::size_t node, Duration wa
 }
 
 bool DrainChecks::takes(const Event& event) const {
-  if (event.kind == "gates_failed" || event.kind.starts_with("drain_") || event.kind.starts_with("gate_")) {
+  if (event.kind == Kind::kGatesFailed || name_of(event.kind).starts_with("drain_") ||
+      name_of(event.kind).starts_with("gate_")) {
     return true;
   }
-  return event.kind == "unkillable";
+  return event.kind == Kind::kUnkillable;
 }
 
 /// An error needs a fault, or a session that does not go.
 void DrainChecks::on_told(int instance, const Event& event) {
-  if (event.kind == "drain_began") check_beginning(instance, event);
-  if (event.kind == "drain_empty") check_nobody_arrives(instance, event);
-  if (event.kind == "drain_done") runs_.erase({instance, field_of<std::string>(event, "drain").value_or("")});
+  if (event.kind == Kind::kDrainBegan) check_beginning(instance, event);
+  if (event.kind == Kind::kDrainEmpty) check_nobody_arrives(instance, event);
+  if (event.kind == Kind::kDrainDone)
+    runs_.erase({instance, field_of<std::string>(event, "drain").value_or("")});
   if (event.level != Level::kError) return;
-  static const std::vector<std::string> kStubborn{"drain_gave_up", "drain_done", "unkillable"};
+  static const std::vector<Kind> kStubborn{Kind::kDrainGaveUp, Kind::kDrainDone, Kind::kUnkillable};
   const bool is_of_sessions = std::find(kStubborn.begin(), kStubborn.end(), event.kind) != kStubborn.end();
   if (is_of_sessions) return;
   // a mark of a time that the clock has not come to yet

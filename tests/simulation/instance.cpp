@@ -157,8 +157,9 @@ void Instance::go_on_later(const std::vector<Command>& commands, std::size_t nex
 }
 
 Duration Instance::tell(const Event& event) {
-  site_.trace.note("tell", number_,
-                   [&] { return fmt::format("instance {} {}: {}", number_, event.kind, event.message); });
+  site_.trace.note("tell", number_, [&] {
+    return fmt::format("instance {} {}: {}", number_, name_of(event.kind), event.message);
+  });
   checks_.on_told(number_, event);
   return reader_.tell(site_.agenda.now(), site_.faults.stopped_readers,
                       site_.nodes[site_.active].server->holes.telling);

@@ -99,7 +99,7 @@ TEST(DrainEnd, ADryRunSaysThatItGivesBackWhatEnforcementHasClosed) {
     EXPECT_EQ(gate.limit, 12);
     const auto& events = world.events;
     const auto found = std::find_if(events.begin(), events.end(),
-                                    [](const Event& event) { return event.kind == "gate_found"; });
+                                    [](const Event& event) { return event.kind == Kind::kGateFound; });
     ASSERT_NE(found, events.end());
     EXPECT_EQ(found->message.find("a dry run") != std::string::npos, mode == Mode::kDryRun) << found->message;
   }

@@ -16,7 +16,7 @@ std::vector<std::string> limits_in(const Event& event) {
   std::vector<std::string> names;
   for (const auto& field : event.fields) {
     if (field.first == "access" || field.first == "limit" || field.first == "limit_before") {
-      names.push_back(field.first);
+      names.emplace_back(field.first);
     }
   }
   return names;

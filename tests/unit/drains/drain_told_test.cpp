@@ -16,9 +16,9 @@ using ::testing::SizeIs;
 using World = DrainWorld;
 
 const Event& last(const World& world, const std::string& kind) {
-  static const Event kNone{};
+  static const Event kNone{Kind::kStopped};
   for (auto event = world.events.rbegin(); event != world.events.rend(); ++event) {
-    if (event->kind == kind) return *event;
+    if (name_of(event->kind) == kind) return *event;
   }
   ADD_FAILURE() << "nothing was told of " << kind;
   return kNone;

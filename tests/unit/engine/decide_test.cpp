@@ -264,13 +264,13 @@ TEST(Decide, EveryIntentNamesRuleSessionClockAgeLimitStepAndDecision) {
   desk.look({active(4711, 0s)}, 5s);
   const auto decision = desk.decide_at(11s);
   const auto& intent = decision.events.at(0);
-  EXPECT_EQ(intent.kind, "intent");
+  EXPECT_EQ(intent.kind, Kind::kIntent);
   std::vector<std::string> names;
-  for (const auto& field : intent.fields) names.push_back(field.first);
+  for (const auto& field : intent.fields) names.emplace_back(field.first);
   EXPECT_THAT(names, ::testing::IsSupersetOf({"decision", "rule", "pid", "session_id", "backend_start",
                                               "mode", "step", "clock", "age_s", "limit_s"}));
   const auto outcome = desk.reply(decision.orders.at(0), ReplyKind::kSignalled, 11s).at(0);
-  EXPECT_EQ(outcome.kind, "outcome");
+  EXPECT_EQ(outcome.kind, Kind::kOutcome);
   EXPECT_EQ(text_field(outcome, "decision"), text_field(intent, "decision"));
   EXPECT_EQ(text_field(outcome, "outcome"), "signalled");
 }

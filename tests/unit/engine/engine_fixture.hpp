@@ -120,7 +120,7 @@ inline std::string text_field(const Event& event, const std::string& name) {
 
 inline std::vector<std::string> kinds_of(const std::vector<Event>& events) {
   std::vector<std::string> kinds;
-  for (const auto& event : events) kinds.push_back(event.kind);
+  for (const auto& event : events) kinds.emplace_back(name_of(event.kind));
   return kinds;
 }
 

@@ -38,10 +38,10 @@ std::string field(const Event& event, const std::string& name) {
 
 Event first_intent(Desk& desk, Duration now) {
   for (auto& event : desk.decide_at(now).events) {
-    if (event.kind == "intent") return event;
+    if (event.kind == Kind::kIntent) return event;
   }
   ADD_FAILURE() << "no intent";
-  return {};
+  return Event(Kind::kIntent);
 }
 
 TEST(Intent, SaysOfKeepHowManyThereAreAndWhatTheyHaveInCommon) {
@@ -197,12 +197,12 @@ TEST(Narrate, NamesTheRuleTheUserAndTheDatabaseWhereverItSpeaksOfASession) {
   for (const auto& event : desk.look({}, 30s)) told.push_back(event);
   std::set<std::string> kinds;
   for (const auto& event : told) {
-    kinds.insert(event.kind);
+    kinds.emplace(name_of(event.kind));
     EXPECT_THAT(event.message, ::testing::HasSubstr("pid 7 app@app"));
     EXPECT_THAT(event.message, ::testing::HasSubstr("rule r"));
-    if (event.kind == "verified") continue;
-    EXPECT_EQ(field(event, "client_addr"), "10.1.2.3") << event.kind;
-    EXPECT_EQ(field(event, "query_id"), "4711") << event.kind;
+    if (event.kind == Kind::kVerified) continue;
+    EXPECT_EQ(field(event, "client_addr"), "10.1.2.3") << name_of(event.kind);
+    EXPECT_EQ(field(event, "query_id"), "4711") << name_of(event.kind);
   }
   EXPECT_THAT(kinds, ElementsAre("intent", "outcome", "unkillable", "verified"));
 }

@@ -74,7 +74,7 @@ bool is_as_heard(const Decision& decision, const Heard& heard) {
   std::vector<std::size_t> carried;
   for (const auto& order : decision.orders) ordered.push_back(std::stoul(order.rule));
   for (const auto& event : decision.events) {
-    if (event.kind == "superseded") carried.push_back(std::stoul(text_field(event, "rule")));
+    if (event.kind == Kind::kSuperseded) carried.push_back(std::stoul(text_field(event, "rule")));
   }
   return ordered == heard.ordered && carried == heard.carried && decision.next_due == heard.next_due;
 }

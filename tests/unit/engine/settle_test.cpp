@@ -23,7 +23,7 @@ Desk cancelled() {
 }
 
 std::string effect(const std::vector<Event>& events) {
-  return events.size() == 1 && events[0].kind == "verified" ? text_field(events[0], "effect") : "?";
+  return events.size() == 1 && events[0].kind == Kind::kVerified ? text_field(events[0], "effect") : "?";
 }
 
 TEST(Settle, ASessionThatIsGoneHasEnded) {

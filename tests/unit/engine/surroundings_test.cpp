@@ -48,7 +48,7 @@ TEST(When, ALadderGoesOnWhereItStoodWhenItHoldsAgain) {
   desk.look({active(1, 0s)}, 10s);
   desk.reply(desk.decide_at(10s).orders.at(0), ReplyKind::kSignalled, 10s);
   desk.seen.in_recovery = false;
-  EXPECT_THAT(desk.look({active(1, 0s)}, 14s), ElementsAre(::testing::Field(&Event::kind, "verified")));
+  EXPECT_THAT(desk.look({active(1, 0s)}, 14s), ElementsAre(::testing::Field(&Event::kind, Kind::kVerified)));
   EXPECT_THAT(desk.decide_at(20s).orders, IsEmpty());
   desk.seen.in_recovery = true;
   desk.look({active(1, 0s)}, 21s);

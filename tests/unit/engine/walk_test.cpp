@@ -106,7 +106,7 @@ class Walk {
     const auto decision = decide(desk_.policy, desk_.seen, desk_.docket, desk_.ledger, {at(now_), ours});
     for (const auto& order : decision.orders) check(order);
     for (const auto& event : decision.events) {
-      if (event.kind == "superseded") note_carried(event);
+      if (event.kind == Kind::kSuperseded) note_carried(event);
     }
   }
 

@@ -18,13 +18,22 @@ using Json = nlohmann::ordered_json;
 constexpr auto kTime = "2026-11-23 04:05:06.123Z";
 constexpr ServerTime kServerTime(std::chrono::days(60) + 1h + 1us);
 
-Event event_with(FieldValue value, std::string name = "text") {
-  return {Level::kNotice, "intent", "about to cancel pid 7", {{std::move(name), std::move(value)}}};
+/// What is rendered need not be in the catalogue.
+Event event_of(Kind kind, Level level, std::string message,
+               std::vector<std::pair<std::string_view, FieldValue>> fields = {}) {
+  Event event(kind, std::move(message));
+  event.level = level;
+  event.fields = std::move(fields);
+  return event;
+}
+
+Event event_with(FieldValue value, std::string_view name = "text") {
+  return event_of(Kind::kIntent, Level::kNotice, "about to cancel pid 7", {{name, std::move(value)}});
 }
 
 std::string line_of(FieldValue value, QueryText query_text = QueryText::kRedacted,
-                    std::string name = "text") {
-  return to_line(event_with(std::move(value), std::move(name)), kTime, query_text, false);
+                    std::string_view name = "text") {
+  return to_line(event_with(std::move(value), name), kTime, query_text, false);
 }
 
 std::string json_text_of(FieldValue value, QueryText query_text = QueryText::kRedacted) {
@@ -59,26 +68,29 @@ const std::vector<std::string>& attacks() {
 }
 
 TEST(ToJson, KeepsTheOrderOfTheFields) {
-  const Event event{Level::kWarning,
-                    "outcome",
-                    "sent cancel to pid 7",
-                    {{"pid", std::int64_t{7}},
-                     {"rule", std::string("a")},
-                     {"age_s", Duration(12min + 4s + 5us)},
-                     {"backend_start", kServerTime},
-                     {"share", 0.25},
-                     {"first", true},
-                     {"query", RawQuery{"select 1"}}}};
+  auto event = event_of(Kind::kOutcome, Level::kWarning, "sent cancel to pid 7",
+                        {{"pid", std::int64_t{7}},
+                         {"rule", std::string("a")},
+                         {"age_s", Duration(12min + 4s + 5us)},
+                         {"backend_start", kServerTime},
+                         {"share", 0.25},
+                         {"first", true},
+                         {"query", RawQuery{"select 1"}}});
+  event.server = "orders";
+  event.id = "1a2b3c4d.7";
+  event.server_time = kServerTime + 12min;
   EXPECT_EQ(to_json(event, "2026-11-23T04:05:06.123Z", QueryText::kRedacted),
             R"({"ts":"2026-11-23T04:05:06.123Z","level":"WARNING","event":"outcome",)"
-            R"("message":"sent cancel to pid 7","pid":7,"rule":"a","age_s":724.000005,)"
-            R"("backend_start":"2000-03-01T01:00:00.000001Z","share":0.25,"first":true,"query":"select ?"})");
+            R"("message":"sent cancel to pid 7","server":"orders","pid":7,"rule":"a","age_s":724.000005,)"
+            R"("backend_start":"2000-03-01T01:00:00.000001Z","share":0.25,"first":true,"query":"select ?",)"
+            R"("id":"1a2b3c4d.7","server_time":"2000-03-01T01:12:00.000001Z"})");
 }
 
 TEST(ToJson, IsOneLineOfAsciiWhateverStrangersSend) {
   for (const auto& text : attacks()) {
-    for (const auto& json : {json_text_of(text), json_text_of(RawQuery{text}, QueryText::kFull),
-                             to_json({Level::kError, text, text, {}}, kTime, QueryText::kNone)}) {
+    for (const auto& json :
+         {json_text_of(text), json_text_of(RawQuery{text}, QueryText::kFull),
+          to_json(event_of(Kind::kOutcome, Level::kError, text), kTime, QueryText::kNone)}) {
       for (const char c : json) EXPECT_TRUE(c >= ' ' && c < '\x7f') << json.substr(0, 200);
       EXPECT_TRUE(Json::accept(json)) << json.substr(0, 200);
     }
@@ -132,21 +144,21 @@ TEST(ToJson, ShowsNumbersThatAreNoneAsNull) {
 }
 
 TEST(ToLine, AlignsTheMessagesAndQuotesWhatCouldBeMisread) {
-  const Event event{Level::kInfo,
-                    "outcome",
-                    "done",
-                    {{"pid", std::int64_t{7}},
-                     {"rule", std::string("a")},
-                     {"application_name", std::string("my app")},
-                     {"empty", std::string()},
-                     {"age_s", Duration(12min + 4s + 5us)},
-                     {"limit_s", Duration(1500ms)},
-                     {"backend_start", kServerTime},
-                     {"share", 0.25},
-                     {"first", false}}};
+  auto event = event_of(Kind::kOutcome, Level::kInfo, "done",
+                        {{"pid", std::int64_t{7}},
+                         {"rule", std::string("a")},
+                         {"application_name", std::string("my app")},
+                         {"empty", std::string()},
+                         {"age_s", Duration(12min + 4s + 5us)},
+                         {"limit_s", Duration(1500ms)},
+                         {"backend_start", kServerTime},
+                         {"share", 0.25},
+                         {"first", false}});
+  event.server = "orders";
   EXPECT_EQ(
       to_line(event, kTime, QueryText::kRedacted, false),
-      "2026-11-23 04:05:06.123Z INFO    done  pid=7 rule=a application_name=\"my app\" empty=\"\" "
+      "2026-11-23 04:05:06.123Z INFO    done  server=orders pid=7 rule=a application_name=\"my app\" "
+      "empty=\"\" "
       "age=\"12min 4s\" limit=1.5s backend_start=\"2000-03-01 01:00:00.000001+00\" share=0.25 first=false");
 }
 
@@ -163,7 +175,7 @@ TEST(ToLine, IsOneHarmlessLineWhateverStrangersSend) {
   for (const auto& text : attacks()) {
     for (const auto& line :
          {line_of(text), line_of(RawQuery{text}, QueryText::kFull), line_of(RawQuery{text}),
-          to_line({Level::kError, "kind", text, {}}, kTime, QueryText::kNone, false)}) {
+          to_line(event_of(Kind::kOutcome, Level::kError, text), kTime, QueryText::kNone, false)}) {
       for (const char c : line)
         EXPECT_FALSE(std::iscntrl(static_cast<unsigned char>(c))) << line.substr(0, 200);
       for (const auto* treacherous : {"\xe2\x80\xa8", "\xe2\x80\xae", "\xc2\x9b", "\xff", "\xe2\x80\x8b"}) {
@@ -200,10 +212,11 @@ TEST(ToLine, TakesTheUnitFromTheNamesOfDurationsOnly) {
 }
 
 TEST(ToLine, ColoursTheLevelIfAskedAndNothingElse) {
-  const Event event{Level::kError, "x", "message", {{"text", std::string("\x1b[0m")}}};
+  const auto event = event_of(Kind::kOutcome, Level::kError, "message", {{"text", std::string("\x1b[0m")}});
   EXPECT_EQ(to_line(event, "T", QueryText::kNone, true),
             "T \x1b[1;31mERROR  \x1b[0m message  text=\"\\x1b[0m\"");
-  EXPECT_EQ(to_line({Level::kInfo, "x", "message", {}}, "T", QueryText::kNone, true), "T INFO    message");
+  EXPECT_EQ(to_line(event_of(Kind::kOutcome, Level::kInfo, "message"), "T", QueryText::kNone, true),
+            "T INFO    message");
 }
 
 TEST(ToBriefLine, IsTheTimeTheLevelFromNoticeOnAndTheMessage) {

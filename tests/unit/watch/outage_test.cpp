@@ -17,7 +17,7 @@ using ::testing::IsEmpty;
 std::vector<Event> of_kind(const Harness& h, std::string_view kind) {
   std::vector<Event> events;
   for (const auto& event : h.told) {
-    if (event.kind == kind) events.push_back(event);
+    if (name_of(event.kind) == kind) events.push_back(event);
   }
   return events;
 }

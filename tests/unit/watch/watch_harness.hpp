@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "engine/engine_fixture.hpp"
+#include "events/catalogue.hpp"
 #include "watch/watch.hpp"
 
 namespace pgcurfew::testing {
@@ -26,7 +27,10 @@ class Harness {
   std::vector<Command> happen(const Happening& what) {
     auto commands = watch.on(what, MonotonicTime(now));
     for (const auto& command : commands) {
-      if (const auto* tell = std::get_if<command::Tell>(&command)) told.push_back(tell->event);
+      if (const auto* tell = std::get_if<command::Tell>(&command)) {
+        EXPECT_EQ(fault_of(tell->event), "");
+        told.push_back(tell->event);
+      }
       if (const auto* look = std::get_if<command::TakeLook>(&command)) look_number = look->number;
       if (const auto* send = std::get_if<command::Send>(&command)) {
         orders.insert(orders.end(), send->orders.begin(), send->orders.end());

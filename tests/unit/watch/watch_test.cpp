@@ -14,7 +14,7 @@ TEST(Watch, SaysThatNobodyTellsWhoWaitsForWhomAndGoesOn) {
   Harness h;
   h.connect();
   h.happen(happening::WaitsFailed{{"permission denied for function pg_blocking_pids", {}, {}, "42501"}});
-  EXPECT_EQ(h.told.back().kind, "waits_failed");
+  EXPECT_EQ(h.told.back().kind, Kind::kWaitsFailed);
   EXPECT_EQ(h.told.back().level, Level::kError);
   EXPECT_THAT(h.told.back().message, HasSubstr("permission denied for function pg_blocking_pids"));
   h.look({active(1, -30s)});
@@ -57,7 +57,7 @@ TEST(Watch, TellsTheIntentBeforeItSends) {
   std::size_t sent = commands.size();
   for (std::size_t i = 0; i < commands.size(); ++i) {
     const auto* tell = std::get_if<command::Tell>(&commands[i]);
-    if (tell != nullptr && tell->event.kind == "intent") told = i;
+    if (tell != nullptr && tell->event.kind == Kind::kIntent) told = i;
     if (std::holds_alternative<command::Send>(commands[i])) sent = i;
   }
   ASSERT_LT(sent, commands.size());

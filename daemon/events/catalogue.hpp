@@ -1,0 +1,47 @@
+#pragma once
+
+#include <algorithm>
+#include <array>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+
+#include "events/event.hpp"
+#include "events/kind.hpp"
+
+namespace pgcurfew {
+
+/// What stands in a field. *Units*: durations are seconds in JSON, times ISO 8601.
+enum class Holds { kInteger, kReal, kFlag, kText, kQuery, kDuration, kTime };
+
+struct EventFieldEntry {
+  std::string_view name;
+  Holds holds = Holds::kText;
+};
+
+/// All there is to know of a kind of event. The one table that emitters, schema and manual share.
+struct KindEntry {
+  Kind kind = Kind::kIntent;
+  std::string_view name;
+  Level level = Level::kInfo;
+  std::array<std::optional<Level>, 2> other_levels = {};
+  std::string_view message_id;  ///< the journal's MESSAGE_ID: 128 bits in hex, never changed once released
+  bool can_be_alert = false;    ///< whether receivers of alerts can ask for it
+  std::string_view meaning;     ///< how its entry in pgcurfew-log(5) begins, without a full stop
+  std::span<const EventFieldEntry> fields = {};  ///< those that it can have
+
+  [[nodiscard]] constexpr bool has_level(Level wanted) const {
+    return wanted == level ||
+           std::find(other_levels.begin(), other_levels.end(), wanted) != other_levels.end();
+  }
+};
+
+/// In the order of the manual.
+std::span<const KindEntry> all_kinds();
+const KindEntry& entry_of(Kind kind);
+
+/// What of an event is not as the catalogue has it; empty if nothing is.
+std::string fault_of(const Event& event);
+
+}  // namespace pgcurfew

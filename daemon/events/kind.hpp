@@ -1,0 +1,83 @@
+#pragma once
+
+#include <string_view>
+
+namespace pgcurfew {
+
+enum class Level { kDebug, kInfo, kNotice, kWarning, kError };
+
+/// The level as the log shows it: `DEBUG`, `INFO`, `NOTICE`, `WARNING`, `ERROR`.
+std::string_view name_of(Level level);
+
+/// What an event tells of. Each has its entry in the catalogue.
+enum class Kind {
+  // of decisions
+  kIntent,
+  kOutcome,
+  kSparedBlocker,
+  kSuperseded,
+  kSkipped,
+  kVerified,
+  kUnkillable,
+  kRepeat,
+  // of a server
+  kServerUp,
+  kPromoted,
+  kServerDown,
+  kPrivilegeMissing,
+  kBlind,
+  kNameless,
+  kLookFailed,
+  kWaitsFailed,
+  kLooksAgain,
+  kGatesFailed,
+  kNamesFailed,
+  kPulseFailed,
+  kClockJump,
+  kClockTrusted,
+  kBreakerOpen,
+  kBreakerClosed,
+  kElder,
+  kPreparedTransaction,
+  // of drains and their gates
+  kDrainAnnounced,
+  kDrainMissed,
+  kDrainBegan,
+  kDrainNoDatabase,
+  kDrainPhase,
+  kDrainEmpty,
+  kDrainRefilled,
+  kDrainGaveUp,
+  kDrainDone,
+  kLoginsUnseen,
+  kGateIntent,
+  kGateClosed,
+  kGateOpened,
+  kGateFailed,
+  kGateRehearsed,
+  kGateAdopted,
+  kGateOverridden,
+  kGateRenamed,
+  kGateGone,
+  kGateReplaced,
+  kGateLost,
+  kGateFound,
+  kGatesLeft,
+  kGateUnclaimed,
+  kJournalFailed,
+  // of pgcurfew itself
+  kStarted,
+  kReload,
+  kReloadRefused,
+  kConfigurationError,
+  kConfigurationWarning,
+  kStartRefused,
+  kServerRemoved,
+  kLogLost,
+  kStopped,
+};
+
+/// `intent`, `server_up`, ...: as the log has it.
+std::string_view name_of(Kind kind);
+
+}  // namespace pgcurfew
