@@ -53,6 +53,12 @@ std::string drains_text(const Policy& policy) {
   return policy.drains.empty() ? std::string() : ", " + counted(policy.drains.size(), "drain");
 }
 
+/// `14:03:22Z`.
+std::string time_of_day(WallTime time) {
+  const auto seconds = std::chrono::floor<std::chrono::seconds>(time.time_since_epoch()).count();
+  return fmt::format("{:%H:%M:%S}Z", fmt::gmtime(static_cast<std::time_t>(seconds)));
+}
+
 Event started_event(const Policy& policy) {
   const auto dry = std::count_if(policy.rules.begin(), policy.rules.end(),
                                  [](const Rule& rule) { return rule.mode == Mode::kDryRun; });
@@ -319,7 +325,8 @@ std::string Service::status_text() const {
   std::size_t sessions = 0;
   std::uint64_t signals = 0;
   std::optional<MonotonicTime> next_due;
-  std::string troubles;
+  std::string holds;
+  std::string_view holds_of;
   std::string drains;
   for (const auto& server : servers_) {
     const auto status = server->status();
@@ -328,16 +335,20 @@ std::string Service::status_text() const {
     signals += status.signals_sent;
     if (status.next_due) next_due = std::min(next_due.value_or(*status.next_due), *status.next_due);
     if (!status.drains.empty()) drains += fmt::format("; {}: {}", server->name(), status.drains);
-    if (!status.trouble.empty()) troubles += fmt::format("; {}: {}", server->name(), status.trouble);
+    for (const auto& hold : status.holds) {
+      holds += fmt::format("{} {} since {}",
+                           holds_of == server->name() ? "," : fmt::format("; {}:", server->name()), hold.text,
+                           time_of_day(hold.since));
+      holds_of = server->name();
+    }
   }
   std::string due = "nothing due";
   if (next_due) {
     const auto wait = std::max(Duration(0), *next_due - Loop::now());
-    const auto at = std::chrono::system_clock::now() + wait;
-    due = fmt::format("next due {:%H:%M:%S}Z", fmt::gmtime(std::chrono::system_clock::to_time_t(at)));
+    due = fmt::format("next due {}", time_of_day(Loop::wall_time() + wait));
   }
   return fmt::format("{}: {}/{} servers up, {} sessions, {}, {} signals sent{}{}{}", capitals(policy_->mode),
-                     up, servers_.size(), sessions, due, signals, drains, troubles,
+                     up, servers_.size(), sessions, due, signals, drains, holds,
                      reload_failed_ ? "; the last reload was refused" : "");
 }
 

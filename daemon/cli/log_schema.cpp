@@ -11,19 +11,19 @@ namespace {
 
 using Json = nlohmann::ordered_json;
 
-Json type_of(Holds holds) {
-  switch (holds) {
-    case Holds::kInteger:
+Json type_of(FieldType type) {
+  switch (type) {
+    case FieldType::kInteger:
       return {{"type", "integer"}};
-    case Holds::kReal:
-    case Holds::kDuration:
+    case FieldType::kReal:
+    case FieldType::kDuration:
       return {{"type", "number"}};
-    case Holds::kFlag:
+    case FieldType::kFlag:
       return {{"type", "boolean"}};
-    case Holds::kTime:
+    case FieldType::kTime:
       return {{"type", "string"}, {"format", "date-time"}};
-    case Holds::kText:
-    case Holds::kQuery:
+    case FieldType::kText:
+    case FieldType::kQuery:
       break;
   }
   return {{"type", "string"}};
@@ -39,14 +39,14 @@ Json schema_of(const KindEntry& kind) {
               {"additionalProperties", false},
               {"required", {"ts", "level", "event", "message", "id"}}};
   auto& properties = schema["properties"];
-  properties["ts"] = type_of(Holds::kTime);
+  properties["ts"] = type_of(FieldType::kTime);
   properties["level"] = {{"enum", levels}};
   properties["event"] = {{"const", kind.name}};
-  properties["message"] = type_of(Holds::kText);
-  properties["server"] = type_of(Holds::kText);
-  for (const auto& field : kind.fields) properties[std::string(field.name)] = type_of(field.holds);
-  properties["id"] = type_of(Holds::kText);
-  properties["server_time"] = type_of(Holds::kTime);
+  properties["message"] = type_of(FieldType::kText);
+  properties["server"] = type_of(FieldType::kText);
+  for (const auto& field : kind.fields) properties[std::string(field.name)] = type_of(field.type);
+  properties["id"] = type_of(FieldType::kText);
+  properties["server_time"] = type_of(FieldType::kTime);
   return schema;
 }
 

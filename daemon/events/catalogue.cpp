@@ -16,13 +16,13 @@ namespace {
 
 template <class T>
 constexpr EventFieldEntry entry(EventField<T> field) {
-  return {field.name, std::is_same_v<T, std::int64_t>  ? Holds::kInteger
-                      : std::is_same_v<T, double>      ? Holds::kReal
-                      : std::is_same_v<T, bool>        ? Holds::kFlag
-                      : std::is_same_v<T, std::string> ? Holds::kText
-                      : std::is_same_v<T, RawQuery>    ? Holds::kQuery
-                      : std::is_same_v<T, Duration>    ? Holds::kDuration
-                                                       : Holds::kTime};
+  return {field.name, std::is_same_v<T, std::int64_t>  ? FieldType::kInteger
+                      : std::is_same_v<T, double>      ? FieldType::kReal
+                      : std::is_same_v<T, bool>        ? FieldType::kFlag
+                      : std::is_same_v<T, std::string> ? FieldType::kText
+                      : std::is_same_v<T, RawQuery>    ? FieldType::kQuery
+                      : std::is_same_v<T, Duration>    ? FieldType::kDuration
+                                                       : FieldType::kTime};
 }
 
 template <class... T>
@@ -103,6 +103,7 @@ constexpr auto kBreakerOpenFields =
     fields(field::kScope, field::kDatabase, field::kUser, field::kBound, field::kSent, field::kDue,
            field::kAllowed, field::kHeld, field::kClientBackends, field::kMode, field::kQuietS);
 constexpr auto kBreakerClosedFields = fields(field::kScope, field::kDatabase, field::kUser, field::kMode);
+constexpr auto kHoldOverFields = fields(field::kHold, field::kLastedS);
 constexpr auto kElderFields = fields(field::kPid);
 constexpr auto kPreparedTransactionFields =
     fields(field::kGid, field::kWaiters, field::kLongestWaitS, field::kHint);
@@ -154,7 +155,7 @@ constexpr auto kConfigurationErrorFields = fields(field::kFile, field::kLine, fi
 constexpr auto kConfigurationWarningFields = fields(field::kFile, field::kLine, field::kColumn, field::kHint);
 constexpr auto kLogLostFields = fields(field::kLost);
 
-constexpr std::array<KindEntry, 60> kKinds{{
+constexpr std::array<KindEntry, 61> kKinds{{
     {.kind = Kind::kIntent,
      .name = "intent",
      .level = Level::kInfo,
@@ -324,6 +325,13 @@ constexpr std::array<KindEntry, 60> kKinds{{
      .can_be_alert = true,
      .meaning = "Another pgcurfew of the same role has watched the server for longer",
      .fields = kElderFields},
+    {.kind = Kind::kHoldOver,
+     .name = "hold_over",
+     .level = Level::kNotice,
+     .message_id = "49720a2c0e4afcdca5271479a62d5007",
+     .can_be_alert = true,
+     .meaning = "What kept pgcurfew from acting, or from seeing all, is over",
+     .fields = kHoldOverFields},
     {.kind = Kind::kPreparedTransaction,
      .name = "prepared_transaction",
      .level = Level::kWarning,
@@ -565,11 +573,11 @@ constexpr std::array<KindEntry, 60> kKinds{{
      .meaning = "The last line"},
 }};
 
-Holds holds_of(const FieldValue& value) {
+FieldType type_of_value(const FieldValue& value) {
   // in the order of FieldValue
-  constexpr std::array<Holds, std::variant_size_v<FieldValue>> kHolds{
-      Holds::kInteger, Holds::kReal,     Holds::kFlag, Holds::kText,
-      Holds::kQuery,   Holds::kDuration, Holds::kTime};
+  constexpr std::array<FieldType, std::variant_size_v<FieldValue>> kHolds{
+      FieldType::kInteger, FieldType::kReal,     FieldType::kFlag, FieldType::kText,
+      FieldType::kQuery,   FieldType::kDuration, FieldType::kTime};
   return kHolds[value.index()];
 }
 
@@ -622,7 +630,8 @@ std::string fault_of(const Event& event) {
         std::find_if(kind.fields.begin(), kind.fields.end(),
                      [&wanted = name](const EventFieldEntry& field) { return field.name == wanted; });
     if (known == kind.fields.end()) return fmt::format("{} has a field {}", kind.name, name);
-    if (known->holds != holds_of(value)) return fmt::format("{} of {} holds something else", name, kind.name);
+    if (known->type != type_of_value(value))
+      return fmt::format("{} of {} holds something else", name, kind.name);
     for (std::size_t before = 0; before < i; ++before) {
       if (event.fields[before].first == name) return fmt::format("{} has {} twice", kind.name, name);
     }

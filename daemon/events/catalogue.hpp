@@ -13,11 +13,11 @@
 namespace pgcurfew {
 
 /// What stands in a field. *Units*: durations are seconds in JSON, times ISO 8601.
-enum class Holds { kInteger, kReal, kFlag, kText, kQuery, kDuration, kTime };
+enum class FieldType { kInteger, kReal, kFlag, kText, kQuery, kDuration, kTime };
 
 struct EventFieldEntry {
   std::string_view name;
-  Holds holds = Holds::kText;
+  FieldType type = FieldType::kText;
 };
 
 /// All there is to know of a kind of event. The one table that emitters, schema and manual share.

@@ -45,6 +45,8 @@ inline constexpr EventField<std::string> kGid{"gid"};
 inline constexpr EventField<std::string> kGroup{"group"};
 inline constexpr EventField<std::int64_t> kGroupSize{"group_size"};
 inline constexpr EventField<std::int64_t> kHeld{"held"};
+inline constexpr EventField<std::string> kHold{"hold"};
+inline constexpr EventField<Duration> kLastedS{"lasted_s"};
 inline constexpr EventField<std::int64_t> kHidden{"hidden"};
 inline constexpr EventField<std::string> kHint{"hint"};
 inline constexpr EventField<bool> kInRecovery{"in_recovery"};

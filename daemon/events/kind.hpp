@@ -38,6 +38,7 @@ enum class Kind {
   kBreakerOpen,
   kBreakerClosed,
   kElder,
+  kHoldOver,
   kPreparedTransaction,
   // of drains and their gates
   kDrainAnnounced,

@@ -169,4 +169,12 @@ Event clock_trusted_event(std::string_view server) {
   return Event(Kind::kClockTrusted, fmt::format("two looks agree again on the clock of {}", server));
 }
 
+Event hold_over_event(std::string_view server, Hold hold, Duration lasted) {
+  Event event(Kind::kHoldOver,
+              fmt::format("{} is over on {}, after {}", name_of(hold), server, to_rough_text(lasted)));
+  event.add(field::kHold, name_of(hold));
+  event.add(field::kLastedS, lasted);
+  return event;
+}
+
 }  // namespace pgcurfew

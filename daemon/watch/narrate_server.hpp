@@ -9,6 +9,7 @@
 #include "base/time.hpp"
 #include "engine/session.hpp"
 #include "events/event.hpp"
+#include "watch/holds.hpp"
 #include "watch/server_facts.hpp"
 
 namespace pgcurfew {
@@ -43,6 +44,8 @@ Event nameless_event(std::size_t nameless);
 
 /// `jump`: how far; negative: back.
 Event clock_jump_event(std::string_view server, Duration jump);
+/// What kept us from acting, or from seeing all, and has no event of its own for its end.
+Event hold_over_event(std::string_view server, Hold hold, Duration lasted);
 Event clock_trusted_event(std::string_view server);
 
 }  // namespace pgcurfew

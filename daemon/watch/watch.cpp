@@ -32,6 +32,16 @@ void earlier(std::optional<MonotonicTime>& time, MonotonicTime other) {
   time = std::min(time.value_or(other), other);
 }
 
+/// Whether a happening can only come from a connection that stands.
+struct IsOfConnection {
+  template <class What>
+  bool operator()(const What& /*what*/) const {
+    return std::is_same_v<What, happening::LookTaken> || std::is_same_v<What, happening::LookFailed> ||
+           std::is_same_v<What, happening::Pulsed> || std::is_same_v<What, happening::PulseFailed> ||
+           std::is_same_v<What, happening::GatesRead> || std::is_same_v<What, happening::GatesFailed>;
+  }
+};
+
 }  // namespace
 
 Watch::Watch(std::shared_ptr<const Policy> policy, Options options)
@@ -45,7 +55,11 @@ Watch::Watch(std::shared_ptr<const Policy> policy, Options options)
 
 std::vector<Command> Watch::on(const Happening& what, MonotonicTime now, WallTime wall) {
   moment_ = {now, wall};
-  std::visit([&](const auto& kind) { handle(kind, now); }, what);
+  // what a connection brought counts while it stands
+  if (link_ == Link::kUp || !std::visit(IsOfConnection(), what)) {
+    std::visit([&](const auto& kind) { handle(kind, now); }, what);
+  }
+  note_holds();
   // replies come in swarms: what follows from them is decided once, at the wake-up that is asked for at once
   advance(now, !std::holds_alternative<happening::Replied>(what));
   reckon_wake_at(now);
@@ -87,6 +101,7 @@ void Watch::handle(const happening::ConnectionLost& what, MonotonicTime now) {
 
 void Watch::go_down(const Error& error, MonotonicTime now) {
   link_ = Link::kDown;
+  note_holds();
   // full jitter in the upper half, so that many daemons do not come back as one
   const auto ceiling = std::min<Duration>(kLongestBackOff, kFirstBackOff * (1 << std::min(failures_, 10)));
   const auto wait =
@@ -134,7 +149,7 @@ void Watch::forget_server() {
 }
 
 void Watch::handle(const happening::LookTaken& what, MonotonicTime now) {
-  if (link_ != Link::kUp || !look_sent_) return;
+  if (!look_sent_) return;
   observe_clock(*look_sent_, now, what.look.taken_at, true);
   look_sent_.reset();
   last_look_ = now;
@@ -169,7 +184,6 @@ void Watch::handle(const happening::LookTaken& what, MonotonicTime now) {
 }
 
 void Watch::handle(const happening::LookFailed& what, MonotonicTime now) {
-  if (link_ != Link::kUp) return;
   look_sent_.reset();
   look_is_outdated_ = false;
   const auto wait = std::min<Duration>(seconds(10), milliseconds(500) * (1 << std::min(failed_looks_, 8)));
@@ -184,17 +198,17 @@ void Watch::handle(const happening::NamesFailed& what, MonotonicTime now) {
 }
 
 void Watch::handle(const happening::WaitsFailed& what, MonotonicTime /*now*/) {
+  waits_failed_told_ = true;
   tell(waits_failed_event(options_.server, what.error));
 }
 
 void Watch::handle(const happening::Pulsed& what, MonotonicTime now) {
-  if (link_ != Link::kUp || !pulse_sent_) return;
+  if (!pulse_sent_) return;
   observe_clock(*pulse_sent_, now, what.server_time, false);
   pulse_sent_.reset();
 }
 
 void Watch::handle(const happening::PulseFailed& what, MonotonicTime now) {
-  if (link_ != Link::kUp) return;
   pulse_sent_.reset();
   pulse_not_before_ = now + kPendingInterval;
   tell(pulse_failed_event(options_.server, what.error));
@@ -303,24 +317,62 @@ void Watch::schedule_next_look(MonotonicTime now) {
 }
 
 void Watch::advance(MonotonicTime now, bool may_decide) {
-  if (is_given_up_) return;
-  if (is_stopping_ && (link_ != Link::kDown || !drains_.has_gate_to_open())) {
-    check_deadlines(now);
-    advance_drains(now);
-    return;
-  }
-  if (link_ == Link::kDown && now >= retry_at_) {
+  if (holds_.has(Hold::kGivenUp)) return;
+  if (const auto at = connect_at(); at && now >= *at) {
     link_ = Link::kConnecting;
     connecting_since_ = now;
     commands_.emplace_back(command::Connect{});
     return;
   }
   check_deadlines(now);
-  if (link_ != Link::kUp) return;
   if (may_decide) give_orders(now);
-  if (may_decide) advance_drains(now);
+  if (may_decide || holds_.has(Hold::kStopping)) advance_drains(now);
   look_if_due(now);
   pulse_if_due(now);
+}
+
+/// Nothing is watched that is not there, and nobody who stops looks on.
+bool Watch::is_watching() const {
+  return !holds_.has(Hold::kDown) && !holds_.has(Hold::kStopping);
+}
+
+/// When to connect; nothing unless the connection is down, or if nothing is left to do with one.
+std::optional<MonotonicTime> Watch::connect_at() const {
+  const bool is_wanted = !holds_.has(Hold::kStopping) || drains_.has_gate_to_open();
+  return link_ == Link::kDown && is_wanted ? std::optional(retry_at_) : std::nullopt;
+}
+
+/// The one place where it is said what holds.
+void Watch::note_holds() {
+  const bool is_up = link_ == Link::kUp;
+  const auto note = [&](Hold hold, bool stands, std::string text = {}) {
+    return set_hold(hold, stands, std::move(text), false);
+  };
+  note(Hold::kDown, !is_up);
+  note(Hold::kGivenUp, is_given_up_);
+  note(Hold::kStopping, is_stopping_);
+  note(Hold::kClockUnasked, is_up && !(clock_.is_known() && clock_.sampled_at() >= connected_at_));
+  note(Hold::kClockJumped, clock_.is_known() && !clock_.is_trusted());
+  note(Hold::kLooksFail, is_up && failed_looks_ > 0);
+  set_hold(Hold::kNoReadAllStats, is_up && !facts_->can_read_all_stats);
+  set_hold(Hold::kNoSignal, is_up && facts_->lacks_signal());
+  set_hold(Hold::kHidden, is_up && hidden_ > 0, fmt::format("{} sessions hidden", hidden_));
+  set_hold(Hold::kNameless, is_up && nameless_ > 0, fmt::format("{} sessions without a name", nameless_));
+  const bool waits_fail = is_up && look_ && look_->waits_failed;
+  if (look_ && !look_->waits_failed) waits_failed_told_ = false;
+  set_hold(Hold::kWaitsFail, waits_fail, {}, waits_failed_told_);
+  set_hold(Hold::kGatesFail, is_up && gates_failed_told_);
+  note(Hold::kBreakerOpen, ledger_.breaker.is_open());
+  const auto tenants = ledger_.breaker.open_tenants();
+  note(Hold::kTenantBreakerOpen, tenants > 0,
+       fmt::format("breaker open for {} tenant{}", tenants, tenants == 1 ? "" : "s"));
+}
+
+/// `is_told`: an event has told of it, and has none of its own that tells of its end.
+void Watch::set_hold(Hold hold, bool stands, std::string text, bool is_told) {
+  const auto lasted = holds_.set(hold, stands, moment_.now, moment_.wall, std::move(text), is_told);
+  // a connection that is lost ends none of them, it only hides them
+  if (lasted && link_ == Link::kUp) tell(hold_over_event(options_.server, hold, *lasted));
 }
 
 std::optional<MonotonicTime> Watch::earliest_deadline() const {
@@ -344,14 +396,14 @@ void Watch::check_deadlines(MonotonicTime now) {
 }
 
 void Watch::look_if_due(MonotonicTime now) {
-  if (look_sent_ || now < next_look_) return;
+  if (!is_watching() || look_sent_ || now < next_look_) return;
   look_sent_ = now;
   commands_.emplace_back(
       command::TakeLook{++ledger_.looks_sent, needed_query_texts(*policy_), needs_waits(*policy_)});
 }
 
 std::optional<MonotonicTime> Watch::pulse_at() const {
-  if (link_ != Link::kUp || !clock_.is_known() || pulse_sent_ || look_sent_) return std::nullopt;
+  if (!is_watching() || !clock_.is_known() || pulse_sent_ || look_sent_) return std::nullopt;
   auto at = clock_.sampled_at() + kLongestSilence;
   if (next_due_) {
     at =
@@ -368,7 +420,7 @@ void Watch::pulse_if_due(MonotonicTime now) {
 }
 
 void Watch::give_orders(MonotonicTime now) {
-  if (!look_ || !clock_.is_trusted()) return;
+  if (!look_ || !holds_.let(Activity::kRules)) return;
   const auto server_now = clock_.at(now);
   const bool due = (next_due_ && server_now >= *next_due_) || (decide_at_ && now >= *decide_at_);
   if (!must_decide_ && !due) return;
@@ -377,6 +429,7 @@ void Watch::give_orders(MonotonicTime now) {
   next_due_ = decision.next_due;
   decide_at_ = decision.wake;
   tell(std::move(decision.events));
+  note_holds();  // a breaker may have opened, or closed
   // once a second is often enough where replies take as long as that
   if (decision.look_now) next_look_ = std::min(next_look_, std::max(now, last_look_ + kPendingInterval));
   if (decision.look_at_once) next_look_ = std::min(next_look_, std::max(now, last_look_ + kShortestPause));
@@ -388,17 +441,17 @@ void Watch::give_orders(MonotonicTime now) {
 
 void Watch::reckon_wake_at(MonotonicTime now) {
   wake_at_.reset();
-  if (is_given_up_) return;
+  if (holds_.has(Hold::kGivenUp)) return;
   if (link_ == Link::kDown) {
-    if (!is_stopping_ || drains_.has_gate_to_open()) wake_at_ = retry_at_;
+    wake_at_ = connect_at();
     return;
   }
   wake_at_ = earliest_deadline();
   reckon_drains_wake_at(now);
-  if (link_ != Link::kUp || is_stopping_) return;
+  if (!is_watching()) return;
   if (!look_sent_) earlier(wake_at_, next_look_);
   if (const auto at = pulse_at()) earlier(wake_at_, *at);
-  if (look_ && clock_.is_trusted()) {
+  if (look_ && holds_.let(Activity::kRules)) {
     if (must_decide_) earlier(wake_at_, now);
     if (next_due_) earlier(wake_at_, clock_.when(*next_due_));
     if (decide_at_) earlier(wake_at_, *decide_at_);

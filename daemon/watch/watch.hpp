@@ -20,6 +20,7 @@
 #include "engine/session.hpp"
 #include "events/event.hpp"
 #include "policy/policy.hpp"
+#include "watch/holds.hpp"
 #include "watch/outage.hpp"
 #include "watch/prepared.hpp"
 #include "watch/server_facts.hpp"
@@ -130,8 +131,8 @@ struct WatchStatus {
   std::size_t client_backends = 0;
   std::optional<MonotonicTime> next_due;
   std::uint64_t signals_sent = 0;
-  std::string drains;   ///< what is being drained, or empty
-  std::string trouble;  ///< what is wrong, or empty
+  std::string drains;  ///< what is being drained, or empty
+  std::vector<Holds::Standing> holds;
 };
 
 /// Watches one server: owns when to connect, to look, to signal, how long to wait for a reply and what to
@@ -159,9 +160,9 @@ class Watch {
 
   /// After StopAsked: whether nothing is in flight any more, and no gate is left to be opened that can be.
   [[nodiscard]] bool is_stopped() const {
-    if (is_given_up_) return true;
-    const bool is_given_back = link_ == Link::kUp ? drains_.is_idle() : !drains_.has_gate_to_open();
-    return is_stopping_ && in_flight_.empty() && is_given_back;
+    if (holds_.has(Hold::kGivenUp)) return true;
+    const bool is_given_back = holds_.has(Hold::kDown) ? !drains_.has_gate_to_open() : drains_.is_idle();
+    return holds_.has(Hold::kStopping) && in_flight_.empty() && is_given_back;
   }
 
   /// Whether a gate is closed, or may be, that a drain under way has to open at its end.
@@ -223,7 +224,10 @@ class Watch {
   void schedule_next_look(MonotonicTime now);
   void observe_clock(MonotonicTime sent, MonotonicTime now, ServerTime server_time, bool is_look);
   void forget_server();
-  [[nodiscard]] bool may_advance_drains() const;
+  void note_holds();
+  void set_hold(Hold hold, bool stands, std::string text = {}, bool is_told = true);
+  [[nodiscard]] bool is_watching() const;
+  [[nodiscard]] std::optional<MonotonicTime> connect_at() const;
   void advance_drains(MonotonicTime now);
   void reckon_drains_wake_at(MonotonicTime now);
   [[nodiscard]] Now now_at(MonotonicTime now) const;
@@ -247,6 +251,7 @@ class Watch {
   DrainDesk drains_;
 
   Link link_ = Link::kDown;
+  Holds holds_;
   std::optional<ServerFacts> facts_;
   MonotonicTime retry_at_{};  ///< while down
   MonotonicTime connecting_since_{};
@@ -275,6 +280,7 @@ class Watch {
   std::uint64_t signals_sent_ = 0;
   std::size_t hidden_ = 0;
   std::size_t nameless_ = 0;
+  bool waits_failed_told_ = false;   ///< of waits that fail still
   std::optional<SessionKey> elder_;  ///< that was told of
   bool is_stopping_ = false;
   bool is_given_up_ = false;

@@ -18,7 +18,6 @@ Now Watch::now_at(MonotonicTime now) const {
 }
 
 void Watch::handle(const happening::GatesRead& what, MonotonicTime now) {
-  if (link_ != Link::kUp) return;
   gates_failed_told_.reset();
   auto gates = what.gates;
   gates.is_superuser = facts_->is_superuser;
@@ -26,7 +25,6 @@ void Watch::handle(const happening::GatesRead& what, MonotonicTime now) {
 }
 
 void Watch::handle(const happening::GatesFailed& what, MonotonicTime now) {
-  if (link_ != Link::kUp) return;
   drains_.gates_failed(now_at(now));
   if (gates_failed_told_ && now - *gates_failed_told_ < kSayAgain) return;
   gates_failed_told_ = now;
@@ -45,16 +43,10 @@ void Watch::handle(const happening::ReopenAsked& what, MonotonicTime /*now*/) {
   drains_.reopen(what.databases);
 }
 
-/// The clock says when a window begins and ends: it has to be trusted, and to have been asked since we
-/// connected, for while nobody could ask it may have been set. To give back takes no clock.
-bool Watch::may_advance_drains() const {
-  if (link_ != Link::kUp) return false;
-  return is_stopping_ || (clock_.is_trusted() && clock_.sampled_at() >= connected_at_);
-}
-
 /// What drains want done now.
 void Watch::advance_drains(MonotonicTime now) {
-  if (!may_advance_drains()) return;
+  // the clock says when a window begins and ends, and while nobody could ask it it may have been set
+  if (!holds_.let(Activity::kDrains)) return;
   const bool was_asked_lately = now - clock_.sampled_at() <= kLongestSilence + kReplyDeadline;
   auto wanted = drains_.advance(ledger_, was_asked_lately, now_at(now));
   tell(std::move(wanted.events));
@@ -70,7 +62,7 @@ void Watch::advance_drains(MonotonicTime now) {
 }
 
 void Watch::reckon_drains_wake_at(MonotonicTime now) {
-  if (!may_advance_drains()) return;
+  if (!holds_.let(Activity::kDrains)) return;
   auto at = drains_.next_reading();
   if (const auto due = drains_.next_due()) {
     const auto when = clock_.is_known() ? clock_.when(*due) : now + (*due - ServerTime{});

@@ -40,13 +40,13 @@ TEST(Catalogue, HasAMessageIdOfItsOwnForEachKind) {
 }
 
 TEST(Catalogue, OneNameHoldsTheSameInAllKinds) {
-  std::map<std::string_view, Holds> known;
+  std::map<std::string_view, FieldType> known;
   for (const auto& kind : all_kinds()) {
     std::set<std::string_view> own;
     for (const auto& field : kind.fields) {
       EXPECT_TRUE(own.insert(field.name).second) << kind.name << ": " << field.name;
-      EXPECT_EQ(known.emplace(field.name, field.holds).first->second, field.holds) << field.name;
-      EXPECT_EQ(field.name.ends_with("_s"), field.holds == Holds::kDuration) << field.name;
+      EXPECT_EQ(known.emplace(field.name, field.type).first->second, field.type) << field.name;
+      EXPECT_EQ(field.name.ends_with("_s"), field.type == FieldType::kDuration) << field.name;
     }
   }
   for (const auto* head : {"ts", "level", "event", "message", "server", "id", "server_time"}) {

@@ -38,6 +38,12 @@ class Harness {
     }
     return commands;
   }
+  /// All that holds, as the status shows it.
+  [[nodiscard]] std::string holds() const {
+    std::string text;
+    for (const auto& hold : watch.status().holds) text += (text.empty() ? "" : ", ") + hold.text;
+    return text;
+  }
   std::vector<Command> tick(Duration time) {
     now = time;
     return happen(happening::Tick{});

@@ -261,7 +261,7 @@ TEST(Watch, MissingPrivilegesAreSaidAtOnceAndInTheStatus) {
   h.happen(happening::Tick{});
   h.happen(happening::Connected{});
   EXPECT_THAT(h.told_kinds(), Contains("privilege_missing").Times(2));
-  EXPECT_EQ(h.watch.status().trouble, "lacks pg_read_all_stats");
+  EXPECT_EQ(h.holds(), "clock not asked yet, lacks pg_read_all_stats, lacks pg_signal_backend");
 }
 
 TEST(Watch, ARehearsalReportsWhatTheServerWouldDeny) {
@@ -321,9 +321,12 @@ TEST(Watch, AFailedPulseIsSaidAndNotRepeatedAtOnce) {
 TEST(Watch, AWatchThatCannotLookSaysSoInItsStatus) {
   Harness h;
   h.connect();
-  EXPECT_EQ(h.watch.status().trouble, "");
+  EXPECT_EQ(h.holds(), "clock not asked yet");
   h.happen(happening::LookFailed{{"permission denied", {}, {}, "42501"}});
-  EXPECT_EQ(h.watch.status().trouble, "cannot look");
+  EXPECT_EQ(h.holds(), "clock not asked yet, cannot look");
+  h.tick(1s);
+  h.look({});
+  EXPECT_EQ(h.holds(), "");
 }
 
 TEST(Watch, StopsOnlyWhenWhatIsInFlightIsSettledAndOrdersNothingMore) {
@@ -400,9 +403,9 @@ TEST(Watch, TellsOnceOfAPreparedTransactionThatHoldsSessionsUp) {
       << "not yet for as long as the rule lets wait";
   look(12s);
   look(30s, true);
-  EXPECT_EQ(h.watch.status().trouble, "cannot read lock waits");
+  EXPECT_EQ(h.holds(), "cannot read lock waits");
   look(45s);
-  EXPECT_EQ(h.watch.status().trouble, "");
+  EXPECT_EQ(h.holds(), "");
   const auto kinds = h.told_kinds();
   EXPECT_EQ(std::count(kinds.begin(), kinds.end(), "prepared_transaction"), 1);
   EXPECT_THAT(h.orders, IsEmpty());
