@@ -32,8 +32,8 @@ std::string key_of(const Gate& gate) {
                        : fmt::format("{} oid {}", name_of(gate.kind), gate.oid);
 }
 
-/// Whether the doors of a run under `before` would be none under `after`.
-bool rests_on_other_doors(const Drain& before, const Drain& after) {
+/// Whether the gates of a run under `before` would be none under `after`.
+bool rests_on_other_gates(const Drain& before, const Drain& after) {
   const auto same = [](const TextPattern& one, const TextPattern& other) {
     return one.written() == other.written();
   };
@@ -55,7 +55,7 @@ void DrainDesk::take_policy(std::shared_ptr<const Policy> policy) {
                                    [&, &drain = name](const Drain& entry) { return entry.name == drain; });
     if (plan == policy_->drains.end()) {
       run.end("it is no longer in the policy", true);
-    } else if (rests_on_other_doors(run.plan(), *plan)) {
+    } else if (rests_on_other_gates(run.plan(), *plan)) {
       run.end("its databases, its gate or its mode have changed", true);
       calendars_[name].finished.reset();
     } else {

@@ -25,13 +25,13 @@ const Gate* find_database_if(const Gates& gates, Test test) {
 
 }  // namespace
 
-void DrainRun::find_doors(const Gates& gates, Now now) {
-  if (has_found_doors_) return;
-  has_found_doors_ = true;
+void DrainRun::find_gates(const Gates& gates, Now now) {
+  if (has_found_gates_) return;
+  has_found_gates_ = true;
   missing_.reset();
   for (const auto& pattern : plan_.databases) {
     const auto found = databases_of(pattern, gates);
-    for (const auto* gate : found) doors_.try_emplace(gate->database).first->second.oid = gate->oid;
+    for (const auto* gate : found) our_gates_.try_emplace(gate->database).first->second.oid = gate->oid;
     if (!found.empty()) continue;
     if (told_missing_.insert(pattern.written()).second)
       tell(drain_no_database_event(plan_, pattern.written()));
@@ -39,11 +39,11 @@ void DrainRun::find_doors(const Gates& gates, Now now) {
         fmt::format("there is no database {} to drain", printable(pattern.written(), 80)), {}, {}, "3D000"};
     progress_.obstacle = missing_;
   }
-  for (const auto& entry : doors_) names_.insert(entry.first);
-  name_doors();
-  if (doors_.empty()) {
+  for (const auto& entry : our_gates_) names_.insert(entry.first);
+  list_databases();
+  if (our_gates_.empty()) {
     progress_.trouble = "there is no such database";
-    has_found_doors_ = false;  // it may be created yet
+    has_found_gates_ = false;  // it may be created yet
     find_again_ = now.monotonic + kFindAgain;
   } else {
     progress_.trouble.clear();
@@ -51,10 +51,10 @@ void DrainRun::find_doors(const Gates& gates, Now now) {
 }
 
 /// What the drain is said to be about, and looks for.
-void DrainRun::name_doors() {
+void DrainRun::list_databases() {
   progress_.databases.clear();
   TextTest names;
-  for (const auto& entry : doors_) {
+  for (const auto& entry : our_gates_) {
     progress_.databases.push_back(entry.first);
     names.any_of.push_back(TextPattern::exact(entry.first));
   }
@@ -66,39 +66,39 @@ bool DrainRun::goes_by_names() const {
   return plan_.gate == GateKind::kPgbouncer;
 }
 
-const Gate* DrainRun::find_database(const Door& door, const std::string& name, const Gates& gates) const {
+const Gate* DrainRun::find_database(const OurGate& ours, const std::string& name, const Gates& gates) const {
   return find_database_if(gates, [&](const Gate& gate) {
-    return gate.database == name && (goes_by_names() || door.oid == 0 || gate.oid == door.oid);
+    return gate.database == name && (goes_by_names() || ours.oid == 0 || gate.oid == ours.oid);
   });
 }
 
 /// A gate goes along with a database that is renamed. Of one that is dropped it is gone; another one that
 /// bears its name then is to be kept empty as well.
 void DrainRun::follow_databases(const Gates& gates) {
-  if (!has_found_doors_ || goes_by_names()) return;
-  std::map<std::string, Door> doors;
-  std::map<std::string, Door> gone;
-  for (auto& [name, door] : doors_) {
-    const auto* gate = find_database_if(gates, [&, &name = name, &oid = door.oid](const Gate& entry) {
+  if (!has_found_gates_ || goes_by_names()) return;
+  std::map<std::string, OurGate> followed;
+  std::map<std::string, OurGate> gone;
+  for (auto& [name, ours] : our_gates_) {
+    const auto* gate = find_database_if(gates, [&, &name = name, &oid = ours.oid](const Gate& entry) {
       return oid != 0 ? entry.oid == oid : entry.database == name;
     });
     if (gate == nullptr) {
-      gone.emplace(name, std::move(door));
+      gone.emplace(name, std::move(ours));
       continue;
     }
     if (gate->database != name) tell(gate_renamed_event(plan_, name, gate->database));
-    doors.emplace(gate->database, std::move(door));
+    followed.emplace(gate->database, std::move(ours));
   }
   for (const auto& name : names_) {
     const auto* gate = find_database_if(gates, [&](const Gate& entry) { return entry.database == name; });
-    if (is_ending_ || gate == nullptr || doors.contains(name)) continue;
+    if (is_ending_ || gate == nullptr || followed.contains(name)) continue;
     tell(gate_replaced_event(plan_, name));
-    doors[name].oid = gate->oid;
+    followed[name].oid = gate->oid;
     close_anew();
   }
-  doors.merge(gone);
-  doors_ = std::move(doors);
-  name_doors();
+  followed.merge(gone);
+  our_gates_ = std::move(followed);
+  list_databases();
 }
 
 /// Nobody is ended before the gates are closed again, all of them; and all have the whole time once more.
@@ -109,14 +109,14 @@ void DrainRun::close_anew() {
   is_empty_ = false;
 }
 
-void DrainRun::lose_database(const std::string& name, Door& door) {
-  door.may_be_closed = false;
-  door.state = DoorState::kOpen;
-  door.mark.reset();
-  door.logging_in.reset();
-  door.prepared.clear();
-  door.slots.clear();
-  if (!std::exchange(door.is_gone, true) && !is_ending_) tell(gate_gone_event(plan_, name));
+void DrainRun::lose_database(const std::string& name, OurGate& ours) {
+  ours.may_be_closed = false;
+  ours.state = GateState::kOpen;
+  ours.mark.reset();
+  ours.logging_in.reset();
+  ours.prepared.clear();
+  ours.slots.clear();
+  if (!std::exchange(ours.is_gone, true) && !is_ending_) tell(gate_gone_event(plan_, name));
 }
 
 }  // namespace pgcurfew

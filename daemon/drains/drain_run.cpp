@@ -65,33 +65,33 @@ void DrainRun::tell(Event event) {
 
 void DrainRun::connection_lost() {
   needs_gates_ = true;
-  for (auto& entry : doors_) {
-    auto& door = entry.second;
-    door.is_known = false;
+  for (auto& entry : our_gates_) {
+    auto& ours = entry.second;
+    ours.is_known = false;
     // what became of it, the gates themselves will tell
-    door.may_be_closed = door.may_be_closed || door.state == DoorState::kClosing;
-    if (door.state == DoorState::kClosing) door.state = DoorState::kOpen;
-    if (door.state == DoorState::kOpening) door.state = door.is_stale ? DoorState::kOpen : DoorState::kClosed;
-    door.order.clear();
-    door.logging_in.reset();
+    ours.may_be_closed = ours.may_be_closed || ours.state == GateState::kClosing;
+    if (ours.state == GateState::kClosing) ours.state = GateState::kOpen;
+    if (ours.state == GateState::kOpening) ours.state = ours.is_stale ? GateState::kOpen : GateState::kClosed;
+    ours.order.clear();
+    ours.logging_in.reset();
   }
   look_.reset();
   empty_looks_ = 0;
 }
 
 bool DrainRun::is_turning() const {
-  return std::any_of(doors_.begin(), doors_.end(),
-                     [](const auto& door) { return !door.second.order.empty(); });
+  return std::any_of(our_gates_.begin(), our_gates_.end(),
+                     [](const auto& ours) { return !ours.second.order.empty(); });
 }
 
 bool DrainRun::has_gate_to_open() const {
-  return has_gate() && std::any_of(doors_.begin(), doors_.end(), [this](const auto& entry) {
+  return has_gate() && std::any_of(our_gates_.begin(), our_gates_.end(), [this](const auto& entry) {
            return !entry.second.order.empty() || has_to_open(entry.second);
          });
 }
 
 void DrainRun::end(std::string why, bool even_if_held) {
-  for (auto& entry : doors_) {
+  for (auto& entry : our_gates_) {
     entry.second.not_before.reset();
     entry.second.failures = 0;
   }
@@ -170,11 +170,11 @@ void DrainRun::set_phase(Now now) {
   }
   phase_ = progress_.phase = phase;
   progress_.closed =
-      static_cast<std::size_t>(std::count_if(doors_.begin(), doors_.end(), [](const auto& entry) {
-        return entry.second.state != DoorState::kOpen || entry.second.may_be_closed;
+      static_cast<std::size_t>(std::count_if(our_gates_.begin(), our_gates_.end(), [](const auto& entry) {
+        return entry.second.state != GateState::kOpen || entry.second.may_be_closed;
       }));
   tell_phase();
-  const bool is_over = std::none_of(doors_.begin(), doors_.end(),
+  const bool is_over = std::none_of(our_gates_.begin(), our_gates_.end(),
                                     [this](const auto& entry) { return has_to_open(entry.second); });
   if (is_ending_ && is_over && !is_turning()) finish(now);
 }

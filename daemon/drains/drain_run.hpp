@@ -81,10 +81,10 @@ class DrainRun {
   [[nodiscard]] const Interval& window() const { return window_; }
 
  private:
-  enum class DoorState { kOpen, kClosing, kClosed, kOpening, kYielded };
+  enum class GateState { kOpen, kClosing, kClosed, kOpening, kYielded };
   /// One database and its gate.
-  struct Door {
-    DoorState state = DoorState::kOpen;
+  struct OurGate {
+    GateState state = GateState::kOpen;
     std::uint32_t oid = 0;  ///< of the database
     GateAccess access = GateAccess::kNone;
     int limit = -1;  ///< datconnlimit as it was read
@@ -123,36 +123,36 @@ class DrainRun {
   };
 
   // drain_databases.cpp
-  void find_doors(const Gates& gates, Now now);
+  void find_gates(const Gates& gates, Now now);
   void follow_databases(const Gates& gates);
-  void name_doors();
+  void list_databases();
   void close_anew();
-  void lose_database(const std::string& name, Door& door);
+  void lose_database(const std::string& name, OurGate& ours);
   [[nodiscard]] bool goes_by_names() const;
-  [[nodiscard]] const Gate* find_database(const Door& door, const std::string& name,
+  [[nodiscard]] const Gate* find_database(const OurGate& ours, const std::string& name,
                                           const Gates& gates) const;
 
-  // drain_doors.cpp
-  void match_door(const std::string& database, Door& door, const Gates& gates, Now now);
-  void match_open_door(const std::string& database, Door& door, const Gate& gate, const Gates& gates,
+  // drain_gates.cpp
+  void match_gate(const std::string& database, OurGate& ours, const Gates& gates, Now now);
+  void match_open_gate(const std::string& database, OurGate& ours, const Gate& gate, const Gates& gates,
                        Now now);
-  void match_lost_closing(Door& door, const Gate& gate);
-  void match_closed_door(const std::string& database, Door& door, const Gate& gate, Now now);
-  void take_closing(const std::string& database, Door& door, const GateReply& reply, Now now);
-  void take_opening(const std::string& database, Door& door, const GateReply& reply, Now now);
+  void match_lost_closing(OurGate& ours, const Gate& gate);
+  void match_closed_gate(const std::string& database, OurGate& ours, const Gate& gate, Now now);
+  void take_closing(const std::string& database, OurGate& ours, const GateReply& reply, Now now);
+  void take_opening(const std::string& database, OurGate& ours, const GateReply& reply, Now now);
   void close_gates(Ledger& ledger, Now now);
   void open_gates(Ledger& ledger, Now now);
-  void turn(const std::string& database, Door& door, bool closes, Ledger& ledger, Now now);
+  void turn(const std::string& database, OurGate& ours, bool closes, Ledger& ledger, Now now);
   void expire_orders(Now now);
-  bool may_turn(Door& door, Now now);
-  void fail(const std::string& database, Door& door, const Error& error, bool closes, Now now);
-  void yield(const std::string& database, Door& door, bool is_marked);
-  void lose(const std::string& database, Door& door);
+  bool may_turn(OurGate& ours, Now now);
+  void fail(const std::string& database, OurGate& ours, const Error& error, bool closes, Now now);
+  void yield(const std::string& database, OurGate& ours, bool is_marked);
+  void lose(const std::string& database, OurGate& ours);
   void note_obstacle(const std::string& database, const Error& error);
-  void note_who_logs_in(const std::string& database, Door& door, const Gates& gates) const;
+  void note_who_logs_in(const std::string& database, OurGate& ours, const Gates& gates) const;
   [[nodiscard]] bool knows_who_logs_in() const;
   void mark_as_closed(Ledger& ledger, Now now);
-  [[nodiscard]] bool has_to_open(const Door& door) const;
+  [[nodiscard]] bool has_to_open(const OurGate& ours) const;
   [[nodiscard]] bool leaves_closed() const;
   [[nodiscard]] bool all_closed() const;
   [[nodiscard]] bool any_closed() const;
@@ -197,9 +197,9 @@ class DrainRun {
 
   DrainPhase phase_ = DrainPhase::kGating;
   DrainPhase told_phase_ = DrainPhase::kGating;
-  std::map<std::string, Door> doors_;  ///< by database
-  std::set<std::string> names_;        ///< what its databases were called when they were found
-  bool has_found_doors_ = false;
+  std::map<std::string, OurGate> our_gates_;  ///< by database
+  std::set<std::string> names_;               ///< what its databases were called when they were found
+  bool has_found_gates_ = false;
   std::optional<MonotonicTime> find_again_;  ///< there was no such database
   std::set<std::string> told_missing_;       ///< patterns that fit no database
   std::optional<Error> missing_;             ///< of the last of them: closed gates do not mend it

@@ -44,7 +44,7 @@ void DrainRun::take_look(const Look& look, Now now) {
                });
   others_.clear();
   for (const auto& session : look_->sessions) {
-    const bool is_there = session.database && doors_.contains(*session.database);
+    const bool is_there = session.database && our_gates_.contains(*session.database);
     if (!is_there || session.is_own || session.backend_type == kClientBackend || passes_by(session)) continue;
     others_.push_back(fmt::format("pid {} ({})", session.key.pid, session.backend_type));
   }
@@ -65,7 +65,7 @@ void DrainRun::take_look(const Look& look, Now now) {
 }
 
 bool DrainRun::is_in_drained_database(const Session& session) const {
-  return session.backend_type == kClientBackend && session.database && doors_.contains(*session.database);
+  return session.backend_type == kClientBackend && session.database && our_gates_.contains(*session.database);
 }
 
 /// Let in after the gates had closed: a superuser, or there is no gate.
@@ -118,10 +118,10 @@ void DrainRun::count_empty_look(Now now) {
   if (std::exchange(progress_.was_emptied, true)) return;
   std::vector<std::string> prepared;
   std::vector<std::string> slots;
-  for (const auto& entry : doors_) {
-    const auto& door = entry.second;
-    prepared.insert(prepared.end(), door.prepared.begin(), door.prepared.end());
-    slots.insert(slots.end(), door.slots.begin(), door.slots.end());
+  for (const auto& entry : our_gates_) {
+    const auto& ours = entry.second;
+    prepared.insert(prepared.end(), ours.prepared.begin(), ours.prepared.end());
+    slots.insert(slots.end(), ours.slots.begin(), ours.slots.end());
   }
   tell(drain_empty_event(plan_, progress_, now.server - *since_, {prepared, slots, others_}));
 }

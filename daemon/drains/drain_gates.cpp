@@ -40,133 +40,134 @@ const Gate* find_at_pgbouncer(const Gates& gates, std::string_view database) {
 }  // namespace
 
 bool DrainRun::all_closed() const {
-  return !doors_.empty() && std::all_of(doors_.begin(), doors_.end(), [](const auto& entry) {
-    return entry.second.state == DoorState::kClosed || entry.second.is_gone;
+  return !our_gates_.empty() && std::all_of(our_gates_.begin(), our_gates_.end(), [](const auto& entry) {
+    return entry.second.state == GateState::kClosed || entry.second.is_gone;
   });
 }
 
 /// Whether all gates were read since the connection was made, or a turn failed.
 bool DrainRun::all_known() const {
-  return std::all_of(doors_.begin(), doors_.end(), [](const auto& entry) { return entry.second.is_known; });
+  return std::all_of(our_gates_.begin(), our_gates_.end(),
+                     [](const auto& entry) { return entry.second.is_known; });
 }
 
 bool DrainRun::any_closed() const {
-  return std::any_of(doors_.begin(), doors_.end(),
-                     [](const auto& entry) { return entry.second.state == DoorState::kClosed; });
+  return std::any_of(our_gates_.begin(), our_gates_.end(),
+                     [](const auto& entry) { return entry.second.state == GateState::kClosed; });
 }
 
 void DrainRun::take(const Gates& gates, Now now) {
   needs_gates_ = false;
   if (phase_ == DrainPhase::kDone) return;
   follow_databases(gates);
-  find_doors(gates, now);
+  find_gates(gates, now);
   progress_.logging_in.clear();
-  for (auto& [database, door] : doors_) {
-    match_door(database, door, gates, now);
-    note_who_logs_in(database, door, gates);
-    if (!door.logging_in) continue;
-    progress_.logging_in.insert(progress_.logging_in.end(), door.logging_in->begin(), door.logging_in->end());
+  for (auto& [database, ours] : our_gates_) {
+    match_gate(database, ours, gates, now);
+    note_who_logs_in(database, ours, gates);
+    if (!ours.logging_in) continue;
+    progress_.logging_in.insert(progress_.logging_in.end(), ours.logging_in->begin(), ours.logging_in->end());
   }
 }
 
 /// Who did not log in when the gate had closed has not come past it: a client that is refused, too, logs in
 /// for a moment, and where many try again and again there is always one.
-void DrainRun::note_who_logs_in(const std::string& database, Door& door, const Gates& gates) const {
-  const auto* here = find_database(door, database, gates);
-  if (!has_gate() || door.state != DoorState::kClosed) {
-    door.logging_in.reset();
+void DrainRun::note_who_logs_in(const std::string& database, OurGate& ours, const Gates& gates) const {
+  const auto* here = find_database(ours, database, gates);
+  if (!has_gate() || ours.state != GateState::kClosed) {
+    ours.logging_in.reset();
   } else if (here == nullptr) {
-    door.logging_in.emplace();  // of PgBouncer's gates: the database was dropped
+    ours.logging_in.emplace();  // of PgBouncer's gates: the database was dropped
   } else if (!gates.has_asked_logins) {
     return;
-  } else if (!door.logging_in) {
-    door.logging_in = here->logging_in;
+  } else if (!ours.logging_in) {
+    ours.logging_in = here->logging_in;
   } else {
-    std::erase_if(*door.logging_in, [&](const std::string& pid) {
+    std::erase_if(*ours.logging_in, [&](const std::string& pid) {
       return std::find(here->logging_in.begin(), here->logging_in.end(), pid) == here->logging_in.end();
     });
   }
 }
 
 bool DrainRun::knows_who_logs_in() const {
-  return !has_gate() || std::all_of(doors_.begin(), doors_.end(), [](const auto& entry) {
+  return !has_gate() || std::all_of(our_gates_.begin(), our_gates_.end(), [](const auto& entry) {
     return entry.second.is_gone || entry.second.logging_in;
   });
 }
 
-void DrainRun::match_door(const std::string& database, Door& door, const Gates& gates, Now now) {
-  if (!door.order.empty()) return;
-  const auto* here = find_database(door, database, gates);
-  door.is_known = true;
+void DrainRun::match_gate(const std::string& database, OurGate& ours, const Gates& gates, Now now) {
+  if (!ours.order.empty()) return;
+  const auto* here = find_database(ours, database, gates);
+  ours.is_known = true;
   if (here != nullptr) {
-    door.prepared = here->prepared;
-    door.slots = here->slots;
-    door.oid = here->oid;
-    door.access = here->access;
-    door.limit = here->limit;
+    ours.prepared = here->prepared;
+    ours.slots = here->slots;
+    ours.oid = here->oid;
+    ours.access = here->access;
+    ours.limit = here->limit;
   }
   if (here != nullptr && rehearses()) {
     if (const auto error = obstacle_to(plan_, *here, gates)) note_obstacle(database, *error);
   }
   if (!has_gate()) return;
   const bool is_pgbouncers = plan_.gate == GateKind::kPgbouncer;
-  if (here == nullptr && (!is_pgbouncers || door.state == DoorState::kOpen)) {
-    return lose_database(database, door);
+  if (here == nullptr && (!is_pgbouncers || ours.state == GateState::kOpen)) {
+    return lose_database(database, ours);
   }
-  door.is_gone = false;
+  ours.is_gone = false;
   auto gate = here != nullptr ? *here : Gate();
   if (is_pgbouncers) {
     gate.mark.reset();
     gate.limit = 0;
     if (const auto* pgbouncer = find_at_pgbouncer(gates, database)) gate = *pgbouncer;
   }
-  if (door.state == DoorState::kClosed) {
-    match_closed_door(database, door, gate, now);
-  } else if (door.state == DoorState::kOpen && !is_ending_) {
-    match_open_door(database, door, gate, gates, now);
-  } else if (door.may_be_closed) {
-    match_lost_closing(door, gate);
+  if (ours.state == GateState::kClosed) {
+    match_closed_gate(database, ours, gate, now);
+  } else if (ours.state == GateState::kOpen && !is_ending_) {
+    match_open_gate(database, ours, gate, gates, now);
+  } else if (ours.may_be_closed) {
+    match_lost_closing(ours, gate);
   }
 }
 
 /// Whether a closing whose reply was lost has closed the gate that is to be opened now.
-void DrainRun::match_lost_closing(Door& door, const Gate& gate) {
-  door.may_be_closed = false;
+void DrainRun::match_lost_closing(OurGate& ours, const Gate& gate) {
+  ours.may_be_closed = false;
   if (!gate.mark || gate.mark->drain != plan_.name || (gate.mark->by != by_ && !gate.is_lost)) return;
-  door.mark = gate.mark;
-  door.mark_text = gate.mark_text;
-  door.in_journal = gate.in_journal;
-  door.state = DoorState::kClosed;
-  door.not_before.reset();
+  ours.mark = gate.mark;
+  ours.mark_text = gate.mark_text;
+  ours.in_journal = gate.in_journal;
+  ours.state = GateState::kClosed;
+  ours.not_before.reset();
 }
 
-void DrainRun::match_open_door(const std::string& database, Door& door, const Gate& gate, const Gates& gates,
-                               Now now) {
+void DrainRun::match_open_gate(const std::string& database, OurGate& ours, const Gate& gate,
+                               const Gates& gates, Now now) {
   bool is_in_force = gate.mark && (!gate.mark->until || *gate.mark->until > now.server);
   // held since an earlier window, and opened by somebody else without us: their limit is what was before
   if (is_in_force && gate.mark->drain == plan_.name && gate.limit != 0 && gate.mark->since < window_.start) {
     is_in_force = false;
   }
-  door.is_stale = gate.mark && !is_in_force;
-  if (door.is_stale) {
-    door.mark_text = gate.mark_text;
-    door.in_journal = gate.in_journal;
+  ours.is_stale = gate.mark && !is_in_force;
+  if (ours.is_stale) {
+    ours.mark_text = gate.mark_text;
+    ours.in_journal = gate.in_journal;
   }
   if (is_in_force && gate.mark->drain == plan_.name) {
-    door.mark = gate.mark;
-    door.mark_text = gate.mark_text;
-    door.in_journal = gate.in_journal;
-    door.may_be_closed = gate.is_lost;
+    ours.mark = gate.mark;
+    ours.mark_text = gate.mark_text;
+    ours.in_journal = gate.in_journal;
+    ours.may_be_closed = gate.is_lost;
     if (gate.is_lost) return;  // it is closed anew, for the same mark
-    door.failures = 0;
-    door.trouble.clear();
-    if (gate.limit != 0) return yield(database, door, true);
-    door.state = DoorState::kClosed;
+    ours.failures = 0;
+    ours.trouble.clear();
+    if (gate.limit != 0) return yield(database, ours, true);
+    ours.state = GateState::kClosed;
     tell(gate_adopted_event(plan_, database, *gate.mark, by_));
     return;
   }
   if (is_in_force) {
-    return fail(database, door,
+    return fail(database, ours,
                 {fmt::format("drain {} of {} holds its gate{}", printable(gate.mark->drain, 80),
                              printable(gate.mark->by, 80),
                              gate.mark->until ? " until " + to_text(*gate.mark->until) : ""),
@@ -175,74 +176,74 @@ void DrainRun::match_open_door(const std::string& database, Door& door, const Ga
                  "55006"},
                 true, now);
   }
-  if (const auto error = obstacle_to(plan_, gate, gates)) return fail(database, door, *error, true, now);
+  if (const auto error = obstacle_to(plan_, gate, gates)) return fail(database, ours, *error, true, now);
 }
 
 /// The gate that we closed: if it is not as we left it, somebody else has been there, and it is theirs.
-void DrainRun::match_closed_door(const std::string& database, Door& door, const Gate& gate, Now now) {
+void DrainRun::match_closed_gate(const std::string& database, OurGate& ours, const Gate& gate, Now now) {
   // another instance may have closed it for the same drain after us: the mark is its own then
   const bool is_ours = gate.mark && gate.mark->drain == plan_.name;
   if (is_ours) {
-    door.mark = gate.mark;
-    door.mark_text = gate.mark_text;
-    door.in_journal = gate.in_journal;
+    ours.mark = gate.mark;
+    ours.mark_text = gate.mark_text;
+    ours.in_journal = gate.in_journal;
     // it was open in between, and whoever came then has the whole time too
     if (since_) since_ = std::max(*since_, std::min(gate.mark->since, now.server));
   }
-  if (is_ours && gate.is_lost && !is_ending_) return lose(database, door);
+  if (is_ours && gate.is_lost && !is_ending_) return lose(database, ours);
   if (is_ours && gate.limit == 0) return;
   if (is_ending_ && !is_ours) {
-    door.state = DoorState::kOpen;  // an opening whose reply was lost
+    ours.state = GateState::kOpen;  // an opening whose reply was lost
     return;
   }
-  yield(database, door, is_ours);
+  yield(database, ours, is_ours);
 }
 
 /// Nobody opened it, and whoever has come in meanwhile is dealt with as all others.
-void DrainRun::lose(const std::string& database, Door& door) {
-  door.state = DoorState::kOpen;
-  door.may_be_closed = true;  // its mark stands there, and goes at the end if it should not close any more
+void DrainRun::lose(const std::string& database, OurGate& ours) {
+  ours.state = GateState::kOpen;
+  ours.may_be_closed = true;  // its mark stands there, and goes at the end if it should not close any more
   tell(gate_lost_event(plan_, database));
 }
 
 /// Somebody else opened the gate: they want in. Nobody is signalled there any more.
-void DrainRun::yield(const std::string& database, Door& door, bool is_marked) {
-  door.state = is_marked ? DoorState::kYielded : DoorState::kOpen;
-  door.is_theirs = is_marked;
+void DrainRun::yield(const std::string& database, OurGate& ours, bool is_marked) {
+  ours.state = is_marked ? GateState::kYielded : GateState::kOpen;
+  ours.is_theirs = is_marked;
   progress_.yielded = true;
   tell(gate_overridden_event(plan_, database));
   end("another client opened the gate", true);
 }
 
-bool DrainRun::may_turn(Door& door, Now now) {
-  if (!door.order.empty()) return false;
-  if (door.not_before && now.monotonic < *door.not_before) {
-    due_by(*door.not_before, now);
+bool DrainRun::may_turn(OurGate& ours, Now now) {
+  if (!ours.order.empty()) return false;
+  if (ours.not_before && now.monotonic < *ours.not_before) {
+    due_by(*ours.not_before, now);
     return false;
   }
-  if (!door.is_known) needs_gates_ = true;
-  if (!door.is_known || plan_.gate == GateKind::kPgbouncer) return door.is_known;
+  if (!ours.is_known) needs_gates_ = true;
+  if (!ours.is_known || plan_.gate == GateKind::kPgbouncer) return ours.is_known;
   // behind each that waits for a lock wait the signals of rules; but to give back comes first
-  const auto turning = std::count_if(doors_.begin(), doors_.end(),
+  const auto turning = std::count_if(our_gates_.begin(), our_gates_.end(),
                                      [](const auto& entry) { return !entry.second.order.empty(); });
   return turning < (is_ending_ ? kMostOpenings : 1);
 }
 
 void DrainRun::close_gates(Ledger& ledger, Now now) {
-  if (!has_found_doors_) {
+  if (!has_found_gates_) {
     if (find_again_ && now.monotonic < *find_again_) return due_by(*find_again_, now);
     needs_gates_ = true;
     return;
   }
-  for (auto& [database, door] : doors_) {
-    if (door.state != DoorState::kOpen || door.is_gone) continue;
+  for (auto& [database, ours] : our_gates_) {
+    if (ours.state != GateState::kOpen || ours.is_gone) continue;
     if (!has_gate()) {
       if (rehearses() && plan_.gate != GateKind::kNone)
-        tell(gate_rehearsed_event(plan_, database, door.access));
-      door.state = DoorState::kClosed;
-      door.mark = GateMark{plan_.name, by_, -1, now.server, window_.end};
-    } else if (may_turn(door, now)) {
-      turn(database, door, !door.is_stale, ledger, now);
+        tell(gate_rehearsed_event(plan_, database, ours.access));
+      ours.state = GateState::kClosed;
+      ours.mark = GateMark{plan_.name, by_, -1, now.server, window_.end};
+    } else if (may_turn(ours, now)) {
+      turn(database, ours, !ours.is_stale, ledger, now);
     }
   }
   mark_as_closed(ledger, now);
@@ -251,7 +252,7 @@ void DrainRun::close_gates(Ledger& ledger, Now now) {
 void DrainRun::mark_as_closed(Ledger& ledger, Now now) {
   if (since_ || !all_closed()) return;
   since_ = ServerTime::min();
-  for (const auto& entry : doors_) {
+  for (const auto& entry : our_gates_) {
     if (entry.second.mark) since_ = std::max(*since_, entry.second.mark->since);
   }
   // a gate that was held since the last time was not closed for this one
@@ -267,146 +268,146 @@ void DrainRun::mark_as_closed(Ledger& ledger, Now now) {
 }
 
 /// Whether the end of the drain opens its gate, or takes away the mark that is left of it.
-bool DrainRun::has_to_open(const Door& door) const {
+bool DrainRun::has_to_open(const OurGate& ours) const {
   const bool opens = plan_.reopens || gives_back_ || !has_gate();
-  const bool is_closed = door.state == DoorState::kClosed || door.may_be_closed;
-  return door.state == DoorState::kYielded || (is_closed && opens);
+  const bool is_closed = ours.state == GateState::kClosed || ours.may_be_closed;
+  return ours.state == GateState::kYielded || (is_closed && opens);
 }
 
 /// Whether a gate stays closed after the end.
 bool DrainRun::leaves_closed() const {
-  return has_gate() && std::any_of(doors_.begin(), doors_.end(), [this](const auto& entry) {
-           return entry.second.state == DoorState::kClosed && !has_to_open(entry.second);
+  return has_gate() && std::any_of(our_gates_.begin(), our_gates_.end(), [this](const auto& entry) {
+           return entry.second.state == GateState::kClosed && !has_to_open(entry.second);
          });
 }
 
 void DrainRun::open_gates(Ledger& ledger, Now now) {
-  for (auto& [database, door] : doors_) {
-    if (door.state == DoorState::kOpen && door.may_be_closed && door.order.empty()) {
+  for (auto& [database, ours] : our_gates_) {
+    if (ours.state == GateState::kOpen && ours.may_be_closed && ours.order.empty()) {
       needs_gates_ = true;  // it is read whether it is closed, and that can be done at any time
     }
-    if (door.state == DoorState::kOpen || !has_to_open(door)) continue;
+    if (ours.state == GateState::kOpen || !has_to_open(ours)) continue;
     if (!has_gate()) {
-      door.state = DoorState::kOpen;
-    } else if (may_turn(door, now)) {
-      turn(database, door, false, ledger, now);
+      ours.state = GateState::kOpen;
+    } else if (may_turn(ours, now)) {
+      turn(database, ours, false, ledger, now);
     }
   }
 }
 
-void DrainRun::turn(const std::string& database, Door& door, bool closes, Ledger& ledger, Now now) {
+void DrainRun::turn(const std::string& database, OurGate& ours, bool closes, Ledger& ledger, Now now) {
   GateOrder order;
   order.id = fmt::format("{}-{}", ledger.prefix, ++ledger.decisions);
   order.closes = closes;
   order.database = database;
-  order.oid = door.oid;
+  order.oid = ours.oid;
   order.kind = plan_.gate;
-  order.access = door.access;
+  order.access = ours.access;
   order.pgbouncer_gate = plan_.pgbouncer_gate;
   order.pgbouncer_conninfo = plan_.pgbouncer_conninfo;
   order.pools = plan_.pools;
-  order.mark = {plan_.name, by_, door.limit, now.server,
+  order.mark = {plan_.name, by_, ours.limit, now.server,
                 plan_.reopens ? std::optional(window_.end) : std::nullopt};
-  order.mark_text = door.mark_text;
-  order.in_journal = door.in_journal;
-  order.is_theirs = door.is_theirs;
-  door.order = order.id;
-  door.sent = now.monotonic;
-  door.state = closes ? DoorState::kClosing : DoorState::kOpening;
+  order.mark_text = ours.mark_text;
+  order.in_journal = ours.in_journal;
+  order.is_theirs = ours.is_theirs;
+  ours.order = order.id;
+  ours.sent = now.monotonic;
+  ours.state = closes ? GateState::kClosing : GateState::kOpening;
   due_by(now.monotonic + kTurnDeadline, now);
-  tell(gate_intent_event(plan_, order, door.failures > 0));
+  tell(gate_intent_event(plan_, order, ours.failures > 0));
   actions_.gates.push_back(std::move(order));
 }
 
 void DrainRun::expire_orders(Now now) {
-  for (auto& [database, door] : doors_) {
-    if (door.order.empty()) continue;
-    if (now.monotonic < door.sent + kTurnDeadline) {
-      due_by(door.sent + kTurnDeadline, now);
+  for (auto& [database, ours] : our_gates_) {
+    if (ours.order.empty()) continue;
+    if (now.monotonic < ours.sent + kTurnDeadline) {
+      due_by(ours.sent + kTurnDeadline, now);
       continue;
     }
-    const bool closes = door.state == DoorState::kClosing;
-    door.may_be_closed = door.may_be_closed || closes;
-    door.order.clear();
-    door.state = closes || door.is_stale ? DoorState::kOpen : DoorState::kClosed;
-    fail(database, door, {fmt::format("no reply within {}", to_text(kTurnDeadline)), {}, {}, {}}, closes,
+    const bool closes = ours.state == GateState::kClosing;
+    ours.may_be_closed = ours.may_be_closed || closes;
+    ours.order.clear();
+    ours.state = closes || ours.is_stale ? GateState::kOpen : GateState::kClosed;
+    fail(database, ours, {fmt::format("no reply within {}", to_text(kTurnDeadline)), {}, {}, {}}, closes,
          now);
   }
 }
 
 bool DrainRun::take(const GateReply& reply, Now now) {
-  const auto found = std::find_if(doors_.begin(), doors_.end(),
+  const auto found = std::find_if(our_gates_.begin(), our_gates_.end(),
                                   [&](const auto& entry) { return entry.second.order == reply.id; });
-  if (reply.id.empty() || found == doors_.end()) return false;
-  auto& [database, door] = *found;
-  door.order.clear();
-  if (door.state == DoorState::kClosing) {
-    take_closing(database, door, reply, now);
+  if (reply.id.empty() || found == our_gates_.end()) return false;
+  auto& [database, ours] = *found;
+  ours.order.clear();
+  if (ours.state == GateState::kClosing) {
+    take_closing(database, ours, reply, now);
   } else {
-    take_opening(database, door, reply, now);
+    take_opening(database, ours, reply, now);
   }
   return true;
 }
 
-void DrainRun::take_closing(const std::string& database, Door& door, const GateReply& reply, Now now) {
+void DrainRun::take_closing(const std::string& database, OurGate& ours, const GateReply& reply, Now now) {
   if (reply.outcome == GateOutcome::kClosed && reply.mark) {
-    door.state = DoorState::kClosed;
-    door.may_be_closed = false;
-    door.is_theirs = false;
-    door.logging_in.reset();
-    door.mark = reply.mark;
-    door.mark_text = reply.mark_text;
-    door.in_journal = reply.in_journal;
-    door.failures = 0;
-    door.not_before.reset();
-    door.trouble.clear();
+    ours.state = GateState::kClosed;
+    ours.may_be_closed = false;
+    ours.is_theirs = false;
+    ours.logging_in.reset();
+    ours.mark = reply.mark;
+    ours.mark_text = reply.mark_text;
+    ours.in_journal = reply.in_journal;
+    ours.failures = 0;
+    ours.not_before.reset();
+    ours.trouble.clear();
     tell(gate_closed_event(plan_, database, reply));
     return;
   }
-  door.state = DoorState::kOpen;
+  ours.state = GateState::kOpen;
   auto error = reply.error;
   if (reply.outcome == GateOutcome::kHeld && reply.mark) {
     error.message = fmt::format("drain {} of {} holds its gate", printable(reply.mark->drain, 80),
                                 printable(reply.mark->by, 80));
     error.sqlstate = "55006";
   }
-  fail(database, door, error, true, now);
+  fail(database, ours, error, true, now);
 }
 
-void DrainRun::take_opening(const std::string& database, Door& door, const GateReply& reply, Now now) {
+void DrainRun::take_opening(const std::string& database, OurGate& ours, const GateReply& reply, Now now) {
   switch (reply.outcome) {
     case GateOutcome::kOpened:
     case GateOutcome::kForeign:
     case GateOutcome::kGone:
-      door.state = DoorState::kOpen;
+      ours.state = GateState::kOpen;
       progress_.has_opened = progress_.has_opened || is_ending_;
-      if (std::exchange(door.is_stale, false)) door.is_known = false;
-      door.failures = 0;
-      door.trouble.clear();
+      if (std::exchange(ours.is_stale, false)) ours.is_known = false;
+      ours.failures = 0;
+      ours.trouble.clear();
       progress_.trouble.clear();
       tell(gate_opened_event(plan_.name, database, plan_.gate, reply));
       return;
     default:
-      door.state = door.is_stale ? DoorState::kOpen : DoorState::kClosed;
-      return fail(database, door, reply.error, false, now);
+      ours.state = ours.is_stale ? GateState::kOpen : GateState::kClosed;
+      return fail(database, ours, reply.error, false, now);
   }
 }
 
 /// A gate did not turn: told when the reason is a new one, tried again later.
-void DrainRun::fail(const std::string& database, Door& door, const Error& error, bool closes, Now now) {
-  door.is_known = false;
+void DrainRun::fail(const std::string& database, OurGate& ours, const Error& error, bool closes, Now now) {
+  ours.is_known = false;
   // whoever holds the lock may commit at any moment
   const bool is_locked = error.sqlstate == kLockNotAvailable;
   const auto longest = !is_locked ? kLastRetry : closes ? kLastLockRetry : kFirstRetry;
-  const auto wait = std::min<Duration>(longest, kFirstRetry * (1 << std::min(door.failures, 5)));
-  ++door.failures;
-  door.not_before = now.monotonic + wait;
-  due_by(*door.not_before, now);
-  const bool lasts = is_lasting(error) || (plan_.gate == GateKind::kPgbouncer && door.failures > 1);
+  const auto wait = std::min<Duration>(longest, kFirstRetry * (1 << std::min(ours.failures, 5)));
+  ++ours.failures;
+  ours.not_before = now.monotonic + wait;
+  due_by(*ours.not_before, now);
+  const bool lasts = is_lasting(error) || (plan_.gate == GateKind::kPgbouncer && ours.failures > 1);
   if (closes && lasts) note_obstacle(database, error);
   progress_.trouble = fmt::format("{}: {}", printable(database, 80), printable(error.message));
-  if (door.trouble == error.message) return;
-  door.trouble = error.message;
+  if (ours.trouble == error.message) return;
+  ours.trouble = error.message;
   tell(gate_failed_event(plan_.name, database, closes, error, wait));
 }
 
