@@ -53,10 +53,15 @@ std::string drains_text(const Policy& policy) {
   return policy.drains.empty() ? std::string() : ", " + counted(policy.drains.size(), "drain");
 }
 
-/// `14:03:22Z`.
-std::string time_of_day(WallTime time) {
+/// `14:03:22Z`; of another day than today `2026-11-27 14:03:22Z`.
+std::string time_text(WallTime time) {
+  const auto day_of = [](WallTime one) {
+    return std::chrono::floor<std::chrono::days>(one.time_since_epoch());
+  };
   const auto seconds = std::chrono::floor<std::chrono::seconds>(time.time_since_epoch()).count();
-  return fmt::format("{:%H:%M:%S}Z", fmt::gmtime(static_cast<std::time_t>(seconds)));
+  const auto utc = fmt::gmtime(static_cast<std::time_t>(seconds));
+  return day_of(time) == day_of(Loop::wall_time()) ? fmt::format("{:%H:%M:%S}Z", utc)
+                                                   : fmt::format("{:%Y-%m-%d %H:%M:%S}Z", utc);
 }
 
 Event started_event(const Policy& policy) {
@@ -338,14 +343,16 @@ std::string Service::status_text() const {
     for (const auto& hold : status.holds) {
       holds += fmt::format("{} {} since {}",
                            holds_of == server->name() ? "," : fmt::format("; {}:", server->name()), hold.text,
-                           time_of_day(hold.since));
+                           time_text(hold.since));
       holds_of = server->name();
     }
   }
   std::string due = "nothing due";
   if (next_due) {
     const auto wait = std::max(Duration(0), *next_due - Loop::now());
-    due = fmt::format("next due {}", time_of_day(Loop::wall_time() + wait));
+    due = fmt::format(
+        "next due {:%H:%M:%S}Z",
+        fmt::gmtime(std::chrono::system_clock::to_time_t(std::chrono::system_clock::now() + wait)));
   }
   return fmt::format("{}: {}/{} servers up, {} sessions, {}, {} signals sent{}{}{}", capitals(policy_->mode),
                      up, servers_.size(), sessions, due, signals, drains, holds,

@@ -14,8 +14,12 @@ namespace pgcurfew {
 
 namespace {
 
+template <class T, class... Types>
+constexpr bool kIsOneOf = (std::is_same_v<T, Types> || ...);
+
 template <class T>
 constexpr EventFieldEntry entry(EventField<T> field) {
+  static_assert(kIsOneOf<T, std::int64_t, double, bool, std::string, RawQuery, Duration, ServerTime>);
   return {field.name, std::is_same_v<T, std::int64_t>  ? FieldType::kInteger
                       : std::is_same_v<T, double>      ? FieldType::kReal
                       : std::is_same_v<T, bool>        ? FieldType::kFlag
@@ -144,7 +148,7 @@ constexpr auto kGatesLeftFields = fields(field::kHint);
 constexpr auto kGateUnclaimedFields =
     joined(fields(field::kDatabase, field::kGate, field::kFile, field::kSystemIdentifier, field::kDrain),
            shared::kMark, fields(field::kHint));
-constexpr auto kJournalFailedFields = fields(field::kError, field::kDetail, field::kHint);
+constexpr auto kJournalFailedFields = shared::kError;
 constexpr auto kStartedFields =
     fields(field::kVersion, field::kMode, field::kPolicy, field::kServers, field::kRules, field::kDrains);
 constexpr auto kReloadFields = fields(field::kMode, field::kPolicy, field::kPolicyBefore, field::kRulesAdded,
@@ -573,6 +577,14 @@ constexpr std::array<KindEntry, 61> kKinds{{
      .meaning = "The last line"},
 }};
 
+constexpr bool has_each_in_its_place() {
+  for (std::size_t i = 0; i < kKinds.size(); ++i) {
+    if (static_cast<std::size_t>(kKinds[i].kind) != i) return false;
+  }
+  return kKinds.size() == static_cast<std::size_t>(Kind::kStopped) + 1;
+}
+static_assert(has_each_in_its_place());
+
 FieldType type_of_value(const FieldValue& value) {
   // in the order of FieldValue
   constexpr std::array<FieldType, std::variant_size_v<FieldValue>> kHolds{
@@ -615,7 +627,7 @@ Event::Event(Kind what, std::string text)
     : kind(what), level(entry_of(what).level), message(std::move(text)) {}
 
 void Event::add(const Error& error) {
-  add(field::kError, error.message);
+  if (!error.message.empty()) add(field::kError, error.message);
   if (!error.detail.empty()) add(field::kDetail, error.detail);
   if (!error.hint.empty()) add(field::kHint, error.hint);
   if (!error.sqlstate.empty()) add(field::kSqlstate, error.sqlstate);

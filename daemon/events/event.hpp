@@ -45,7 +45,7 @@ struct Event {
 
   explicit Event(Kind what, std::string text = {});
 
-  /// Adds *error*, and *detail*, *hint* and *sqlstate* where there are some.
+  /// Adds *error*, *detail*, *hint* and *sqlstate*, each where there is one.
   void add(const Error& error);
 
   /// Adds a field; nothing for an empty optional.

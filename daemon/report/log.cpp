@@ -3,6 +3,7 @@
 #include <chrono>
 #include <cstdio>
 #include <ctime>
+#include <random>
 #include <string>
 
 #include <fmt/format.h>
@@ -153,6 +154,7 @@ struct Log::Inside {
     Event event(Kind::kLogLost, "events could not be written to the log");
     event.add(field::kLost, count);
     event.wall_time = wall_time_now();
+    event.id = fmt::format("{}.{}", prefix, ++told);
     write(event);
     if (sink->lost() == before) {
       told_lost = before;
@@ -162,6 +164,8 @@ struct Log::Inside {
   }
 
   LogOptions options;
+  std::string prefix = fmt::format("{:08x}", std::random_device()());  ///< of the ids of events of its own
+  std::uint64_t told = 0;
   std::shared_ptr<Sink> sink;
   spdlog::logger logger;
   std::uint64_t told_lost = 0;

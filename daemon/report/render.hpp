@@ -9,11 +9,12 @@
 namespace pgcurfew {
 
 /// An event as one JSON object on one line, without the newline.
-/// *Shapes*: `ts`, `level`, `event` (the kind), `message`, then the fields in their order; a field must not
-/// take one of those four names (it would be left out). Pure ASCII: all else is `\uNNNN`, and bytes that are
-/// no UTF-8 are U+FFFD, so that nothing in it acts on a terminal or splits the line. Each text is cut at 4
-/// kB, with `...` at its end. A query is redacted, in full, or left out, as `query_text` says. *Units*:
-/// durations are numbers of seconds, server times are ISO 8601 in UTC, `2026-11-23T04:05:06.000001Z`.
+/// *Shapes*: `ts`, `level`, `event` (the kind), `message`, `server`, then the fields in their order, `id`,
+/// `server_time`; a field must not take one of those seven names (it would be left out). Pure ASCII: all else
+/// is `\uNNNN`, and bytes that are no UTF-8 are U+FFFD, so that nothing in it acts on a terminal or splits
+/// the line. Each text is cut at 4 kB, with `...` at its end. A query is redacted, in full, or left out, as
+/// `query_text` says. *Units*: durations are numbers of seconds, server times are ISO 8601 in UTC,
+/// `2026-11-23T04:05:06.000001Z`.
 std::string to_json(const Event& event, std::string_view timestamp, QueryText query_text);
 
 /// An event as one line for people, without the newline:

@@ -15,6 +15,7 @@ struct Entry {
   std::string_view text;
   bool stops_rules = false;
   bool stops_drains = false;
+  bool is_seen = false;  ///< of the server, over a connection
 };
 
 constexpr std::array<Entry, 14> kEntries{{
@@ -23,16 +24,24 @@ constexpr std::array<Entry, 14> kEntries{{
     {Hold::kStopping, "stopping", "stopping", true, false},
     {Hold::kClockUnasked, "clock_unasked", "clock not asked yet", true, true},
     {Hold::kClockJumped, "clock_jumped", "clock jumped", true, true},
-    {Hold::kLooksFail, "looks_fail", "cannot look"},
-    {Hold::kNoReadAllStats, "no_pg_read_all_stats", "lacks pg_read_all_stats"},
-    {Hold::kNoSignal, "no_pg_signal_backend", "lacks pg_signal_backend"},
-    {Hold::kHidden, "hidden", "sessions hidden"},
-    {Hold::kNameless, "nameless", "sessions without a name"},
-    {Hold::kWaitsFail, "waits_fail", "cannot read lock waits"},
-    {Hold::kGatesFail, "gates_fail", "cannot read gates"},
+    {Hold::kLooksFail, "looks_fail", "cannot look", false, false, true},
+    {Hold::kNoReadAllStats, "no_pg_read_all_stats", "lacks pg_read_all_stats", false, false, true},
+    {Hold::kNoSignal, "no_pg_signal_backend", "lacks pg_signal_backend", false, false, true},
+    {Hold::kHidden, "hidden", "sessions hidden", false, false, true},
+    {Hold::kNameless, "nameless", "sessions without a name", false, false, true},
+    {Hold::kWaitsFail, "waits_fail", "cannot read lock waits", false, false, true},
+    {Hold::kGatesFail, "gates_fail", "cannot read gates", false, false, true},
     {Hold::kBreakerOpen, "breaker_open", "breaker open"},
     {Hold::kTenantBreakerOpen, "tenant_breaker_open", "breaker open for tenants"},
 }};
+
+constexpr bool has_each_in_its_place() {
+  for (std::size_t i = 0; i < kEntries.size(); ++i) {
+    if (static_cast<std::size_t>(kEntries[i].hold) != i) return false;
+  }
+  return kEntries.size() == static_cast<std::size_t>(Hold::kTenantBreakerOpen) + 1;
+}
+static_assert(has_each_in_its_place());
 
 const Entry& entry_of(Hold hold) {
   return kEntries[static_cast<std::size_t>(hold)];
@@ -68,6 +77,17 @@ std::optional<Duration> Holds::set(Hold hold, bool stands, MonotonicTime now, Wa
 
 bool Holds::has(Hold hold) const {
   return std::any_of(all_.begin(), all_.end(), [&](const Standing& entry) { return entry.hold == hold; });
+}
+
+std::vector<Holds::Standing> Holds::shown() const {
+  auto shown = all_;
+  if (has(Hold::kDown))
+    std::erase_if(shown, [](const Standing& entry) { return entry_of(entry.hold).is_seen; });
+  return shown;
+}
+
+void Holds::forget_server() {
+  std::erase_if(all_, [](const Standing& entry) { return entry_of(entry.hold).is_seen; });
 }
 
 /// To give back takes no clock.

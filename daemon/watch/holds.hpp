@@ -57,8 +57,12 @@ class Holds {
   /// Whether nothing stands in the way of it.
   [[nodiscard]] bool let(Activity activity) const;
 
-  /// In the order of Hold.
-  [[nodiscard]] const std::vector<Standing>& all() const { return all_; }
+  /// In the order of Hold. While the server is out of reach, without what is known of its sessions and our
+  /// rights there: that goes on until something else is seen.
+  [[nodiscard]] std::vector<Standing> shown() const;
+
+  /// Another server, or the same one started anew: what was seen there is no more.
+  void forget_server();
 
  private:
   std::vector<Standing> all_;

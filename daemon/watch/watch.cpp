@@ -1,6 +1,8 @@
 #include "watch/watch.hpp"
 
 #include <algorithm>
+#include <type_traits>
+#include <utility>
 
 #include <fmt/format.h>
 
@@ -51,6 +53,7 @@ Watch::Watch(std::shared_ptr<const Policy> policy, Options options)
       drains_(options_.instance) {
   ledger_.prefix = options_.decision_prefix;
   drains_.take_policy(policy_);
+  note_holds();
 }
 
 std::vector<Command> Watch::on(const Happening& what, MonotonicTime now, WallTime wall) {
@@ -93,6 +96,8 @@ void Watch::handle(const happening::Connected& what, MonotonicTime now) {
   next_look_ = now;
   tell(server_up_event(options_.server, *facts_, outage_.end(now)));
   tell(missing_privileges(*facts_));
+  set_hold(Hold::kNoReadAllStats, !facts_->can_read_all_stats);
+  set_hold(Hold::kNoSignal, facts_->lacks_signal());
 }
 
 void Watch::handle(const happening::ConnectionLost& what, MonotonicTime now) {
@@ -146,6 +151,7 @@ void Watch::forget_server() {
   wait_memory_.forget();
   prepared_.forget();
   spared_blockers_.forget();
+  holds_.forget_server();
 }
 
 void Watch::handle(const happening::LookTaken& what, MonotonicTime now) {
@@ -155,6 +161,7 @@ void Watch::handle(const happening::LookTaken& what, MonotonicTime now) {
   last_look_ = now;
   failures_ = 0;
   failed_looks_ = 0;
+  holds_.set(Hold::kLooksFail, false, now, moment_.wall);
   if (const auto lasted = blindness_.end(now)) tell(looks_again_event(options_.server, *lasted));
   if (std::exchange(look_is_outdated_, false)) {
     next_look_ = now;
@@ -171,10 +178,8 @@ void Watch::handle(const happening::LookTaken& what, MonotonicTime now) {
   tell(settle_look(*policy_, *look_, docket_, ledger_));
   tell(spared_blockers_.tell(*policy_, *look_, docket_));
   drains_.take_look(*look_, now_at(now));
-  if (look_->hidden > 0 && hidden_ == 0) tell(blind_event(look_->hidden));
-  hidden_ = look_->hidden;
-  if (docket_.nameless > 0 && nameless_ == 0) tell(nameless_event(docket_.nameless));
-  nameless_ = docket_.nameless;
+  note_hidden();
+  note_waits();
   const bool is_news = look_->elder && look_->elder != elder_;
   // without rules nothing waits for it: a drain or a reopening by hand beside the daemon
   if (is_news && !policy_->rules.empty()) tell(elder_event(options_.server, *look_->elder));
@@ -188,6 +193,7 @@ void Watch::handle(const happening::LookFailed& what, MonotonicTime now) {
   look_is_outdated_ = false;
   const auto wait = std::min<Duration>(seconds(10), milliseconds(500) * (1 << std::min(failed_looks_, 8)));
   ++failed_looks_;
+  holds_.set(Hold::kLooksFail, true, now, moment_.wall, {}, false);
   next_look_ = now + wait;
   if (const auto lasted = blindness_.fail(now)) tell(look_failed_event(options_.server, what.error, *lasted));
 }
@@ -198,7 +204,7 @@ void Watch::handle(const happening::NamesFailed& what, MonotonicTime now) {
 }
 
 void Watch::handle(const happening::WaitsFailed& what, MonotonicTime /*now*/) {
-  waits_failed_told_ = true;
+  set_hold(Hold::kWaitsFail, true);
   tell(waits_failed_event(options_.server, what.error));
 }
 
@@ -249,6 +255,7 @@ void Watch::handle(const happening::PolicyReplaced& what, MonotonicTime now) {
   tell(std::move(carried.events));
   policy_ = what.policy;
   spared_blockers_.forget();
+  if (!needs_waits(*policy_)) set_hold(Hold::kWaitsFail, false);
   drains_.take_policy(policy_);
   look_.reset();
   next_due_.reset();
@@ -342,37 +349,49 @@ std::optional<MonotonicTime> Watch::connect_at() const {
   return link_ == Link::kDown && is_wanted ? std::optional(retry_at_) : std::nullopt;
 }
 
-/// The one place where it is said what holds.
+/// What holds by our own state. What is seen of the server begins and ends where it is seen.
 void Watch::note_holds() {
   const bool is_up = link_ == Link::kUp;
-  const auto note = [&](Hold hold, bool stands, std::string text = {}) {
-    return set_hold(hold, stands, std::move(text), false);
+  const auto note = [&](Hold hold, bool stands) {
+    holds_.set(hold, stands, moment_.now, moment_.wall, {}, false);
   };
   note(Hold::kDown, !is_up);
   note(Hold::kGivenUp, is_given_up_);
   note(Hold::kStopping, is_stopping_);
   note(Hold::kClockUnasked, is_up && !(clock_.is_known() && clock_.sampled_at() >= connected_at_));
   note(Hold::kClockJumped, clock_.is_known() && !clock_.is_trusted());
-  note(Hold::kLooksFail, is_up && failed_looks_ > 0);
-  set_hold(Hold::kNoReadAllStats, is_up && !facts_->can_read_all_stats);
-  set_hold(Hold::kNoSignal, is_up && facts_->lacks_signal());
-  set_hold(Hold::kHidden, is_up && hidden_ > 0, fmt::format("{} sessions hidden", hidden_));
-  set_hold(Hold::kNameless, is_up && nameless_ > 0, fmt::format("{} sessions without a name", nameless_));
-  const bool waits_fail = is_up && look_ && look_->waits_failed;
-  if (look_ && !look_->waits_failed) waits_failed_told_ = false;
-  set_hold(Hold::kWaitsFail, waits_fail, {}, waits_failed_told_);
-  set_hold(Hold::kGatesFail, is_up && gates_failed_told_);
   note(Hold::kBreakerOpen, ledger_.breaker.is_open());
-  const auto tenants = ledger_.breaker.open_tenants();
-  note(Hold::kTenantBreakerOpen, tenants > 0,
-       fmt::format("breaker open for {} tenant{}", tenants, tenants == 1 ? "" : "s"));
+  note(Hold::kTenantBreakerOpen, ledger_.breaker.open_tenants() > 0);
 }
 
-/// `is_told`: an event has told of it, and has none of its own that tells of its end.
+/// Of what is seen of the server, and has no event of its own for its end. `is_told`: an event has told of
+/// it.
 void Watch::set_hold(Hold hold, bool stands, std::string text, bool is_told) {
   const auto lasted = holds_.set(hold, stands, moment_.now, moment_.wall, std::move(text), is_told);
-  // a connection that is lost ends none of them, it only hides them
-  if (lasted && link_ == Link::kUp) tell(hold_over_event(options_.server, hold, *lasted));
+  if (lasted) tell(hold_over_event(options_.server, hold, *lasted));
+}
+
+/// Waits that nobody asked for, for nobody waited, say nothing.
+void Watch::note_waits() {
+  const bool anybody_waits = std::any_of(look_->sessions.begin(), look_->sessions.end(), waits_for_lock);
+  if (look_->waits_failed) {
+    set_hold(Hold::kWaitsFail, true, {}, false);
+  } else if (anybody_waits && needs_waits(*policy_)) {
+    set_hold(Hold::kWaitsFail, false);
+  }
+}
+
+/// A role that may not see all has not come to see all where nobody is there.
+void Watch::note_hidden() {
+  if (look_->hidden > 0) {
+    if (!holds_.has(Hold::kHidden)) tell(blind_event(look_->hidden));
+    set_hold(Hold::kHidden, true, fmt::format("{} sessions hidden", look_->hidden));
+  } else if (facts_->can_read_all_stats) {
+    set_hold(Hold::kHidden, false);
+  }
+  if (docket_.nameless > 0 && !holds_.has(Hold::kNameless)) tell(nameless_event(docket_.nameless));
+  set_hold(Hold::kNameless, docket_.nameless > 0,
+           fmt::format("{} sessions without a name", docket_.nameless));
 }
 
 std::optional<MonotonicTime> Watch::earliest_deadline() const {

@@ -153,7 +153,7 @@ class Watch {
   Watch(std::shared_ptr<const Policy> policy, Options options);
 
   /// `wall`: this machine's clock at `now`, for what is told.
-  std::vector<Command> on(const Happening& what, MonotonicTime now, WallTime wall = {});
+  std::vector<Command> on(const Happening& what, MonotonicTime now, WallTime wall);
 
   /// When to call again at the latest, with Tick.
   [[nodiscard]] std::optional<MonotonicTime> wake_at() const { return wake_at_; }
@@ -226,6 +226,8 @@ class Watch {
   void forget_server();
   void note_holds();
   void set_hold(Hold hold, bool stands, std::string text = {}, bool is_told = true);
+  void note_waits();
+  void note_hidden();
   [[nodiscard]] bool is_watching() const;
   [[nodiscard]] std::optional<MonotonicTime> connect_at() const;
   void advance_drains(MonotonicTime now);
@@ -278,9 +280,6 @@ class Watch {
   std::optional<MonotonicTime> decide_at_;  ///< a wait of the engine's own
   bool must_decide_ = false;
   std::uint64_t signals_sent_ = 0;
-  std::size_t hidden_ = 0;
-  std::size_t nameless_ = 0;
-  bool waits_failed_told_ = false;   ///< of waits that fail still
   std::optional<SessionKey> elder_;  ///< that was told of
   bool is_stopping_ = false;
   bool is_given_up_ = false;

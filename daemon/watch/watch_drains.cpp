@@ -19,6 +19,7 @@ Now Watch::now_at(MonotonicTime now) const {
 
 void Watch::handle(const happening::GatesRead& what, MonotonicTime now) {
   gates_failed_told_.reset();
+  set_hold(Hold::kGatesFail, false);
   auto gates = what.gates;
   gates.is_superuser = facts_->is_superuser;
   drains_.take(gates, now_at(now));
@@ -26,6 +27,7 @@ void Watch::handle(const happening::GatesRead& what, MonotonicTime now) {
 
 void Watch::handle(const happening::GatesFailed& what, MonotonicTime now) {
   drains_.gates_failed(now_at(now));
+  set_hold(Hold::kGatesFail, true);
   if (gates_failed_told_ && now - *gates_failed_told_ < kSayAgain) return;
   gates_failed_told_ = now;
   Event event(Kind::kGatesFailed, fmt::format("could not read the gates of {}: {}", options_.server,

@@ -10,7 +10,7 @@ WatchStatus Watch::status() const {
   if (next_due_ && clock_.is_known()) status.next_due = clock_.when(*next_due_);
   status.signals_sent = signals_sent_;
   status.drains = drains_text();
-  status.holds = holds_.all();
+  status.holds = holds_.shown();
   return status;
 }
 

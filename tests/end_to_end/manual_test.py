@@ -129,12 +129,12 @@ def test_the_commands_and_their_options_are_all_there(command):
 EVENTS = ("EVENTS OF DECISIONS", "EVENTS OF A SERVER", "EVENTS OF DRAINS", "EVENTS OF PGCURFEW")
 
 
-def told_of_events():
-    """What stands below each event, all of its paragraphs, without marks."""
+def told_of_events(marked=False):
+    """What stands below each event, all of its paragraphs, without marks unless they are asked for."""
     told = {}
     for heading in EVENTS:
         for heads, body in re.findall(r"^(\*[^\n]*)\n((?:\t[^\n]*\n|\n(?=\t))+)", section(LOG, heading), re.MULTILINE):
-            told |= dict.fromkeys(re.findall(r"\*([^*]+)\*", heads), re.sub(r"[*_]|\\", "", " ".join(body.split())))
+            told |= dict.fromkeys(re.findall(r"\*([^*]+)\*", heads), " ".join(body.split()) if marked else re.sub(r"[*_]|\\", "", " ".join(body.split())))
     return told
 
 
@@ -171,8 +171,19 @@ def test_each_kind_of_event_has_an_emitter():
 
 
 def test_message_ids_are_each_once_and_never_change(kinds):
-    ids = [re.search(r"MESSAGE_ID ([0-9a-f]{32})\.$", kind["description"])[1] for kind in kinds.values()]
-    assert len(set(ids)) == len(ids)
+    """Catalogues of messages and filters of others name them."""
+    ids = {name: re.search(r"MESSAGE_ID ([0-9a-f]{32})\.$", kind["description"])[1] for name, kind in kinds.items()}
+    assert len(set(ids.values())) == len(ids)
+    known = dict(line.split() for line in (REPOSITORY / "tests/golden/message_ids.txt").read_text().splitlines())
+    assert ids == known
+
+
+def test_the_holds_of_the_log_are_those_of_the_program():
+    code = (REPOSITORY / "daemon/watch/holds.cpp").read_text(encoding="utf-8")
+    entry = re.search(r"^\*hold_over\*$(.*?)^\*", section(LOG, "EVENTS OF A SERVER"), re.MULTILINE | re.DOTALL)[1]
+    told = {name.replace("\\", "") for name in re.findall(r"_([a-z](?:[a-z]|\\_)+)_", entry)}
+    assert len(told) >= 6
+    assert told <= set(re.findall(r'\{Hold::k\w+,\s*"(\w+)"', code))
 
 
 def test_the_outcomes_are_those_of_the_program():
@@ -185,7 +196,7 @@ def test_the_outcomes_are_those_of_the_program():
 
 def test_the_fields_of_the_log_are_those_of_the_catalogue(kinds):
     """Those that are told of one event alone stand in its entry."""
-    told = told_of_events()
+    told = told_of_events(marked=True)
     common = set(re.findall(r"\*([a-z_]+)\*", section(LOG, "FIELDS OF ALL EVENTS") + section(LOG, "FIELDS OF DECISIONS")))
     fields = {field for kind in kinds.values() for field in kind["properties"]}
     assert len(fields) >= 100
@@ -193,7 +204,7 @@ def test_the_fields_of_the_log_are_those_of_the_catalogue(kinds):
     for field in fields - common:
         having = [name for name, kind in kinds.items() if field in kind["properties"]]
         if len(having) == 1:
-            assert field.replace("_", "") in told[having[0]], f"{field} of {having[0]}"
+            assert f"*{field}*" in told[having[0]], f"{field} of {having[0]}"
 
 
 def test_the_exit_statuses_are_those_of_the_program():

@@ -36,7 +36,7 @@ def turn(pgbouncer, probe):
     link = probe()
 
     def run(closes, gate="pause", database="pooled", conninfo=None):
-        return link.turn_pooler(conninfo or pgbouncer.conninfo("ignored", "pgcurfew"), database, closes, gate)
+        return link.turn_pgbouncer(conninfo or pgbouncer.conninfo("ignored", "pgcurfew"), database, closes, gate)
 
     return run
 
@@ -70,31 +70,31 @@ def test_of_those_that_lead_to_different_servers_those_of_the_drains_own_are_tak
     link = probe()
     console = split.conninfo("ignored", "pgcurfew")
     for hosts in ([[str(server.directory), ""]], [["db1", "5432"], [str(server.directory), "5432"]]):
-        closed = link.turn_pooler(console, "pooled", True, server=hosts)
+        closed = link.turn_pgbouncer(console, "pooled", True, server=hosts)
         assert (closed["outcome"], set(closed["pools"])) == ("closed", {"pooled", "Pooled-too.2"}), closed
         assert paused(split) == {"pooled", "Pooled-too.2"}
-        assert link.turn_pooler(console, "pooled", False, pools=closed["pools"])["outcome"] == "opened"
+        assert link.turn_pgbouncer(console, "pooled", False, pools=closed["pools"])["outcome"] == "opened"
         assert paused(split) == set()
 
 
 def test_where_nobody_can_tell_which_are_meant_none_is_closed_and_all_are_named(split, probe):
     link = probe()
-    failed = link.turn_pooler(split.conninfo("ignored", "pgcurfew"), "pooled", True, server=[["db1", "5432"]])
+    failed = link.turn_pgbouncer(split.conninfo("ignored", "pgcurfew"), "pooled", True, server=[["db1", "5432"]])
     assert failed["outcome"] == "failed" and paused(split) == set()
     for name in ("pooled (host=/", "Pooled-too.2 (host=/", "standby (host=127.0.0.9 port=5432)", "port=5433)"):
         assert name in failed["error"]["message"], failed
     # but what was closed is opened
     split.console("PAUSE standby")
-    opened = link.turn_pooler(split.conninfo("ignored", "pgcurfew"), "pooled", False, server=[["db1", "5432"]])
+    opened = link.turn_pgbouncer(split.conninfo("ignored", "pgcurfew"), "pooled", False, server=[["db1", "5432"]])
     assert opened["outcome"] == "opened" and paused(split) == set()
 
 
 def test_those_that_are_named_are_taken_and_no_other(split, probe):
     link = probe()
     console = split.conninfo("ignored", "pgcurfew")
-    closed = link.turn_pooler(console, "pooled", True, pools=["stand*", "other"])
+    closed = link.turn_pgbouncer(console, "pooled", True, pools=["stand*", "other"])
     assert (closed["outcome"], closed["pools"], paused(split)) == ("closed", ["standby"], {"standby"})
-    failed = link.turn_pooler(console, "pooled", True, pools=["other"])
+    failed = link.turn_pgbouncer(console, "pooled", True, pools=["other"])
     assert failed["error"]["message"] == "no database of PgBouncer's that its pools name leads to pooled"
 
 
@@ -202,7 +202,7 @@ def test_a_pgbouncer_that_says_nothing_fails_in_time(pgbouncer, turn):
 def test_an_answer_without_end_is_cut_off(probe, tmp_path, is_local, in_one):
     console = EndlessServer(tmp_path if is_local else None, in_one)
     try:
-        reply = probe().turn_pooler(console.conninfo, "pooled", True, "pause")
+        reply = probe().turn_pgbouncer(console.conninfo, "pooled", True, "pause")
         assert (reply["outcome"], reply["error"]["message"]) == ("failed", "PgBouncer's reply is larger than 16 MB")
         assert wait_until(lambda: console.sent)[0] < 64 << 20
     finally:

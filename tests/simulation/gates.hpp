@@ -54,7 +54,7 @@ class Databases {
 };
 
 /// A model of the journal on an instance's machine, which outlives the instance, and of what stands between
-/// the watch and the link. *Source*: daemon/cli/gate_keeper.cpp.
+/// the watch and the link. *Source*: daemon/app/gate_keeper.cpp.
 class SimulatedKeeper {
  public:
   struct Entry {

@@ -110,7 +110,7 @@ void Instance::happen(const Happening& what, const std::shared_ptr<const LookCop
     checks_.on_reply(number_, replied->decision, replied->reply.kind);
   }
   checks_.on_turn(number_, std::holds_alternative<happening::Tick>(what));
-  const auto commands = watch_->on(what, our_now());
+  const auto commands = watch_->on(what, our_now(), WallTime(our_now().time_since_epoch()));
   carry_out(commands);
   arm();
 }
@@ -184,8 +184,8 @@ void Instance::compare_with_shuffled_rows(const happening::LookTaken& look) {
   }
   Watch one = *watch_;
   Watch other = *watch_;
-  const auto expected = orders_in(one.on(look, our_now()));
-  const auto found = orders_in(other.on(shuffled, our_now()));
+  const auto expected = orders_in(one.on(look, our_now(), {}));
+  const auto found = orders_in(other.on(shuffled, our_now(), {}));
   if (expected != found) {
     throw Violation("row-order", fmt::format("the order of rows matters: [{}] became [{}]",
                                              fmt::join(expected, "; "), fmt::join(found, "; ")));

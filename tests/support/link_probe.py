@@ -78,7 +78,7 @@ class LinkProbe:
         self.begin_turn(database, closes, access, **order)
         return self.end_turn()
 
-    def turn_pooler(self, conninfo, database, closes, gate="pause", pools=(), server=()):
+    def turn_pgbouncer(self, conninfo, database, closes, gate="pause", pools=(), server=()):
         """Closes or opens a database's gate at PgBouncer; `server`: pairs of host and port."""
         self._say({"do": "pooler", "conninfo": conninfo, "database": database, "closes": closes, "gate": gate,
                    "access": "journal", "pools": list(pools), "server": list(server)})

@@ -10,6 +10,7 @@
 #include <fmt/format.h>
 
 #include "base/words.hpp"
+#include "policy/grammar/synonyms.hpp"
 #include "policy/reader/values.hpp"
 
 namespace pgcurfew {

@@ -12,6 +12,7 @@
 #include "base/words.hpp"
 #include "policy/condition.hpp"
 #include "policy/grammar/grammar.hpp"
+#include "policy/grammar/synonyms.hpp"
 #include "policy/reader/condition_reader.hpp"
 #include "policy/reader/values.hpp"
 

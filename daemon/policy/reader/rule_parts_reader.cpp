@@ -11,6 +11,7 @@
 
 #include "base/words.hpp"
 #include "policy/grammar/grammar.hpp"
+#include "policy/grammar/synonyms.hpp"
 #include "policy/reader/values.hpp"
 
 namespace pgcurfew {

@@ -10,6 +10,7 @@
 
 #include "base/duration.hpp"
 #include "base/words.hpp"
+#include "policy/grammar/synonyms.hpp"
 #include "policy/yaml/yaml_text.hpp"
 
 namespace pgcurfew {

@@ -1,14 +1,12 @@
 #pragma once
 
 #include <optional>
-#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
 
 #include "base/time.hpp"
 #include "policy/grammar/grammar.hpp"
-#include "policy/grammar/synonyms.hpp"
 #include "policy/yaml/yaml_tree.hpp"
 
 namespace pgcurfew {

@@ -132,6 +132,7 @@ struct DrainWorld {
   void step() {
     for (int i = 0; i < 5; ++i) {
       auto wanted = desk.advance(ledger, true, now());
+      wanted.events = sound(std::move(wanted.events));
       std::move(wanted.events.begin(), wanted.events.end(), std::back_inserter(events));
       for (auto& order : wanted.orders) orders.push_back(std::move(order));
       for (const auto& order : wanted.gates) turn(order);

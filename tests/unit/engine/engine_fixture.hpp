@@ -10,6 +10,7 @@
 #include "engine/decide.hpp"
 #include "engine/docket.hpp"
 #include "engine/settle.hpp"
+#include "events/catalogue.hpp"
 #include "policy/reader/load.hpp"
 #include "support/guard_model.hpp"
 
@@ -77,6 +78,12 @@ inline std::vector<std::int32_t> pids_of(const std::vector<Order>& orders) {
   return pids;
 }
 
+/// The same events, each as the catalogue has its kind.
+inline std::vector<Event> sound(std::vector<Event> events) {
+  for (const auto& event : events) EXPECT_EQ(fault_of(event), "");
+  return events;
+}
+
 /// One server as the engine knows it: look, decide, reply, without a watch.
 struct Desk {
   Desk() = default;
@@ -89,18 +96,20 @@ struct Desk {
     seen.waits = std::move(waits);
     memory.link(seen);
     docket = make_docket(policy, seen);
-    return settle_look(policy, seen, docket, ledger);
+    return sound(settle_look(policy, seen, docket, ledger));
   }
 
   Decision decide_at(Duration now) {
-    return decide(policy, seen, docket, ledger, {at(now), MonotonicTime(now + 1h)});
+    auto decision = decide(policy, seen, docket, ledger, {at(now), MonotonicTime(now + 1h)});
+    decision.events = sound(std::move(decision.events));
+    return decision;
   }
 
   std::vector<Event> reply(const Order& order, ReplyKind kind, Duration now) {
     Reply answer;
     answer.kind = kind;
     answer.server_time = at(now);
-    return settle_reply(order, answer, ledger, at(now), MonotonicTime(now + 1h));
+    return sound(settle_reply(order, answer, ledger, at(now), MonotonicTime(now + 1h)));
   }
 
   Policy policy;

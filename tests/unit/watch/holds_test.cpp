@@ -3,13 +3,16 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include "base/duration.hpp"
 #include "watch/watch_harness.hpp"
 
 namespace pgcurfew::testing {
 namespace {
 
 using ::testing::Contains;
-using ::testing::Not;
+using ::testing::ElementsAre;
+using ::testing::EndsWith;
+using ::testing::StartsWith;
 
 constexpr MonotonicTime kLater(5s);
 
@@ -48,9 +51,9 @@ TEST(Holds, KeepTheMomentAtWhichTheyBegan) {
   Holds holds;
   holds.set(Hold::kHidden, true, MonotonicTime(1s), WallTime(100s), "3 sessions hidden");
   holds.set(Hold::kHidden, true, MonotonicTime(2s), WallTime(101s), "4 sessions hidden");
-  ASSERT_EQ(holds.all().size(), 1U);
-  EXPECT_EQ(holds.all()[0].since, WallTime(100s));
-  EXPECT_EQ(holds.all()[0].text, "4 sessions hidden");
+  ASSERT_EQ(holds.shown().size(), 1U);
+  EXPECT_EQ(holds.shown()[0].since, WallTime(100s));
+  EXPECT_EQ(holds.shown()[0].text, "4 sessions hidden");
   EXPECT_EQ(holds.set(Hold::kHidden, false, kLater, {}), Duration(4s));
   EXPECT_EQ(holds.set(Hold::kHidden, false, kLater, {}), std::nullopt) << "it has ended before";
 }
@@ -66,9 +69,9 @@ TEST(Holds, WhatWasNotToldEndsWithoutAWord) {
 
 TEST(Holds, AreShownAllAtATime) {
   Harness h;
-  EXPECT_EQ(h.holds(), "");
-  h.happen(happening::Tick{});
   EXPECT_EQ(h.holds(), "out of reach");
+  EXPECT_FALSE(h.watch.status().is_up);
+  h.happen(happening::Tick{});
   h.happen(happening::Connected{});
   h.happen(happening::LookFailed{{"permission denied", {}, {}, "42501"}});
   h.happen(happening::StopAsked{});
@@ -92,25 +95,169 @@ TEST(Holds, AJumpOfTheClockIsShownUntilItIsTrustedAgain) {
   EXPECT_EQ(h.holds(), "");
 }
 
-TEST(Holds, WhatWasToldHasAnEndThatIsTold) {
-  Harness h;
-  h.connect();
-  const auto look = [&](std::size_t hidden) {
+/// A watch whose looks show what they are told to.
+struct Seer : Harness {
+  using Harness::Harness;
+
+  void see(std::size_t hidden, std::vector<Session> sessions = {}, bool waits_failed = false) {
     Look seen;
-    seen.number = h.look_number;
-    seen.taken_at = h.server_now();
+    seen.number = look_number;
+    seen.taken_at = server_now();
     seen.hidden = hidden;
-    h.happen(happening::LookTaken{seen});
-  };
-  look(3);
+    seen.sessions = std::move(sessions);
+    seen.waits_failed = waits_failed;
+    happen(happening::LookTaken{seen});
+    tick(now + 9s);
+  }
+  void lose_and_connect() {
+    happen(happening::ConnectionLost{{"gone", {}, {}, {}}});
+    now += 1min;
+    connect();
+  }
+  /// Of the holds whose end was told, with how long they lasted: `hidden 9s`.
+  [[nodiscard]] std::vector<std::string> over() const {
+    std::vector<std::string> texts;
+    for (const auto& event : told) {
+      if (event.kind != Kind::kHoldOver) continue;
+      for (const auto& [name, value] : event.fields) {
+        if (name == "lasted_s")
+          texts.push_back(text_field(event, "hold") + " " + to_text(std::get<Duration>(value)));
+      }
+    }
+    return texts;
+  }
+};
+
+const char* const kBlockers =
+    "rules: [ { name: r, match: { blocks_for: 10s }, escalate: [ cancel, terminate: { after: 30s } ] } ]";
+
+Session waiter() {
+  auto session = active(1, 0s);
+  session.wait_event_type = "Lock";
+  return session;
+}
+
+TEST(Holds, WhatWasToldHasAnEndThatIsTold) {
+  Seer h;
+  h.connect();
+  h.see(3);
   EXPECT_THAT(h.told_kinds(), Contains("blind"));
   EXPECT_EQ(h.holds(), "3 sessions hidden");
-  EXPECT_THAT(h.told_kinds(), Not(Contains("hold_over")));
-  h.tick(9s);
-  look(0);
+  EXPECT_THAT(h.over(), ElementsAre());
+  h.see(0);
   EXPECT_EQ(h.holds(), "");
-  ASSERT_EQ(h.told.back().kind, Kind::kHoldOver);
-  EXPECT_EQ(text_field(h.told.back(), "hold"), "hidden");
+  EXPECT_THAT(h.over(), ElementsAre("hidden 9s"));
+}
+
+TEST(Holds, ALostConnectionHidesThemAndEndsNone) {
+  Seer h;
+  h.connect();
+  h.see(3);
+  const auto since = h.watch.status().holds.at(0).since;
+  h.happen(happening::ConnectionLost{{"gone", {}, {}, {}}});
+  EXPECT_EQ(h.holds(), "out of reach");
+  h.now += 1min;
+  h.connect();
+  EXPECT_EQ(h.holds(), "clock not asked yet, 3 sessions hidden");
+  h.see(3);
+  EXPECT_EQ(h.watch.status().holds.at(0).since, since);
+  EXPECT_EQ(since, WallTime(std::chrono::days(20000)));
+  h.see(0);
+  EXPECT_THAT(h.over(), ElementsAre("hidden 1min 18s"));
+}
+
+TEST(Holds, OfAnotherServerAreForgotten) {
+  Seer h;
+  h.connect();
+  h.see(3);
+  h.postmaster_start = at(-1h);
+  h.lose_and_connect();
+  EXPECT_EQ(h.holds(), "clock not asked yet");
+  h.see(0);
+  EXPECT_THAT(h.over(), ElementsAre());
+}
+
+TEST(Holds, APrivilegeThatIsGrantedIsToldAtTheNextConnection) {
+  Seer h;
+  h.happen(happening::Tick{});
+  ServerFacts facts;
+  facts.postmaster_start = h.postmaster_start;
+  h.happen(happening::Connected{facts});
+  h.lose_and_connect();
+  EXPECT_THAT(h.over(), ElementsAre("no_pg_read_all_stats 1min", "no_pg_signal_backend 1min"));
+}
+
+TEST(Holds, WithoutTheRightToSeeAllNobodyHiddenIsNoEnd) {
+  Seer h;
+  h.happen(happening::Tick{});
+  ServerFacts facts;
+  facts.postmaster_start = h.postmaster_start;
+  h.happen(happening::Connected{facts});
+  for (const std::size_t hidden : {2U, 0U, 2U, 0U}) h.see(hidden);
+  const auto kinds = h.told_kinds();
+  EXPECT_EQ(std::count(kinds.begin(), kinds.end(), "blind"), 1);
+  EXPECT_THAT(h.over(), ElementsAre());
+}
+
+TEST(Holds, WaitsThatFailEndWithThoseThatAreReadNotWithNobodyWhoWaits) {
+  Seer h(kBlockers);
+  h.connect();
+  h.see(0, {waiter()}, true);
+  h.happen(happening::WaitsFailed{{"timeout", {}, {}, "57014"}});
+  h.see(0, {waiter()}, true);
+  h.see(0);
+  EXPECT_EQ(h.holds(), "cannot read lock waits");
+  EXPECT_THAT(h.over(), ElementsAre());
+  h.see(0, {waiter()});
+  EXPECT_EQ(h.holds(), "");
+  EXPECT_THAT(h.over(), ElementsAre("waits_fail 27s"));
+}
+
+TEST(Holds, WaitsThatFailedButOnceEndWithoutAWord) {
+  Seer h(kBlockers);
+  h.connect();
+  h.see(0, {waiter()}, true);
+  h.see(0, {waiter()});
+  EXPECT_EQ(h.holds(), "");
+  EXPECT_THAT(h.over(), ElementsAre());
+}
+
+TEST(Holds, AReloadEndsThemOnlyWhereNobodyAsksAnyMore) {
+  Seer h(kBlockers);
+  h.connect();
+  h.see(3, {waiter()}, true);
+  h.happen(happening::WaitsFailed{{"timeout", {}, {}, "57014"}});
+  h.happen(happening::PolicyReplaced{std::make_shared<const Policy>(policy_of(kBlockers))});
+  EXPECT_EQ(h.holds(), "3 sessions hidden, cannot read lock waits");
+  h.happen(happening::PolicyReplaced{std::make_shared<const Policy>(policy_of(kRules))});
+  EXPECT_EQ(h.holds(), "3 sessions hidden");
+  EXPECT_THAT(h.over(), ElementsAre("waits_fail 9s"));
+}
+
+TEST(Holds, GatesThatCanBeReadAgainAreTold) {
+  Seer h;
+  h.connect();
+  h.happen(happening::GatesFailed{{"timeout", {}, {}, "57014"}});
+  EXPECT_THAT(h.holds(), EndsWith("cannot read gates"));
+  h.now += 2s;
+  h.happen(happening::GatesRead{});
+  EXPECT_THAT(h.over(), ElementsAre("gates_fail 2s"));
+}
+
+TEST(Event, GetsItsIdItsServerAndItsTimesWhereItHappens) {
+  Seer h;
+  h.now = 5s;
+  h.connect();
+  h.see(3);
+  ASSERT_GE(h.told.size(), 2U);
+  const auto& up = h.told.front();
+  const auto& blind = h.told.back();
+  EXPECT_EQ(up.server, "s");
+  EXPECT_EQ(up.wall_time, WallTime(std::chrono::days(20000) + 5s));
+  EXPECT_EQ(up.server_time, std::nullopt) << "nobody has asked the clock yet";
+  EXPECT_EQ(blind.server_time, at(5s));
+  EXPECT_NE(up.id, blind.id);
+  EXPECT_THAT(up.id, StartsWith("w."));
 }
 
 }  // namespace

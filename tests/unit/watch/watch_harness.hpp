@@ -25,7 +25,7 @@ class Harness {
       : watch(std::make_shared<const Policy>(std::move(policy)), {"s", "w", 42}) {}
 
   std::vector<Command> happen(const Happening& what) {
-    auto commands = watch.on(what, MonotonicTime(now));
+    auto commands = watch.on(what, MonotonicTime(now), wall());
     for (const auto& command : commands) {
       if (const auto* tell = std::get_if<command::Tell>(&command)) {
         EXPECT_EQ(fault_of(tell->event), "");
@@ -44,6 +44,7 @@ class Harness {
     for (const auto& hold : watch.status().holds) text += (text.empty() ? "" : ", ") + hold.text;
     return text;
   }
+  [[nodiscard]] WallTime wall() const { return WallTime(std::chrono::days(20000) + now); }
   std::vector<Command> tick(Duration time) {
     now = time;
     return happen(happening::Tick{});

@@ -69,7 +69,7 @@ class Drained {
   }
 
   void happen(const Happening& what) {
-    for (const auto& command : watch_.on(what, MonotonicTime(now_))) carry_out(command);
+    for (const auto& command : watch_.on(what, MonotonicTime(now_), {})) carry_out(command);
   }
   void carry_out(const Command& command) {
     if (std::holds_alternative<command::Connect>(command)) ++connects_;
