@@ -7,6 +7,7 @@
 #include "base/duration.hpp"
 #include "base/words.hpp"
 #include "engine/narrate.hpp"
+#include "engine/narrate_fields.hpp"
 #include "events/fields.hpp"
 
 namespace pgcurfew {
@@ -234,9 +235,7 @@ Event drain_unkillable_event(const Drain& plan, const Session& session, Duration
                         fmt::format("{} (drain {}) is still there {} after it was terminated",
                                     session_text(session), plan.name, to_rough_text(since)));
   event.level = Level::kError;
-  event.add(field::kPid, session.key.pid);
-  event.add(field::kSessionId, session_id_text(session.key.backend_start, session.key.pid));
-  event.add(field::kBackendStart, session.key.backend_start);
+  add_session(event, session.key);
   event.add(field::kWaitEventType, session.wait_event_type);
   event.add(field::kWaitEvent, session.wait_event);
   event.add(field::kDatabase, session.database);

@@ -338,7 +338,7 @@ void Watch::advance(MonotonicTime now, bool may_decide) {
   pulse_if_due(now);
 }
 
-/// Nothing is watched that is not there, and nobody who stops looks on.
+/// Whether sessions are looked at: neither while the server is out of reach nor after a stop was asked for.
 bool Watch::is_watching() const {
   return !holds_.has(Hold::kDown) && !holds_.has(Hold::kStopping);
 }
@@ -360,8 +360,14 @@ void Watch::note_holds() {
   note(Hold::kStopping, is_stopping_);
   note(Hold::kClockUnasked, is_up && !(clock_.is_known() && clock_.sampled_at() >= connected_at_));
   note(Hold::kClockJumped, clock_.is_known() && !clock_.is_trusted());
-  note(Hold::kBreakerOpen, ledger_.breaker.is_open());
-  note(Hold::kTenantBreakerOpen, ledger_.breaker.open_tenants() > 0);
+}
+
+/// Breakers open and close in a decision, and nowhere else.
+void Watch::note_breakers() {
+  holds_.set(Hold::kBreakerOpen, ledger_.breaker.is_open(), moment_.now, moment_.wall, {}, false);
+  const auto tenants = ledger_.breaker.open_tenants();
+  holds_.set(Hold::kTenantBreakerOpen, tenants > 0, moment_.now, moment_.wall,
+             fmt::format("breaker open for {} tenant{}", tenants, tenants == 1 ? "" : "s"), false);
 }
 
 /// Of what is seen of the server, and has no event of its own for its end. `is_told`: an event has told of
@@ -371,7 +377,7 @@ void Watch::set_hold(Hold hold, bool stands, std::string text, bool is_told) {
   if (lasted) tell(hold_over_event(options_.server, hold, *lasted));
 }
 
-/// Waits that nobody asked for, for nobody waited, say nothing.
+/// A look in which no session waits does not show whether waits can be read.
 void Watch::note_waits() {
   const bool anybody_waits = std::any_of(look_->sessions.begin(), look_->sessions.end(), waits_for_lock);
   if (look_->waits_failed) {
@@ -381,7 +387,7 @@ void Watch::note_waits() {
   }
 }
 
-/// A role that may not see all has not come to see all where nobody is there.
+/// Without pg_read_all_stats, a look without hidden sessions does not show that none can be hidden.
 void Watch::note_hidden() {
   if (look_->hidden > 0) {
     if (!holds_.has(Hold::kHidden)) tell(blind_event(look_->hidden));
@@ -448,7 +454,7 @@ void Watch::give_orders(MonotonicTime now) {
   next_due_ = decision.next_due;
   decide_at_ = decision.wake;
   tell(std::move(decision.events));
-  note_holds();  // a breaker may have opened, or closed
+  note_breakers();
   // once a second is often enough where replies take as long as that
   if (decision.look_now) next_look_ = std::min(next_look_, std::max(now, last_look_ + kPendingInterval));
   if (decision.look_at_once) next_look_ = std::min(next_look_, std::max(now, last_look_ + kShortestPause));

@@ -225,6 +225,7 @@ class Watch {
   void observe_clock(MonotonicTime sent, MonotonicTime now, ServerTime server_time, bool is_look);
   void forget_server();
   void note_holds();
+  void note_breakers();
   void set_hold(Hold hold, bool stands, std::string text = {}, bool is_told = true);
   void note_waits();
   void note_hidden();

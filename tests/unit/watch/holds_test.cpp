@@ -101,12 +101,10 @@ struct Seer : Harness {
 
   void see(std::size_t hidden, std::vector<Session> sessions = {}, bool waits_failed = false) {
     Look seen;
-    seen.number = look_number;
-    seen.taken_at = server_now();
     seen.hidden = hidden;
     seen.sessions = std::move(sessions);
     seen.waits_failed = waits_failed;
-    happen(happening::LookTaken{seen});
+    take(std::move(seen));
     tick(now + 9s);
   }
   void lose_and_connect() {
@@ -242,6 +240,15 @@ TEST(Holds, GatesThatCanBeReadAgainAreTold) {
   h.now += 2s;
   h.happen(happening::GatesRead{});
   EXPECT_THAT(h.over(), ElementsAre("gates_fail 2s"));
+}
+
+TEST(Holds, BreakersOfTenantsAreCounted) {
+  Seer h;
+  h.connect();
+  std::vector<Session> sessions;
+  for (int pid = 1; pid <= 20; ++pid) sessions.push_back(active(pid, -1min, pid <= 10 ? "app" : "etl"));
+  h.look(sessions);
+  EXPECT_EQ(h.holds(), "breaker open for 2 tenants");
 }
 
 TEST(Event, GetsItsIdItsServerAndItsTimesWhereItHappens) {

@@ -59,12 +59,16 @@ class Harness {
     facts.postmaster_start = postmaster_start;
     happen(happening::Connected{facts});
   }
-  std::vector<Command> look(std::vector<Session> sessions) {
-    Look seen;
+  /// The look that was asked for, taken now.
+  std::vector<Command> take(Look seen) {
     seen.number = look_number;
     seen.taken_at = server_now();
+    return happen(happening::LookTaken{std::move(seen)});
+  }
+  std::vector<Command> look(std::vector<Session> sessions) {
+    Look seen;
     seen.sessions = std::move(sessions);
-    return happen(happening::LookTaken{seen});
+    return take(std::move(seen));
   }
   std::vector<Command> reply(ReplyKind kind) {
     Reply answer;

@@ -387,15 +387,13 @@ TEST(Watch, TellsOnceOfAPreparedTransactionThatHoldsSessionsUp) {
   const auto look = [&](Duration time, bool waits_failed = false) {
     h.now = time;
     Look seen;
-    seen.number = h.look_number;
-    seen.taken_at = h.server_now();
     seen.sessions = {waiting(2, 0s)};
     seen.waits_failed = waits_failed;
     if (!waits_failed) {
       seen.waits = {wait_of(seen.sessions[0], {0}, 0s)};
       seen.waits[0].prepared = {"gid\n1"};
     }
-    h.happen(happening::LookTaken{seen});
+    h.take(std::move(seen));
     h.tick(time + 10s);
   };
   look(1s);
@@ -417,10 +415,8 @@ TEST(Watch, TellsOnceThatAStandbyWasPromoted) {
   const auto look = [&](Duration time, bool in_recovery) {
     h.tick(time);
     Look seen;
-    seen.number = h.look_number;
-    seen.taken_at = h.server_now();
     seen.in_recovery = in_recovery;
-    h.happen(happening::LookTaken{seen});
+    h.take(std::move(seen));
   };
   look(1s, false);
   EXPECT_THAT(h.told_kinds(), Not(Contains("promoted"))) << "it was no standby";
