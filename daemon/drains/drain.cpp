@@ -61,7 +61,6 @@ void DrainDesk::take_policy(std::shared_ptr<const Policy> policy) {
     } else {
       run.replace_plan(*plan);
     }
-    run.take_policy(*policy_);
   }
   std::erase_if(calendars_, [&](const auto& entry) {
     return std::none_of(policy_->drains.begin(), policy_->drains.end(),
@@ -159,13 +158,20 @@ void DrainDesk::take(const GateReply& reply, Now now) {
   }
 }
 
-void DrainDesk::take(const Order& order, const Reply& reply, Now now) {
+void DrainDesk::count(const Order& order, const Reply& reply) {
   const auto run = runs_.find(order.drain);
-  if (run != runs_.end()) run->second.take(order, reply, now);
+  if (run != runs_.end()) run->second.count(order, reply);
 }
 
-void DrainDesk::take_look(const Look& look, Now now) {
-  for (auto& entry : runs_) entry.second.take_look(look, now);
+void DrainDesk::take_look(const Look& look, const Ledger& ledger, Now now) {
+  for (auto& entry : runs_) entry.second.take_look(*policy_, look, ledger, now);
+}
+
+std::vector<DrainClaims> DrainDesk::claims() const {
+  std::vector<DrainClaims> all;
+  all.reserve(runs_.size());
+  for (const auto& entry : runs_) all.push_back(entry.second.claims());
+  return all;
 }
 
 void DrainDesk::stop(const std::string& why) {
@@ -233,9 +239,7 @@ void DrainDesk::announce(const Drain& plan, Calendar& calendar, Now now) {
 
 void DrainDesk::begin(const Drain& plan, const Interval& window, Now now) {
   const bool is_joined = now.server - window.start > seconds(5);
-  DrainRun run(plan, window, by_, is_joined);
-  run.take_policy(*policy_);
-  runs_.insert_or_assign(plan.name, std::move(run));
+  runs_.insert_or_assign(plan.name, DrainRun(plan, window, by_, is_joined));
   ended_.erase(plan.name);
   must_read_ = true;
 }
@@ -335,9 +339,8 @@ DrainActions DrainDesk::advance(Ledger& ledger, bool may_begin, Now now) {
   }
   for (auto entry = runs_.begin(); entry != runs_.end();) {
     auto& run = entry->second;
-    auto wanted = run.advance(ledger, policy_->version, now);
+    auto wanted = run.advance(ledger, now);
     std::move(wanted.gates.begin(), wanted.gates.end(), std::back_inserter(actions.gates));
-    std::move(wanted.orders.begin(), wanted.orders.end(), std::back_inserter(actions.orders));
     std::move(wanted.events.begin(), wanted.events.end(), std::back_inserter(events_));
     must_read_ = must_read_ || run.needs_gates();
     if (run.next_due()) due_by(*run.next_due());

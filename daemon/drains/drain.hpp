@@ -40,8 +40,9 @@ class DrainDesk {
   void take(const Gates& gates, Now now);
   void gates_failed(Now now);
   void take(const GateReply& reply, Now now);
-  void take(const Order& order, const Reply& reply, Now now);
-  void take_look(const Look& look, Now now);
+  /// Counts a signal that has been answered, if a drain under way has ordered it.
+  void count(const Order& order, const Reply& reply);
+  void take_look(const Look& look, const Ledger& ledger, Now now);
 
   /// Everything that is under way ends, and its gates are opened. `why`: as the end of each drain tells it.
   void stop(const std::string& why);
@@ -52,6 +53,9 @@ class DrainDesk {
   /// What to do now, the connection standing and the server's clock being trusted. `may_begin`: it was asked
   /// lately; while it was not (we may have been stopped), it may have been set, and no window begins by it.
   DrainActions advance(Ledger& ledger, bool may_begin, Now now);
+
+  /// What the drains under way claim of the last look, one entry each. Points into this desk.
+  [[nodiscard]] std::vector<DrainClaims> claims() const;
 
   /// Whether to ask for the gates; true once, then not before the answer.
   bool asks_for_gates(Now now);

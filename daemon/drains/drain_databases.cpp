@@ -6,7 +6,6 @@
 #include "drains/drain_events.hpp"
 #include "drains/drain_reach.hpp"
 #include "drains/drain_run.hpp"
-#include "policy/condition.hpp"
 
 /// Which databases a drain is about, whatever becomes of them in its window.
 namespace pgcurfew {
@@ -50,15 +49,10 @@ void DrainRun::find_gates(const Gates& gates, Now now) {
   }
 }
 
-/// What the drain is said to be about, and looks for.
+/// What the drain is said to be about.
 void DrainRun::list_databases() {
   progress_.databases.clear();
-  TextTest names;
-  for (const auto& entry : our_gates_) {
-    progress_.databases.push_back(entry.first);
-    names.any_of.push_back(TextPattern::exact(entry.first));
-  }
-  proxy_.match.conditions = {client_backend_condition({}), condition_of(Field::kDatabase, names)};
+  for (const auto& entry : our_gates_) progress_.databases.push_back(entry.first);
 }
 
 /// PgBouncer's gate is that of a name, all others are that of a database.
@@ -104,7 +98,7 @@ void DrainRun::follow_databases(const Gates& gates) {
 /// Nobody is ended before the gates are closed again, all of them; and all have the whole time once more.
 void DrainRun::close_anew() {
   since_.reset();
-  look_.reset();
+  claims_.reset();
   empty_looks_ = 0;
   is_empty_ = false;
 }

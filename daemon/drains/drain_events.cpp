@@ -218,33 +218,6 @@ Event drain_done_event(const Drain& plan, const DrainProgress& progress, const D
   return event;
 }
 
-Event drain_intent_event(const Drain& plan, const Order& order) {
-  auto event = intent_event(order);
-  event.message = fmt::format("{} {} {}: drain {}", order.mode == Mode::kDryRun ? "would now" : "about to",
-                              name_of(order.step),
-                              session_text(order.guard.session, order.user, order.database), plan.name);
-  return event;
-}
-
-Event drain_outcome_event(const Drain& /*plan*/, const Order& order, const Reply& reply) {
-  return outcome_event(order, reply);
-}
-
-Event drain_unkillable_event(const Drain& plan, const Session& session, Duration since) {
-  auto event = event_of(plan, Kind::kUnkillable,
-                        fmt::format("{} (drain {}) is still there {} after it was terminated",
-                                    session_text(session), plan.name, to_rough_text(since)));
-  event.level = Level::kError;
-  add_session(event, session.key);
-  event.add(field::kWaitEventType, session.wait_event_type);
-  event.add(field::kWaitEvent, session.wait_event);
-  event.add(field::kDatabase, session.database);
-  event.add(field::kUser, session.user);
-  event.add(field::kApplicationName, session.application_name);
-  if (const auto client = value_of(session, Field::kClientAddr)) event.add(field::kClientAddr, *client);
-  return event;
-}
-
 Event gate_intent_event(const Drain& plan, const GateOrder& order, bool is_retry) {
   auto event = gate_event(plan.name, order.database, Kind::kGateIntent,
                           fmt::format("about to {} the gate of database {}", order.closes ? "close" : "open",

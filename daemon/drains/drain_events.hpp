@@ -6,13 +6,13 @@
 
 #include "drains/drain_progress.hpp"
 #include "drains/gate.hpp"
-#include "engine/order.hpp"
+#include "engine/session.hpp"
 #include "events/event.hpp"
 
 namespace pgcurfew {
 
-// What is told of drains. Every event names the drain; those of one signal carry the decision id and the
-// session under the same names as those of rules.
+// What is told of drains, but for their signals: those are told as those of rules are (engine/narrate.hpp).
+// Every event names the drain.
 
 /// What is no client's session and stops a DROP DATABASE all the same.
 struct InTheWay {
@@ -43,10 +43,6 @@ struct DrainEnd {
   bool leaves_closed = false;  ///< and one of them stays so
 };
 Event drain_done_event(const Drain& plan, const DrainProgress& progress, const DrainEnd& end, Duration took);
-
-Event drain_intent_event(const Drain& plan, const Order& order);
-Event drain_outcome_event(const Drain& plan, const Order& order, const Reply& reply);
-Event drain_unkillable_event(const Drain& plan, const Session& session, Duration since);
 
 /// `is_retry`: after a failure, which was told.
 Event gate_intent_event(const Drain& plan, const GateOrder& order, bool is_retry);

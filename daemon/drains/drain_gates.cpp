@@ -260,7 +260,7 @@ void DrainRun::mark_as_closed(Ledger& ledger, Now now) {
   looks_before_ = ledger.looks_sent;
   needs_gates_ = needs_gates_ || has_gate();
   early_readings_ = 0;
-  look_.reset();
+  claims_.reset();
   progress_.has_looked = false;
   progress_.remaining.clear();
   progress_.trouble.clear();

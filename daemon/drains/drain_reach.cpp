@@ -2,8 +2,8 @@
 
 #include <algorithm>
 
+#include "engine/conditions.hpp"
 #include "engine/judge.hpp"
-#include "policy/condition.hpp"
 
 namespace pgcurfew {
 
@@ -48,40 +48,31 @@ std::optional<Error> obstacle_to(const Drain& plan, const Gate& gate, const Gate
   return std::nullopt;
 }
 
-Policy protections_in_drains(const Policy& policy) {
-  Policy kept;
-  kept.protect = policy.protect;
-  kept.unprotect = policy.unprotect;
-  std::erase_if(kept.protect, [](const Match& match) { return match.protection == protection::kListeners; });
-  return kept;
+bool is_excepted(const Drain& plan, const Session& session) {
+  return std::any_of(plan.except.begin(), plan.except.end(),
+                     [&](const Exception& exception) { return may_fit(exception.match, session); });
 }
 
-std::string why_protected(const Policy& protections, const Session& session) {
-  const auto immunity = immunity_of(protections, session);
+std::string why_protected(const Policy& policy, const Session& session) {
+  const auto immunity = immunity_of(policy, session, ClaimantKind::kDrain);
   if (immunity == Immunity::kNone) return {};
   if (immunity == Immunity::kSyncRep) return "waits for synchronous replication";
-  const auto* match = protection_of(protections, session);
+  const auto* match = protection_of(policy, session, ClaimantKind::kDrain);
   const bool is_built_in = match != nullptr && !match->protection.empty();
   return is_built_in ? "protected: " + std::string(match->protection) : "protected";
 }
 
 Occupants occupants_of(const Drain& plan, const Policy& policy, const Look& look,
                        const std::string& database) {
-  Rule proxy;
-  proxy.name = plan.name;
-  proxy.except = plan.except;
-  proxy.match.conditions = {client_backend_condition({}),
-                            condition_of(Field::kDatabase, TextTest{{TextPattern::exact(database)}})};
-  const auto protections = protections_in_drains(policy);
   Occupants found;
   for (const auto& session : look.sessions) {
     if (session.is_own || session.backend_type != "client backend" || session.database != database) continue;
-    if (judge(proxy, session).verdict == Verdict::kExempt) {
+    if (is_excepted(plan, session)) {
       ++found.exempt;
       continue;
     }
     ++found.sessions;
-    auto reason = why_protected(protections, session);
+    auto reason = why_protected(policy, session);
     if (reason.empty() && session.is_beyond_us) {
       reason = session.is_superusers ? std::string("superuser") : std::string(Occupants::kNoRight);
     }

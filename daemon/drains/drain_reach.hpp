@@ -23,13 +23,12 @@ std::vector<const Gate*> databases_of(const TextPattern& pattern, const Gates& g
 /// *Errors*: with SQLSTATE 42501 where our role lacks a right, 25006 on a standby.
 std::optional<Error> obstacle_to(const Drain& plan, const Gate& gate, const Gates& gates);
 
-/// What of the policy's protections holds in drains: who listens is still somebody.
-Policy protections_in_drains(const Policy& policy);
+/// Whether an exception of the drain's spares a session.
+bool is_excepted(const Drain& plan, const Session& session);
 
-/// Why drains leave a session alone that nobody spared for one of them; empty if they do not.
-/// *Shapes*: `protected: dumps`, `protected`, `waits for synchronous replication`. `protections` are those
-/// that hold in drains.
-std::string why_protected(const Policy& protections, const Session& session);
+/// Why drains leave a session alone that no exception spares; empty if they do not.
+/// *Shapes*: `protected: dumps`, `protected`, `waits for synchronous replication`.
+std::string why_protected(const Policy& policy, const Session& session);
 
 /// Whom a drain would find in a database.
 struct Occupants {

@@ -6,9 +6,7 @@
 
 #include "base/duration.hpp"
 #include "drains/drain_events.hpp"
-#include "drains/drain_reach.hpp"
-#include "engine/judge.hpp"
-#include "policy/condition.hpp"
+#include "engine/ladder.hpp"
 
 namespace pgcurfew {
 
@@ -23,13 +21,6 @@ constexpr Duration kCalmLook = seconds(1);
 
 /// Two clocks that nobody sets come apart by less than this within a week.
 constexpr Duration kDrift = seconds(60);
-
-/// Whether a guard of a drain holds on to a protection. One that goes by the statement would spare whoever
-/// runs many short ones for ever; and LISTEN is protected from rules about the idle alone.
-bool is_held_by_guard(const Match& protection) {
-  return protection.protection != protection::kConcurrentIndex &&
-         protection.protection != protection::kSyncRep;
-}
 
 }  // namespace
 
@@ -46,17 +37,8 @@ DrainRun::DrainRun(const Drain& plan, Interval window, std::string by, bool is_j
 
 void DrainRun::replace_plan(const Drain& plan) {
   plan_ = plan;
-  proxy_.name = plan.name;
-  proxy_.except = plan.except;
-  proxy_.mode = plan.mode;
   progress_.drain = plan.name;
   progress_.mode = plan.mode;
-}
-
-void DrainRun::take_policy(const Policy& policy) {
-  policy_ = protections_in_drains(policy);
-  guard_policy_ = policy_;
-  std::erase_if(guard_policy_.protect, [](const Match& match) { return !is_held_by_guard(match); });
 }
 
 void DrainRun::tell(Event event) {
@@ -75,7 +57,7 @@ void DrainRun::connection_lost() {
     ours.order.clear();
     ours.logging_in.reset();
   }
-  look_.reset();
+  claims_.reset();
   empty_looks_ = 0;
 }
 
@@ -101,7 +83,7 @@ void DrainRun::end(std::string why, bool even_if_held) {
   end_reason_ = std::move(why);
 }
 
-DrainActions DrainRun::advance(Ledger& ledger, std::string_view policy_version, Now now) {
+DrainActions DrainRun::advance(Ledger& ledger, Now now) {
   next_due_.reset();
   progress_.gives_up.reset();
   if (phase_ == DrainPhase::kDone) return std::exchange(actions_, {});
@@ -115,7 +97,6 @@ DrainActions DrainRun::advance(Ledger& ledger, std::string_view policy_version, 
   } else {
     close_gates(ledger, now);
     give_up_if_due(now);
-    if (!is_ending_) signal(ledger, policy_version, now);
   }
   set_phase(now);
   return std::exchange(actions_, {});
@@ -137,7 +118,7 @@ void DrainRun::give_up_if_due(Now now) {
     return due_by(at);
   }
   // whoever took over cannot know yet, and it may just be becoming empty: looks are under way
-  if (since_ && (!look_ || empty_looks_ > 0)) return;
+  if (since_ && (!claims_ || empty_looks_ > 0)) return;
   progress_.gave_up = true;
   tell(drain_gave_up_event(plan_, progress_));
   switch (plan_.give_up->then) {
@@ -153,7 +134,6 @@ void DrainRun::give_up_if_due(Now now) {
 
 void DrainRun::set_phase(Now now) {
   auto phase = DrainPhase::kGating;
-  const auto due = due_step(now);
   progress_.next_step.reset();
   if (is_ending_) {
     phase = DrainPhase::kReopening;
@@ -161,12 +141,16 @@ void DrainRun::set_phase(Now now) {
     phase = DrainPhase::kEmpty;
   } else if (since_) {
     phase = DrainPhase::kWaiting;
-    if (due.number) {
-      const bool cancels = plan_.escalate[*due.number].kind == StepKind::kCancel;
+    for (std::size_t step = 0; step < plan_.escalate.size(); ++step) {
+      const auto due = due_of(plan_, *since_, step);
+      if (due > now.server) {
+        progress_.next_step = due;
+        due_by(due);
+        break;
+      }
+      const bool cancels = plan_.escalate[step].kind == StepKind::kCancel;
       phase = cancels ? DrainPhase::kCancelling : DrainPhase::kTerminating;
     }
-    progress_.next_step = due.next;
-    if (due.next) due_by(*due.next);
   }
   phase_ = progress_.phase = phase;
   progress_.closed =
@@ -183,7 +167,7 @@ void DrainRun::set_phase(Now now) {
 void DrainRun::tell_phase() {
   const bool is_of_sessions = phase_ == DrainPhase::kWaiting || phase_ == DrainPhase::kCancelling ||
                               phase_ == DrainPhase::kTerminating;
-  if (phase_ == told_phase_ || (is_of_sessions && (!look_ || !knows_who_logs_in()))) return;
+  if (phase_ == told_phase_ || (is_of_sessions && (!claims_ || !knows_who_logs_in()))) return;
   told_phase_ = phase_;
   if (is_of_sessions) tell(drain_phase_event(plan_, progress_));
 }
@@ -199,7 +183,7 @@ void DrainRun::finish(Now now) {
 std::optional<Duration> DrainRun::look_interval() const {
   if (phase_ == DrainPhase::kDone || is_ending_) return std::nullopt;
   const bool is_hot = phase_ == DrainPhase::kCancelling || phase_ == DrainPhase::kTerminating ||
-                      (phase_ == DrainPhase::kWaiting && (empty_looks_ > 0 || !look_));
+                      (phase_ == DrainPhase::kWaiting && (empty_looks_ > 0 || !claims_));
   return is_hot && !rehearses() && !holds_still_ ? kHotLook : kCalmLook;
 }
 

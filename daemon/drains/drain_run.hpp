@@ -12,6 +12,7 @@
 
 #include "drains/drain_progress.hpp"
 #include "drains/gate.hpp"
+#include "engine/claim.hpp"
 #include "engine/ledger.hpp"
 #include "engine/order.hpp"
 #include "engine/session.hpp"
@@ -20,10 +21,9 @@
 
 namespace pgcurfew {
 
-/// What a drain wants done.
+/// What a drain wants done, and told. Whom it wants ended is said by its claims.
 struct DrainActions {
   std::vector<GateOrder> gates;
-  std::vector<Order> orders;
   std::vector<Event> events;
 };
 
@@ -32,9 +32,6 @@ inline constexpr std::size_t kEmptyLooks = 3;
 
 /// At most so many gates are opened at a time.
 inline constexpr std::ptrdiff_t kMostOpenings = 8;
-
-/// At most so many signals of a drain are without a reply at a time.
-inline constexpr std::size_t kMostDrainSignals = 64;
 
 /// One drain on one server from its beginning to its end. Pure: what happened comes in, what is to be done
 /// goes out.
@@ -49,21 +46,25 @@ class DrainRun {
 
   /// Goes on under a plan that has changed; databases and gates stay as they were.
   void replace_plan(const Drain& plan);
-  void take_policy(const Policy& policy);
 
   /// What the server and the journal hold, asked for after the answer to the last order to a gate.
   void take(const Gates& gates, Now now);
   /// Whether the reply was to an order of this drain.
   bool take(const GateReply& reply, Now now);
-  void take(const Order& order, const Reply& reply, Now now);
-  void take_look(const Look& look, Now now);
+  /// Counts a signal of this drain that has been answered.
+  void count(const Order& order, const Reply& reply);
+  /// `ledger`: whom the server does not let us signal.
+  void take_look(const Policy& policy, const Look& look, const Ledger& ledger, Now now);
   void connection_lost();
 
   /// Ends it before its time: the gates are opened. `even_if_held`: also where they were to stay closed.
   void end(std::string why, bool even_if_held = false);
 
   /// What to do now.
-  DrainActions advance(Ledger& ledger, std::string_view policy_version, Now now);
+  DrainActions advance(Ledger& ledger, Now now);
+
+  /// Whom it claims of the last look. Points into this run.
+  [[nodiscard]] DrainClaims claims() const;
 
   /// When to be asked again at the latest.
   [[nodiscard]] std::optional<ServerTime> next_due() const { return next_due_; }
@@ -106,22 +107,6 @@ class DrainRun {
     std::optional<std::vector<std::string>> logging_in;
     bool is_theirs = false;  ///< somebody else was seen to have changed its limit since it closed
   };
-  struct Sent {
-    std::optional<StepKind> step;  ///< the strongest that was sent
-    ServerTime at{};
-    bool in_flight = false;
-    int spared = 0;  ///< guards in a row that found it no longer as the look had shown it
-    bool is_denied = false;
-    std::optional<MonotonicTime> not_before;  ///< after an order that came to nothing
-    bool told_unkillable = false;
-    std::uint64_t gone_in = 0;  ///< the look that showed it last, if it was gone when the order arrived
-  };
-  struct DueStep {
-    std::optional<std::size_t> number;  ///< index in escalate of the strongest that is due
-    ServerTime since{};                 ///< when it fell due
-    std::optional<ServerTime> next;     ///< when the next one does
-  };
-
   // drain_databases.cpp
   void find_gates(const Gates& gates, Now now);
   void follow_databases(const Gates& gates);
@@ -159,17 +144,12 @@ class DrainRun {
   [[nodiscard]] bool all_known() const;
 
   // drain_sessions.cpp
-  void signal(Ledger& ledger, std::string_view policy_version, Now now);
-  void signal_one(const Session& session, const DueStep& due, Ledger& ledger, std::string_view policy_version,
-                  Now now);
-  void note_remaining();
+  void take_session(const Policy& policy, const Session& session, std::size_t index, const Ledger& ledger);
+  void note_remaining(const Session& session, std::string reason);
   void count_empty_look(Now now);
-  [[nodiscard]] DueStep due_step(Now now) const;
   [[nodiscard]] bool is_in_drained_database(const Session& session) const;
   [[nodiscard]] bool is_latecomer(const Session& session) const;
-  [[nodiscard]] std::string why_left_alone(const Session& session) const;
-  [[nodiscard]] Order make_order(const Session& session, StepKind step, ServerTime due, Ledger& ledger,
-                                 std::string_view policy_version, Now now) const;
+  [[nodiscard]] std::string why_left_alone(const Policy& policy, const Session& session) const;
 
   // drain_run.cpp
   void begin(Now now);
@@ -191,9 +171,6 @@ class DrainRun {
   MonotonicTime over_{};
   bool is_joined_ = false;
   bool has_begun_ = false;
-  Rule proxy_;           ///< the drain as a rule, for the exceptions and the guard
-  Policy policy_;        ///< the protections
-  Policy guard_policy_;  ///< those of them that a guard holds on to
 
   DrainPhase phase_ = DrainPhase::kGating;
   DrainPhase told_phase_ = DrainPhase::kGating;
@@ -204,13 +181,10 @@ class DrainRun {
   std::set<std::string> told_missing_;       ///< patterns that fit no database
   std::optional<Error> missing_;             ///< of the last of them: closed gates do not mend it
   bool needs_gates_ = true;
-  std::optional<ServerTime> since_;  ///< the last gate closed
-  std::uint64_t looks_before_ = 0;   ///< looks up to this one were asked for before that
-  int early_readings_ = 0;           ///< of gates, since then, to see whether who logs in still does
-  std::optional<Look> look_;         ///< one that was asked for later
-  std::map<SessionKey, Sent> sent_;
-  std::size_t in_flight_ = 0;
-  std::vector<Session> unplaced_;  ///< of that look: in a database whose name is not known
+  std::optional<ServerTime> since_;    ///< the last gate closed
+  std::uint64_t looks_before_ = 0;     ///< looks up to this one were asked for before that
+  int early_readings_ = 0;             ///< of gates, since then, to see whether who logs in still does
+  std::optional<DrainClaims> claims_;  ///< of a look that was asked for later
   std::vector<std::string>
       others_;  ///< of that look: who is in the databases, and no client that could be ended
   std::size_t empty_looks_ = 0;

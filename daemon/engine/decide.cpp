@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <chrono>
+#include <iterator>
 #include <map>
 #include <tuple>
 #include <utility>
@@ -33,17 +34,20 @@ void hasten(const Rule& rule, const Judgement& judgement, NextStep& next) {
 
 class Decider {
  public:
-  Decider(const Policy& policy, const Look& look, const Docket& docket, Ledger& ledger, Now now)
-      : policy_(policy), look_(look), docket_(docket), ledger_(ledger), now_(now) {}
+  Decider(const Policy& policy, const Look& look, const Docket& docket,
+          const std::vector<DrainClaims>& drains, Ledger& ledger, Now now)
+      : policy_(policy), look_(look), docket_(docket), drains_(drains), ledger_(ledger), now_(now) {}
 
   Decision run() {
     close_if_quiet(Mode::kEnforce, ledger_.breaker);
     close_if_quiet(Mode::kDryRun, ledger_.rehearsed_breaker);
     collect_due_steps();
     hold_back();
+    collect_drains();
     for (std::size_t i = 0; i < signals_.size();) i = choose_for_session(i);
     order_signals(Mode::kEnforce, enforced_, ledger_.breaker);
     order_signals(Mode::kDryRun, rehearsed_, ledger_.rehearsed_breaker);
+    order_unbounded(Mode::kDryRun, std::move(if_still_));
     for (const auto& alert : alerts_) {
       if (ledger_.in_flight >= kMostInFlight) break;
       desk_.place(alert, {}, false);
@@ -59,25 +63,29 @@ class Decider {
   };
 
   const Session& session_of(const Case& a_case) const { return look_.sessions[a_case.session]; }
-  const Rule& rule_of(const DueStep& due) const { return policy_.rules[due.due_case->rule]; }
+  const Session& session_of(const DueStep& due) const { return look_.sessions[due.session]; }
   void tell(Event event) { decision_.events.push_back(std::move(event)); }
   void wake_by(MonotonicTime time) { decision_.wake = std::min(decision_.wake.value_or(time), time); }
   void due_by(ServerTime time) { decision_.next_due = std::min(decision_.next_due.value_or(time), time); }
 
-  const Episode* episode_of(const Case& a_case) const {
-    const auto found = ledger_.episodes.find({session_of(a_case).key, a_case.rule});
+  const Episode* find_episode(const Session& session, const Claimant& claimant) const {
+    const auto found = ledger_.episodes.find({session.key, claimant});
     return found == ledger_.episodes.end() ? nullptr : &found->second;
   }
 
+  const Episode* episode_of(const Case& a_case) const {
+    return find_episode(session_of(a_case), Claimant::of_rule(a_case.rule));
+  }
+
   const Episode* current_episode_of(const DueStep& due) const {
-    const auto* episode = episode_of(*due.due_case);
-    return episode != nullptr && episode->anchor == due.due_case->judgement.anchor ? episode : nullptr;
+    const auto* episode = find_episode(session_of(due), due.claimant);
+    return episode != nullptr && episode->anchor == due.anchor ? episode : nullptr;
   }
 
   /// Whether the bounds would let the session go now.
   bool may_go(const DueStep& due) const {
     const auto& breaker = due.mode == Mode::kEnforce ? ledger_.breaker : ledger_.rehearsed_breaker;
-    return breaker.may_go(policy_.safety, tenant_of(session_of(*due.due_case)), docket_.client_backends,
+    return breaker.may_go(policy_.safety, tenant_of(session_of(due)), docket_.client_backends,
                           now_.monotonic);
   }
 
@@ -93,7 +101,7 @@ class Decider {
     std::map<EpisodeKey, ServerTime> told_skips;
     for (std::size_t i = 0; i < docket_.cases.size(); ++i) {
       const auto& a_case = docket_.cases[i];
-      const EpisodeKey key{session_of(a_case).key, a_case.rule};
+      const EpisodeKey key{session_of(a_case).key, Claimant::of_rule(a_case.rule)};
       const auto told = ledger_.told_skips.find(key);
       const bool is_told = told != ledger_.told_skips.end() && told->second == a_case.judgement.anchor;
       if (is_told) told_skips.insert(*told);
@@ -132,7 +140,7 @@ class Decider {
       if (!selection.at_most && selection.pause == Duration(0)) continue;
       std::vector<std::size_t> own;
       for (std::size_t i = 0; i < signals_.size(); ++i) {
-        if (signals_[i].due_case->rule == r) own.push_back(i);
+        if (signals_[i].claimant.rule == r && !signals_[i].if_still) own.push_back(i);
       }
       // one that the bounds hold back takes no other's place; where places are left it is the breaker that
       // says so
@@ -166,16 +174,72 @@ class Decider {
     return 0;
   }
 
+  /// What drains claim, among what rules do: sessions in their order, of one the rules first.
+  void collect_drains() {
+    const auto of_rules = signals_.size();
+    for (const auto& claims : drains_) {
+      if (claims.look_number != docket_.look_number || !claims.since) continue;
+      const auto claimant = Claimant::of_drain(claims.drain->name);
+      for (const auto& claim : claims.sessions) {
+        auto due = due_step_of(claims, claim, claimant);
+        if (due && may_be_signalled(session_of(*due).key)) signals_.push_back(std::move(*due));
+      }
+    }
+    if (signals_.size() == of_rules) return;
+    std::stable_sort(signals_.begin(), signals_.end(),
+                     [](const DueStep& a, const DueStep& b) { return a.session < b.session; });
+  }
+
+  std::optional<DueStep> due_step_of(const DrainClaims& claims, const DrainClaim& claim,
+                                     const Claimant& claimant) {
+    const auto& session = look_.sessions[claim.session];
+    const auto* episode = find_episode(session, claimant);
+    if (episode != nullptr && !is_free(*episode)) return std::nullopt;
+    const auto next = next_step_of(claims, claim, session, episode, now_.server);
+    if (!next) return std::nullopt;
+    if (next->due > now_.server) {
+      due_by(next->due);
+      return std::nullopt;
+    }
+    DueStep due;
+    due.claimant = claimant;
+    due.session = claim.session;
+    due.anchor = session.key.backend_start;
+    due.drain = &claims;
+    due.next = *next;
+    due.mode = claims.drain->mode;
+    due.since = next->due;
+    note_episode(episode, due);
+    return due;
+  }
+
+  static void note_episode(const Episode* episode, DueStep& due) {
+    if (episode == nullptr) return;
+    due.spared = episode->spared;
+    due.if_still = due.mode == Mode::kDryRun && episode->has_acted;
+  }
+
+  /// Whether something may be ordered for an episode now.
+  bool is_free(const Episode& episode) {
+    if (episode.in_flight || episode.look_needed > docket_.look_number || episode.is_closed) return false;
+    if (!episode.not_before || *episode.not_before <= now_.monotonic) return true;
+    wake_by(*episode.not_before);
+    return false;
+  }
+
   /// Takes all due signals of one session, from index `first`; gives the index behind them.
   std::size_t choose_for_session(std::size_t first) {
     std::size_t end = first;
-    std::vector<DueStep> signals_by_mode[2];
-    while (end < signals_.size() && signals_[end].due_case->session == signals_[first].due_case->session) {
+    std::vector<DueStep> enforced;
+    std::vector<DueStep> rehearsed;
+    std::vector<DueStep> if_still;
+    while (end < signals_.size() && signals_[end].session == signals_[first].session) {
       const auto& due = signals_[end++];
-      signals_by_mode[due.mode == Mode::kEnforce ? 0 : 1].push_back(due);
+      (due.mode == Mode::kEnforce ? enforced : due.if_still ? if_still : rehearsed).push_back(due);
     }
-    choose(std::move(signals_by_mode[0]), enforced_);
-    choose(std::move(signals_by_mode[1]), rehearsed_);
+    choose(std::move(enforced), enforced_);
+    choose(std::move(rehearsed), rehearsed_);
+    choose(std::move(if_still), if_still_);
     return end;
   }
 
@@ -189,17 +253,12 @@ class Decider {
     const auto& rule = policy_.rules[a_case.rule];
     const auto& session = session_of(a_case);
     const auto* episode = episode_of(a_case);
-    if (episode != nullptr && (episode->in_flight || episode->look_needed > docket_.look_number))
+    if (episode != nullptr && (episode->in_flight || episode->look_needed > docket_.look_number)) {
       return std::nullopt;
+    }
     // over, but not settled: the look that shows it has overtaken the reply
     if (episode != nullptr && episode->anchor != a_case.judgement.anchor) episode = nullptr;
-    if (episode != nullptr) {
-      if (episode->is_closed) return std::nullopt;
-      if (episode->not_before && *episode->not_before > now_.monotonic) {
-        wake_by(*episode->not_before);
-        return std::nullopt;
-      }
-    }
+    if (episode != nullptr && !is_free(*episode)) return std::nullopt;
     auto next = next_step_of(rule, session, a_case.judgement, episode, docket_.steps);
     if (!next) return std::nullopt;
     if (rule.repeat && !apply_repeat(rule, session, a_case.judgement, episode, *next)) return std::nullopt;
@@ -209,6 +268,9 @@ class Decider {
     }
     if (!is_open(a_case.rule)) return std::nullopt;
     DueStep due;
+    due.claimant = Claimant::of_rule(a_case.rule);
+    due.session = a_case.session;
+    due.anchor = a_case.judgement.anchor;
     due.due_case = &a_case;
     due.next = *next;
     due.mode = rule.mode;
@@ -224,7 +286,7 @@ class Decider {
       decision_.look_now = true;
       return std::nullopt;
     }
-    due.spared = episode == nullptr ? 0 : episode->spared;
+    note_episode(episode, due);
     due.group_size = chosen_.group_size[static_cast<std::size_t>(&a_case - docket_.cases.data())];
     return due;
   }
@@ -288,12 +350,24 @@ class Decider {
   static void choose(std::vector<DueStep> due, std::vector<Choice>& choices) {
     if (due.empty()) return;
     // cases stand in the order of the file, and max_element keeps the first of equals
-    const auto strongest = std::max_element(
-        due.begin(), due.end(), [](const DueStep& a, const DueStep& b) { return a.next.kind < b.next.kind; });
+    const auto strongest = std::max_element(due.begin(), due.end(), [](const DueStep& a, const DueStep& b) {
+      return std::pair(a.next.kind, a.drain != nullptr) < std::pair(b.next.kind, b.drain != nullptr);
+    });
     Choice choice{*strongest, {}};
     due.erase(strongest);
     choice.superseded = std::move(due);
     choices.push_back(std::move(choice));
+  }
+
+  /// Of a session whose rule has to wait, a drain's weaker step is taken, and what is no stronger with it.
+  static void leave_to_drain(std::vector<DueStep> due, std::vector<Choice>& choices) {
+    std::optional<StepKind> strongest;
+    for (const auto& step : due) {
+      if (step.drain != nullptr) strongest = std::max(strongest.value_or(step.next.kind), step.next.kind);
+    }
+    if (!strongest) return;
+    std::erase_if(due, [&](const DueStep& step) { return step.next.kind > *strongest; });
+    choose(std::move(due), choices);
   }
 
   /// Whose turn it is: whose orders came to nothing comes behind the others, and among equals who has been
@@ -302,7 +376,7 @@ class Decider {
   std::tuple<int, ServerTime, SessionKey> turn_of(const DueStep& due) const {
     const auto* episode = current_episode_of(due);
     const int fruitless = episode == nullptr ? 0 : episode->fruitless;
-    return {fruitless, due.next.due, session_of(*due.due_case).key};
+    return {fruitless, due.next.due, session_of(due).key};
   }
 
   /// Whether the look showed the session past its limit, in the rule's hours, and not only that it would be
@@ -310,42 +384,73 @@ class Decider {
   bool is_shown(const DueStep& due) const { return due.since <= look_.taken_at; }
 
   /// Leaves out those of a tenant who are too many to be condemned by a look from before they fell due.
-  void leave_for_a_look(std::vector<Choice>& choices) {
+  /// Gives them.
+  std::vector<Choice> leave_for_a_look(std::vector<Choice>& choices) {
     std::map<Tenant, std::size_t> unshown;
     for (const auto& choice : choices) {
-      if (!is_shown(choice.chosen) && may_go(choice.chosen))
-        ++unshown[tenant_of(session_of(*choice.chosen.due_case))];
+      if (!is_shown(choice.chosen) && may_go(choice.chosen)) ++unshown[tenant_of(session_of(choice.chosen))];
     }
-    const auto left_out = std::erase_if(choices, [&](const Choice& choice) {
-      const auto& session = session_of(*choice.chosen.due_case);
-      return !is_shown(choice.chosen) && unshown[tenant_of(session)] > kMostUnshown;
+    const auto left = std::stable_partition(choices.begin(), choices.end(), [&](const Choice& choice) {
+      return is_shown(choice.chosen) || unshown[tenant_of(session_of(choice.chosen))] <= kMostUnshown;
     });
-    if (left_out > 0) decision_.look_at_once = true;
+    if (left != choices.end()) decision_.look_at_once = true;
+    return take(choices, left);
   }
 
   void order_signals(Mode mode, std::vector<Choice>& choices, Breaker& breaker) {
-    leave_for_a_look(choices);
+    auto of_drains = take(choices, std::stable_partition(choices.begin(), choices.end(), [](const Choice& a) {
+                            return a.chosen.drain == nullptr;
+                          }));
+    auto waiting = leave_for_a_look(choices);
     std::sort(choices.begin(), choices.end(),
               [this](const Choice& a, const Choice& b) { return turn_of(a.chosen) < turn_of(b.chosen); });
     std::vector<Breaker::Due> due;
     due.reserve(choices.size());
     for (const auto& choice : choices) {
-      due.push_back({tenant_of(session_of(*choice.chosen.due_case)), is_shown(choice.chosen)});
+      due.push_back({tenant_of(session_of(choice.chosen)), is_shown(choice.chosen)});
     }
-    const auto most = kMostInFlight - std::min(kMostInFlight, ledger_.in_flight);
+    const auto most = room_in_flight();
     const auto admission = breaker.admit(policy_.safety, due, docket_.client_backends, most, now_.monotonic);
     for (const auto& trip : admission.trips) {
       tell(breaker_opened_event(trip, policy_.safety, docket_.client_backends, mode));
     }
     if (admission.wake) wake_by(*admission.wake);
+    std::vector<bool> is_admitted(choices.size(), false);
     for (const auto i : admission.admitted) {
+      is_admitted[i] = true;
       desk_.place(choices[i].chosen, choices[i].superseded, mode == Mode::kEnforce);
     }
+    for (std::size_t i = 0; i < choices.size(); ++i) {
+      if (!is_admitted[i]) waiting.push_back(std::move(choices[i]));
+    }
+    for (auto& choice : waiting) leave_to_drain(std::move(choice.superseded), of_drains);
+    // a drain is meant to end everyone
+    order_unbounded(mode, std::move(of_drains));
+  }
+
+  /// Without a breaker; only so many at a time that each has its answer before its deadline.
+  void order_unbounded(Mode mode, std::vector<Choice> choices) {
+    std::sort(choices.begin(), choices.end(),
+              [this](const Choice& a, const Choice& b) { return turn_of(a.chosen) < turn_of(b.chosen); });
+    const auto many = std::min(choices.size(), room_in_flight());
+    for (std::size_t i = 0; i < many; ++i)
+      desk_.place(choices[i].chosen, choices[i].superseded, mode == Mode::kEnforce);
+  }
+
+  [[nodiscard]] std::size_t room_in_flight() const {
+    return kMostInFlight - std::min(kMostInFlight, ledger_.in_flight);
+  }
+
+  static std::vector<Choice> take(std::vector<Choice>& choices, std::vector<Choice>::iterator first) {
+    std::vector<Choice> taken(std::make_move_iterator(first), std::make_move_iterator(choices.end()));
+    choices.erase(first, choices.end());
+    return taken;
   }
 
   const Policy& policy_;
   const Look& look_;
   const Docket& docket_;
+  const std::vector<DrainClaims>& drains_;
   Ledger& ledger_;
   const Now now_;
   Chosen chosen_;
@@ -353,6 +458,7 @@ class Decider {
   std::map<std::size_t, std::optional<Interval>> open_;  ///< of rules with hours: when they are open next
   std::vector<Choice> enforced_;
   std::vector<Choice> rehearsed_;
+  std::vector<Choice> if_still_;  ///< rehearsed, after a step that would have had its effect
   std::vector<DueStep> alerts_;
   Decision decision_;
   OrderDesk desk_{policy_, look_, docket_, ledger_, now_, decision_};
@@ -364,8 +470,9 @@ bool needs_fresh_look(const Rule& rule) {
   return rule.selection.keep || rule.when.connections_used || needs_waits(rule);
 }
 
-Decision decide(const Policy& policy, const Look& look, const Docket& docket, Ledger& ledger, Now now) {
-  return Decider(policy, look, docket, ledger, now).run();
+Decision decide(const Policy& policy, const Look& look, const Docket& docket,
+                const std::vector<DrainClaims>& drains, Ledger& ledger, Now now) {
+  return Decider(policy, look, docket, drains, ledger, now).run();
 }
 
 }  // namespace pgcurfew

@@ -2,7 +2,9 @@
 
 #include <chrono>
 #include <cstddef>
+#include <vector>
 
+#include "engine/claim.hpp"
 #include "engine/decision.hpp"
 #include "engine/docket.hpp"
 #include "engine/ledger.hpp"
@@ -29,9 +31,11 @@ inline constexpr std::size_t kMostUnshown = Breaker::kAlwaysPass;
 inline constexpr Duration kAfterElder = std::chrono::milliseconds(100);
 
 /// The heart. Takes what the last look showed and the time, and gives orders: at most one signal a session,
-/// of the strongest step that is due; ties go to the rule that stands first. The others are recorded as
-/// superseded and climb with it. The ledger is updated to match: asking again at once orders nothing twice.
-/// Requires: `docket` was made from `look` by `policy`.
-Decision decide(const Policy& policy, const Look& look, const Docket& docket, Ledger& ledger, Now now);
+/// of the strongest step that is due, whoever claims it. Ties go to a drain, which takes no tenant's place
+/// among its bounds, then to the rule that stands first. The others are recorded as superseded and climb with
+/// it. The ledger is updated to match: asking again at once orders nothing twice.
+/// Requires: `docket` was made from `look` by `policy`; claims of drains on another look count for nothing.
+Decision decide(const Policy& policy, const Look& look, const Docket& docket,
+                const std::vector<DrainClaims>& drains, Ledger& ledger, Now now);
 
 }  // namespace pgcurfew

@@ -17,38 +17,61 @@ bool can_have_come_under(const Match& protection, AnchorKind anchor) {
   return protection.protection != protection::kConcurrentIndex;
 }
 
+/// Whether a drain's guard holds on to a protection. One that goes by the statement would spare whoever runs
+/// many short ones for ever; and LISTEN is protected from rules alone.
+bool is_held_in_drains(const Match& protection) {
+  return protection.protection != protection::kConcurrentIndex &&
+         protection.protection != protection::kListeners;
+}
+
 class GuardMaker {
  public:
-  GuardMaker(const Policy& policy, const Rule& rule, const Session& session, StepBasis basis)
-      : policy_(policy), rule_(rule), session_(session), basis_(basis), anchor_(anchor_kind_of(rule)) {}
+  GuardMaker(const Policy& policy, const std::vector<Exception>& except, const Session& session,
+             StepBasis basis)
+      : policy_(policy), except_(except), session_(session), basis_(basis) {
+    guard_.session = session.key;
+    guard_.backend_type = session.backend_type;
+    guard_.may_wait_for_sync_rep = is_switched_off(policy, protection::kSyncRep);
+  }
 
-  Guard make() {
-    guard_.session = session_.key;
-    guard_.backend_type = session_.backend_type;
-    hold_clocks();
-    hold_names();
-    for (const auto& condition : rule_.match.conditions) keep_holding(condition);
-    hold_surroundings();
+  Guard make_for(const Rule& rule) {
+    const auto anchor = anchor_kind_of(rule);
+    hold_clocks(rule, anchor);
+    hold_names(rule);
+    for (const auto& condition : rule.match.conditions) keep_holding(condition);
+    hold_surroundings(rule);
     if (basis_.rests_on_state) hold_step();
-    hold_groups();
+    hold_groups(rule);
     keep_exceptions();
-    for (const auto& match : policy_.protect) {
-      // the guard has its own eye on the commit that waits
-      if (match.protection == protection::kSyncRep || !can_have_come_under(match, anchor_)) continue;
-      keep_from_fitting(match);
-    }
+    keep_unprotected([&](const Match& match) { return can_have_come_under(match, anchor); });
+    return std::move(guard_);
+  }
+
+  Guard make_for_drain() {
+    guard_.database = session_.database;
+    if (is_read(Field::kUser)) guard_.user = session_.user;
+    keep_exceptions();
+    keep_unprotected(is_held_in_drains);
     return std::move(guard_);
   }
 
  private:
+  template <class IsHeld>
+  void keep_unprotected(const IsHeld& is_held) {
+    for (const auto& match : policy_.protect) {
+      // the guard has its own eye on the commit that waits
+      if (match.protection != protection::kSyncRep && is_held(match)) keep_from_fitting(match);
+    }
+  }
+
   /// The anchor, and what each of the rule's ages counts from, have to stand where they stood.
-  void hold_clocks() {
-    for (const auto& age : rule_.match.ages) {
+  void hold_clocks(const Rule& rule, AnchorKind anchor) {
+    for (const auto& age : rule.match.ages) {
       if (age.clock == Clock::kStateAge) guard_.state_change = session_.state_change;
       if (age.clock == Clock::kQueryAge) guard_.query_start = session_.query_start;
       if (age.clock == Clock::kTransactionAge) guard_.xact_start = session_.xact_start;
     }
-    switch (anchor_) {
+    switch (anchor) {
       case AnchorKind::kStateChange:
       case AnchorKind::kStateChangeIfAny:
         guard_.state_change = session_.state_change;
@@ -70,28 +93,34 @@ class GuardMaker {
     holds_state_ = guard_.state_change.has_value();
   }
 
+  static bool reads(const Match& match, Field field) {
+    return std::any_of(match.conditions.begin(), match.conditions.end(),
+                       [&](const Condition& condition) { return condition.field == field; });
+  }
+
+  /// Whether an exception or a protection reads a field.
+  [[nodiscard]] bool is_read(Field field) const {
+    return std::any_of(except_.begin(), except_.end(),
+                       [&](const Exception& exception) { return reads(exception.match, field); }) ||
+           std::any_of(policy_.protect.begin(), policy_.protect.end(),
+                       [&](const Match& match) { return reads(match, field); });
+  }
+
   /// Names can change hands; no client can do that to its own.
-  void hold_names() {
-    const auto is_read = [&](Field field) {
-      const auto reads = [&](const Match& match) {
-        return std::any_of(match.conditions.begin(), match.conditions.end(),
-                           [&](const Condition& condition) { return condition.field == field; });
-      };
-      const auto& per = rule_.selection.per;
-      return reads(rule_.match) ||
-             std::any_of(rule_.except.begin(), rule_.except.end(),
-                         [&](const Exception& exception) { return reads(exception.match); }) ||
-             std::any_of(policy_.protect.begin(), policy_.protect.end(), reads) ||
-             (rule_.selection.keep && std::find(per.begin(), per.end(), field) != per.end()) ||
-             (rule_.repeat && rule_.repeat->per == field);
+  void hold_names(const Rule& rule) {
+    const auto& per = rule.selection.per;
+    const auto is_asked = [&](Field field) {
+      return reads(rule.match, field) || is_read(field) ||
+             (rule.selection.keep && std::find(per.begin(), per.end(), field) != per.end()) ||
+             (rule.repeat && rule.repeat->per == field);
     };
-    if (is_read(Field::kDatabase)) guard_.database = session_.database;
-    if (is_read(Field::kUser)) guard_.user = session_.user;
+    if (is_asked(Field::kDatabase)) guard_.database = session_.database;
+    if (is_asked(Field::kUser)) guard_.user = session_.user;
   }
 
   /// What the rule asks of locks, xmin and the server.
-  void hold_surroundings() {
-    const auto blocking = blocking_of(rule_.match);
+  void hold_surroundings(const Rule& rule) {
+    const auto blocking = blocking_of(rule.match);
     if (blocking.is_asked) {
       guard_.edges = edges_of(blocking, session_);
       guard_.may_not_wait_for_lock = !blocking.may_wait;
@@ -107,8 +136,7 @@ class GuardMaker {
         guard_.edges.resize(std::min(guard_.edges.size(), kMostBlockEdges));
       }
     }
-    if (rule_.when.role) guard_.in_recovery = *rule_.when.role == Role::kStandby;
-    guard_.may_wait_for_sync_rep = is_switched_off(policy_, protection::kSyncRep);
+    if (rule.when.role) guard_.in_recovery = *rule.when.role == Role::kStandby;
   }
 
   /// A cancel is for a session that it can affect; it was skipped for one that it could not.
@@ -122,17 +150,17 @@ class GuardMaker {
   }
 
   /// With whom it was counted.
-  void hold_groups() {
-    if (rule_.selection.keep) {
-      for (const auto field : rule_.selection.per) hold_as_it_was(field);
+  void hold_groups(const Rule& rule) {
+    if (rule.selection.keep) {
+      for (const auto field : rule.selection.per) hold_as_it_was(field);
     }
-    if (rule_.repeat) hold_as_it_was(rule_.repeat->per);
+    if (rule.repeat) hold_as_it_was(rule.repeat->per);
   }
 
   /// The first exception that fits says what the limit is: those before it must not come to fit, and it has
   /// to go on fitting, or one behind it could.
   void keep_exceptions() {
-    for (const auto& exception : rule_.except) {
+    for (const auto& exception : except_) {
       const auto& match = exception.match;
       if (!may_fit(match, session_)) {
         keep_from_fitting(match);
@@ -281,10 +309,9 @@ class GuardMaker {
   }
 
   const Policy& policy_;
-  const Rule& rule_;
+  const std::vector<Exception>& except_;
   const Session& session_;
   const StepBasis basis_;
-  const AnchorKind anchor_;
   bool holds_query_ = false;  ///< the rule counts by the query
   bool holds_state_ = false;  ///< ... by the state
   Guard guard_;
@@ -293,7 +320,11 @@ class GuardMaker {
 }  // namespace
 
 Guard make_guard(const Policy& policy, const Rule& rule, const Session& session, StepBasis basis) {
-  return GuardMaker(policy, rule, session, basis).make();
+  return GuardMaker(policy, rule.except, session, basis).make_for(rule);
+}
+
+Guard make_guard(const Policy& policy, const Drain& drain, const Session& session, StepBasis basis) {
+  return GuardMaker(policy, drain.except, session, basis).make_for_drain();
 }
 
 }  // namespace pgcurfew

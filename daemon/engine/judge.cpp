@@ -99,7 +99,7 @@ bool find_due(const Rule& rule, const Session& session, const ClockSteps& steps,
 
 }  // namespace
 
-Immunity immunity_of(const Policy& policy, const Session& session) {
+Immunity immunity_of(const Policy& policy, const Session& session, ClaimantKind from) {
   if (session.is_own) return Immunity::kOwn;
   if (session.leader_pid || session.backend_type == "parallel worker") return Immunity::kParallelWorker;
   if (session.backend_type == "walsender" || session.backend_type == "walreceiver" ||
@@ -108,12 +108,14 @@ Immunity immunity_of(const Policy& policy, const Session& session) {
   }
   if (session.wait_event == "SyncRep" && !is_switched_off(policy, protection::kSyncRep))
     return Immunity::kSyncRep;
-  return protection_of(policy, session) != nullptr ? Immunity::kProtected : Immunity::kNone;
+  return protection_of(policy, session, from) != nullptr ? Immunity::kProtected : Immunity::kNone;
 }
 
-const Match* protection_of(const Policy& policy, const Session& session) {
+const Match* protection_of(const Policy& policy, const Session& session, ClaimantKind from) {
   for (const auto& match : policy.protect) {
-    if (match.protection != protection::kSyncRep && may_fit(match, session)) return &match;
+    if (match.protection == protection::kSyncRep) continue;
+    if (match.protection == protection::kListeners && from == ClaimantKind::kDrain) continue;
+    if (may_fit(match, session)) return &match;
   }
   return nullptr;
 }

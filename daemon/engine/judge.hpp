@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "base/time.hpp"
+#include "engine/claim.hpp"
 #include "engine/clock_steps.hpp"
 #include "engine/conditions.hpp"
 #include "engine/session.hpp"
@@ -13,7 +14,7 @@
 
 namespace pgcurfew {
 
-/// Why no rule may touch a session at all.
+/// Why no rule, or no drain, may touch a session at all.
 enum class Immunity {
   kNone,
   kOwn,             ///< pgcurfew's own, or another pgcurfew's of the same role
@@ -23,10 +24,12 @@ enum class Immunity {
   kProtected,       ///< by the `protect` list
 };
 
-Immunity immunity_of(const Policy& policy, const Session& session);
+Immunity immunity_of(const Policy& policy, const Session& session, ClaimantKind from = ClaimantKind::kRule);
 
-/// The protection that fits first; null if none does.
-const Match* protection_of(const Policy& policy, const Session& session);
+/// The protection that fits first; null if none does. Who listens is protected from rules alone: in a
+/// database that is drained it is still somebody.
+const Match* protection_of(const Policy& policy, const Session& session,
+                           ClaimantKind from = ClaimantKind::kRule);
 
 /// Whether a built-in protection has been switched off.
 bool is_switched_off(const Policy& policy, std::string_view protection);

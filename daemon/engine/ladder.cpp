@@ -24,6 +24,32 @@ std::optional<NextStep> next_step_of(const Rule& rule, const Session& session, c
   return std::nullopt;
 }
 
+ServerTime due_of(const Drain& drain, ServerTime since, std::size_t step) {
+  auto due = since + drain.wait;
+  for (std::size_t i = 0; i <= step; ++i) due += drain.escalate[i].after;
+  return due;
+}
+
+std::optional<NextStep> next_step_of(const DrainClaims& claims, const DrainClaim& claim,
+                                     const Session& session, const Episode* episode, ServerTime now) {
+  const auto& ladder = claims.drain->escalate;
+  const auto first = episode != nullptr ? episode->next_step : 0;
+  std::optional<NextStep> next;
+  for (auto number = first; number < ladder.size(); ++number) {
+    const auto kind = ladder[number].kind;
+    const auto due =
+        claim.is_to_go_now ? session.key.backend_start : due_of(*claims.drain, *claims.since, number);
+    if (claim.is_to_go_now && kind != StepKind::kTerminate) continue;
+    if (due > now) {
+      if (!next) next = NextStep{number, due, kind, false};
+      break;
+    }
+    next.reset();
+    if (kind != StepKind::kCancel || can_be_cancelled(session)) next = NextStep{number, due, kind, false};
+  }
+  return next;
+}
+
 std::optional<ServerTime> skipped_cancel_of(const Rule& rule, const Session& session,
                                             const Judgement& judgement, const Episode* episode,
                                             const ClockSteps& steps) {

@@ -4,6 +4,7 @@
 #include <optional>
 
 #include "base/time.hpp"
+#include "engine/claim.hpp"
 #include "engine/clock_steps.hpp"
 #include "engine/judge.hpp"
 #include "engine/ledger.hpp"
@@ -23,6 +24,14 @@ struct NextStep {
 /// Nothing if the ladder is at its end. `episode` may be null: nothing was ordered yet.
 std::optional<NextStep> next_step_of(const Rule& rule, const Session& session, const Judgement& judgement,
                                      const Episode* episode, const ClockSteps& steps = {});
+
+/// When a step of a drain falls due. `since`: what its ladder counts from.
+ServerTime due_of(const Drain& drain, ServerTime since, std::size_t step);
+
+/// The strongest step of a drain that has fallen due for a session and was not taken, or else the next one;
+/// nothing if there is none. A cancel waits until it can affect the session, or the next step falls due.
+std::optional<NextStep> next_step_of(const DrainClaims& claims, const DrainClaim& claim,
+                                     const Session& session, const Episode* episode, ServerTime now);
 
 /// When the cancel falls due that comes next and is skipped, since it cannot affect the session as it is;
 /// nothing if none is.

@@ -4,19 +4,45 @@
 #include <map>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <unordered_map>
 #include <unordered_set>
 #include <vector>
 
 #include "engine/breaker.hpp"
+#include "engine/claim.hpp"
 #include "engine/order.hpp"
 #include "engine/repeats.hpp"
 #include "engine/session.hpp"
 
 namespace pgcurfew {
 
+/// How it ended with a session of which something was told.
+enum class End {
+  kByUs,            ///< after a signal of this claimant's
+  kByAnotherClaim,  ///< after a signal of another's
+  kByItself,        ///< it is no longer as the claimant forbids
+  kGone,            ///< so is the session, by its client's doing or somebody else's
+  kUnseen,          ///< as far as we can see, which is not all
+  kSpared,          ///< an exception or a protection fits now
+  kDenied,          ///< the server does not let us signal it
+  kUnkillable,      ///< it has outlived the last step
+  kRuleRemoved,     ///< a reload has taken the rule away, or changed it
+  kDrainOver,
+  kConnectionLost,  ///< to a server that is another one now, or was started anew
+  kStopped,         ///< pgcurfew was
+};
+std::string_view name_of(End end);  ///< `by_us`, `by_another_claim`, ...
+
+/// Whether a signal has left for an episode's session, or may have: the claimant's own, or one that another's
+/// order carried it along with.
+enum class Signalled { kNo, kByAnother, kByUs };
+
 /// How far one episode has climbed. Exists from its first order on.
 struct Episode {
+  /// Its id: that of the first decision that was told of. Empty: the end was told, or nothing was yet.
+  std::string id;
+  std::string claimant;  ///< the name of its rule or drain
   ServerTime anchor{};
   std::size_t next_step = 0;
   /// When the step before took effect, by the server's clock; the next step's grace counts from it.
@@ -32,19 +58,25 @@ struct Episode {
   std::string decision;                 ///< of the order in flight or awaiting verification
   std::optional<std::string> database;  ///< the session's, in that order
   std::optional<std::string> user;
+  /// Of a drain, whose anchor outlives statements: query_start as it was when that order was made.
+  std::optional<ServerTime> query_start;
   std::size_t ordered_step = 0;  ///< which step that order is
+  std::size_t steps = 0;         ///< of the whole ladder
   StepKind ordered_kind = StepKind::kAlert;
   bool in_flight = false;
-  bool is_carried = false;           ///< that order is another rule's, at least as strong
+  bool is_carried = false;           ///< that order is another claimant's, at least as strong
   bool awaits_verification = false;  ///< a signal has left, for certain or perhaps
   bool told_still_there = false;
-  bool has_acted = false;  ///< a signal of this episode was sent, or would have been
-  bool is_closed = false;  ///< nothing more will be ordered: rehearsed, unkillable
+  bool has_acted = false;                    ///< a signal of this episode was sent, or would have been
+  std::optional<ServerTime> acted_at;        ///< the first of them
+  StepKind acted_first = StepKind::kCancel;  ///< and what it was
+  Signalled signalled = Signalled::kNo;
+  bool is_closed = false;  ///< nothing more will be ordered: unkillable
 };
 
 struct EpisodeKey {
   SessionKey session;
-  std::size_t rule = 0;  ///< index in the policy in force
+  Claimant claimant;
   auto operator<=>(const EpisodeKey&) const = default;
 };
 

@@ -1,5 +1,6 @@
 #include "engine/narrate.hpp"
 
+#include <algorithm>
 #include <cmath>
 #include <string>
 #include <utility>
@@ -17,11 +18,37 @@ namespace pgcurfew {
 
 namespace {
 
+ClaimantName claimant_of(const Order& order) {
+  if (order.drain.empty()) return {ClaimantKind::kRule, order.rule};
+  return {ClaimantKind::kDrain, order.drain};
+}
+
+ClaimantName claimant_of(const EpisodeKey& key, const Episode& episode) {
+  return {key.claimant.kind(), episode.claimant};
+}
+
+/// `rule limit`, `drain nightly`.
+std::string text_of(const ClaimantName& claimant) {
+  return fmt::format("{} {}", claimant.kind == ClaimantKind::kRule ? "rule" : "drain", claimant.name);
+}
+
 /// `pid 4711 app@orders (rule limit)`.
 std::string subject_of(const Order& order) {
-  const auto text = session_text(order.guard.session, order.user, order.database);
-  return order.drain.empty() ? fmt::format("{} (rule {})", text, order.rule)
-                             : fmt::format("{} (drain {})", text, order.drain);
+  return fmt::format("{} ({})", session_text(order.guard.session, order.user, order.database),
+                     text_of(claimant_of(order)));
+}
+
+std::string subject_of(const EpisodeKey& key, const Episode& episode) {
+  return fmt::format("{} ({})", session_text(key.session, episode.user, episode.database),
+                     text_of(claimant_of(key, episode)));
+}
+
+void add_claimant(Event& event, const ClaimantName& claimant) {
+  if (claimant.kind == ClaimantKind::kRule) {
+    event.add(field::kRule, claimant.name);
+  } else {
+    event.add(field::kDrain, claimant.name);
+  }
 }
 
 /// Of the session, as the look showed it.
@@ -35,24 +62,28 @@ void add_names(Event& event, const Order& order) {
 
 void add_decision(Event& event, const Order& order) {
   event.add(field::kDecision, order.decision);
-  if (order.drain.empty()) {
-    event.add(field::kRule, order.rule);
-  } else {
-    event.add(field::kDrain, order.drain);
-  }
+  add_claimant(event, claimant_of(order));
   event.add(field::kPolicy, order.policy);
   add_session(event, order.guard.session);
   event.add(field::kMode, name_of(order.mode));
   event.add(field::kStep, name_of(order.step));
 }
 
-void add_decision(Event& event, std::string_view rule, const SessionKey& session, const Episode& episode) {
+/// Of an order, all but what came of it.
+void add_order(Event& event, const Order& order) {
+  add_decision(event, order);
+  event.add(field::kEpisode, order.episode);
+  if (order.if_still) event.add(field::kIfStill, true);
+}
+
+void add_decision(Event& event, const EpisodeKey& key, const Episode& episode) {
   event.add(field::kDecision, episode.decision);
-  event.add(field::kRule, rule);
+  add_claimant(event, claimant_of(key, episode));
   event.add(field::kPolicy, episode.policy);
-  add_session(event, session);
+  add_session(event, key.session);
   event.add(field::kMode, name_of(episode.mode));
   event.add(field::kStep, name_of(episode.ordered_kind));
+  if (!episode.id.empty()) event.add(field::kEpisode, episode.id);
 }
 
 std::string_view clock_text(const Order& order) {
@@ -161,7 +192,8 @@ std::string outcome_message(const Order& order, const Reply& reply) {
   switch (reply.kind) {
     case ReplyKind::kSignalled:
       if (order.mode == Mode::kDryRun && order.step != StepKind::kAlert) {
-        return fmt::format("would have sent {} to {}", verb(order.step), subject);
+        return fmt::format("would have sent {} to {}{}", verb(order.step), subject,
+                           order.if_still ? ", if it were still there" : "");
       }
       return fmt::format("{} {}", past(order.step), subject);
     case ReplyKind::kMovedOn:
@@ -191,11 +223,13 @@ std::string outcome_message(const Order& order, const Reply& reply) {
 }  // namespace
 
 Event intent_event(const Order& order) {
-  Event event(Kind::kIntent,
-              fmt::format("{} {} {}: {}", order.mode == Mode::kDryRun ? "would now" : "about to",
-                          verb(order.step), subject_of(order), grounds_text(order)));
-  add_decision(event, order);
-  if (order.drain.empty()) add_age(event, order, order.age);
+  const auto about = fmt::format("{} {} {}", order.mode == Mode::kDryRun ? "would now" : "about to",
+                                 verb(order.step), subject_of(order)) +
+                     (order.if_still ? ", if it were still there" : "");
+  const bool is_drains = !order.drain.empty();
+  Event event(Kind::kIntent, is_drains ? about : fmt::format("{}: {}", about, grounds_text(order)));
+  add_order(event, order);
+  if (!is_drains) add_age(event, order, order.age);
   add_grounds(event, order);
   add_names(event, order);
   if (order.state) event.add(field::kState, name_of(*order.state));
@@ -205,7 +239,7 @@ Event intent_event(const Order& order) {
 Event outcome_event(const Order& order, const Reply& reply) {
   Event event(Kind::kOutcome, outcome_message(order, reply));
   event.level = level_of(order, reply.kind);
-  add_decision(event, order);
+  add_order(event, order);
   event.add(field::kOutcome, outcome_of(order, reply.kind));
   if (order.drain.empty())
     add_age(event, order, reply.server_time ? *reply.server_time - order.clock_start : order.age);
@@ -240,48 +274,141 @@ Event skipped_event(const Rule& rule, const std::string& policy, const Session& 
   return event;
 }
 
-Event superseded_event(const Order& order, std::string_view superseded_rule, StepKind superseded_step) {
-  Event event(
-      Kind::kSuperseded,
-      fmt::format("{} of rule {} for {} is left to rule {}", name_of(superseded_step), superseded_rule,
-                  session_text(order.guard.session, order.user, order.database), order.rule));
+Event superseded_event(const Order& order, const ClaimantName& superseded, StepKind superseded_step,
+                       std::string_view episode) {
+  const auto claimant = claimant_of(order);
+  Event event(Kind::kSuperseded,
+              fmt::format("{} of {} for {} is left to {}", name_of(superseded_step), text_of(superseded),
+                          session_text(order.guard.session, order.user, order.database), text_of(claimant)));
   event.add(field::kDecision, order.decision);
-  event.add(field::kRule, superseded_rule);
+  add_claimant(event, superseded);
   event.add(field::kPolicy, order.policy);
   add_session(event, order.guard.session);
   event.add(field::kMode, name_of(order.mode));
   event.add(field::kStep, name_of(superseded_step));
-  event.add(field::kSupersededBy, order.rule);
+  event.add(field::kEpisode, episode);
+  event.add(field::kSupersededBy, claimant.name);
   add_names(event, order);
   return event;
 }
 
-Event verified_event(std::string_view rule, const SessionKey& session, const Episode& episode,
-                     std::string_view effect) {
-  const auto subject =
-      fmt::format("{} (rule {})", session_text(session, episode.user, episode.database), rule);
+Event verified_event(const EpisodeKey& key, const Episode& episode, std::string_view effect) {
+  const auto subject = subject_of(key, episode);
   auto message = effect == "ended"         ? fmt::format("{} has ended", subject)
                  : effect == "query_ended" ? fmt::format("the query of {} has ended", subject)
                  : effect == "moved_on"    ? fmt::format("{} has moved on", subject)
                  : effect == "unseen"      ? fmt::format("{} can no longer be seen", subject)
                                            : fmt::format("{} is still there", subject);
   Event event(Kind::kVerified, std::move(message));
-  add_decision(event, rule, session, episode);
+  add_decision(event, key, episode);
   event.add(field::kEffect, effect);
   event.add(field::kDatabase, episode.database);
   event.add(field::kUser, episode.user);
   return event;
 }
 
-Event unkillable_event(std::string_view rule, const Session& session, const Episode& episode) {
+Event unkillable_event(const EpisodeKey& key, const Session& session, const Episode& episode) {
+  const auto claimant = claimant_of(key, episode);
   Event event(Kind::kUnkillable,
-              fmt::format("{} has outlived the last step of rule {}", session_text(session), rule));
-  add_decision(event, rule, session.key, episode);
+              fmt::format("{} has outlived the last step of {}", session_text(session), text_of(claimant)));
+  // of a drain it keeps the whole database from being empty
+  if (claimant.kind == ClaimantKind::kDrain) event.level = Level::kError;
+  add_decision(event, key, episode);
   if (session.state) event.add(field::kState, name_of(*session.state));
   event.add(field::kWaitEventType, session.wait_event_type.value_or("none"));
   event.add(field::kWaitEvent, session.wait_event.value_or("none"));
   add_names(event, session);
   return event;
+}
+
+std::string_view name_of(End end) {
+  switch (end) {
+    case End::kByUs:
+      return "by_us";
+    case End::kByAnotherClaim:
+      return "by_another_claim";
+    case End::kByItself:
+      return "by_itself";
+    case End::kGone:
+      return "gone";
+    case End::kUnseen:
+      return "unseen";
+    case End::kSpared:
+      return "spared";
+    case End::kDenied:
+      return "denied";
+    case End::kUnkillable:
+      return "unkillable";
+    case End::kRuleRemoved:
+      return "rule_removed";
+    case End::kDrainOver:
+      return "drain_over";
+    case End::kConnectionLost:
+      return "connection_lost";
+    case End::kStopped:
+      break;
+  }
+  return "stopped";
+}
+
+namespace {
+
+std::string_view text_of(End end) {
+  switch (end) {
+    case End::kByUs:
+      return "has ended by our signal";
+    case End::kByAnotherClaim:
+      return "has ended by the signal of another rule or drain";
+    case End::kByItself:
+      return "has moved on by itself";
+    case End::kGone:
+      return "is gone, and not by a signal of ours";
+    case End::kUnseen:
+      return "can no longer be seen";
+    case End::kSpared:
+      return "is spared now";
+    case End::kDenied:
+      return "may not be signalled by us";
+    case End::kUnkillable:
+      return "is left alone: it has outlived the last step";
+    case End::kRuleRemoved:
+      return "is no longer watched: its rule has changed or is gone";
+    case End::kDrainOver:
+      return "is left alone: the drain is over";
+    case End::kConnectionLost:
+      return "was lost sight of: the server was started anew, or is another one";
+    case End::kStopped:
+      break;
+  }
+  return "is no longer watched: pgcurfew stops";
+}
+
+/// `, 12s after it would have been sent cancel`.
+std::string since_text(const Episode& episode, Duration since) {
+  return fmt::format(", {} after it {} sent {}", to_rough_text(since),
+                     episode.mode == Mode::kDryRun ? "would have been" : "was", name_of(episode.acted_first));
+}
+
+}  // namespace
+
+Event ended_event(const EpisodeKey& key, const Episode& episode, End end, std::optional<ServerTime> now) {
+  std::optional<Duration> since;
+  if (now && episode.acted_at) since = std::max(Duration(0), *now - *episode.acted_at);
+  Event event(Kind::kEnded, fmt::format("{} {}{}", subject_of(key, episode), text_of(end),
+                                        since ? since_text(episode, *since) : ""));
+  add_decision(event, key, episode);
+  event.add(field::kEnd, name_of(end));
+  event.add(field::kSinceStepS, since);
+  event.add(field::kDatabase, episode.database);
+  event.add(field::kUser, episode.user);
+  return event;
+}
+
+void tell_end(const EpisodeKey& key, Episode& episode, End end, std::optional<ServerTime> now,
+              std::vector<Event>& events) {
+  if (episode.id.empty()) return;
+  events.push_back(ended_event(key, episode, end, now));
+  episode.id.clear();
 }
 
 Event repeat_event(const Order& order, std::size_t times) {

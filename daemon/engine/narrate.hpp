@@ -4,17 +4,20 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "engine/breaker.hpp"
+#include "engine/claim.hpp"
 #include "engine/judge.hpp"
+#include "engine/ledger.hpp"
 #include "engine/order.hpp"
 #include "engine/session.hpp"
 #include "events/event.hpp"
 
 namespace pgcurfew {
 
-/// The events of one decision. Every one carries the decision id, the rule, the session, the mode and the
-/// step, under the same names.
+/// The events of one decision. Every one carries the decision id, the rule or drain, the session, the mode
+/// and the step, under the same names.
 Event intent_event(const Order& order);
 Event outcome_event(const Order& order, const Reply& reply);
 
@@ -25,16 +28,21 @@ std::string_view outcome_of(const Order& order, ReplyKind kind);
 /// A rule's cancel is due that has no effect on the session as it is.
 Event skipped_event(const Rule& rule, const std::string& policy, const Session& session);
 
-/// A rule's due step that another rule's order does for it.
-Event superseded_event(const Order& order, std::string_view superseded_rule, StepKind superseded_step);
-
-struct Episode;
+/// A due step that another claimant's order does for the one named.
+Event superseded_event(const Order& order, const ClaimantName& superseded, StepKind superseded_step,
+                       std::string_view episode);
 
 /// What a later look showed of a signal: `ended`, `query_ended`, `moved_on`, `still_there`, `unseen`.
-Event verified_event(std::string_view rule, const SessionKey& session, const Episode& episode,
-                     std::string_view effect);
+Event verified_event(const EpisodeKey& key, const Episode& episode, std::string_view effect);
 /// A session that outlived its last step.
-Event unkillable_event(std::string_view rule, const Session& session, const Episode& episode);
+Event unkillable_event(const EpisodeKey& key, const Session& session, const Episode& episode);
+
+/// How it ended. `now`: by the server's clock, if it is known.
+Event ended_event(const EpisodeKey& key, const Episode& episode, End end, std::optional<ServerTime> now);
+
+/// Tells the end of an episode, if one is owed, and takes note that it was told.
+void tell_end(const EpisodeKey& key, Episode& episode, End end, std::optional<ServerTime> now,
+              std::vector<Event>& events);
 
 /// A rule has acted so often on the same kind of session that its `repeat` applies. The order is the last of
 /// them.

@@ -60,6 +60,7 @@ enum class Action {
 /// A step decided on. Carries all that a report needs, so that it outlives a reload.
 struct Order {
   std::string decision;  ///< id that joins intent, outcome and verification
+  std::string episode;   ///< id that joins all of these, from the first intent to the end
   Action action = Action::kNothing;
   Guard guard;
   MonotonicTime ordered_at{};
@@ -89,6 +90,9 @@ struct Order {
   std::optional<RepeatKey> repeat_key;  ///< of a rule with `repeat`
   std::optional<Repeat> repeat;
   bool is_beyond_us = false;  ///< the server would deny the signal
+  /// A step of a dry run after one that would have had an effect: in enforcement the session might be gone,
+  /// or have moved on. No bound counts it.
+  bool if_still = false;
 
   /// Whether a signal leaves for the server.
   [[nodiscard]] bool is_signal() const { return action != Action::kNothing; }
@@ -142,5 +146,9 @@ struct StepBasis {
 /// that (regular expressions, more than one condition that can change), it holds a fact as it was, up to
 /// kSparesBelieved guards. Its times are the caller's to fill in.
 Guard make_guard(const Policy& policy, const Rule& rule, const Session& session, StepBasis basis);
+
+/// The guard for a step of a drain. It holds the database, and that no exception and no protection has come
+/// to fit, but not the statement: who is there has to go, whatever it runs.
+Guard make_guard(const Policy& policy, const Drain& drain, const Session& session, StepBasis basis);
 
 }  // namespace pgcurfew

@@ -20,41 +20,66 @@ constexpr Duration kWhileInFlight = std::chrono::seconds(10);
 }  // namespace
 
 void OrderDesk::place(const DueStep& due, const std::vector<DueStep>& superseded, bool is_signal) {
-  const auto& rule = rule_of(due);
   const auto& session = session_of(due);
   auto order = describe(due);
   if (is_signal) order.action = order.step == StepKind::kCancel ? Action::kCancel : Action::kTerminate;
-  const bool rests_on_state = due.next.kind == StepKind::kCancel || due.next.skipped_cancel;
-  order.guard = make_guard(policy_, rule, session, {rests_on_state, due.spared});
+  order.guard = guard_for(due);
   order.guard.not_before = due.since;
   order.guard.not_after = now_.server + ServerClockEstimate::kTolerance;
   if (due.open_until) order.guard.not_after = std::min(order.guard.not_after, *due.open_until);
-  note_in_ledger(due, order, false);
+  order.episode = note_in_ledger(due, order, false).id;
   if (is_signal) ledger_.touched[session.key] = ledger_.looks_sent + 1;
   ++ledger_.in_flight;
   decision_.events.push_back(intent_event(order));
   for (const auto& other : superseded) {
-    note_in_ledger(other, order, true);
-    decision_.events.push_back(superseded_event(order, rule_of(other).name, other.next.kind));
+    const auto& episode = note_in_ledger(other, order, true);
+    decision_.events.push_back(superseded_event(order, name_of_claimant(other), other.next.kind, episode.id));
   }
   decision_.orders.push_back(std::move(order));
 }
 
+ClaimantName OrderDesk::name_of_claimant(const DueStep& due) const {
+  if (due.drain != nullptr) return {ClaimantKind::kDrain, due.drain->drain->name};
+  return {ClaimantKind::kRule, rule_of(due).name};
+}
+
+Guard OrderDesk::guard_for(const DueStep& due) const {
+  const auto& session = session_of(due);
+  // a drain gives its cancel to whoever is there, and waits for no statement
+  if (due.drain != nullptr) return make_guard(policy_, *due.drain->drain, session, {false, due.spared});
+  const bool rests_on_state = due.next.kind == StepKind::kCancel || due.next.skipped_cancel;
+  return make_guard(policy_, rule_of(due), session, {rests_on_state, due.spared});
+}
+
 /// All of an order that is for people.
 Order OrderDesk::describe(const DueStep& due) {
-  const auto& rule = rule_of(due);
-  const auto& judgement = due.due_case->judgement;
-  const auto& session = session_of(due);
   Order order;
   order.decision = fmt::format("{}-{}", ledger_.prefix, ++ledger_.decisions);
   order.policy = policy_.version;
   order.ordered_at = now_.monotonic;
   order.look_number = docket_.look_number;
-  order.rule = rule.name;
-  name_session(order, session);
-  order.mode = rule.mode;
+  name_session(order, session_of(due));
+  order.mode = due.mode;
+  order.if_still = due.if_still;
   order.step = due.next.kind;
   order.step_number = due.next.number;
+  if (due.drain == nullptr) {
+    describe_rule(due, order);
+  } else {
+    const auto& drain = *due.drain->drain;
+    order.drain = drain.name;
+    order.step_count = drain.escalate.size();
+    order.grace = drain.escalate[due.next.number].after;
+    order.clock_start = due.since;
+  }
+  return order;
+}
+
+void OrderDesk::describe_rule(const DueStep& due, Order& order) {
+  const auto& rule = rule_of(due);
+  const auto& judgement = due.due_case->judgement;
+  const auto& session = session_of(due);
+  order.rule = rule.name;
   order.step_count = rule.escalate.size();
   order.clock = judgement.clock;
   order.is_waiters_age = judgement.is_waiters_age;
@@ -72,33 +97,44 @@ Order OrderDesk::describe(const DueStep& due) {
     grounds.repeated = ledger_.repeats.times(*order.repeat_key, *rule.repeat, now_.monotonic);
   }
   grounds.has_skipped_cancel = due.next.skipped_cancel;
-  return order;
 }
 
-void OrderDesk::note_in_ledger(const DueStep& due, const Order& order, bool is_carried) {
-  auto& episode = ledger_.episodes[{order.guard.session, due.due_case->rule}];
-  const auto anchor = due.due_case->judgement.anchor;
-  if (episode.anchor != anchor) episode = {};
-  episode.anchor = anchor;
+const Episode& OrderDesk::note_in_ledger(const DueStep& due, const Order& order, bool is_carried) {
+  const EpisodeKey key{order.guard.session, due.claimant};
+  auto& episode = ledger_.episodes[key];
+  if (episode.anchor != due.anchor) {
+    const auto end = episode.signalled == Signalled::kByUs        ? End::kByUs
+                     : episode.signalled == Signalled::kByAnother ? End::kByAnotherClaim
+                                                                  : End::kByItself;
+    tell_end(key, episode, end, now_.server, decision_.events);
+    episode = {};
+  }
+  episode.claimant = name_of_claimant(due).name;
+  if (episode.id.empty()) episode.id = order.decision;
+  episode.anchor = due.anchor;
   episode.mode = order.mode;
   episode.policy = order.policy;
   episode.decision = order.decision;
   episode.database = order.database;
   episode.user = order.user;
+  if (due.drain != nullptr) episode.query_start = session_of(due).query_start;
   episode.ordered_step = due.next.number;
+  episode.steps = (due.drain != nullptr ? due.drain->drain->escalate : rule_of(due).escalate).size();
   episode.ordered_kind = due.next.kind;
   episode.in_flight = true;
   episode.is_carried = is_carried;
   episode.awaits_verification = false;
   episode.told_still_there = false;
   if (order.is_signal()) episode.look_needed = ledger_.looks_sent + 1;
-  if (due.next.kind != StepKind::kAlert) note_pace(due);
+  if (due.drain == nullptr && due.next.kind != StepKind::kAlert && !due.if_still)
+    note_pace(due.claimant.rule);
+  return episode;
 }
 
-void OrderDesk::note_pace(const DueStep& due) {
-  const auto& selection = rule_of(due).selection;
+void OrderDesk::note_pace(std::size_t rule) {
+  const auto& selection = policy_.rules[rule].selection;
   if (!selection.at_most && selection.pause == Duration(0)) return;
-  auto& pace = ledger_.paces[due.due_case->rule];
+  auto& pace = ledger_.paces[rule];
   if (pace.look_number != docket_.look_number)
     pace = {docket_.look_number, 0, selection.pause, pace.paused_until};
   ++pace.signals;

@@ -3,6 +3,7 @@
 #include <optional>
 #include <vector>
 
+#include "engine/claim.hpp"
 #include "engine/decision.hpp"
 #include "engine/docket.hpp"
 #include "engine/ladder.hpp"
@@ -10,13 +11,18 @@
 
 namespace pgcurfew {
 
-/// A case whose next step is due.
+/// A claim whose next step is due.
 struct DueStep {
-  const Case* due_case = nullptr;
+  Claimant claimant;
+  std::size_t session = 0;             ///< index in Look::sessions
+  ServerTime anchor{};                 ///< of the episode
+  const Case* due_case = nullptr;      ///< of a rule
+  const DrainClaims* drain = nullptr;  ///< of a drain
   NextStep next;
   Mode mode = Mode::kDryRun;
   ServerTime since{};                    ///< it is due, and within the hours of its rule
   std::optional<ServerTime> open_until;  ///< the end of these hours, if it has any
+  bool if_still = false;                 ///< Order::if_still
   int spared = 0;                        ///< guards of this episode in a row that have spared the session
   std::size_t group_size = 0;            ///< with `keep`: how many that are due the session was counted among
 };
@@ -33,13 +39,15 @@ class OrderDesk {
   void place(const DueStep& due, const std::vector<DueStep>& superseded, bool is_signal);
 
  private:
-  [[nodiscard]] const Session& session_of(const DueStep& due) const {
-    return look_.sessions[due.due_case->session];
-  }
-  [[nodiscard]] const Rule& rule_of(const DueStep& due) const { return policy_.rules[due.due_case->rule]; }
+  [[nodiscard]] const Session& session_of(const DueStep& due) const { return look_.sessions[due.session]; }
+  [[nodiscard]] const Rule& rule_of(const DueStep& due) const { return policy_.rules[due.claimant.rule]; }
+  [[nodiscard]] ClaimantName name_of_claimant(const DueStep& due) const;
   Order describe(const DueStep& due);
-  void note_in_ledger(const DueStep& due, const Order& order, bool is_carried);
-  void note_pace(const DueStep& due);
+  void describe_rule(const DueStep& due, Order& order);
+  [[nodiscard]] Guard guard_for(const DueStep& due) const;
+  /// The episode that the order belongs to now.
+  const Episode& note_in_ledger(const DueStep& due, const Order& order, bool is_carried);
+  void note_pace(std::size_t rule);
 
   const Policy& policy_;
   const Look& look_;

@@ -1,6 +1,9 @@
 #include "engine/settle.hpp"
 
 #include <algorithm>
+#include <iterator>
+#include <unordered_set>
+#include <utility>
 
 #include "engine/narrate.hpp"
 #include "engine/server_clock.hpp"
@@ -17,6 +20,12 @@ Duration pause_after(int fruitless, Duration first, Duration longest) {
   return std::min<Duration>(longest, first * (std::int64_t{1} << std::min(fruitless, 16)));
 }
 
+void note_signal(Episode& episode, const Order& order) {
+  if (!order.is_signal()) return;
+  episode.signalled =
+      std::max(episode.signalled, episode.is_carried ? Signalled::kByAnother : Signalled::kByUs);
+}
+
 void settle_episode(Episode& episode, const Order& order, const Reply& reply, const Ledger& ledger,
                     ServerTime replied_at, MonotonicTime now) {
   episode.in_flight = false;
@@ -28,10 +37,12 @@ void settle_episode(Episode& episode, const Order& order, const Reply& reply, co
       episode.not_before.reset();
       episode.next_step = episode.ordered_step + 1;
       episode.stepped_at = replied_at;
-      episode.has_acted = episode.has_acted || order.step != StepKind::kAlert;
+      if (order.step != StepKind::kAlert && !std::exchange(episode.has_acted, true)) {
+        episode.acted_at = replied_at;
+        episode.acted_first = order.step;
+      }
       episode.awaits_verification = order.is_signal();
-      // after the first effect that enforcement would have had, nothing more can be told for certain
-      if (!order.is_signal() && order.step != StepKind::kAlert) episode.is_closed = true;
+      note_signal(episode, order);
       return;
     case ReplyKind::kEarly:
     case ReplyKind::kShifted:
@@ -44,6 +55,7 @@ void settle_episode(Episode& episode, const Order& order, const Reply& reply, co
       break;
     case ReplyKind::kUnknown:
       episode.awaits_verification = order.is_signal();
+      note_signal(episode, order);
       break;
     case ReplyKind::kMovedOn:
       ++episode.spared;
@@ -70,8 +82,9 @@ void settle_pace(Pace& pace, const Order& order, const Reply& reply, MonotonicTi
 
 class LookSettler {
  public:
-  LookSettler(const Policy& policy, const Look& look, const Docket& docket, Ledger& ledger)
-      : policy_(policy), look_(look), docket_(docket), ledger_(ledger) {
+  LookSettler(const Policy& policy, const Look& look, const Docket& docket,
+              const std::vector<DrainClaims>& drains, Ledger& ledger)
+      : policy_(policy), look_(look), docket_(docket), drains_(drains), ledger_(ledger) {
     if (ledger_.episodes.empty() && ledger_.touched.empty() && ledger_.denied.empty()) return;
     for (std::size_t i = 0; i < look.sessions.size(); ++i) present_[look.sessions[i].key] = i;
   }
@@ -79,6 +92,9 @@ class LookSettler {
   std::vector<Event> run() {
     std::erase_if(ledger_.touched, [&](const auto& entry) { return entry.second <= look_.number; });
     std::erase_if(ledger_.denied, [&](const SessionKey& key) { return !present_.contains(key); });
+    for (const auto& [key, episode] : ledger_.episodes) {
+      if (episode.signalled == Signalled::kByUs) signalled_.insert(key.session);
+    }
     for (auto it = ledger_.episodes.begin(); it != ledger_.episodes.end();) {
       it = settle(it->first, it->second) ? std::next(it) : ledger_.episodes.erase(it);
     }
@@ -89,22 +105,82 @@ class LookSettler {
   /// Whether the episode goes on.
   bool settle(const EpisodeKey& key, Episode& episode) {
     if (episode.in_flight || episode.look_needed > look_.number) return true;
+    if (key.claimant.kind() == ClaimantKind::kDrain) return settle_drain(key, episode);
     const auto present = present_.find(key.session);
     const Session* session = present == present_.end() ? nullptr : &look_.sessions[present->second];
-    const Case* a_case = session == nullptr ? nullptr : case_of(present->second, key.rule);
-    const auto& rule = policy_.rules[key.rule];
+    const Case* a_case = session == nullptr ? nullptr : case_of(present->second, key.claimant.rule);
+    const auto& rule = policy_.rules[key.claimant.rule];
     if (a_case == nullptr && session != nullptr && is_suspended(rule, *session, episode)) return true;
     if (a_case == nullptr && session != nullptr && is_under_way(*session, episode)) return true;
     const bool over = a_case == nullptr || a_case->judgement.anchor != episode.anchor;
     if (over) {
       if (episode.awaits_verification && !episode.is_carried) {
-        events_.push_back(
-            verified_event(rule.name, key.session, episode, effect_of(session, a_case, episode)));
+        events_.push_back(verified_event(key, episode, effect_of(session, a_case, episode)));
       }
+      tell_end(key, episode, end_of(key, episode, session, a_case, rule));
       return false;
     }
-    if (episode.awaits_verification) verify_standing(rule, *session, episode);
+    if (episode.awaits_verification) verify_standing(key, *session, episode);
     return true;
+  }
+
+  void tell_end(const EpisodeKey& key, Episode& episode, End end) {
+    pgcurfew::tell_end(key, episode, end, look_.taken_at, events_);
+  }
+
+  /// Who has ended what is no longer there, as far as signals of ours can have.
+  [[nodiscard]] End end_by(const EpisodeKey& key, const Episode& episode, End otherwise) const {
+    if (episode.signalled == Signalled::kByUs) return End::kByUs;
+    const bool is_by_another = episode.signalled == Signalled::kByAnother || signalled_.contains(key.session);
+    return is_by_another ? End::kByAnotherClaim : otherwise;
+  }
+
+  [[nodiscard]] End end_of_session(const EpisodeKey& key, const Episode& episode) const {
+    return end_by(key, episode, look_.hidden > 0 ? End::kUnseen : End::kGone);
+  }
+
+  [[nodiscard]] End end_of(const EpisodeKey& key, const Episode& episode, const Session* session,
+                           const Case* a_case, const Rule& rule) const {
+    if (session == nullptr) return end_of_session(key, episode);
+    const bool is_spared =
+        a_case == nullptr && (immunity_of(policy_, *session) != Immunity::kNone ||
+                              judge(rule, *session, docket_.steps).verdict == Verdict::kExempt);
+    return is_spared ? End::kSpared : end_by(key, episode, End::kByItself);
+  }
+
+  /// A drain's claim stands for as long as the session is there: who is exempt for a while climbs no ladder
+  /// anew. Whether the episode goes on.
+  bool settle_drain(const EpisodeKey& key, Episode& episode) {
+    const auto present = present_.find(key.session);
+    const bool is_told = episode.awaits_verification && !episode.is_carried;
+    if (present == present_.end()) {
+      if (is_told) events_.push_back(verified_event(key, episode, effect_of(nullptr, nullptr, episode)));
+      tell_end(key, episode, end_of_session(key, episode));
+      return false;
+    }
+    const auto& session = look_.sessions[present->second];
+    const bool has_query_ended = episode.ordered_kind == StepKind::kCancel &&
+                                 (!can_be_cancelled(session) || session.query_start != episode.query_start);
+    if (episode.awaits_verification && has_query_ended && !is_under_way(session, episode)) {
+      if (is_told) events_.push_back(verified_event(key, episode, "query_ended"));
+      episode.awaits_verification = false;
+    }
+    const auto claims = std::find_if(drains_.begin(), drains_.end(), [&](const DrainClaims& entry) {
+      return entry.drain->name == key.claimant.drain;
+    });
+    if (claims == drains_.end()) {
+      tell_end(key, episode, End::kDrainOver);
+      return false;
+    }
+    // whoever is exempt at a look is not one that changes only to get away
+    if (claims->look_number == look_.number && !is_claimed(*claims, present->second)) episode.spared = 0;
+    if (episode.awaits_verification) verify_standing(key, session, episode);
+    return true;
+  }
+
+  static bool is_claimed(const DrainClaims& claims, std::size_t session) {
+    return std::any_of(claims.sessions.begin(), claims.sessions.end(),
+                       [&](const DrainClaim& claim) { return claim.session == session; });
   }
 
   /// Whether only something stands in the way that can go away while the anchor stands: the ladder waits.
@@ -133,17 +209,18 @@ class LookSettler {
   }
 
   /// The session is still what it was when the signal left.
-  void verify_standing(const Rule& rule, const Session& session, Episode& episode) {
+  void verify_standing(const EpisodeKey& key, const Session& session, Episode& episode) {
     if (!episode.stepped_at) return;
     const auto since = look_.taken_at - docket_.steps.end_of(*episode.stepped_at, Duration(0));
     if (since >= seconds(1) && !episode.told_still_there && !episode.is_carried) {
       episode.told_still_there = true;
-      events_.push_back(verified_event(rule.name, session.key, episode, "still_there"));
+      events_.push_back(verified_event(key, episode, "still_there"));
     }
-    if (episode.next_step >= rule.escalate.size() && since >= kPatience && !episode.is_closed) {
+    if (episode.next_step >= episode.steps && since >= kPatience && !episode.is_closed) {
       episode.is_closed = true;
-      if (episode.is_carried) return;  // told by the rule whose order it was
-      events_.push_back(unkillable_event(rule.name, session, episode));
+      // of what was carried along the claimant tells whose order it was
+      if (!episode.is_carried) events_.push_back(unkillable_event(key, session, episode));
+      tell_end(key, episode, End::kUnkillable);
     }
   }
 
@@ -168,8 +245,10 @@ class LookSettler {
   const Policy& policy_;
   const Look& look_;
   const Docket& docket_;
+  const std::vector<DrainClaims>& drains_;
   Ledger& ledger_;
   std::unordered_map<SessionKey, std::size_t> present_;
+  std::unordered_set<SessionKey> signalled_;  ///< sessions that a signal has been sent to, or may have been
   std::vector<Event> events_;
 };
 
@@ -179,21 +258,23 @@ std::vector<Event> settle_reply(const Order& order, const Reply& reply, Ledger& 
                                 MonotonicTime now) {
   const auto& session = order.guard.session;
   bool is_first_action = reply.kind == ReplyKind::kSignalled && order.step != StepKind::kAlert;
-  for (auto it = ledger.episodes.lower_bound({session, 0});
+  std::vector<Event> ends;
+  for (auto it = ledger.episodes.lower_bound({session, Claimant::of_rule(0)});
        it != ledger.episodes.end() && it->first.session == session; ++it) {
     auto& episode = it->second;
     if (episode.in_flight && episode.decision == order.decision) {
       if (!episode.is_carried && episode.has_acted) is_first_action = false;
       settle_episode(episode, order, reply, ledger, replied_at, now);
-      const auto pace = ledger.paces.find(it->first.rule);
-      if (pace != ledger.paces.end() && order.step != StepKind::kAlert)
+      if (reply.kind == ReplyKind::kDenied) tell_end(it->first, episode, End::kDenied, replied_at, ends);
+      const auto pace = ledger.paces.find(it->first.claimant.rule);
+      if (pace != ledger.paces.end() && order.step != StepKind::kAlert && !order.if_still)
         settle_pace(pace->second, order, reply, now);
     }
   }
   if (ledger.in_flight > 0) --ledger.in_flight;
   if (reply.kind == ReplyKind::kDenied) ledger.denied.insert(session);
   const bool may_have_left = reply.kind == ReplyKind::kSignalled || reply.kind == ReplyKind::kUnknown;
-  if (order.step != StepKind::kAlert) {
+  if (order.step != StepKind::kAlert && order.drain.empty() && !order.if_still) {
     auto& breaker = order.mode == Mode::kEnforce ? ledger.breaker : ledger.rehearsed_breaker;
     breaker.answered({order.database, order.user}, may_have_left, now);
   }
@@ -205,11 +286,21 @@ std::vector<Event> settle_reply(const Order& order, const Reply& reply, Ledger& 
       events.push_back(repeat_event(order, *times));
     }
   }
+  std::move(ends.begin(), ends.end(), std::back_inserter(events));
   return events;
 }
 
-std::vector<Event> settle_look(const Policy& policy, const Look& look, const Docket& docket, Ledger& ledger) {
-  return LookSettler(policy, look, docket, ledger).run();
+std::vector<Event> end_all(Ledger& ledger, End end, std::optional<ServerTime> now) {
+  std::vector<Event> events;
+  for (auto& [key, episode] : ledger.episodes) {
+    if (!episode.in_flight) tell_end(key, episode, end, now, events);
+  }
+  return events;
+}
+
+std::vector<Event> settle_look(const Policy& policy, const Look& look, const Docket& docket,
+                               const std::vector<DrainClaims>& drains, Ledger& ledger) {
+  return LookSettler(policy, look, docket, drains, ledger).run();
 }
 
 CarriedOver carry_over(const Ledger& ledger, const Policy& before, const Policy& after) {
@@ -234,12 +325,16 @@ CarriedOver carry_over(const Ledger& ledger, const Policy& before, const Policy&
     return std::any_of(kept.begin(), kept.end(),
                        [&](const auto& entry) { return before.rules[entry.first].name == name; });
   });
-  for (const auto& [key, episode] : ledger.episodes) {
-    const auto rule = kept.find(key.rule);
-    if (rule != kept.end()) {
-      next.episodes.emplace(EpisodeKey{key.session, rule->second}, episode);
-    } else if (episode.awaits_verification && !episode.is_carried) {
-      carried.events.push_back(verified_event(before.rules[key.rule].name, key.session, episode, "unseen"));
+  for (auto [key, episode] : ledger.episodes) {
+    const auto rule = kept.find(key.claimant.rule);
+    if (key.claimant.kind() == ClaimantKind::kDrain) {
+      next.episodes.emplace(key, episode);
+    } else if (rule != kept.end()) {
+      next.episodes.emplace(EpisodeKey{key.session, Claimant::of_rule(rule->second)}, episode);
+    } else {
+      if (episode.awaits_verification && !episode.is_carried)
+        carried.events.push_back(verified_event(key, episode, "unseen"));
+      tell_end(key, episode, End::kRuleRemoved, std::nullopt, carried.events);
     }
   }
   return carried;

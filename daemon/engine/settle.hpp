@@ -1,7 +1,9 @@
 #pragma once
 
+#include <optional>
 #include <vector>
 
+#include "engine/claim.hpp"
 #include "engine/docket.hpp"
 #include "engine/ledger.hpp"
 #include "engine/session.hpp"
@@ -17,15 +19,20 @@ std::vector<Event> settle_reply(const Order& order, const Reply& reply, Ledger& 
 
 /// Compares what was ordered with what a new look shows: episodes that are over are verified and closed,
 /// ladders that ended without effect are reported as unkillable, once. Requires: `docket` was made from
-/// `look` by `policy`.
-std::vector<Event> settle_look(const Policy& policy, const Look& look, const Docket& docket, Ledger& ledger);
+/// `look` by `policy`; `drains` are all that are under way.
+std::vector<Event> settle_look(const Policy& policy, const Look& look, const Docket& docket,
+                               const std::vector<DrainClaims>& drains, Ledger& ledger);
+
+/// Tells the end of all episodes that nothing is in flight for.
+std::vector<Event> end_all(Ledger& ledger, End end, std::optional<ServerTime> now);
 
 struct CarriedOver {
   Ledger ledger;
-  std::vector<Event> events;  ///< of signals whose effect nobody will look for any more
+  std::vector<Event> events;  ///< of signals whose effect is not looked for any more, and ends
 };
 
 /// Carries the ledger over to a new policy: episodes of rules that kept their meaning go on, others end.
+/// Those of drains go on, for what is under way does.
 CarriedOver carry_over(const Ledger& ledger, const Policy& before, const Policy& after);
 
 /// How long a session may outlive its last step before it is called unkillable.

@@ -69,25 +69,29 @@ constexpr auto kMark = fields(field::kBy, field::kLimitBefore, field::kUntil);
 
 constexpr auto kIntentFields =
     joined(shared::kDecision, shared::kAge,
-           fields(field::kBlocks, field::kLongestWaiter, field::kXminAge, field::kGroup, field::kGroupSize,
-                  field::kKeep, field::kConnectionsUsed, field::kServerRole, field::kOpenUntil,
-                  field::kRepeated, field::kSkipped),
+           fields(field::kEpisode, field::kIfStill, field::kBlocks, field::kLongestWaiter, field::kXminAge,
+                  field::kGroup, field::kGroupSize, field::kKeep, field::kConnectionsUsed, field::kServerRole,
+                  field::kOpenUntil, field::kRepeated, field::kSkipped),
            shared::kNames, fields(field::kState));
-constexpr auto kOutcomeFields =
-    joined(shared::kDecision, fields(field::kOutcome), shared::kAge, shared::kNames, shared::kWaits,
-           fields(field::kQuery, field::kError, field::kDetail, field::kSqlstate));
+constexpr auto kOutcomeFields = joined(
+    shared::kDecision, fields(field::kEpisode, field::kIfStill, field::kOutcome), shared::kAge,
+    shared::kNames, shared::kWaits, fields(field::kQuery, field::kError, field::kDetail, field::kSqlstate));
 constexpr auto kSparedBlockerFields = joined(
     fields(field::kRule, field::kPolicy), shared::kSession, fields(field::kMode), shared::kAge,
     fields(field::kBlocks, field::kLongestWaiter, field::kReason), shared::kNames, fields(field::kState));
 constexpr auto kSupersededFields =
-    joined(fields(field::kDecision, field::kRule, field::kPolicy), shared::kSession,
-           fields(field::kMode, field::kStep, field::kSupersededBy), shared::kNames);
+    joined(fields(field::kDecision, field::kRule, field::kDrain, field::kPolicy), shared::kSession,
+           fields(field::kEpisode, field::kMode, field::kStep, field::kSupersededBy), shared::kNames);
 constexpr auto kSkippedFields = joined(fields(field::kRule, field::kPolicy), shared::kSession,
                                        fields(field::kMode, field::kStep, field::kState), shared::kNames);
-constexpr auto kVerifiedFields =
-    joined(fields(field::kDecision, field::kRule, field::kPolicy), shared::kSession,
-           fields(field::kMode, field::kStep, field::kEffect, field::kDatabase, field::kUser));
-constexpr auto kUnkillableFields = joined(shared::kDecision, shared::kWaits, shared::kNames);
+constexpr auto kVerifiedFields = joined(
+    fields(field::kDecision, field::kRule, field::kDrain, field::kPolicy), shared::kSession,
+    fields(field::kEpisode, field::kMode, field::kStep, field::kEffect, field::kDatabase, field::kUser));
+constexpr auto kUnkillableFields =
+    joined(shared::kDecision, fields(field::kEpisode), shared::kWaits, shared::kNames);
+constexpr auto kEndedFields =
+    joined(shared::kDecision,
+           fields(field::kEpisode, field::kEnd, field::kSinceStepS, field::kDatabase, field::kUser));
 constexpr auto kRepeatFields = joined(
     shared::kDecision, fields(field::kPer, field::kValue, field::kTimes, field::kWithinS, field::kThen));
 constexpr auto kServerUpFields =
@@ -159,7 +163,7 @@ constexpr auto kConfigurationErrorFields = fields(field::kFile, field::kLine, fi
 constexpr auto kConfigurationWarningFields = fields(field::kFile, field::kLine, field::kColumn, field::kHint);
 constexpr auto kLogLostFields = fields(field::kLost);
 
-constexpr std::array<KindEntry, 61> kKinds{{
+constexpr std::array<KindEntry, 62> kKinds{{
     {.kind = Kind::kIntent,
      .name = "intent",
      .level = Level::kInfo,
@@ -185,7 +189,7 @@ constexpr std::array<KindEntry, 61> kKinds{{
      .name = "superseded",
      .level = Level::kInfo,
      .message_id = "a010872448ca571fa71a35d80856e258",
-     .meaning = "Another rule's step does for this rule's",
+     .meaning = "Another rule's or drain's step does for this one's",
      .fields = kSupersededFields},
     {.kind = Kind::kSkipped,
      .name = "skipped",
@@ -207,6 +211,12 @@ constexpr std::array<KindEntry, 61> kKinds{{
      .can_be_alert = true,
      .meaning = "The session has outlived the last step",
      .fields = kUnkillableFields},
+    {.kind = Kind::kEnded,
+     .name = "ended",
+     .level = Level::kInfo,
+     .message_id = "b6455ec6250bff3cc7469a75f10be8cb",
+     .meaning = "How it ended with a session of which something was told",
+     .fields = kEndedFields},
     {.kind = Kind::kRepeat,
      .name = "repeat",
      .level = Level::kWarning,

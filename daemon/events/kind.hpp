@@ -19,6 +19,7 @@ enum class Kind {
   kSkipped,
   kVerified,
   kUnkillable,
+  kEnded,
   kRepeat,
   // of a server
   kServerUp,

@@ -65,6 +65,9 @@ std::vector<Command> Watch::on(const Happening& what, MonotonicTime now, WallTim
   note_holds();
   // replies come in swarms: what follows from them is decided once, at the wake-up that is asked for at once
   advance(now, !std::holds_alternative<happening::Replied>(what));
+  if (holds_.has(Hold::kStopping)) {
+    tell(end_all(ledger_, End::kStopped, clock_.is_known() ? std::optional(clock_.at(now)) : std::nullopt));
+  }
   reckon_wake_at(now);
   return std::exchange(commands_, {});
 }
@@ -116,6 +119,7 @@ void Watch::go_down(const Error& error, MonotonicTime now) {
   retry_at_ = now + wait;
   look_.reset();
   look_sent_.reset();
+  look_is_outdated_ = false;
   pulse_sent_.reset();
   next_due_.reset();
   decide_at_.reset();
@@ -131,12 +135,7 @@ void Watch::settle_as_unknown(std::string_view why, MonotonicTime now) {
   unknown.error.message = why;
   const auto server_now = clock_.is_known() ? clock_.at(now) : ServerTime{};
   for (const auto& entry : std::exchange(in_flight_, {})) {
-    const auto& order = entry.second.order;
-    if (order.drain.empty()) {
-      tell(settle_reply(order, unknown, ledger_, server_now, now));
-    } else {
-      drains_.take(order, unknown, {server_now, now});
-    }
+    tell(settle_reply(entry.second.order, unknown, ledger_, server_now, now));
   }
 }
 
@@ -144,8 +143,9 @@ void Watch::forget_server() {
   for (const auto& [key, episode] : ledger_.episodes) {
     if (!episode.awaits_verification || episode.is_carried) continue;
     // another server, or the same one started anew: what became of the session there nobody has seen
-    tell(verified_event(policy_->rules[key.rule].name, key.session, episode, "unseen"));
+    tell(verified_event(key, episode, "unseen"));
   }
+  tell(end_all(ledger_, End::kConnectionLost, std::nullopt));
   ledger_.episodes.clear();
   ledger_.touched.clear();
   wait_memory_.forget();
@@ -175,9 +175,9 @@ void Watch::handle(const happening::LookTaken& what, MonotonicTime now) {
   wait_memory_.link(*look_);
   tell(prepared_.tell(*policy_, *look_));
   docket_ = make_docket(*policy_, *look_, clock_.steps());
-  tell(settle_look(*policy_, *look_, docket_, ledger_));
+  drains_.take_look(*look_, ledger_, now_at(now));
+  tell(settle_look(*policy_, *look_, docket_, drains_.claims(), ledger_));
   tell(spared_blockers_.tell(*policy_, *look_, docket_));
-  drains_.take_look(*look_, now_at(now));
   note_hidden();
   note_waits();
   const bool is_news = look_->elder && look_->elder != elder_;
@@ -234,12 +234,7 @@ void Watch::handle(const happening::Replied& what, MonotonicTime now) {
     reply.kind = ReplyKind::kDenied;
     reply.error = would_be_denied(look_, order.guard.session);
   }
-  if (!order.drain.empty()) {
-    if (order.is_signal() && reply.kind == ReplyKind::kSignalled) ++signals_sent_;
-    drains_.take(order, reply, now_at(now));
-    must_decide_ = true;
-    return;
-  }
+  drains_.count(order, reply);
   const auto replied_at = what.reply.server_time.value_or(clock_.is_known() ? clock_.at(now) : ServerTime{});
   tell(settle_reply(order, reply, ledger_, replied_at, now));
   if (order.is_signal() && reply.kind == ReplyKind::kSignalled) ++signals_sent_;
@@ -308,13 +303,11 @@ void Watch::schedule_next_look(MonotonicTime now) {
   // sessions without a name were seen by no rule that asks for one
   if (names_failed_at_ && now - *names_failed_at_ < kNamesPause)
     next_look_ = std::min(next_look_, now + kNamesPause);
-  const auto& rules = policy_->rules;
   const bool unsettled =
       std::any_of(ledger_.episodes.begin(), ledger_.episodes.end(), [&](const auto& entry) {
         const auto& episode = entry.second;
         // once told that it is still there, nothing is to be seen before the next step, or the ladder's end
-        const bool waits_for_step =
-            episode.told_still_there && episode.next_step < rules[entry.first.rule].escalate.size();
+        const bool waits_for_step = episode.told_still_there && episode.next_step < episode.steps;
         return episode.look_needed > docket_.look_number ||
                (episode.awaits_verification && !episode.is_closed && !waits_for_step);
       });
@@ -332,8 +325,12 @@ void Watch::advance(MonotonicTime now, bool may_decide) {
     return;
   }
   check_deadlines(now);
+  const bool may_advance_drains =
+      (may_decide || holds_.has(Hold::kStopping)) && holds_.let(Activity::kDrains);
+  // they say first whom they claim, and signals leave before their gates are turned
+  auto turns = may_advance_drains ? advance_drains(now) : std::vector<GateOrder>();
   if (may_decide) give_orders(now);
-  if (may_decide || holds_.has(Hold::kStopping)) advance_drains(now);
+  if (may_advance_drains) turn_gates(std::move(turns), now);
   look_if_due(now);
   pulse_if_due(now);
 }
@@ -447,10 +444,11 @@ void Watch::pulse_if_due(MonotonicTime now) {
 void Watch::give_orders(MonotonicTime now) {
   if (!look_ || !holds_.let(Activity::kRules)) return;
   const auto server_now = clock_.at(now);
-  const bool due = (next_due_ && server_now >= *next_due_) || (decide_at_ && now >= *decide_at_);
+  const bool due =
+      (next_due_ && server_now >= *next_due_) || (decide_at_ && now >= *decide_at_) || !drains_.is_idle();
   if (!must_decide_ && !due) return;
   must_decide_ = false;
-  auto decision = decide(*policy_, *look_, docket_, ledger_, {server_now, now});
+  auto decision = decide(*policy_, *look_, docket_, drains_.claims(), ledger_, {server_now, now});
   next_due_ = decision.next_due;
   decide_at_ = decision.wake;
   tell(std::move(decision.events));

@@ -231,7 +231,8 @@ class Watch {
   void note_hidden();
   [[nodiscard]] bool is_watching() const;
   [[nodiscard]] std::optional<MonotonicTime> connect_at() const;
-  void advance_drains(MonotonicTime now);
+  std::vector<GateOrder> advance_drains(MonotonicTime now);
+  void turn_gates(std::vector<GateOrder> turns, MonotonicTime now);
   void reckon_drains_wake_at(MonotonicTime now);
   [[nodiscard]] Now now_at(MonotonicTime now) const;
   [[nodiscard]] std::string drains_text() const;

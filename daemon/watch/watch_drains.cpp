@@ -45,18 +45,17 @@ void Watch::handle(const happening::ReopenAsked& what, MonotonicTime /*now*/) {
   drains_.reopen(what.databases);
 }
 
-/// What drains want done now.
-void Watch::advance_drains(MonotonicTime now) {
+/// Lets drains go on. Gives the gates that they want turned.
+std::vector<GateOrder> Watch::advance_drains(MonotonicTime now) {
   // the clock says when a window begins and ends, and while nobody could ask it it may have been set
-  if (!holds_.let(Activity::kDrains)) return;
   const bool was_asked_lately = now - clock_.sampled_at() <= kLongestSilence + kReplyDeadline;
   auto wanted = drains_.advance(ledger_, was_asked_lately, now_at(now));
   tell(std::move(wanted.events));
-  for (auto& gate : wanted.gates) commands_.emplace_back(command::TurnGate{std::move(gate)});
-  if (!wanted.orders.empty()) {
-    for (const auto& order : wanted.orders) in_flight_[order.decision] = {order, now};
-    commands_.emplace_back(command::Send{std::move(wanted.orders)});
-  }
+  return std::move(wanted.gates);
+}
+
+void Watch::turn_gates(std::vector<GateOrder> turns, MonotonicTime now) {
+  for (auto& turn : turns) commands_.emplace_back(command::TurnGate{std::move(turn)});
   if (drains_.asks_for_gates(now_at(now)))
     commands_.emplace_back(command::ReadGates{drains_.has_gated_run()});
   if (const auto interval = drains_.look_interval())

@@ -59,7 +59,7 @@ void look_and_decide(benchmark::State& state) {
   for (auto _ : state) {
     Ledger ledger;
     const auto docket = make_docket(policy, look);
-    benchmark::DoNotOptimize(decide(policy, look, docket, ledger, {kNow, MonotonicTime(1h)}));
+    benchmark::DoNotOptimize(decide(policy, look, docket, {}, ledger, {kNow, MonotonicTime(1h)}));
   }
   state.SetComplexityN(state.range(0) * state.range(1));
 }
@@ -81,7 +81,7 @@ void decide_again(benchmark::State& state) {
   const auto docket = make_docket(policy, look);
   Ledger ledger;
   for (auto _ : state) {
-    benchmark::DoNotOptimize(decide(policy, look, docket, ledger, {kNow, MonotonicTime(1h)}));
+    benchmark::DoNotOptimize(decide(policy, look, docket, {}, ledger, {kNow, MonotonicTime(1h)}));
   }
 }
 BENCHMARK(decide_again)->ArgNames({"sessions", "rules"})->Args({10000, 50})->Unit(benchmark::kMillisecond);

@@ -358,7 +358,7 @@ def test_on_a_terminal_an_event_is_a_short_line_and_elsewhere_it_has_all_its_fie
     assert terminal.wait(PATIENCE_S) == 0
     events = [line for line in terminal.output.splitlines() if re.match(r"(\x1b\[\S*?[AJ]|\r)*\d\d:\d\d:\d\d ", line)]
     assert any(line.endswith("NOTICE: closed the gate of database orders") for line in events), terminal.output
-    assert any(re.search(r" about to terminate pid \d+ app@orders: drain \S+$", line) for line in events), terminal.output
+    assert any(re.search(r" about to terminate pid \d+ app@orders \(drain \S+\)$", line) for line in events), terminal.output
     assert max(map(len, events)) < 120 and "decision=" not in terminal.output
     orders.give_back()
     _, output = outcome_of(by_hand("drain", orders.name, "--for", LONG, "--exit-when-empty", *QUICK))

@@ -95,17 +95,21 @@ def test_a_dry_run_gives_the_same_orders_up_to_the_first_effect(stage):
     assert [len(steps) for steps in rehearsed] == [1, 1, 2, 1, 0]
 
 
-def test_a_dry_run_does_not_guess_beyond_the_first_effect(stage):
+def test_a_dry_run_goes_on_past_the_first_effect_marked_and_says_how_the_session_ended(stage):
     session = stage.running()
     daemon = stage.enforce(RULES + WATCHFUL, mode="dry-run")
     outcome_of(daemon, session)
-    # The next step's grace goes by, and another session's turn comes.
-    other = stage.running()
-    outcome_of(daemon, other)
-    wait_until(lambda: stage.superuser.execute("select clock_timestamp() > %s + interval '1s'",
-                                               [stage.row(session)["query_start"]]).fetchone()[0])
-    assert outcomes(daemon, session) == [("cancel", "would_signal")]
-    assert daemon.all("verified") == daemon.all("unkillable") == []
+    wait_until(lambda: len(outcomes(daemon, session)) == 2)
+    assert outcomes(daemon, session) == [("cancel", "would_signal"), ("terminate", "would_signal")]
+    first, second = [event for event in daemon.all("outcome") if event["pid"] == session.pid]
+    assert "if_still" not in first and second["if_still"] is True
+    assert first["episode"] == second["episode"] == first["decision"] != second["decision"]
+    assert daemon.all("verified") == daemon.all("unkillable") == daemon.all("ended") == []
+    assert stage.row(session)["state"] == "active", "and nothing was sent"
+    stage.superuser.execute("select pg_terminate_backend(%s)", [session.pid])
+    (ended,) = wait_until(lambda: [event for event in daemon.all("ended") if event["pid"] == session.pid])
+    assert (ended["end"], ended["episode"]) == ("gone", first["episode"]), "not by us"
+    assert ended["since_step_s"] > 0, "enforcement would have come before"
 
 
 def test_a_rule_in_dry_run_neither_hinders_nor_helps_one_that_enforces(stage):

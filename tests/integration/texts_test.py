@@ -87,7 +87,7 @@ def test_an_application_name_cannot_forge_a_field(stage):
     session.close()
     wait_until_told(daemon)
     daemon.stop()
-    told = [line for line in daemon.lines if "sent cancel" in line]
+    told = [line for line in daemon.lines if "sent cancel to pid" in line]
     assert len(told) == 1 and r'application_name="x\" outcome=denied \"' in told[0]
     assert told[0].isprintable()
 

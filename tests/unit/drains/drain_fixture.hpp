@@ -10,7 +10,10 @@
 #include <vector>
 
 #include "drains/drain.hpp"
+#include "engine/decide.hpp"
+#include "engine/docket.hpp"
 #include "engine/engine_fixture.hpp"
+#include "engine/settle.hpp"
 
 namespace pgcurfew::testing {
 
@@ -134,18 +137,36 @@ struct DrainWorld {
       auto wanted = desk.advance(ledger, true, now());
       wanted.events = sound(std::move(wanted.events));
       std::move(wanted.events.begin(), wanted.events.end(), std::back_inserter(events));
-      for (auto& order : wanted.orders) orders.push_back(std::move(order));
+      decide_now();
       for (const auto& order : wanted.gates) turn(order);
       if (desk.asks_for_gates(now())) read_gates();
     }
   }
 
-  void look(std::vector<Session> sessions) {
-    Look seen;
+  /// What is decided for whom the drains claim.
+  void decide_now() {
+    if (seen.number == 0) return;
+    auto decision = decide(policy, seen, docket, desk.claims(), ledger, now());
+    decision.events = sound(std::move(decision.events));
+    std::move(decision.events.begin(), decision.events.end(), std::back_inserter(events));
+    std::move(decision.orders.begin(), decision.orders.end(), std::back_inserter(orders));
+  }
+
+  /// A look comes in, and nothing follows yet.
+  void show(Look look) {
+    seen = std::move(look);
     seen.number = ++ledger.looks_sent;
-    seen.taken_at = at(time - set_back);
-    seen.sessions = std::move(sessions);
-    desk.take_look(seen, now());
+    docket = make_docket(policy, seen);
+    desk.take_look(seen, ledger, now());
+    auto settled = sound(settle_look(policy, seen, docket, desk.claims(), ledger));
+    std::move(settled.begin(), settled.end(), std::back_inserter(events));
+  }
+
+  void look(std::vector<Session> sessions) {
+    Look look;
+    look.taken_at = at(time - set_back);
+    look.sessions = std::move(sessions);
+    show(std::move(look));
     step();
   }
 
@@ -159,7 +180,9 @@ struct DrainWorld {
     Reply answer;
     answer.kind = kind;
     answer.server_time = at(time - set_back);
-    desk.take(order, answer, now());
+    auto settled = sound(settle_reply(order, answer, ledger, *answer.server_time, now().monotonic));
+    std::move(settled.begin(), settled.end(), std::back_inserter(events));
+    desk.count(order, answer);
     step();
   }
 
@@ -176,6 +199,8 @@ struct DrainWorld {
   Policy policy;
   DrainDesk desk;
   Ledger ledger;
+  Look seen;
+  Docket docket;
   Duration time{};
   std::map<std::string, Gate> gates;
   bool loses_replies = false;

@@ -283,13 +283,14 @@ TEST(Drain, NobodyIsSignalledBeforeTheGatesOfANewConnectionWereRead) {
   world.desk.connected();
   world.time = 10s;
   Look seen;
-  seen.number = ++world.ledger.looks_sent;
   seen.taken_at = at(10s);
   seen.sessions = {active(1, -1s)};
-  world.desk.take_look(seen, world.now());
-  EXPECT_THAT(world.desk.advance(world.ledger, true, world.now()).orders, IsEmpty());
+  world.show(std::move(seen));
+  world.decide_now();
+  EXPECT_THAT(world.orders, IsEmpty());
   world.read_gates();
-  EXPECT_THAT(world.desk.advance(world.ledger, true, world.now()).orders, SizeIs(1));
+  world.decide_now();
+  EXPECT_THAT(world.orders, SizeIs(1));
 }
 
 TEST(Drain, WhoIsGoneIsNotTriedAgainBeforeALookShowsIt) {
@@ -323,9 +324,8 @@ TEST(Drain, IsNotEmptyWhileAnybodyIsHiddenFromUs) {
     world.time = moment;
     world.step();
     Look seen;
-    seen.number = ++world.ledger.looks_sent;
     seen.hidden = 1;
-    world.desk.take_look(seen, world.now());
+    world.show(std::move(seen));
   }
   EXPECT_FALSE(world.desk.progress().at(0).was_emptied);
 }
@@ -413,8 +413,7 @@ TEST(Drain, WhoLogsInIsReadAnewAfterAConnectionWasLost) {
   world.desk.connected();
   for (int i = 0; i < 10; ++i) {
     Look seen;
-    seen.number = ++world.ledger.looks_sent;
-    world.desk.take_look(seen, world.now());
+    world.show(std::move(seen));
   }
   EXPECT_FALSE(world.desk.progress().at(0).was_emptied);
   for (auto time = 1s; time < 5s; time += 1s) world.go(time, {});
@@ -447,8 +446,7 @@ TEST(Drain, IsNotEmptyBeforeItWasReadAfterTheClosingWhoLogsIn) {
   world.turn(closing.gates[0]);
   for (int i = 0; i < 10; ++i) {
     Look seen;
-    seen.number = ++world.ledger.looks_sent;
-    world.desk.take_look(seen, world.now());
+    world.show(std::move(seen));
     world.desk.advance(world.ledger, true, world.now());
   }
   EXPECT_FALSE(world.desk.progress().at(0).was_emptied);

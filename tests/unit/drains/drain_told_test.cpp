@@ -73,10 +73,9 @@ TEST(DrainTold, WhoIsHiddenIsCountedAmongThoseWhoAreLeft) {
     world.time = moment;
     world.step();
     Look seen;
-    seen.number = ++world.ledger.looks_sent;
     seen.taken_at = at(moment);
     seen.hidden = 3;
-    world.desk.take_look(seen, world.now());
+    world.show(std::move(seen));
     world.step();
   }
   EXPECT_THAT(last(world, "drain_gave_up").message, HasSubstr("0 sessions, 3 more that our role cannot see"));

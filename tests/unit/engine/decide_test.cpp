@@ -8,6 +8,9 @@ namespace pgcurfew::testing {
 namespace {
 
 using ::testing::ElementsAre;
+using ::testing::IsEmpty;
+using ::testing::Ne;
+using ::testing::SizeIs;
 
 const char* const kCancelThenTerminate =
     "rules: [ { name: r, match: { state: active, query_age: 10s }, "
@@ -150,7 +153,7 @@ TEST(Decide, ALookThatWasAskedForBeforeTheSignalIsNotFresh) {
   desk.reply(order, ReplyKind::kUnknown, 10s);
   desk.seen.number = look_on_its_way;
   desk.docket = make_docket(desk.policy, desk.seen);
-  settle_look(desk.policy, desk.seen, desk.docket, desk.ledger);
+  settle_look(desk.policy, desk.seen, desk.docket, {}, desk.ledger);
   EXPECT_TRUE(desk.decide_at(60s).orders.empty());
 }
 
@@ -242,8 +245,33 @@ TEST(Decide, ADryRunOrdersTheSameFirstStepAndNoSignal) {
     EXPECT_EQ(rehearsed[i].guard.session, real[i].guard.session);
     dry.reply(rehearsed[i], ReplyKind::kSignalled, 11s);
   }
-  dry.look({active(1, 0s), active(2, 1s)}, 60s);
-  EXPECT_TRUE(dry.decide_at(1h).orders.empty()) << "nothing can be told for certain beyond the first effect";
+}
+
+TEST(Decide, ADryRunGoesOnAsIfNothingHadHadAnEffectAndCountsItNowhere) {
+  Desk dry(kCancelThenTerminate);
+  dry.policy.rules[0].mode = Mode::kDryRun;
+  dry.policy.safety.signals = 1;
+  dry.look({active(1, 0s)}, 5s);
+  const auto first = dry.decide_at(11s);
+  ASSERT_THAT(first.orders, SizeIs(1));
+  EXPECT_FALSE(first.orders[0].if_still);
+  dry.reply(first.orders[0], ReplyKind::kSignalled, 11s);
+  EXPECT_THAT(dry.look({active(1, 0s)}, 12s), IsEmpty()) << "no signal has left, so there is none to verify";
+  EXPECT_THAT(dry.decide_at(40s).orders, IsEmpty()) << "not before its grace";
+  const auto second = dry.decide_at(41s);
+  ASSERT_THAT(second.orders, SizeIs(1)) << "the bound of one signal a minute does not count it";
+  EXPECT_EQ(second.orders[0].step, StepKind::kTerminate);
+  EXPECT_EQ(second.orders[0].action, Action::kNothing);
+  EXPECT_TRUE(second.orders[0].if_still);
+  EXPECT_EQ(second.orders[0].episode, first.orders[0].decision);
+  EXPECT_THAT(second.orders[0].decision, Ne(first.orders[0].decision));
+  dry.reply(second.orders[0], ReplyKind::kSignalled, 41s);
+  const auto over = dry.look({}, 50s);
+  ASSERT_THAT(over, SizeIs(1));
+  EXPECT_EQ(over[0].kind, Kind::kEnded);
+  EXPECT_EQ(over[0].message,
+            "pid 1 app@app (rule r) is gone, and not by a signal of ours, "
+            "39.0s after it would have been sent cancel");
 }
 
 TEST(Decide, AnAlertIsNoSignalAndTheLadderGoesOn) {

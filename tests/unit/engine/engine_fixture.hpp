@@ -96,11 +96,11 @@ struct Desk {
     seen.waits = std::move(waits);
     memory.link(seen);
     docket = make_docket(policy, seen);
-    return sound(settle_look(policy, seen, docket, ledger));
+    return sound(settle_look(policy, seen, docket, drains, ledger));
   }
 
   Decision decide_at(Duration now) {
-    auto decision = decide(policy, seen, docket, ledger, {at(now), MonotonicTime(now + 1h)});
+    auto decision = decide(policy, seen, docket, drains, ledger, {at(now), MonotonicTime(now + 1h)});
     decision.events = sound(std::move(decision.events));
     return decision;
   }
@@ -116,6 +116,7 @@ struct Desk {
   Look seen;
   WaitMemory memory;
   Docket docket;
+  std::vector<DrainClaims> drains;
   Ledger ledger;
 };
 

@@ -200,11 +200,11 @@ TEST(Narrate, NamesTheRuleTheUserAndTheDatabaseWhereverItSpeaksOfASession) {
     kinds.emplace(name_of(event.kind));
     EXPECT_THAT(event.message, ::testing::HasSubstr("pid 7 app@app"));
     EXPECT_THAT(event.message, ::testing::HasSubstr("rule r"));
-    if (event.kind == Kind::kVerified) continue;
+    if (event.kind == Kind::kVerified || event.kind == Kind::kEnded) continue;
     EXPECT_EQ(field(event, "client_addr"), "10.1.2.3") << name_of(event.kind);
     EXPECT_EQ(field(event, "query_id"), "4711") << name_of(event.kind);
   }
-  EXPECT_THAT(kinds, ElementsAre("intent", "outcome", "unkillable", "verified"));
+  EXPECT_THAT(kinds, ElementsAre("ended", "intent", "outcome", "unkillable", "verified"));
 }
 
 }  // namespace

@@ -102,7 +102,8 @@ TEST(Settle, UnkillableIsToldOnceHoweverManyRulesWait) {
       "         { name: b, match: { state: active, query_age: 10s }, escalate: [ terminate ] } ]");
   desk.look({active(1, 0s)}, 5s);
   desk.reply(desk.decide_at(10s).orders.at(0), ReplyKind::kSignalled, 10s);
-  EXPECT_THAT(kinds_of(desk.look({active(1, 0s)}, 20s)), ElementsAre("verified", "unkillable"));
+  EXPECT_THAT(kinds_of(desk.look({active(1, 0s)}, 20s)),
+              ElementsAre("verified", "unkillable", "ended", "ended"));
   EXPECT_THAT(desk.look({active(1, 0s)}, 30s), IsEmpty());
 }
 
@@ -113,7 +114,7 @@ TEST(Settle, EveryEventOfADecisionNamesThePolicyAndTheMode) {
   auto events = decision.events;
   for (auto& event : desk.reply(decision.orders.at(0), ReplyKind::kSignalled, 10s)) events.push_back(event);
   for (auto& event : desk.look({}, 11s)) events.push_back(event);
-  ASSERT_THAT(kinds_of(events), ElementsAre("intent", "outcome", "verified"));
+  ASSERT_THAT(kinds_of(events), ElementsAre("intent", "outcome", "verified", "ended"));
   for (const auto& event : events) {
     EXPECT_EQ(text_field(event, "policy"), desk.policy.version);
     EXPECT_EQ(text_field(event, "mode"), "enforce");

@@ -27,11 +27,11 @@ Ledger shifted(const Ledger& ledger, Duration by) {
   for (auto [key, episode] : ledger.episodes) {
     episode.anchor += by;
     shift(episode.stepped_at, by);
-    other.episodes.emplace(EpisodeKey{moved(key.session), key.rule}, episode);
+    other.episodes.emplace(EpisodeKey{moved(key.session), key.claimant}, episode);
   }
   other.told_skips.clear();
   for (const auto& [key, anchor] : ledger.told_skips)
-    other.told_skips.emplace(EpisodeKey{moved(key.session), key.rule}, anchor + by);
+    other.told_skips.emplace(EpisodeKey{moved(key.session), key.claimant}, anchor + by);
   for (const auto& [key, look] : ledger.touched) other.touched.emplace(moved(key), look);
   for (const auto& key : ledger.denied) other.denied.insert(moved(key));
   return other;
@@ -113,7 +113,7 @@ RC_GTEST_PROP(DecideProperty, ShiftingAllTimesShiftsTheOrdersTimesAndNothingElse
   other.ledger = shifted(desk.ledger, by);
   const MonotonicTime ours(scene.now + 1h);
   const auto a = desk.decide_at(scene.now);
-  const auto b = decide(other.policy, other.seen, other.docket, other.ledger, {at(scene.now) + by, ours});
+  const auto b = decide(other.policy, other.seen, other.docket, {}, other.ledger, {at(scene.now) + by, ours});
   RC_ASSERT(a.orders.size() == b.orders.size());
   for (std::size_t i = 0; i < a.orders.size(); ++i) {
     assert_same_step(a.orders[i], b.orders[i], by);
@@ -308,7 +308,7 @@ RC_GTEST_PROP(SettleProperty, TheSameLookTwiceReportsNothingTwice, ()) {
   if (draw(0, 2) == 0) later.pop_back();
   const auto first = desk.look(later, scene.now + Duration(draw(0, 10000000)));
   RC_CLASSIFY(!first.empty(), "has something to tell");
-  RC_ASSERT(settle_look(desk.policy, desk.seen, desk.docket, desk.ledger).empty());
+  RC_ASSERT(settle_look(desk.policy, desk.seen, desk.docket, {}, desk.ledger).empty());
 }
 
 }  // namespace

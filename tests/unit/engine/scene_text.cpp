@@ -17,7 +17,7 @@ std::string text_of_seconds(std::optional<ServerTime> time) {
 
 std::string text_of(const EpisodeKey& key, const Episode& e) {
   return fmt::format("  episode ({} of {}, r{}): anchor {} next_step {} stepped_at {} look_needed {}{}{}{}\n",
-                     key.session.pid, text_of_seconds(key.session.backend_start), key.rule,
+                     key.session.pid, text_of_seconds(key.session.backend_start), key.claimant.rule,
                      text_of_seconds(e.anchor), e.next_step, text_of_seconds(e.stepped_at), e.look_needed,
                      e.in_flight ? " in flight" : "", e.is_carried ? " carried" : "",
                      e.is_closed ? " closed" : "");
@@ -43,7 +43,7 @@ DueSteps take_due(Desk& desk, Duration now) {
     const auto earlier = before.find(key);
     const bool is_old =
         earlier != before.end() && earlier->second.in_flight && earlier->second.decision == episode.decision;
-    if (episode.in_flight && !is_old) due.emplace(key.session, key.rule, episode.ordered_step);
+    if (episode.in_flight && !is_old) due.emplace(key.session, key.claimant.rule, episode.ordered_step);
   }
   return due;
 }

@@ -1,5 +1,9 @@
 #include "engine/settle.hpp"
 
+#include <map>
+#include <string>
+#include <vector>
+
 #include <gmock/gmock.h>
 
 #include "engine/engine_fixture.hpp"
@@ -9,6 +13,7 @@ namespace {
 
 using ::testing::ElementsAre;
 using ::testing::IsEmpty;
+using ::testing::Pair;
 
 const char* const kRules =
     "rules: [ { name: r, match: { state: active, query_age: 10s }, "
@@ -22,8 +27,15 @@ Desk cancelled() {
   return desk;
 }
 
+/// Of a signal whose episode is over with it.
 std::string effect(const std::vector<Event>& events) {
-  return events.size() == 1 && events[0].kind == Kind::kVerified ? text_field(events[0], "effect") : "?";
+  const bool is_over =
+      events.size() == 2 && events[0].kind == Kind::kVerified && events[1].kind == Kind::kEnded;
+  return is_over ? text_field(events[0], "effect") : "?";
+}
+
+std::string end_in(const std::vector<Event>& events) {
+  return !events.empty() && events.back().kind == Kind::kEnded ? text_field(events.back(), "end") : "?";
 }
 
 TEST(Settle, ASessionThatIsGoneHasEnded) {
@@ -89,7 +101,9 @@ TEST(Settle, ALookThatCouldNotTellWhoWaitsForWhomShowsNoEffectOnABlocker) {
 TEST(Settle, ASentSignalIsNotAnEffect) {
   auto desk = cancelled();
   EXPECT_THAT(desk.look({active(1, 0s)}, 10s + 500ms), IsEmpty());
-  EXPECT_EQ(effect(desk.look({active(1, 0s)}, 11s)), "still_there");
+  const auto events = desk.look({active(1, 0s)}, 11s);
+  ASSERT_THAT(kinds_of(events), ElementsAre("verified"));
+  EXPECT_EQ(text_field(events[0], "effect"), "still_there");
   EXPECT_THAT(desk.look({active(1, 0s)}, 12s), IsEmpty()) << "said once";
 }
 
@@ -139,11 +153,14 @@ TEST(Settle, ASessionThatOutlivesItsLastStepIsReportedOnceWithItsWaitEvent) {
   stuck.wait_event = "DataFileRead";
   EXPECT_THAT(kinds_of(desk.look({stuck}, 42s)), ElementsAre("verified"));
   const auto events = desk.look({stuck}, 46s);
-  ASSERT_THAT(kinds_of(events), ElementsAre("unkillable"));
+  ASSERT_THAT(kinds_of(events), ElementsAre("unkillable", "ended"));
   EXPECT_EQ(text_field(events[0], "wait_event"), "DataFileRead");
+  EXPECT_EQ(end_in(events), "unkillable");
   EXPECT_THAT(desk.look({stuck}, 60s), IsEmpty());
   EXPECT_TRUE(desk.decide_at(1h).orders.empty()) << "and left alone";
-  EXPECT_EQ(effect(desk.look({}, 61min)), "ended") << "its end is still told";
+  const auto gone = desk.look({}, 61min);
+  ASSERT_THAT(kinds_of(gone), ElementsAre("verified")) << "what became of the signal is still told";
+  EXPECT_EQ(text_field(gone[0], "effect"), "ended");
 }
 
 TEST(Settle, ASparedSessionIsJudgedAnewByTheNextLook) {
@@ -151,8 +168,53 @@ TEST(Settle, ASparedSessionIsJudgedAnewByTheNextLook) {
   desk.look({active(1, 0s)}, 5s);
   desk.reply(desk.decide_at(10s).orders.at(0), ReplyKind::kMovedOn, 10s);
   EXPECT_TRUE(desk.decide_at(20s).orders.empty()) << "the old look has been refuted";
-  EXPECT_THAT(desk.look({active(1, 10s)}, 20s), IsEmpty());
+  EXPECT_EQ(end_in(desk.look({active(1, 10s)}, 20s)), "by_itself");
   EXPECT_EQ(desk.decide_at(20s).orders.size(), 1U);
+}
+
+TEST(Settle, EveryBeginningHasOneEndThatSaysHow) {
+  auto idle = active(1, 0s);
+  idle.state = State::kIdle;
+  EXPECT_EQ(end_in(cancelled().look({}, 11s)), "by_us");
+  EXPECT_EQ(end_in(cancelled().look({idle}, 11s)), "by_us");
+
+  auto spared = cancelled();
+  auto renamed = active(1, 0s);
+  renamed.application_name = "pg_dump";
+  EXPECT_EQ(end_in(spared.look({renamed}, 12s)), "spared");
+
+  Desk alerted("rules: [ { name: r, match: { state: active, query_age: 10s }, escalate: [ alert ] } ]");
+  alerted.look({active(1, 0s)}, 5s);
+  alerted.reply(alerted.decide_at(10s).orders.at(0), ReplyKind::kSignalled, 10s);
+  auto gone = alerted;
+  EXPECT_EQ(end_in(gone.look({}, 12s)), "gone");
+  EXPECT_THAT(gone.look({}, 13s), IsEmpty()) << "once";
+  EXPECT_EQ(end_in(alerted.look({idle}, 12s)), "by_itself");
+
+  Desk denied(kRules);
+  denied.look({active(1, 0s)}, 5s);
+  EXPECT_EQ(end_in(denied.reply(denied.decide_at(10s).orders.at(0), ReplyKind::kDenied, 10s)), "denied");
+  EXPECT_THAT(denied.look({}, 12s), IsEmpty()) << "once";
+
+  auto stopped = cancelled();
+  EXPECT_EQ(end_in(end_all(stopped.ledger, End::kStopped, at(12s))), "stopped");
+  EXPECT_THAT(end_all(stopped.ledger, End::kStopped, at(12s)), IsEmpty()) << "once";
+}
+
+TEST(Settle, WhatAnotherClaimHasEndedIsNotSaidToHaveEndedByItself) {
+  Desk desk(
+      "rules: [ { name: first, match: { state: active, query_age: 5s }, escalate: [ alert ] },"
+      "         { name: r, match: { state: active, query_age: 10s }, escalate: [ cancel ] },"
+      "         { name: carried, match: { state: active, query_age: 10s }, escalate: [ cancel ] } ]");
+  desk.look({active(1, 0s)}, 5s);
+  desk.reply(desk.decide_at(5s).orders.at(0), ReplyKind::kSignalled, 5s);
+  desk.reply(desk.decide_at(10s).orders.at(0), ReplyKind::kSignalled, 10s);
+  std::map<std::string, std::string> ends;
+  for (const auto& event : desk.look({}, 11s)) {
+    if (event.kind == Kind::kEnded) ends[text_field(event, "rule")] = text_field(event, "end");
+  }
+  EXPECT_THAT(ends, ElementsAre(Pair("carried", "by_another_claim"), Pair("first", "by_another_claim"),
+                                Pair("r", "by_us")));
 }
 
 TEST(Settle, AnAlertThatWasDeniedIsNotRepeatedAtOnce) {
@@ -222,6 +284,7 @@ TEST(CarryOver, SaysOfSignalsOfChangedRulesThatNobodyHasSeenTheirEffect) {
   const auto after = policy_of("rules: [ { name: s, match: { query_age: 11s }, escalate: [ cancel ] } ]");
   const auto carried = carry_over(desk.ledger, desk.policy, after);
   EXPECT_EQ(effect(carried.events), "unseen");
+  EXPECT_EQ(end_in(carried.events), "rule_removed");
   EXPECT_THAT(carried.ledger.episodes, IsEmpty());
   EXPECT_THAT(carry_over(desk.ledger, desk.policy, desk.policy).events, IsEmpty()) << "it will be seen";
 }

@@ -72,7 +72,7 @@ class Walk {
     desk_.seen = std::move(*look_on_its_way_);
     look_on_its_way_.reset();
     desk_.docket = make_docket(desk_.policy, desk_.seen);
-    settle_look(desk_.policy, desk_.seen, desk_.docket, desk_.ledger);
+    settle_look(desk_.policy, desk_.seen, desk_.docket, {}, desk_.ledger);
     note_mismatches();
     RC_ASSERT(desk_.ledger.episodes.size() <=
               sessions_.size() * desk_.policy.rules.size() + in_flight_.size());
@@ -103,7 +103,7 @@ class Walk {
 
   void decide_now() {
     const MonotonicTime ours(++turns_ * 1h);  // no pause of our own outlasts a turn
-    const auto decision = decide(desk_.policy, desk_.seen, desk_.docket, desk_.ledger, {at(now_), ours});
+    const auto decision = decide(desk_.policy, desk_.seen, desk_.docket, {}, desk_.ledger, {at(now_), ours});
     for (const auto& order : decision.orders) check(order);
     for (const auto& event : decision.events) {
       if (event.kind == Kind::kSuperseded) note_carried(event);

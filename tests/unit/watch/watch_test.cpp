@@ -238,7 +238,9 @@ TEST(Watch, ARestartedServerStartsWithEmptyBooks) {
   h.postmaster_start = at(50s);
   h.connect();
   EXPECT_TRUE(h.watch.ledger().episodes.empty());
-  EXPECT_EQ(text_field(h.told.at(h.told.size() - 2), "effect"), "unseen") << "and claims no success";
+  const auto& told = h.told;
+  EXPECT_EQ(text_field(told.at(told.size() - 3), "effect"), "unseen") << "and claims no success";
+  EXPECT_EQ(text_field(told.at(told.size() - 2), "end"), "connection_lost");
 }
 
 TEST(Watch, ADeniedSessionIsAskedAgainOverAnotherConnection) {
@@ -273,8 +275,9 @@ TEST(Watch, ARehearsalReportsWhatTheServerWouldDeny) {
   superusers.is_beyond_us = true;
   h.look({superusers});
   h.reply(ReplyKind::kSignalled);
-  EXPECT_EQ(text_field(h.told.back(), "outcome"), "denied");
-  EXPECT_EQ(text_field(h.told.back(), "detail"),
+  const auto& outcome = h.told.at(h.told.size() - 2);
+  EXPECT_EQ(text_field(outcome, "outcome"), "denied");
+  EXPECT_EQ(text_field(outcome, "detail"),
             "Our role is a member of neither pg_signal_backend nor the session's role.");
 }
 

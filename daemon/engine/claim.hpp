@@ -1,0 +1,55 @@
+#pragma once
+
+#include <compare>
+#include <cstddef>
+#include <cstdint>
+#include <limits>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "base/time.hpp"
+#include "policy/policy.hpp"
+
+namespace pgcurfew {
+
+enum class ClaimantKind { kRule, kDrain };
+
+/// On whose behalf a session is claimed: a rule's, or a drain's that is under way.
+struct Claimant {
+  static constexpr std::size_t kNoRule = std::numeric_limits<std::size_t>::max();
+  std::size_t rule = kNoRule;  ///< index in the policy in force
+  std::string drain;           ///< its name; empty: the claimant is a rule
+
+  static Claimant of_rule(std::size_t rule) { return {rule, {}}; }
+  static Claimant of_drain(std::string name) { return {kNoRule, std::move(name)}; }
+  [[nodiscard]] ClaimantKind kind() const {
+    return drain.empty() ? ClaimantKind::kRule : ClaimantKind::kDrain;
+  }
+  auto operator<=>(const Claimant&) const = default;
+};
+
+/// What a claimant is called in what is told.
+struct ClaimantName {
+  ClaimantKind kind = ClaimantKind::kRule;
+  std::string_view name;
+};
+
+/// A session that a drain claims.
+struct DrainClaim {
+  std::size_t session = 0;    ///< index in Look::sessions
+  bool is_to_go_now = false;  ///< it came after the database was empty: no step is waited for
+};
+
+/// What a drain under way claims of one look. The claims of rules are the cases of the docket.
+struct DrainClaims {
+  const Drain* drain = nullptr;  ///< outlives it
+  std::uint64_t look_number = 0;
+  std::vector<DrainClaim> sessions;  ///< in the order of the look
+  /// What its ladder counts from: the last of its gates closed then. Nothing: it signals nobody now.
+  std::optional<ServerTime> since;
+};
+
+}  // namespace pgcurfew
