@@ -94,6 +94,7 @@ void Checks::on_look_asked(int instance, std::uint64_t number) {
 void Checks::on_look(int instance, std::shared_ptr<const LookCopy> copy) {
   auto& book = books_[instance];
   book.look = std::move(copy);
+  book.has_just_looked = true;
   if (book.look_asked[book.look->number] > book.policy_since) note_waits(book, *book.look);
   book.looked.push_back(book.look->executed);
   if (book.looked.size() > 20000) book.looked.pop_front();
@@ -107,6 +108,14 @@ void Checks::on_reply(int instance, const std::string& decision, ReplyKind kind)
   const auto found = book.issued.find(decision);
   if (found == book.issued.end()) return;
   found->second.replied = kind;
+  const auto& order = found->second.order;
+  const bool is_rehearsal = !order.is_signal() && order.step != StepKind::kAlert && !order.is_beyond_us;
+  if (is_rehearsal && kind == ReplyKind::kSignalled) ++book.signals_of[order.episode].rehearsed;
+  if (order.is_signal()) {
+    auto& sent = book.signals_of[order.episode];
+    if (kind == ReplyKind::kSignalled) ++sent.signalled;
+    if (kind != ReplyKind::kSignalled && kind != ReplyKind::kUnknown) ++sent.refused;
+  }
   if (kind != ReplyKind::kSignalled && kind != ReplyKind::kUnknown && kind != ReplyKind::kFailed) {
     std::erase_if(book.signals, [&](const auto& signal) { return signal.first == decision; });
   }
@@ -147,29 +156,32 @@ void Checks::on_turn(int instance, bool is_tick) {
 void Checks::on_orders(int instance, const std::vector<Order>& orders) {
   auto& book = books_[instance];
   for (const auto& order : orders) site_.trace.decided(decision_of(instance, order));
-  if (drains_ != nullptr && !orders.empty() && !orders.front().drain.empty()) {
-    tally_.orders += orders.size();
-    book.reasons.insert(book.reasons.end(), orders.size(), site_.agenda.now());
-    return drains_->on_orders(instance, orders, book.look);
-  }
   ++moment_;
   check_bounds(book, orders);
   for (const auto& order : orders) {
     ++tally_.orders;
     book.reasons.push_back(site_.agenda.now());
     check_one_order(book, order);
+    if (order.step != StepKind::kAlert && !order.if_still && book.signals_of[order.episode].rehearsed > 0)
+      throw Violation("dry-run", name_of_order(order) + " counts, after one that would have had its effect");
+    if (order.drain.empty()) {
+      check_rules_order(book, order);
+    } else {
+      drains_->on_order(instance, order, book.look);
+    }
     if (order.is_signal()) book.last_signal[order.guard.session] = moment_;
+    if (order.is_signal()) ++book.signals_of[order.episode].ordered;
     Issued issued;
     issued.order = order;
     issued.at = site_.agenda.now();
     issued.look = book.look;
     issued.policy = book.policy;
     issued.life = book.life;
-    check_repeat_pause(book, issued, rule_of(issued));
+    if (order.drain.empty()) check_repeat_pause(book, issued, rule_of(issued));
     book.issued[order.decision] = std::move(issued);
     site_.trace.note("send", order.guard.session.pid, [&] {
       return fmt::format("instance {} {} {} {} of {} pid {}", instance, order.decision, name_of(order.mode),
-                         name_of(order.step), order.rule, order.guard.session.pid);
+                         name_of(order.step), order.rule + order.drain, order.guard.session.pid);
     });
   }
   std::erase_if(book.issued,
@@ -191,10 +203,13 @@ void Checks::on_gate_turned(int instance, std::size_t node, const GateOrder& ord
   if (drains_ != nullptr) drains_->on_turned(instance, node, order, reply);
 }
 
-void Checks::check_one_order(Book& book, const Order& order) {
-  const auto where = fmt::format("{} ({} of {} for pid {})", order.decision, name_of(order.step), order.rule,
-                                 order.guard.session.pid);
-  if (book.connected_since == 0) throw Violation("stale-look", where + " without a connection");
+std::string Checks::name_of_order(const Order& order) {
+  return fmt::format("{} ({} of {} for pid {})", order.decision, name_of(order.step),
+                     order.rule + order.drain, order.guard.session.pid);
+}
+
+void Checks::check_rules_order(const Book& book, const Order& order) {
+  const auto where = name_of_order(order);
   const auto* rule = find_rule(*book.policy, order.rule);
   const bool can_hasten = rule != nullptr && rule->repeat && rule->repeat->then == RepeatAction::kTerminate &&
                           order.step == StepKind::kTerminate;
@@ -208,6 +223,12 @@ void Checks::check_one_order(Book& book, const Order& order) {
   if (!order.is_signal() && rule->mode == Mode::kEnforce && order.step != StepKind::kAlert) {
     throw Violation("dry-run", where + " is no signal though its rule enforces");
   }
+}
+
+/// What holds for whoever claims the session.
+void Checks::check_one_order(Book& book, const Order& order) {
+  const auto where = name_of_order(order);
+  if (book.connected_since == 0) throw Violation("stale-look", where + " without a connection");
   if (!book.look) throw Violation("stale-look", where + " without a look of this connection");
   const auto asked = book.look_asked.find(book.look->number);
   if (asked == book.look_asked.end() || asked->second < book.connected_since) {
@@ -237,7 +258,7 @@ void Checks::check_bounds(Book& book, const std::vector<Order>& orders) {
   const auto now = site_.agenda.now();
   std::size_t signals = 0;
   for (const auto& order : orders) {
-    if (!order.is_signal()) continue;
+    if (!order.is_signal() || !order.drain.empty()) continue;
     ++signals;
     book.signals.emplace_back(order.decision, now);
   }
@@ -262,6 +283,7 @@ void Checks::on_told(int instance, const Event& event) {
   if (event.level == Level::kError) check_error(book, event);
   const auto decision = field_of<std::string>(event, "decision").value_or("");
   if (event.kind == Kind::kIntent) book.intents.insert(decision);
+  note_end(book, event);
   if (event.kind == Kind::kVerified) check_claim(book, event);
   if (event.kind == Kind::kBreakerClosed) {
     // what has become due meanwhile goes in its turn
@@ -328,8 +350,8 @@ void Checks::check_breaker(Book& book, const Event& event) {
   const auto may_have_left = [&](const auto& entry) {
     const auto& [decision, issued] = entry;
     const auto reply = issued.replied.value_or(ReplyKind::kUnknown);
-    return issued.at >= since && issued.order.mode == held.mode && held.is_for(issued.order.user) &&
-           (reply == ReplyKind::kSignalled || reply == ReplyKind::kUnknown);
+    return issued.at >= since && issued.order.mode == held.mode && issued.order.drain.empty() &&
+           held.is_for(issued.order.user) && (reply == ReplyKind::kSignalled || reply == ReplyKind::kUnknown);
   };
   const auto lately = std::count_if(book.issued.begin(), book.issued.end(), may_have_left);
   const auto due = overdue_in_look(book, held);
@@ -389,11 +411,83 @@ void Checks::check_claim(const Book& book, const Event& event) const {
   }
 }
 
-void Checks::on_settled(int instance, const Watch& watch) {
+/// Every beginning has one end.
+void Checks::note_end(Book& book, const Event& event) {
+  const auto episode = field_of<std::string>(event, "episode").value_or("");
+  if (episode.empty()) return;
+  const auto claimant =
+      field_of<std::string>(event, "rule").value_or("") + field_of<std::string>(event, "drain").value_or("");
+  const auto key = std::pair(episode, claimant);
+  if (event.kind == Kind::kIntent || event.kind == Kind::kSuperseded) {
+    if (book.ended.contains(key)) throw Violation("one-end", "it had ended: " + event.message);
+    book.open.insert(key);
+  }
+  if (event.kind != Kind::kEnded) return;
+  ++tally_.ends[field_of<std::string>(event, "end").value_or("")];
+  if (book.open.erase(key) == 0) throw Violation("one-end", "nothing was to end: " + event.message);
+  book.ended.insert(key);
+  check_end(book, event);
+}
+
+/// How it ended is not what the world knows better.
+void Checks::check_end(const Book& book, const Event& event) const {
+  const auto end = field_of<std::string>(event, "end").value_or("");
+  const auto pid = field_of<std::int64_t>(event, "pid").value_or(0);
+  const auto row =
+      !book.look ? nullptr : row_of(*book.look, pid, field_of<ServerTime>(event, "backend_start"));
+  if ((end == "gone" || end == "unseen") && row != nullptr)
+    throw Violation("false-claim", event.message + ", and it is there");
+  if ((end == "by_itself" || end == "spared" || end == "unkillable") && row == nullptr)
+    throw Violation("false-claim", event.message + ", and it is not there");
+  const auto found = book.signals_of.find(field_of<std::string>(event, "episode").value_or(""));
+  const auto sent = found == book.signals_of.end() ? EpisodeSignals() : found->second;
+  if (end == "by_us" && sent.ordered == sent.refused)
+    throw Violation("false-claim", event.message + ", and none was sent");
+  if ((end == "by_itself" || end == "gone") && sent.signalled > 0)
+    throw Violation("false-claim", event.message + ", and one was sent");
+}
+
+const Backend* Checks::row_of(const LookCopy& look, std::int64_t pid,
+                              std::optional<ServerTime> backend_start) {
+  const auto found = std::find_if(look.rows.begin(), look.rows.end(), [&](const auto& entry) {
+    return entry.first.pid == pid && entry.first.backend_start == backend_start;
+  });
+  return found == look.rows.end() ? nullptr : &found->second;
+}
+
+/// Whatever was told and has not ended goes on.
+void Checks::check_open(const Book& book, const Watch& watch, bool is_look) {
+  std::size_t open = 0;
+  for (const auto& [key, episode] : watch.ledger().episodes) {
+    if (episode.id.empty()) continue;
+    ++open;
+    if (!book.open.contains({episode.id, episode.claimant}))
+      throw Violation("one-end", "nothing was told of episode " + episode.id);
+    const bool is_settled = book.look && !episode.in_flight && episode.look_needed <= book.look->number;
+    if (!is_look || !is_settled || book.look_asked.at(book.look->number) < book.policy_since) continue;
+    if (!book.look->rows.contains(key.session))
+      throw Violation("one-end",
+                      fmt::format("pid {} is gone, and episode {} goes on", key.session.pid, episode.id));
+  }
+  if (open != book.open.size()) {
+    throw Violation("one-end", fmt::format("{} episodes were told of and have no end, and {} go on",
+                                           book.open.size(), open));
+  }
+}
+
+void Checks::on_stopped(int instance) {
   const auto& book = books_[instance];
+  if (book.open.empty()) return;
+  throw Violation("one-end", fmt::format("episode {} of {} has no end, and the instance has stopped",
+                                         book.open.begin()->first, book.open.begin()->second));
+}
+
+void Checks::on_settled(int instance, const Watch& watch) {
+  auto& book = books_[instance];
+  check_open(book, watch, std::exchange(book.has_just_looked, false));
   const auto rules = book.policy->rules.size();
   const auto rows = book.look ? book.look->rows.size() : 0;
-  const auto bound = (rows + 60) * rules;
+  const auto bound = (rows + 60) * (rules + book.policy->drains.size());
   const auto& ledger = watch.ledger();
   if (ledger.episodes.size() > bound || ledger.touched.size() > rows + 60 ||
       ledger.denied.size() > rows + 60) {

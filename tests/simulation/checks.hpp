@@ -6,6 +6,7 @@
 #include <optional>
 #include <set>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "simulation/event_field.hpp"
@@ -24,6 +25,7 @@ struct Tally {
   std::uint64_t spared = 0;   ///< orders whose guard did not hold
   /// Steps that took effect, by the parts of the language that their rules use.
   std::map<std::string, std::uint64_t> parts;
+  std::map<std::string, std::uint64_t> ends;  ///< of episodes, by how
 };
 
 class DrainChecks;
@@ -58,6 +60,8 @@ class Checks {
   void on_orders(int instance, const std::vector<Order>& orders);
   void on_told(int instance, const Event& event);
   void on_settled(int instance, const Watch& watch);
+  /// It has stopped, having been asked to.
+  void on_stopped(int instance);
 
   /// A guarded statement at the moment of its effect. `backend`: under that pid, as it is before the signal.
   void on_executed(int instance, std::size_t node, const Order& order, const GuardVerdict& verdict,
@@ -115,6 +119,13 @@ class Checks {
       return !is_tenants || !user || !other || user == other;
     }
   };
+  /// Signals of one episode's own.
+  struct EpisodeSignals {
+    int ordered = 0;
+    int signalled = 0;  ///< as it was told
+    int refused = 0;    ///< by its guard, or the server
+    int rehearsed = 0;  ///< would have been sent
+  };
   /// What the world knows of one instance in its present life. Moments are counted, not timed: what was asked
   /// for in one turn has an order too.
   struct Book {
@@ -128,10 +139,14 @@ class Checks {
     bool knows_clock = false;
     std::deque<Duration> looked;  ///< when looks were carried out that reached it, true time
     std::shared_ptr<const LookCopy> look;
+    bool has_just_looked = false;  ///< it came in this turn
     std::map<std::uint64_t, std::uint64_t> look_asked;
     std::map<std::string, Issued> issued;
     std::set<std::string> intents;
-    std::map<SessionKey, std::uint64_t> last_signal;  ///< when one was ordered
+    std::set<std::pair<std::string, std::string>> open;  ///< episodes that were told of, with their claimants
+    std::set<std::pair<std::string, std::string>> ended;  ///< and those whose end was told
+    std::map<std::string, EpisodeSignals> signals_of;     ///< by episode
+    std::map<SessionKey, std::uint64_t> last_signal;      ///< when one was ordered
     std::map<SessionKey, int> spares;  ///< in a row, of a session that was not as its look had shown it
     /// Signals that have left, or may have: decision and when it was ordered.
     std::deque<std::pair<std::string, Duration>> signals;
@@ -177,7 +192,14 @@ class Checks {
   static void note_free(Book& book, const LookCopy& copy);
   void forget_rules(Book& book, const Policy& after) const;
   void enter_effect(Book& book, const Issued& issued, const Backend& backend, std::size_t node);
-  void check_one_order(Book& book, const Order& order);
+  static std::string name_of_order(const Order& order);
+  static void check_one_order(Book& book, const Order& order);
+  static void check_rules_order(const Book& book, const Order& order);
+  void note_end(Book& book, const Event& event);
+  void check_end(const Book& book, const Event& event) const;
+  static const Backend* row_of(const LookCopy& look, std::int64_t pid,
+                               std::optional<ServerTime> backend_start);
+  static void check_open(const Book& book, const Watch& watch, bool is_look);
   void let_go(Book& book) const;
   void check_bounds(Book& book, const std::vector<Order>& orders);
   std::int64_t overdue_in_look(const Book& book, const HeldBack& held) const;

@@ -58,6 +58,10 @@ void Checks::on_executed(int instance, std::size_t node, const Order& order, con
     if (verdict.acted && order.is_signal()) ++tally_.signals;
     if (!verdict.acted) ++tally_.spared;
     if (verdict.acted) drains_->on_effect(node, order, *backend);
+    auto& book = books_[instance];
+    const auto issued = book.issued.find(order.decision);
+    if (verdict.acted && issued != book.issued.end() && issued->second.life == book.life)
+      enter_effect(book, issued->second, *backend, node);
     return;
   }
   auto& book = books_[instance];
@@ -100,12 +104,13 @@ void Checks::enter_effect(Book& book, const Issued& issued, const Backend& backe
   effect.steady = server.steady_now();
   effect.kind = order.step;
   effect.mode = order.mode;
-  effect.rule = order.rule;
+  effect.rule = order.rule;  // none of a drain
   effect.serials = serials_of(backend);
   effect.decision = order.decision;
   effect.is_denied = order.is_beyond_us && !order.is_signal();
-  effect.episode = oracle::episode(rule_of(issued), backend);
-  const auto& repeat = rule_of(issued).repeat;
+  const auto* own = order.drain.empty() ? &rule_of(issued) : nullptr;
+  if (own != nullptr) effect.episode = oracle::episode(*own, backend);
+  const auto repeat = own != nullptr ? own->repeat : std::nullopt;
   // as the look showed it: what it counts by can be gone with the statement
   if (repeat) effect.repeat_value = oracle::value_of(issued.look->rows.at(order.guard.session), repeat->per);
   const auto scene = scene_of(node);
@@ -121,7 +126,7 @@ void Checks::enter_effect(Book& book, const Issued& issued, const Backend& backe
         effect.steps_done[rule.name] = step;
     }
   }
-  effect.steps_done[order.rule] = order.step_number;
+  if (own != nullptr) effect.steps_done[order.rule] = order.step_number;
   book.effects[backend.birth].push_back(std::move(effect));
 }
 

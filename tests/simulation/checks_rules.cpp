@@ -210,7 +210,8 @@ void Checks::check_keep(const Issued& issued, const Rule& rule, const Backend& b
 
 /// `at_most` and `pause`, counted by what took effect.
 void Checks::check_pace(Book& book, const Issued& issued, const Rule& rule, const Backend& backend) {
-  // a rehearsal of what the server would deny is none
+  // a rehearsal of what the server would deny is none, and what a dry run supposes is counted nowhere
+  if (issued.order.if_still) return;
   if (issued.order.step == StepKind::kAlert || (issued.order.is_beyond_us && !issued.order.is_signal()))
     return;
   const auto where = fmt::format("{} of {} for pid {}", name_of(issued.order.step), rule.name, backend.pid);

@@ -60,31 +60,22 @@ Duration DrainChecks::slack() const {
   return is_uncertain ? Duration(seconds(12)) : Duration(milliseconds(300));
 }
 
-void DrainChecks::on_orders(int instance, const std::vector<Order>& orders,
-                            const std::shared_ptr<const LookCopy>& look) {
-  for (const auto& order : orders) {
-    const auto where = fmt::format("{} ({} of drain {} for pid {})", order.decision, name_of(order.step),
-                                   order.drain, order.guard.session.pid);
-    const auto* plan = plan_of(instance, order.drain);
-    if (plan == nullptr) throw Violation("drain-replaced", where + " is of no drain in force");
-    if (!look) throw Violation("stale-look", where + " without a look of this connection");
-    if (!look->rows.contains(order.guard.session)) {
-      throw Violation("stale-look", where + " for a session that its look does not show");
-    }
-    if (order.is_signal() && plan->mode == Mode::kDryRun) {
-      throw Violation("drain-dry-run", where + " is a signal of a drain in dry-run");
-    }
-    if (has_gate(*plan) && !has_read_.contains(instance)) {
-      throw Violation("no-gate", where + " before the gates were read through this connection");
-    }
-    check_pace(order);
-    const auto read = has_read_.find(instance);
-    const auto gates_read = read == has_read_.end() ? std::nullopt : std::optional(read->second);
-    issued_[order.decision] = {instance, gates_read,        order, *plan, policies_.at(instance),
-                               look,     site_.agenda.now()};
-    site_.trace.note("send", order.guard.session.pid,
-                     [&] { return fmt::format("instance {} {}", instance, where); });
+void DrainChecks::on_order(int instance, const Order& order, const std::shared_ptr<const LookCopy>& look) {
+  const auto where = fmt::format("{} ({} of drain {} for pid {})", order.decision, name_of(order.step),
+                                 order.drain, order.guard.session.pid);
+  const auto* plan = plan_of(instance, order.drain);
+  if (plan == nullptr) throw Violation("drain-replaced", where + " is of no drain in force");
+  if (order.is_signal() && plan->mode == Mode::kDryRun) {
+    throw Violation("drain-dry-run", where + " is a signal of a drain in dry-run");
   }
+  if (has_gate(*plan) && !has_read_.contains(instance)) {
+    throw Violation("no-gate", where + " before the gates were read through this connection");
+  }
+  check_pace(order);
+  const auto read = has_read_.find(instance);
+  const auto gates_read = read == has_read_.end() ? std::nullopt : std::optional(read->second);
+  issued_[order.decision] = {instance, gates_read,        order, *plan, policies_.at(instance),
+                             look,     site_.agenda.now()};
   std::erase_if(issued_,
                 [&](const auto& entry) { return entry.second.at < site_.agenda.now() - minutes(5); });
 }

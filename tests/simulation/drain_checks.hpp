@@ -50,7 +50,7 @@ class DrainChecks {
   void on_policy(int instance, std::shared_ptr<const Policy> policy);
   void on_connected(int instance) { has_read_.erase(instance); }
   void on_gates_read(int instance);
-  void on_orders(int instance, const std::vector<Order>& orders, const std::shared_ptr<const LookCopy>& look);
+  void on_order(int instance, const Order& order, const std::shared_ptr<const LookCopy>& look);
   void on_turn_asked(int instance, const GateOrder& order);
   void on_turned(int instance, std::size_t node, const GateOrder& order, const GateReply& reply);
   void on_effect(std::size_t node, const Order& order, const Backend& backend);

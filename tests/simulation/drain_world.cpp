@@ -41,6 +41,7 @@ DrainWorld::DrainWorld(const WorldOptions& options)
   offset_ = has_change_ ? offset_around_change(random_) : random_.span(-hours(100), hours(100));
   access_ = random_.chance(0.3) ? GateAccess::kJournal : GateAccess::kMark;
   checks_.delegate(drain_checks_);
+  if (options.has_rules) rule_random_ = Random(options.seed ^ 0x2E61'57E2ULL);
   build_nodes();
   replace_policy();
   for (int i = 0; i < (site_.faults.two_instances ? 2 : 1); ++i) {
@@ -97,6 +98,7 @@ void DrainWorld::build_nodes() {
 
 void DrainWorld::replace_policy() {
   policy_text_ = write_drains(site_.server().shown_now(), kLength, has_change_, random_);
+  if (rule_random_) policy_text_ += write_rules(*rule_random_);
   site_.trace.note("policy", 0, [&] { return "\n" + policy_text_; });
   policy_ = load_text(policy_text_);
 }
@@ -137,6 +139,7 @@ void DrainWorld::run() {
   while (site_.agenda.now() < end) {
     site_.agenda.run_until(site_.agenda.now() + milliseconds(500));
     drain_checks_.expect_order();
+    checks_.expect_order(*site_.ready_since);
   }
 }
 

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -14,7 +15,8 @@
 namespace pgcurfew::simulation {
 
 /// One world of one seed in which databases are drained: people who want in, somebody else who changes
-/// limits, servers that are replaced by replicas which lag behind, and the pgcurfews that hold the gates.
+/// limits, rules on the same sessions in some, servers that are replaced by replicas which lag behind, and
+/// the pgcurfews that hold the gates.
 class DrainWorld {
  public:
   explicit DrainWorld(const WorldOptions& options);
@@ -47,6 +49,7 @@ class DrainWorld {
 
   Site site_;
   Random random_;
+  std::optional<Random> rule_random_;  ///< where there are rules, too
   Checks checks_;
   DrainChecks drain_checks_;
   Duration offset_{};

@@ -75,6 +75,7 @@ void Instance::ask_to_stop() {
     if (!watch_->is_stopped()) happen(happening::GivenUp{}, nullptr, life);
     if (watch_ && !watch_->is_stopped())
       throw Violation("stop", "an instance that was given up has not stopped");
+    checks_.on_stopped(number_);
     crash();
   });
 }

@@ -149,6 +149,13 @@ WorldOptions options_for(std::uint64_t seed, const Settings& settings) {
 
 bool run_seed(std::uint64_t seed, const Settings& settings, Totals& totals) {
   const auto options = options_for(seed, settings);
+  if (settings.rivals_only || seed % 4 == 0) {
+    auto with_rules = options;
+    with_rules.has_rules = true;
+    if (seed % 32 == 4 && !run_twice<DrainWorld>(with_rules, settings, totals)) return false;
+    if (!run_world<DrainWorld>(with_rules, settings, totals)) return false;
+    if (settings.rivals_only) return true;
+  }
   if (settings.drains_only || seed % 4 == 2) {
     if (seed % 32 == 2 && !run_twice<DrainWorld>(options, settings, totals)) return false;
     if (!run_world<DrainWorld>(options, settings, totals)) return false;
@@ -190,7 +197,9 @@ int run(const Options& options) {
     world.no_faults = world.force_enforce = options.no_faults;
     world.force_dry = options.dry;
     if (options.trace) world.text = Trace::Text::kPrint;
-    const auto run_one = settings.drains_only ? run_world<DrainWorld> : run_world<World>;
+    world.has_rules = settings.rivals_only;
+    const bool has_drains = settings.drains_only || settings.rivals_only;
+    const auto run_one = has_drains ? run_world<DrainWorld> : run_world<World>;
     if (options.trace ? !run_one(world, settings, totals, nullptr)
                       : !run_seed(*options.seed, settings, totals)) {
       ++failed;

@@ -55,6 +55,7 @@ std::string options_of_each_world(const Settings& settings, const std::vector<st
   if (!settings.part.empty()) text += " --part " + settings.part;
   if (settings.is_late) text += " --late";
   if (settings.drains_only) text += " --drains";
+  if (settings.rivals_only) text += " --rivals";
   for (const auto& hole : holes) text += " --hole " + hole;
   return text;
 }
@@ -84,6 +85,8 @@ Options read_options(int argc, const char* const* argv) {
       ->check(CLI::IsMember(part_names()));
   app.add_flag("--late", settings.is_late, "half of all requests wait on their way to the server");
   app.add_flag("--drains", settings.drains_only, "only the worlds in which databases are drained");
+  app.add_flag("--rivals", settings.rivals_only,
+               "only the worlds in which rules and drains claim the same sessions");
   app.add_option("--hole", holes, "a hole in the model's own guard, which a checker must notice")
       ->check(CLI::IsMember(known_holes()));
   try {

@@ -17,6 +17,7 @@ struct Settings {
   bool is_quiet = false;
   bool says_decisions = false;  ///< of each world: how many, and a hash of them
   bool drains_only = false;
+  bool rivals_only = false;
   std::string again;  ///< what draws the same worlds once more, to stand behind a seed
 };
 

@@ -36,10 +36,19 @@ class Writer {
         text += fmt::format("  - {{ {} }}\n", fmt::join(identity(1, true), ", "));
       }
     }
-    text += "rules:\n";
-    const auto rules = random_.between(1, 4);
-    for (std::int64_t i = 0; i < rules; ++i) text += rule(i);
+    return text + rules();
+  }
+
+  std::string rules() {
+    std::string text = "rules:\n";
+    const auto count = random_.between(1, 4);
+    for (std::int64_t i = 0; i < count; ++i) text += rule(i);
     return text;
+  }
+
+  std::string bounds_and_rules() {
+    auto text = safety();
+    return text + rules();
   }
 
  private:
@@ -226,6 +235,15 @@ Duration length_of_world(Duration pace) {
 
 std::string write_policy(const PolicyWish& wish, Random& random) {
   return Writer(wish, random).file();
+}
+
+std::string write_rules(Random& random) {
+  PolicyWish wish;
+  wish.pace = std::chrono::seconds(random.pick(std::array{1, 5, 20}));
+  wish.is_tight = random.chance(0.3);
+  wish.has_selection = random.chance(0.2);
+  wish.has_repeat = random.chance(0.2);
+  return Writer(wish, random).bounds_and_rules();
 }
 
 std::shared_ptr<const Policy> load_text(const std::string& text) {

@@ -39,6 +39,9 @@ Duration length_of_world(Duration pace);
 /// The text of a main file, legal and random.
 std::string write_policy(const PolicyWish& wish, Random& random);
 
+/// Bounds and rules to stand beside drains: of sessions alone, neither of locks nor of the server.
+std::string write_rules(Random& random);
+
 /// Through the production loader. Throws std::logic_error with its diagnostics if it refuses.
 std::shared_ptr<const Policy> load_text(const std::string& text);
 
