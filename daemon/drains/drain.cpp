@@ -239,7 +239,7 @@ void DrainDesk::announce(const Drain& plan, Calendar& calendar, Now now) {
 
 void DrainDesk::begin(const Drain& plan, const Interval& window, Now now) {
   const bool is_joined = now.server - window.start > seconds(5);
-  runs_.insert_or_assign(plan.name, DrainRun(plan, window, by_, is_joined));
+  runs_.insert_or_assign(plan.name, DrainRun(plan, window, by_, is_joined, ++begun_));
   ended_.erase(plan.name);
   must_read_ = true;
 }

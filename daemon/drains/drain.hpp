@@ -107,6 +107,7 @@ class DrainDesk {
   std::string by_;
   std::shared_ptr<const Policy> policy_;
   std::map<std::string, DrainRun> runs_;        ///< by the drain's name
+  std::uint64_t begun_ = 0;                     ///< runs so far
   std::map<std::string, DrainProgress> ended_;  ///< the last of each drain that is in no run
   std::map<std::string, Calendar> calendars_;
   std::optional<ServerTime> watched_until_;  ///< up to then no beginning of a window was missed

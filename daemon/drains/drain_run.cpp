@@ -30,8 +30,8 @@ std::string_view name_of(DrainPhase phase) {
   return kNames.at(static_cast<std::size_t>(phase));
 }
 
-DrainRun::DrainRun(const Drain& plan, Interval window, std::string by, bool is_joined)
-    : window_(window), by_(std::move(by)), is_joined_(is_joined) {
+DrainRun::DrainRun(const Drain& plan, Interval window, std::string by, bool is_joined, std::uint64_t number)
+    : window_(window), by_(std::move(by)), is_joined_(is_joined), number_(number) {
   replace_plan(plan);
 }
 

@@ -42,7 +42,8 @@ inline constexpr std::ptrdiff_t kMostOpenings = 8;
 class DrainRun {
  public:
   /// `by`: this instance, as its marks name it. `is_joined`: we came in the middle of the window.
-  DrainRun(const Drain& plan, Interval window, std::string by, bool is_joined);
+  /// `number`: differs between any two runs.
+  DrainRun(const Drain& plan, Interval window, std::string by, bool is_joined, std::uint64_t number);
 
   /// Goes on under a plan that has changed; databases and gates stay as they were.
   void replace_plan(const Drain& plan);
@@ -170,6 +171,7 @@ class DrainRun {
   /// back meanwhile, or another server's is behind.
   MonotonicTime over_{};
   bool is_joined_ = false;
+  std::uint64_t number_ = 0;
   bool has_begun_ = false;
 
   DrainPhase phase_ = DrainPhase::kGating;

@@ -67,6 +67,7 @@ void DrainRun::take_session(const Policy& policy, const Session& session, std::s
 DrainClaims DrainRun::claims() const {
   auto claims = claims_.value_or(DrainClaims{});
   claims.drain = &plan_;
+  claims.run = number_;
   // in another server, or meanwhile, the gates may be open
   const bool may_signal = !is_ending_ && !holds_still_ && (!has_gate() || all_known());
   if (may_signal) claims.since = since_;

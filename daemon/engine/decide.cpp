@@ -45,13 +45,16 @@ class Decider {
     hold_back();
     collect_drains();
     for (std::size_t i = 0; i < signals_.size();) i = choose_for_session(i);
-    order_signals(Mode::kEnforce, enforced_, ledger_.breaker);
-    order_signals(Mode::kDryRun, rehearsed_, ledger_.rehearsed_breaker);
-    order_unbounded(Mode::kDryRun, std::move(if_still_));
+    auto drains = order_signals(Mode::kEnforce, enforced_, ledger_.breaker);
+    auto rehearsed_drains = order_signals(Mode::kDryRun, rehearsed_, ledger_.rehearsed_breaker);
     for (const auto& alert : alerts_) {
       if (ledger_.in_flight >= kMostInFlight) break;
       desk_.place(alert, {}, false);
     }
+    // a drain is meant to end everyone; behind a thousand of its signals no rule shall wait
+    order_unbounded(Mode::kEnforce, std::move(drains));
+    order_unbounded(Mode::kDryRun, std::move(rehearsed_drains));
+    order_unbounded(Mode::kDryRun, std::move(if_still_));
     return std::move(decision_);
   }
 
@@ -174,12 +177,12 @@ class Decider {
     return 0;
   }
 
-  /// What drains claim, among what rules do: sessions in their order, of one the rules first.
+  /// Adds the steps that drains want, each behind those of rules on the same session.
   void collect_drains() {
     const auto of_rules = signals_.size();
     for (const auto& claims : drains_) {
       if (claims.look_number != docket_.look_number || !claims.since) continue;
-      const auto claimant = Claimant::of_drain(claims.drain->name);
+      const auto claimant = Claimant::of_drain(claims.drain->name, claims.run);
       for (const auto& claim : claims.sessions) {
         auto due = due_step_of(claims, claim, claimant);
         if (due && may_be_signalled(session_of(*due).key)) signals_.push_back(std::move(*due));
@@ -397,7 +400,8 @@ class Decider {
     return take(choices, left);
   }
 
-  void order_signals(Mode mode, std::vector<Choice>& choices, Breaker& breaker) {
+  /// Those of rules. Gives what drains are to do: their own, and what rules have to wait with.
+  std::vector<Choice> order_signals(Mode mode, std::vector<Choice>& choices, Breaker& breaker) {
     auto of_drains = take(choices, std::stable_partition(choices.begin(), choices.end(), [](const Choice& a) {
                             return a.chosen.drain == nullptr;
                           }));
@@ -424,8 +428,7 @@ class Decider {
       if (!is_admitted[i]) waiting.push_back(std::move(choices[i]));
     }
     for (auto& choice : waiting) leave_to_drain(std::move(choice.superseded), of_drains);
-    // a drain is meant to end everyone
-    order_unbounded(mode, std::move(of_drains));
+    return of_drains;
   }
 
   /// Without a breaker; only so many at a time that each has its answer before its deadline.

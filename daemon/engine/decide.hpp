@@ -31,8 +31,8 @@ inline constexpr std::size_t kMostUnshown = Breaker::kAlwaysPass;
 inline constexpr Duration kAfterElder = std::chrono::milliseconds(100);
 
 /// The heart. Takes what the last look showed and the time, and gives orders: at most one signal a session,
-/// of the strongest step that is due, whoever claims it. Ties go to a drain, which takes no tenant's place
-/// among its bounds, then to the rule that stands first. The others are recorded as superseded and climb with
+/// of the strongest step that is due, whoever claims it. Of equal steps a drain's is taken, for it uses up
+/// no bound, or else that of the rule that stands first. The others are recorded as superseded and climb with
 /// it. The ledger is updated to match: asking again at once orders nothing twice.
 /// Requires: `docket` was made from `look` by `policy`; claims of drains on another look count for nothing.
 Decision decide(const Policy& policy, const Look& look, const Docket& docket,

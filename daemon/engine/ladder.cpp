@@ -33,10 +33,11 @@ ServerTime due_of(const Drain& drain, ServerTime since, std::size_t step) {
 std::optional<NextStep> next_step_of(const DrainClaims& claims, const DrainClaim& claim,
                                      const Session& session, const Episode* episode, ServerTime now) {
   const auto& ladder = claims.drain->escalate;
-  const auto first = episode != nullptr ? episode->next_step : 0;
   std::optional<NextStep> next;
-  for (auto number = first; number < ladder.size(); ++number) {
+  for (std::size_t number = 0; number < ladder.size(); ++number) {
     const auto kind = ladder[number].kind;
+    // by kind, for a reload may have changed the ladder
+    if (episode != nullptr && episode->taken && kind <= *episode->taken) continue;
     const auto due =
         claim.is_to_go_now ? session.key.backend_start : due_of(*claims.drain, *claims.since, number);
     if (claim.is_to_go_now && kind != StepKind::kTerminate) continue;

@@ -7,6 +7,7 @@
 #include <string_view>
 #include <unordered_map>
 #include <unordered_set>
+#include <utility>
 #include <vector>
 
 #include "engine/breaker.hpp"
@@ -45,6 +46,7 @@ struct Episode {
   std::string claimant;  ///< the name of its rule or drain
   ServerTime anchor{};
   std::size_t next_step = 0;
+  std::optional<StepKind> taken;  ///< the strongest step that took effect; a drain's ladder goes by it
   /// When the step before took effect, by the server's clock; the next step's grace counts from it.
   std::optional<ServerTime> stepped_at;
   /// No order before a look of this number or later was taken.
@@ -93,6 +95,8 @@ struct Pace {
 /// What has been done so far, per server. Lives in memory only: after a crash every ladder begins anew.
 struct Ledger {
   Episodes episodes;
+  /// Of rules that are gone, with an order in flight: the end is told behind its outcome.
+  std::vector<std::pair<EpisodeKey, Episode>> leaving;
   /// Sessions that an order went out for: none other may follow before a look of this number.
   std::unordered_map<SessionKey, std::uint64_t> touched;
   /// Sessions that the server does not let us signal; asked once, until a reload or another connection.

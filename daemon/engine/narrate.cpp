@@ -176,7 +176,8 @@ std::string_view past(StepKind step) {
 Level level_of(const Order& order, ReplyKind kind) {
   switch (kind) {
     case ReplyKind::kSignalled:
-      return order.step == StepKind::kAlert ? Level::kWarning : Level::kNotice;
+      if (order.step != StepKind::kAlert) return Level::kNotice;
+      return order.if_still ? Level::kInfo : Level::kWarning;
     case ReplyKind::kDenied:
     case ReplyKind::kFailed:
     case ReplyKind::kUnknown:
@@ -195,7 +196,8 @@ std::string outcome_message(const Order& order, const Reply& reply) {
         return fmt::format("would have sent {} to {}{}", verb(order.step), subject,
                            order.if_still ? ", if it were still there" : "");
       }
-      return fmt::format("{} {}", past(order.step), subject);
+      return fmt::format("{} {}{}", past(order.step), subject,
+                         order.if_still ? ", if it were still there" : "");
     case ReplyKind::kMovedOn:
       return fmt::format("spared {}: it has moved on", subject);
     case ReplyKind::kGone:
@@ -356,9 +358,9 @@ namespace {
 std::string_view text_of(End end) {
   switch (end) {
     case End::kByUs:
-      return "has ended by our signal";
+      return "has ended after our signal";
     case End::kByAnotherClaim:
-      return "has ended by the signal of another rule or drain";
+      return "has ended after the signal of another rule or drain";
     case End::kByItself:
       return "has moved on by itself";
     case End::kGone:

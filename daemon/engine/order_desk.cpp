@@ -110,7 +110,10 @@ const Episode& OrderDesk::note_in_ledger(const DueStep& due, const Order& order,
     episode = {};
   }
   episode.claimant = name_of_claimant(due).name;
-  if (episode.id.empty()) episode.id = order.decision;
+  if (episode.id.empty()) {
+    episode.id = order.decision;
+    episode.signalled = Signalled::kNo;  // of what was told before, the end was
+  }
   episode.anchor = due.anchor;
   episode.mode = order.mode;
   episode.policy = order.policy;

@@ -20,6 +20,11 @@ Duration pause_after(int fruitless, Duration first, Duration longest) {
   return std::min<Duration>(longest, first * (std::int64_t{1} << std::min(fruitless, 16)));
 }
 
+void take_step(Episode& episode) {
+  episode.next_step = episode.ordered_step + 1;
+  episode.taken = std::max(episode.taken.value_or(episode.ordered_kind), episode.ordered_kind);
+}
+
 void note_signal(Episode& episode, const Order& order) {
   if (!order.is_signal()) return;
   episode.signalled =
@@ -35,7 +40,7 @@ void settle_episode(Episode& episode, const Order& order, const Reply& reply, co
       episode.fruitless = 0;
       episode.spared = 0;
       episode.not_before.reset();
-      episode.next_step = episode.ordered_step + 1;
+      take_step(episode);
       episode.stepped_at = replied_at;
       if (order.step != StepKind::kAlert && !std::exchange(episode.has_acted, true)) {
         episode.acted_at = replied_at;
@@ -58,7 +63,8 @@ void settle_episode(Episode& episode, const Order& order, const Reply& reply, co
       note_signal(episode, order);
       break;
     case ReplyKind::kMovedOn:
-      ++episode.spared;
+      // a guard of another claimant's says nothing of this one's
+      if (!episode.is_carried) ++episode.spared;
       break;
     default:
       break;
@@ -66,7 +72,9 @@ void settle_episode(Episode& episode, const Order& order, const Reply& reply, co
   episode.look_needed = ledger.looks_sent + 1;
   // where the session moved, the next look says how it stands, and is acted upon while it is fresh
   if (reply.kind != ReplyKind::kFailed && reply.kind != ReplyKind::kDenied) return;
-  episode.not_before = now + pause_after(episode.fruitless - 1, seconds(1), seconds(60));
+  // a drain's window is short
+  const auto longest = order.drain.empty() ? seconds(60) : seconds(5);
+  episode.not_before = now + pause_after(episode.fruitless - 1, seconds(1), longest);
 }
 
 /// The pause counts from the action; what came to nothing was none. One of unknown outcome can act until its
@@ -164,11 +172,15 @@ class LookSettler {
     if (episode.awaits_verification && has_query_ended && !is_under_way(session, episode)) {
       if (is_told) events_.push_back(verified_event(key, episode, "query_ended"));
       episode.awaits_verification = false;
+      // also one of unknown outcome
+      take_step(episode);
     }
     const auto claims = std::find_if(drains_.begin(), drains_.end(), [&](const DrainClaims& entry) {
-      return entry.drain->name == key.claimant.drain;
+      return entry.drain->name == key.claimant.drain && entry.run == key.claimant.run;
     });
     if (claims == drains_.end()) {
+      // its last signals may take effect yet
+      if (episode.awaits_verification && time_since_step(episode) < kPatience) return true;
       tell_end(key, episode, End::kDrainOver);
       return false;
     }
@@ -179,8 +191,10 @@ class LookSettler {
   }
 
   static bool is_claimed(const DrainClaims& claims, std::size_t session) {
-    return std::any_of(claims.sessions.begin(), claims.sessions.end(),
-                       [&](const DrainClaim& claim) { return claim.session == session; });
+    const auto found =
+        std::lower_bound(claims.sessions.begin(), claims.sessions.end(), session,
+                         [](const DrainClaim& claim, std::size_t wanted) { return claim.session < wanted; });
+    return found != claims.sessions.end() && found->session == session;
   }
 
   /// Whether only something stands in the way that can go away while the anchor stands: the ladder waits.
@@ -209,14 +223,24 @@ class LookSettler {
   }
 
   /// The session is still what it was when the signal left.
+  /// Of one whose outcome is unknown, for ever.
+  [[nodiscard]] Duration time_since_step(const Episode& episode) const {
+    if (!episode.stepped_at) return Duration::max();
+    return look_.taken_at - docket_.steps.end_of(*episode.stepped_at, Duration(0));
+  }
+
   void verify_standing(const EpisodeKey& key, const Session& session, Episode& episode) {
     if (!episode.stepped_at) return;
-    const auto since = look_.taken_at - docket_.steps.end_of(*episode.stepped_at, Duration(0));
+    const auto since = time_since_step(episode);
     if (since >= seconds(1) && !episode.told_still_there && !episode.is_carried) {
       episode.told_still_there = true;
       events_.push_back(verified_event(key, episode, "still_there"));
     }
-    if (episode.next_step >= episode.steps && since >= kPatience && !episode.is_closed) {
+    // whether a session is still in the statement that a drain has cancelled is told by its statement
+    const bool is_last = key.claimant.kind() == ClaimantKind::kDrain
+                             ? episode.ordered_kind == StepKind::kTerminate
+                             : episode.next_step >= episode.steps;
+    if (is_last && since >= kPatience && !episode.is_closed) {
       episode.is_closed = true;
       // of what was carried along the claimant tells whose order it was
       if (!episode.is_carried) events_.push_back(unkillable_event(key, session, episode));
@@ -265,12 +289,17 @@ std::vector<Event> settle_reply(const Order& order, const Reply& reply, Ledger& 
     if (episode.in_flight && episode.decision == order.decision) {
       if (!episode.is_carried && episode.has_acted) is_first_action = false;
       settle_episode(episode, order, reply, ledger, replied_at, now);
-      if (reply.kind == ReplyKind::kDenied) tell_end(it->first, episode, End::kDenied, replied_at, ends);
+      if (reply.kind == ReplyKind::kDenied && order.step != StepKind::kAlert)
+        tell_end(it->first, episode, End::kDenied, replied_at, ends);
       const auto pace = ledger.paces.find(it->first.claimant.rule);
       if (pace != ledger.paces.end() && order.step != StepKind::kAlert && !order.if_still)
         settle_pace(pace->second, order, reply, now);
     }
   }
+  for (auto& [key, episode] : ledger.leaving) {
+    if (episode.decision == order.decision) tell_end(key, episode, End::kRuleRemoved, replied_at, ends);
+  }
+  std::erase_if(ledger.leaving, [](const auto& entry) { return entry.second.id.empty(); });
   if (ledger.in_flight > 0) --ledger.in_flight;
   if (reply.kind == ReplyKind::kDenied) ledger.denied.insert(session);
   const bool may_have_left = reply.kind == ReplyKind::kSignalled || reply.kind == ReplyKind::kUnknown;
@@ -334,7 +363,11 @@ CarriedOver carry_over(const Ledger& ledger, const Policy& before, const Policy&
     } else {
       if (episode.awaits_verification && !episode.is_carried)
         carried.events.push_back(verified_event(key, episode, "unseen"));
-      tell_end(key, episode, End::kRuleRemoved, std::nullopt, carried.events);
+      if (episode.in_flight) {
+        next.leaving.emplace_back(key, episode);
+      } else {
+        tell_end(key, episode, End::kRuleRemoved, std::nullopt, carried.events);
+      }
     }
   }
   return carried;

@@ -110,9 +110,9 @@ void Checks::on_reply(int instance, const std::string& decision, ReplyKind kind)
   found->second.replied = kind;
   const auto& order = found->second.order;
   const bool is_rehearsal = !order.is_signal() && order.step != StepKind::kAlert && !order.is_beyond_us;
-  if (is_rehearsal && kind == ReplyKind::kSignalled) ++book.signals_of[order.episode].rehearsed;
+  if (is_rehearsal && kind == ReplyKind::kSignalled) ++book.signals_of[episode_of(order)].rehearsed;
   if (order.is_signal()) {
-    auto& sent = book.signals_of[order.episode];
+    auto& sent = book.signals_of[episode_of(order)];
     if (kind == ReplyKind::kSignalled) ++sent.signalled;
     if (kind != ReplyKind::kSignalled && kind != ReplyKind::kUnknown) ++sent.refused;
   }
@@ -162,7 +162,7 @@ void Checks::on_orders(int instance, const std::vector<Order>& orders) {
     ++tally_.orders;
     book.reasons.push_back(site_.agenda.now());
     check_one_order(book, order);
-    if (order.step != StepKind::kAlert && !order.if_still && book.signals_of[order.episode].rehearsed > 0)
+    if (order.step != StepKind::kAlert && !order.if_still && book.signals_of[episode_of(order)].rehearsed > 0)
       throw Violation("dry-run", name_of_order(order) + " counts, after one that would have had its effect");
     if (order.drain.empty()) {
       check_rules_order(book, order);
@@ -170,7 +170,7 @@ void Checks::on_orders(int instance, const std::vector<Order>& orders) {
       drains_->on_order(instance, order, book.look);
     }
     if (order.is_signal()) book.last_signal[order.guard.session] = moment_;
-    if (order.is_signal()) ++book.signals_of[order.episode].ordered;
+    if (order.is_signal()) ++book.signals_of[episode_of(order)].ordered;
     Issued issued;
     issued.order = order;
     issued.at = site_.agenda.now();
@@ -411,13 +411,22 @@ void Checks::check_claim(const Book& book, const Event& event) const {
   }
 }
 
+Checks::EpisodeName Checks::episode_of(const Order& order) {
+  return {order.episode, order.rule + order.drain};
+}
+
+Checks::EpisodeName Checks::episode_of(const Event& event) {
+  return {
+      field_of<std::string>(event, "episode").value_or(""),
+      field_of<std::string>(event, "rule").value_or("") + field_of<std::string>(event, "drain").value_or("")};
+}
+
 /// Every beginning has one end.
 void Checks::note_end(Book& book, const Event& event) {
-  const auto episode = field_of<std::string>(event, "episode").value_or("");
-  if (episode.empty()) return;
-  const auto claimant =
-      field_of<std::string>(event, "rule").value_or("") + field_of<std::string>(event, "drain").value_or("");
-  const auto key = std::pair(episode, claimant);
+  const auto key = episode_of(event);
+  if (key.first.empty()) return;
+  const bool is_outcome = event.kind == Kind::kOutcome;
+  if (is_outcome && book.ended.contains(key)) throw Violation("one-end", "it had ended: " + event.message);
   if (event.kind == Kind::kIntent || event.kind == Kind::kSuperseded) {
     if (book.ended.contains(key)) throw Violation("one-end", "it had ended: " + event.message);
     book.open.insert(key);
@@ -439,7 +448,7 @@ void Checks::check_end(const Book& book, const Event& event) const {
     throw Violation("false-claim", event.message + ", and it is there");
   if ((end == "by_itself" || end == "spared" || end == "unkillable") && row == nullptr)
     throw Violation("false-claim", event.message + ", and it is not there");
-  const auto found = book.signals_of.find(field_of<std::string>(event, "episode").value_or(""));
+  const auto found = book.signals_of.find(episode_of(event));
   const auto sent = found == book.signals_of.end() ? EpisodeSignals() : found->second;
   if (end == "by_us" && sent.ordered == sent.refused)
     throw Violation("false-claim", event.message + ", and none was sent");
@@ -469,6 +478,7 @@ void Checks::check_open(const Book& book, const Watch& watch, bool is_look) {
       throw Violation("one-end",
                       fmt::format("pid {} is gone, and episode {} goes on", key.session.pid, episode.id));
   }
+  open += watch.ledger().leaving.size();
   if (open != book.open.size()) {
     throw Violation("one-end", fmt::format("{} episodes were told of and have no end, and {} go on",
                                            book.open.size(), open));

@@ -119,6 +119,10 @@ class Checks {
       return !is_tenants || !user || !other || user == other;
     }
   };
+  /// Its id and the name of its rule or drain.
+  using EpisodeName = std::pair<std::string, std::string>;
+  static EpisodeName episode_of(const Order& order);
+  static EpisodeName episode_of(const Event& event);
   /// Signals of one episode's own.
   struct EpisodeSignals {
     int ordered = 0;
@@ -143,10 +147,10 @@ class Checks {
     std::map<std::uint64_t, std::uint64_t> look_asked;
     std::map<std::string, Issued> issued;
     std::set<std::string> intents;
-    std::set<std::pair<std::string, std::string>> open;  ///< episodes that were told of, with their claimants
-    std::set<std::pair<std::string, std::string>> ended;  ///< and those whose end was told
-    std::map<std::string, EpisodeSignals> signals_of;     ///< by episode
-    std::map<SessionKey, std::uint64_t> last_signal;      ///< when one was ordered
+    std::set<EpisodeName> open;   ///< episodes that were told of, with their claimants
+    std::set<EpisodeName> ended;  ///< and those whose end was told
+    std::map<EpisodeName, EpisodeSignals> signals_of;
+    std::map<SessionKey, std::uint64_t> last_signal;  ///< when one was ordered
     std::map<SessionKey, int> spares;  ///< in a row, of a session that was not as its look had shown it
     /// Signals that have left, or may have: decision and when it was ordered.
     std::deque<std::pair<std::string, Duration>> signals;

@@ -143,15 +143,58 @@ TEST(Claims, SignalsOfRulesLeaveBeforeThoseOfADrainThatFillsTheLine) {
   EXPECT_THAT(claimants_of(desk.decide_at(10s).orders), ElementsAre("d cancel")) << "one after the other";
 }
 
-TEST(Claims, TheEndOfADrainEndsWhatWasToldOfItsSessions) {
+TEST(Claims, TheEndOfADrainEndsWhatWasToldOfItsSessionsOnceItsSignalsHaveHadTheirTime) {
   Rivals desk("");
-  desk.look({active(1, 0s)}, 9s);
-  desk.reply(desk.decide_at(10s).orders.at(0), ReplyKind::kSignalled, 10s);
+  desk.look({active(1, 0s), active(2, 0s)}, 9s);
+  for (const auto& order : desk.decide_at(10s).orders) desk.reply(order, ReplyKind::kSignalled, 10s);
   desk.drains.clear();
-  const auto events = desk.Desk::look({active(1, 0s)}, 12s);
-  ASSERT_THAT(kinds_of(events), ElementsAre("ended"));
-  EXPECT_EQ(text_field(events[0], "end"), "drain_over");
+  EXPECT_THAT(desk.Desk::look({active(1, 0s), active(2, 0s)}, 12s), IsEmpty())
+      << "they may yet have an effect";
+  const auto gone = desk.Desk::look({active(1, 0s)}, 13s);
+  ASSERT_THAT(kinds_of(gone), ElementsAre("verified", "ended"));
+  EXPECT_EQ(text_field(gone[1], "end"), "by_us");
+  const auto over = desk.Desk::look({active(1, 0s)}, 15s);
+  ASSERT_THAT(kinds_of(over), ElementsAre("ended"));
+  EXPECT_EQ(text_field(over[0], "end"), "drain_over");
   EXPECT_THAT(desk.ledger.episodes, IsEmpty());
+}
+
+TEST(Claims, ANewRunOfADrainDoesNotGoOnWhereTheOneBeforeStopped) {
+  Rivals desk("", Mode::kDryRun);
+  desk.look({active(1, 0s)}, 9s);
+  for (const auto at : {10s, 15s}) desk.reply(desk.decide_at(at).orders.at(0), ReplyKind::kSignalled, at);
+  EXPECT_THAT(desk.decide_at(16s).orders, IsEmpty()) << "rehearsed to its end";
+  // no look has shown the time between the two
+  desk.drain.mode = Mode::kEnforce;
+  desk.drains[0].run = 1;
+  const auto orders = desk.decide_at(17s).orders;
+  ASSERT_THAT(claimants_of(orders), ElementsAre("d terminate"));
+  EXPECT_TRUE(orders[0].is_signal());
+}
+
+TEST(Claims, ALadderThatAReloadHasChangedGoesByWhatWasDone) {
+  Rivals shorter("");
+  shorter.look({active(1, 0s)}, 9s);
+  shorter.reply(shorter.decide_at(10s).orders.at(0), ReplyKind::kSignalled, 10s);
+  shorter.drain.escalate = {{StepKind::kTerminate, 6s, {}}};
+  shorter.look({active(1, 0s)}, 11s);
+  EXPECT_THAT(claimants_of(shorter.decide_at(16s).orders), ElementsAre("d terminate"));
+
+  Rivals longer("");
+  longer.drain.escalate = {{StepKind::kCancel, 0s, {}}};
+  longer.look({active(1, 0s)}, 9s);
+  longer.reply(longer.decide_at(10s).orders.at(0), ReplyKind::kSignalled, 10s);
+  longer.drain.escalate = {{StepKind::kCancel, 0s, {}}, {StepKind::kTerminate, 10min, {}}};
+  EXPECT_THAT(kinds_of(longer.look({active(1, 0s)}, 20s)), ElementsAre("verified")) << "not unkillable";
+  EXPECT_THAT(claimants_of(longer.decide_at(11min).orders), ElementsAre("d terminate"));
+}
+
+TEST(Claims, AlertsOfRulesDoNotWaitBehindADrain) {
+  Rivals desk("rules: [ { name: r, match: { state: active, query_age: 10s }, escalate: [ alert ] } ]");
+  std::vector<Session> many;
+  for (int pid = 1; pid <= 100; ++pid) many.push_back(active(pid, pid == 100 ? 0s : 8s));
+  desk.look(many, 9s);
+  EXPECT_EQ(claimants_of(desk.decide_at(10s).orders).front(), "r alert");
 }
 
 TEST(Claims, ACancelOfADrainIsVerifiedByTheStatementAndUnkillableIsWhoOutlivesItsTerminate) {

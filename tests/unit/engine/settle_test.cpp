@@ -279,6 +279,21 @@ TEST(CarryOver, EpisodesOfChangedRulesBeginAnew) {
   EXPECT_EQ(desk.decide_at(40s).orders.at(0).action, Action::kCancel);
 }
 
+TEST(CarryOver, TheEndOfARuleThatIsGoneIsToldBehindTheOutcomeOfItsOrder) {
+  Desk desk(kRules);
+  desk.look({active(1, 0s)}, 5s);
+  const auto order = desk.decide_at(10s).orders.at(0);
+  const auto after = policy_of("rules: [ { name: s, match: { query_age: 11s }, escalate: [ cancel ] } ]");
+  const auto carried = carry_over(desk.ledger, desk.policy, after);
+  EXPECT_THAT(carried.events, IsEmpty());
+  desk.ledger = carried.ledger;
+  desk.policy = after;
+  const auto events = desk.reply(order, ReplyKind::kSignalled, 10s);
+  ASSERT_THAT(kinds_of(events), ElementsAre("outcome", "ended"));
+  EXPECT_EQ(end_in(events), "rule_removed");
+  EXPECT_THAT(desk.ledger.leaving, IsEmpty());
+}
+
 TEST(CarryOver, SaysOfSignalsOfChangedRulesThatNobodyHasSeenTheirEffect) {
   const auto desk = cancelled();
   const auto after = policy_of("rules: [ { name: s, match: { query_age: 11s }, escalate: [ cancel ] } ]");
