@@ -256,7 +256,7 @@ TEST(Enumeration, EachStepReachedAnchorAndLookOfASessionWithAPast) {
       }
     }
   });
-  EXPECT_EQ(count, 441472U);
+  EXPECT_EQ(count, 451072U);
 }
 
 }  // namespace
