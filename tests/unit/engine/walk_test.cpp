@@ -97,7 +97,9 @@ class Walk {
       climb.may_begin_anew = false;
       climb.reached = rise.step;
       climb.confirmed_at = at(now_);
-      climb.was_rehearsed = flight.order.step != StepKind::kAlert && flight.order.action == Action::kNothing;
+      const bool is_rehearsal =
+          flight.order.step != StepKind::kAlert && flight.order.action == Action::kNothing;
+      climb.was_rehearsed = is_rehearsal || (climb.was_rehearsed && flight.order.if_still);
     }
   }
 
@@ -177,7 +179,8 @@ class Walk {
   /// Whether the order's step is the next of a ladder that got as far as `climb`.
   bool is_in_turn(const Rule& rule, const Order& order, const Climb& climb, const Session& session) const {
     const std::size_t from = climb.reached ? *climb.reached + 1 : 0;
-    if (climb.was_rehearsed || order.step_number < from) return false;
+    // past a step of a dry run that would have had its effect the ladder goes on, and says so
+    if (order.if_still != climb.was_rehearsed || order.step_number < from) return false;
     Duration grace = rule.escalate[order.step_number].after;
     for (auto i = from; i < order.step_number; ++i) {
       grace += rule.escalate[i].after;
