@@ -11,8 +11,8 @@
 
 namespace pgcurfew {
 
-// What is told of drains, but for their signals: those are told as those of rules are (engine/narrate.hpp).
-// Every event names the drain.
+// The events of drains; every one names the drain. Their signals have the events of engine/narrate.hpp, as
+// those of rules.
 
 /// What is no client's session and stops a DROP DATABASE all the same.
 struct InTheWay {

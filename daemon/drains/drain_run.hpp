@@ -21,7 +21,7 @@
 
 namespace pgcurfew {
 
-/// What a drain wants done, and told. Whom it wants ended is said by its claims.
+/// Gates to be turned, and events. Which sessions are to end is in the claims.
 struct DrainActions {
   std::vector<GateOrder> gates;
   std::vector<Event> events;
@@ -54,7 +54,7 @@ class DrainRun {
   bool take(const GateReply& reply, Now now);
   /// Counts a signal of this drain that has been answered.
   void count(const Order& order, const Reply& reply);
-  /// `ledger`: whom the server does not let us signal.
+  /// `ledger`: for the sessions that the server does not let us signal.
   void take_look(const Policy& policy, const Look& look, const Ledger& ledger, Now now);
   void connection_lost();
 
@@ -64,7 +64,7 @@ class DrainRun {
   /// What to do now.
   DrainActions advance(Ledger& ledger, Now now);
 
-  /// Whom it claims of the last look. Points into this run.
+  /// The sessions of the last look that it claims. Points into this run.
   [[nodiscard]] DrainClaims claims() const;
 
   /// When to be asked again at the latest.

@@ -31,7 +31,6 @@ void DrainRun::take_look(const Policy& policy, const Look& look, const Ledger& l
   progress_.has_looked = true;
   progress_.hidden = look.hidden;
   std::vector<const Session*> unplaced;
-  std::vector<std::size_t> latecomers;
   for (std::size_t i = 0; i < look.sessions.size(); ++i) {
     const auto& session = look.sessions[i];
     if (session.is_own) continue;

@@ -6,7 +6,6 @@
 #include <limits>
 #include <optional>
 #include <string>
-#include <string_view>
 #include <utility>
 #include <vector>
 
@@ -30,12 +29,6 @@ struct Claimant {
     return drain.empty() ? ClaimantKind::kRule : ClaimantKind::kDrain;
   }
   auto operator<=>(const Claimant&) const = default;
-};
-
-/// What a claimant is called in what is told.
-struct ClaimantName {
-  ClaimantKind kind = ClaimantKind::kRule;
-  std::string_view name;
 };
 
 /// A session that a drain claims.

@@ -219,12 +219,17 @@ class Decider {
   static void note_episode(const Episode* episode, DueStep& due) {
     if (episode == nullptr) return;
     due.spared = episode->spared;
-    due.if_still = due.mode == Mode::kDryRun && episode->has_acted;
+    due.if_still = due.mode == Mode::kDryRun && episode->has_acted();
+  }
+
+  /// Whether a reply to the order before, or a look at what came of it, has yet to come.
+  bool is_awaited(const Episode& episode) const {
+    return episode.in_flight || episode.look_needed > docket_.look_number;
   }
 
   /// Whether something may be ordered for an episode now.
   bool is_free(const Episode& episode) {
-    if (episode.in_flight || episode.look_needed > docket_.look_number || episode.is_closed) return false;
+    if (is_awaited(episode) || episode.is_closed) return false;
     if (!episode.not_before || *episode.not_before <= now_.monotonic) return true;
     wake_by(*episode.not_before);
     return false;
@@ -256,9 +261,7 @@ class Decider {
     const auto& rule = policy_.rules[a_case.rule];
     const auto& session = session_of(a_case);
     const auto* episode = episode_of(a_case);
-    if (episode != nullptr && (episode->in_flight || episode->look_needed > docket_.look_number)) {
-      return std::nullopt;
-    }
+    if (episode != nullptr && is_awaited(*episode)) return std::nullopt;
     // over, but not settled: the look that shows it has overtaken the reply
     if (episode != nullptr && episode->anchor != a_case.judgement.anchor) episode = nullptr;
     if (episode != nullptr && !is_free(*episode)) return std::nullopt;
@@ -316,7 +319,7 @@ class Decider {
       wake_by(*until);
       return false;
     }
-    const bool has_begun = episode != nullptr && episode->has_acted;
+    const bool has_begun = episode != nullptr && episode->has_acted();
     if (!has_begun && rule.repeat->then == RepeatAction::kTerminate &&
         ledger_.repeats.is_reached(*key, *rule.repeat, now_.monotonic)) {
       hasten(rule, judgement, next);

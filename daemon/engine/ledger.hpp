@@ -39,6 +39,12 @@ std::string_view name_of(End end);  ///< `by_us`, `by_another_claim`, ...
 /// order carried it along with.
 enum class Signalled { kNo, kByAnother, kByUs };
 
+/// How an episode ended after such signals; `otherwise`: after none.
+inline End end_after(Signalled signalled, End otherwise) {
+  if (signalled == Signalled::kNo) return otherwise;
+  return signalled == Signalled::kByUs ? End::kByUs : End::kByAnotherClaim;
+}
+
 /// How far one episode has climbed. Exists from its first order on.
 struct Episode {
   /// Its id: that of the first decision that was told of. Empty: the end was told, or nothing was yet.
@@ -69,11 +75,12 @@ struct Episode {
   bool is_carried = false;           ///< that order is another claimant's, at least as strong
   bool awaits_verification = false;  ///< a signal has left, for certain or perhaps
   bool told_still_there = false;
-  bool has_acted = false;                    ///< a signal of this episode was sent, or would have been
-  std::optional<ServerTime> acted_at;        ///< the first of them
+  std::optional<ServerTime> acted_at;        ///< when its first signal was sent, or would have been
   StepKind acted_first = StepKind::kCancel;  ///< and what it was
   Signalled signalled = Signalled::kNo;
   bool is_closed = false;  ///< nothing more will be ordered: unkillable
+
+  [[nodiscard]] bool has_acted() const { return acted_at.has_value(); }
 };
 
 struct EpisodeKey {

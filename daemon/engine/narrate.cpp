@@ -18,6 +18,11 @@ namespace pgcurfew {
 
 namespace {
 
+struct ClaimantName {
+  ClaimantKind kind = ClaimantKind::kRule;
+  std::string_view name;
+};
+
 ClaimantName claimant_of(const Order& order) {
   if (order.drain.empty()) return {ClaimantKind::kRule, order.rule};
   return {ClaimantKind::kDrain, order.drain};
@@ -188,16 +193,18 @@ Level level_of(const Order& order, ReplyKind kind) {
   }
 }
 
+std::string_view if_still_text(const Order& order) {
+  return order.if_still ? ", if it were still there" : "";
+}
+
 std::string outcome_message(const Order& order, const Reply& reply) {
   const auto subject = subject_of(order);
   switch (reply.kind) {
     case ReplyKind::kSignalled:
       if (order.mode == Mode::kDryRun && order.step != StepKind::kAlert) {
-        return fmt::format("would have sent {} to {}{}", verb(order.step), subject,
-                           order.if_still ? ", if it were still there" : "");
+        return fmt::format("would have sent {} to {}{}", verb(order.step), subject, if_still_text(order));
       }
-      return fmt::format("{} {}{}", past(order.step), subject,
-                         order.if_still ? ", if it were still there" : "");
+      return fmt::format("{} {}{}", past(order.step), subject, if_still_text(order));
     case ReplyKind::kMovedOn:
       return fmt::format("spared {}: it has moved on", subject);
     case ReplyKind::kGone:
@@ -225,9 +232,8 @@ std::string outcome_message(const Order& order, const Reply& reply) {
 }  // namespace
 
 Event intent_event(const Order& order) {
-  const auto about = fmt::format("{} {} {}", order.mode == Mode::kDryRun ? "would now" : "about to",
-                                 verb(order.step), subject_of(order)) +
-                     (order.if_still ? ", if it were still there" : "");
+  const auto about = fmt::format("{} {} {}{}", order.mode == Mode::kDryRun ? "would now" : "about to",
+                                 verb(order.step), subject_of(order), if_still_text(order));
   const bool is_drains = !order.drain.empty();
   Event event(Kind::kIntent, is_drains ? about : fmt::format("{}: {}", about, grounds_text(order)));
   add_order(event, order);
@@ -276,19 +282,13 @@ Event skipped_event(const Rule& rule, const std::string& policy, const Session& 
   return event;
 }
 
-Event superseded_event(const Order& order, const ClaimantName& superseded, StepKind superseded_step,
-                       std::string_view episode) {
+Event superseded_event(const Order& order, const EpisodeKey& key, const Episode& episode) {
   const auto claimant = claimant_of(order);
   Event event(Kind::kSuperseded,
-              fmt::format("{} of {} for {} is left to {}", name_of(superseded_step), text_of(superseded),
+              fmt::format("{} of {} for {} is left to {}", name_of(episode.ordered_kind),
+                          text_of(claimant_of(key, episode)),
                           session_text(order.guard.session, order.user, order.database), text_of(claimant)));
-  event.add(field::kDecision, order.decision);
-  add_claimant(event, superseded);
-  event.add(field::kPolicy, order.policy);
-  add_session(event, order.guard.session);
-  event.add(field::kMode, name_of(order.mode));
-  event.add(field::kStep, name_of(superseded_step));
-  event.add(field::kEpisode, episode);
+  add_decision(event, key, episode);
   event.add(field::kSupersededBy, claimant.name);
   add_names(event, order);
   return event;

@@ -7,7 +7,6 @@
 #include <vector>
 
 #include "engine/breaker.hpp"
-#include "engine/claim.hpp"
 #include "engine/judge.hpp"
 #include "engine/ledger.hpp"
 #include "engine/order.hpp"
@@ -28,9 +27,8 @@ std::string_view outcome_of(const Order& order, ReplyKind kind);
 /// A rule's cancel is due that has no effect on the session as it is.
 Event skipped_event(const Rule& rule, const std::string& policy, const Session& session);
 
-/// A due step that another claimant's order does for the one named.
-Event superseded_event(const Order& order, const ClaimantName& superseded, StepKind superseded_step,
-                       std::string_view episode);
+/// A due step that another claimant's order does for this one. `episode`: as it was entered for that.
+Event superseded_event(const Order& order, const EpisodeKey& key, const Episode& episode);
 
 /// What a later look showed of a signal: `ended`, `query_ended`, `moved_on`, `still_there`, `unseen`.
 Event verified_event(const EpisodeKey& key, const Episode& episode, std::string_view effect);

@@ -27,20 +27,15 @@ void OrderDesk::place(const DueStep& due, const std::vector<DueStep>& superseded
   order.guard.not_before = due.since;
   order.guard.not_after = now_.server + ServerClockEstimate::kTolerance;
   if (due.open_until) order.guard.not_after = std::min(order.guard.not_after, *due.open_until);
-  order.episode = note_in_ledger(due, order, false).id;
+  order.episode = note_in_ledger(due, order, false).second.id;
   if (is_signal) ledger_.touched[session.key] = ledger_.looks_sent + 1;
   ++ledger_.in_flight;
   decision_.events.push_back(intent_event(order));
   for (const auto& other : superseded) {
-    const auto& episode = note_in_ledger(other, order, true);
-    decision_.events.push_back(superseded_event(order, name_of_claimant(other), other.next.kind, episode.id));
+    const auto& [key, episode] = note_in_ledger(other, order, true);
+    decision_.events.push_back(superseded_event(order, key, episode));
   }
   decision_.orders.push_back(std::move(order));
-}
-
-ClaimantName OrderDesk::name_of_claimant(const DueStep& due) const {
-  if (due.drain != nullptr) return {ClaimantKind::kDrain, due.drain->drain->name};
-  return {ClaimantKind::kRule, rule_of(due).name};
 }
 
 Guard OrderDesk::guard_for(const DueStep& due) const {
@@ -99,17 +94,15 @@ void OrderDesk::describe_rule(const DueStep& due, Order& order) {
   grounds.has_skipped_cancel = due.next.skipped_cancel;
 }
 
-const Episode& OrderDesk::note_in_ledger(const DueStep& due, const Order& order, bool is_carried) {
-  const EpisodeKey key{order.guard.session, due.claimant};
-  auto& episode = ledger_.episodes[key];
+const Episodes::value_type& OrderDesk::note_in_ledger(const DueStep& due, const Order& order,
+                                                      bool is_carried) {
+  auto& entry = *ledger_.episodes.try_emplace({order.guard.session, due.claimant}).first;
+  auto& [key, episode] = entry;
   if (episode.anchor != due.anchor) {
-    const auto end = episode.signalled == Signalled::kByUs        ? End::kByUs
-                     : episode.signalled == Signalled::kByAnother ? End::kByAnotherClaim
-                                                                  : End::kByItself;
-    tell_end(key, episode, end, now_.server, decision_.events);
+    tell_end(key, episode, end_after(episode.signalled, End::kByItself), now_.server, decision_.events);
     episode = {};
   }
-  episode.claimant = name_of_claimant(due).name;
+  episode.claimant = due.drain != nullptr ? due.drain->drain->name : rule_of(due).name;
   if (episode.id.empty()) {
     episode.id = order.decision;
     episode.signalled = Signalled::kNo;  // of what was told before, the end was
@@ -131,7 +124,7 @@ const Episode& OrderDesk::note_in_ledger(const DueStep& due, const Order& order,
   if (order.is_signal()) episode.look_needed = ledger_.looks_sent + 1;
   if (due.drain == nullptr && due.next.kind != StepKind::kAlert && !due.if_still)
     note_pace(due.claimant.rule);
-  return episode;
+  return entry;
 }
 
 void OrderDesk::note_pace(std::size_t rule) {

@@ -41,12 +41,11 @@ class OrderDesk {
  private:
   [[nodiscard]] const Session& session_of(const DueStep& due) const { return look_.sessions[due.session]; }
   [[nodiscard]] const Rule& rule_of(const DueStep& due) const { return policy_.rules[due.claimant.rule]; }
-  [[nodiscard]] ClaimantName name_of_claimant(const DueStep& due) const;
   Order describe(const DueStep& due);
   void describe_rule(const DueStep& due, Order& order);
   [[nodiscard]] Guard guard_for(const DueStep& due) const;
   /// The episode that the order belongs to now.
-  const Episode& note_in_ledger(const DueStep& due, const Order& order, bool is_carried);
+  const Episodes::value_type& note_in_ledger(const DueStep& due, const Order& order, bool is_carried);
   void note_pace(std::size_t rule);
 
   const Policy& policy_;

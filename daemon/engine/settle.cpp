@@ -42,7 +42,7 @@ void settle_episode(Episode& episode, const Order& order, const Reply& reply, co
       episode.not_before.reset();
       take_step(episode);
       episode.stepped_at = replied_at;
-      if (order.step != StepKind::kAlert && !std::exchange(episode.has_acted, true)) {
+      if (order.step != StepKind::kAlert && !episode.has_acted()) {
         episode.acted_at = replied_at;
         episode.acted_first = order.step;
       }
@@ -138,9 +138,8 @@ class LookSettler {
 
   /// Who has ended what is no longer there, as far as signals of ours can have.
   [[nodiscard]] End end_by(const EpisodeKey& key, const Episode& episode, End otherwise) const {
-    if (episode.signalled == Signalled::kByUs) return End::kByUs;
-    const bool is_by_another = episode.signalled == Signalled::kByAnother || signalled_.contains(key.session);
-    return is_by_another ? End::kByAnotherClaim : otherwise;
+    const auto by_another = signalled_.contains(key.session) ? Signalled::kByAnother : Signalled::kNo;
+    return end_after(std::max(episode.signalled, by_another), otherwise);
   }
 
   [[nodiscard]] End end_of_session(const EpisodeKey& key, const Episode& episode) const {
@@ -287,7 +286,7 @@ std::vector<Event> settle_reply(const Order& order, const Reply& reply, Ledger& 
        it != ledger.episodes.end() && it->first.session == session; ++it) {
     auto& episode = it->second;
     if (episode.in_flight && episode.decision == order.decision) {
-      if (!episode.is_carried && episode.has_acted) is_first_action = false;
+      if (!episode.is_carried && episode.has_acted()) is_first_action = false;
       settle_episode(episode, order, reply, ledger, replied_at, now);
       if (reply.kind == ReplyKind::kDenied && order.step != StepKind::kAlert)
         tell_end(it->first, episode, End::kDenied, replied_at, ends);

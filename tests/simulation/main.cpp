@@ -46,6 +46,7 @@ struct Totals {
     tally.signals += more.signals;
     tally.spared += more.spared;
     for (const auto& [part, count] : more.parts) tally.parts[part] += count;
+    for (const auto& [end, count] : more.ends) tally.ends[end] += count;
   }
 };
 
@@ -147,18 +148,22 @@ WorldOptions options_for(std::uint64_t seed, const Settings& settings) {
   return options;
 }
 
+/// `is_doubled`: this seed's world is run twice, to compare the two.
+bool run_drain_world(const WorldOptions& options, bool is_doubled, const Settings& settings, Totals& totals) {
+  if (is_doubled && !run_twice<DrainWorld>(options, settings, totals)) return false;
+  return run_world<DrainWorld>(options, settings, totals);
+}
+
 bool run_seed(std::uint64_t seed, const Settings& settings, Totals& totals) {
   const auto options = options_for(seed, settings);
   if (settings.rivals_only || seed % 4 == 0) {
     auto with_rules = options;
     with_rules.has_rules = true;
-    if (seed % 32 == 4 && !run_twice<DrainWorld>(with_rules, settings, totals)) return false;
-    if (!run_world<DrainWorld>(with_rules, settings, totals)) return false;
+    if (!run_drain_world(with_rules, seed % 32 == 4, settings, totals)) return false;
     if (settings.rivals_only) return true;
   }
   if (settings.drains_only || seed % 4 == 2) {
-    if (seed % 32 == 2 && !run_twice<DrainWorld>(options, settings, totals)) return false;
-    if (!run_world<DrainWorld>(options, settings, totals)) return false;
+    if (!run_drain_world(options, seed % 32 == 2, settings, totals)) return false;
     if (settings.drains_only) return true;
   }
   if (seed % 16 == 3) return run_twice<World>(options, settings, totals);
@@ -172,9 +177,13 @@ void print_summary(const Totals& totals, std::uint64_t failed) {
       "{} worlds, {:.1f} virtual hours: {} turns, {} looks, {} orders, {} signals, {} spared; {} failed\n",
       totals.worlds, static_cast<double>(totals.virtual_time.count()) / 3.6e9, tally.turns, tally.looks,
       tally.orders, tally.signals, tally.spared, failed);
-  std::string parts;
-  for (const auto& [part, count] : tally.parts) parts += fmt::format(" {} {}", part, count);
-  fmt::print("steps of rules with:{}\n", parts);
+  const auto text_of = [](const auto& counts) {
+    std::string text;
+    for (const auto& [name, count] : counts) text += fmt::format(" {} {}", name, count);
+    return text;
+  };
+  fmt::print("steps of rules with:{}\n", text_of(tally.parts));
+  fmt::print("episodes ended:{}\n", text_of(tally.ends));
   const auto& drains = totals.drains;
   fmt::print(
       "{} worlds with drains: {} gates closed, {} opened, {} left to others, {} signals, {} times empty\n",

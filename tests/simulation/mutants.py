@@ -53,11 +53,11 @@ MUTANTS = [
     Mutant("the end of what is gone is not told", {"one-end"}, "engine/settle.cpp",
            (("      tell_end(key, episode, end_of(key, episode, session, a_case, rule));\n", ""),)),
     Mutant("what another claim has ended has ended by itself", {"false-claim"}, "engine/settle.cpp",
-           (("    return is_by_another ? End::kByAnotherClaim : otherwise;", "    return otherwise;"),), options=RIVALS),
+           (("end_after(std::max(episode.signalled, by_another), otherwise)", "end_after(episode.signalled, otherwise)"),), options=RIVALS),
     Mutant("a stop tells no ends", {"one-end"}, "watch/watch.cpp",
            (("end_all(ledger_, End::kStopped,", "end_all(*std::make_unique<Ledger>(), End::kStopped,"),)),
     Mutant("what a dry run supposes takes up a bound", {"dry-run"}, "engine/decide.cpp",
-           (("due.if_still = due.mode == Mode::kDryRun && episode->has_acted;", "due.if_still = false;"),)),
+           (("due.if_still = due.mode == Mode::kDryRun && episode->has_acted();", "due.if_still = false;"),)),
     Mutant("the guard forgets backend_start", {"identity"}, hole="backend_start"),
     Mutant("the guard forgets the anchors", {"episode", "no-match", "early", "ladder"}, hole="anchors"),
     Mutant("the guard forgets the limit", {"early"}, hole="not_before"),
@@ -93,7 +93,7 @@ MUTANTS = [
            (("if (!forward && !back) return;", "return;"),)),
     Mutant("takes no fresh look between signals", {"two-signals", "ladder"}, "engine/decide.cpp",
            (("touched->second <= docket_.look_number;", "touched->second <= docket_.look_number || true;"),
-            ("episode->look_needed > docket_.look_number", "false"))),
+            ("episode.look_needed > docket_.look_number", "false"))),
     Mutant("ignores the bounds", {"too-many"}, "engine/breaker.cpp",
            (("return std::min(room_below(limits.signals, taken(per, now)),",
              "return 1000 + std::min(room_below(limits.signals, taken(per, now)),"),)),
@@ -106,7 +106,7 @@ MUTANTS = [
     Mutant("a tenant's breaker holds back everybody", {"late"}, "engine/breaker.cpp",
            (("queue->account->open_until || room(*queue->account, shared_) == 0",
              "breaker_.open_tenants() > 0 || room(*queue->account, shared_) == 0"),), options=BOUNDS),
-    Mutant("believes in every change for ever", {"late"}, "engine/settle.cpp", (("      ++episode.spared;\n", ""),)),
+    Mutant("believes in every change for ever", {"late"}, "engine/settle.cpp", (("      if (!episode.is_carried) ++episode.spared;\n", ""),)),
     Mutant("the guard forgets who is spared by name", {"protected", "protected-by-default", "exempt"}, "engine/guard.cpp",
            (("if (pattern.as_like()) guard->spares.push_back(pattern);", "(void)pattern;"),), options=("--late",)),
     Mutant("the guard forgets what the rule asks of a text", {"no-match"}, "engine/guard.cpp",
@@ -213,15 +213,20 @@ def commands_of(build):
     return compiles, link
 
 
-def mutate(mutant, compiles, directory):
-    """The object file of the changed source; raises ValueError where the fault no longer fits the engine."""
+def faulty_text(mutant):
+    """The changed source; raises ValueError where the fault no longer fits the engine."""
     text = (DAEMON / mutant.file).read_text()
     for old, new in mutant.changes:
         if text.count(old) != 1:
             raise ValueError(f"stands {text.count(old)} times in {mutant.file}: {old!r}")
         text = text.replace(old, new)
+    return text
+
+
+def mutate(mutant, compiles, directory):
+    """The command that compiles the changed source, and its object file; raises what faulty_text does."""
     source = directory / Path(mutant.file).name
-    source.write_text(text)
+    source.write_text(faulty_text(mutant))
     command = list(compiles[mutant.file])
     target = str(source.with_suffix(".o"))
     command[command.index("-c") + 1] = str(source)
