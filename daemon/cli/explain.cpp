@@ -46,6 +46,14 @@ std::string exception_text(const Policy& policy, const RuleFinding& finding) {
                      phrase_of(policy.rules[finding.rule].except[*finding.exception].match));
 }
 
+/// Why a step that is due is not the first to be taken.
+std::string turn_text(const RuleFinding& finding) {
+  if (!finding.is_rationed()) return "";
+  if (finding.stand == Stand::kBreaker) return ", when the breaker lets it through";
+  if (finding.stand == Stand::kRoom) return ", when the orders before it are answered";
+  return fmt::format(", when its \"{}\" lets it through", name_of(*finding.stand));
+}
+
 std::string step_text(const Policy& policy, const RuleFinding& finding, const Session& session,
                       ServerTime now) {
   const auto& rule = policy.rules[finding.rule];
@@ -58,8 +66,8 @@ std::string step_text(const Policy& policy, const RuleFinding& finding, const Se
                                          "pg_signal_backend nor {}",
                                          session.user ? printable(*session.user, 63) : "the session's role");
   }
-  return fmt::format("{}{} {}{}{}", rule.mode == Mode::kDryRun ? "would " : "", name_of(kind),
-                     when_text(finding.next->due - now),
+  return fmt::format("{}{} {}{}{}{}", rule.mode == Mode::kDryRun ? "would " : "", name_of(kind),
+                     when_text(finding.next->due - now), turn_text(finding),
                      finding.next->skipped_cancel ? ", as a cancel cannot affect it while it is idle" : "",
                      denial);
 }
@@ -76,7 +84,8 @@ std::string verdict_text(const Policy& policy, const RuleFinding& finding, const
     case Verdict::kDue:
       break;
   }
-  if (!finding.held_by.empty()) return fmt::format("matches, but its \"{}\" holds it back", finding.held_by);
+  if (finding.is_left_alone())
+    return fmt::format("matches, but its \"{}\" holds it back", name_of(*finding.stand));
   return finding.next ? step_text(policy, finding, session, now)
                       : "matches, but a cancel cannot affect it while it is idle, and nothing follows that";
 }
@@ -97,7 +106,7 @@ std::string session_line(const Policy& policy, const Look& look, const SessionFi
         fmt::format("{}: {}", policy.rules[rule.rule].name, step_text(policy, rule, session, look.taken_at));
   } else {
     for (const auto& rule : finding.rules) {
-      if (rule.verdict != Verdict::kExempt && rule.held_by.empty()) continue;
+      if (rule.verdict != Verdict::kExempt && !rule.is_left_alone()) continue;
       fate = fmt::format("{}: {}", policy.rules[rule.rule].name,
                          verdict_text(policy, rule, session, look.taken_at));
       break;
@@ -143,7 +152,7 @@ Json rule_json(const Policy& policy, const RuleFinding& finding, ServerTime now)
                     : finding.verdict == Verdict::kExempt  ? "exempt"
                     : finding.verdict == Verdict::kPending ? "pending"
                                                            : "no_match";
-  if (!finding.held_by.empty()) json["held_by"] = finding.held_by;
+  if (finding.is_left_alone() || finding.is_rationed()) json["held_by"] = name_of(*finding.stand);
   if (finding.exception) json["exception"] = *finding.exception + 1;
   if (finding.next) {
     json["step"] = name_of(finding.next->kind);

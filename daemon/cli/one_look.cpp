@@ -120,7 +120,7 @@ bool is_for_a_rule(const Policy& policy, const Look& look, const LookFinding& ar
   const auto finding = explain(policy, look, around, session);
   return finding.immunity == Immunity::kNone &&
          std::any_of(finding.rules.begin(), finding.rules.end(), [](const RuleFinding& rule) {
-           return rule.next && rule.held_by.empty() && rule.next->kind != StepKind::kAlert;
+           return rule.next && !rule.is_left_alone() && rule.next->kind != StepKind::kAlert;
          });
 }
 

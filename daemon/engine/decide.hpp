@@ -1,6 +1,5 @@
 #pragma once
 
-#include <chrono>
 #include <cstddef>
 #include <vector>
 
@@ -16,19 +15,9 @@ namespace pgcurfew {
 /// deadline on a server that takes its time. The others follow as replies come in.
 inline constexpr std::size_t kMostInFlight = 64;
 
-/// Whether a rule rests on what can change without its victims' doing: on how many they are, on slots, on
-/// lock waits. Then nobody is condemned by a look that came longer than kFreshLook ago: where looks take as
-/// long as that to come, none is fresher.
-bool needs_fresh_look(const Rule& rule);
-inline constexpr Duration kFreshLook = std::chrono::seconds(1);
-
 /// Of one tenant at most so many go by a look from before they fell due; where there are more, the server is
 /// looked at again first. Statements that end just before their limit come in herds.
 inline constexpr std::size_t kMostUnshown = Breaker::kAlwaysPass;
-
-/// Where an older pgcurfew of the same role watches the server, it acts first: this one waits so long past
-/// what falls due, and looks again.
-inline constexpr Duration kAfterElder = std::chrono::milliseconds(100);
 
 /// The heart. Takes what the last look showed and the time, and gives orders: at most one signal a session,
 /// of the strongest step that is due, whoever claims it. Of equal steps a drain's is taken, for it uses up

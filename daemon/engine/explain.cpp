@@ -77,7 +77,7 @@ class RuleFinder {
     if (judgement.exception != nullptr) {
       finding_.exception = static_cast<std::size_t>(judgement.exception - rule_.except.data());
     }
-    if (judgement.verdict == Verdict::kDue) finding_.next = next_step_of(rule_, session_, judgement, nullptr);
+    if (judgement.verdict == Verdict::kDue) find_standing(judgement);
     find_keep();
     find_when();
     find_hours();
@@ -85,8 +85,19 @@ class RuleFinder {
   }
 
  private:
-  void hold_back(std::string_view by) {
-    if (finding_.verdict == Verdict::kDue) finding_.held_by = by;
+  /// Of whom nothing may touch there is no case, nor of a claim that is left alone a step: what would come
+  /// otherwise is worth knowing.
+  void find_standing(const Judgement& judgement) {
+    finding_.next = next_step_of(rule_, session_, judgement, nullptr);
+    const auto& cases = around_.docket.cases;
+    const auto found = std::lower_bound(cases.begin(), cases.end(), std::pair(session_index_, finding_.rule),
+                                        [](const Case& a_case, const auto& wanted) {
+                                          return std::pair(a_case.session, a_case.rule) < wanted;
+                                        });
+    if (found == cases.end() || found->session != session_index_ || found->rule != finding_.rule) return;
+    const auto& standing = around_.standings.cases[static_cast<std::size_t>(found - cases.begin())];
+    finding_.stand = standing.stand;
+    if (standing.next) finding_.next = standing.next;
   }
 
   /// What a rule on blockers asks besides its conditions.
@@ -124,7 +135,8 @@ class RuleFinder {
                             : fmt::format("one of {} that are due", members.size());
     finding_.conditions.push_back(
         finding_of("keep", fmt::format("beyond {}", *rule_.selection.keep), actual, is_chosen));
-    if (is_due && !is_chosen) hold_back("keep");
+    if (is_due && !is_chosen && finding_.stand && *finding_.stand != Stand::kWhen)
+      finding_.stand = Stand::kKeep;
   }
 
   void find_when() {
@@ -140,7 +152,6 @@ class RuleFinder {
       finding_.conditions.push_back(finding_of("role", std::string(name_of(*when.role)),
                                                std::string(name_of(role)), role == *when.role));
     }
-    if (!holds(when, look_, around_.docket.client_backends)) hold_back("when");
   }
 
   void find_hours() {
@@ -153,8 +164,11 @@ class RuleFinder {
                         : is_open ? fmt::format("open until {}", zone.to_text(open->end))
                                   : fmt::format("closed until {}", zone.to_text(open->start));
     finding_.conditions.push_back(finding_of("hours", "open", actual, is_open));
-    if (!open) hold_back("hours");
-    if (open && finding_.next) finding_.next->due = std::max(finding_.next->due, open->start);
+    if (!open && finding_.stand) finding_.stand = Stand::kHours;
+    if (!open || !finding_.next) return;
+    finding_.next->due = std::max(finding_.next->due, open->start);
+    // the step comes when they begin, as others come when a session is old enough
+    if (finding_.stand == Stand::kHours) finding_.stand = Stand::kLimit;
   }
 
   const Policy& policy_;
@@ -194,6 +208,9 @@ std::string immunity_text(Immunity immunity, std::string_view protection) {
 LookFinding find_in_look(const Policy& policy, const Look& look) {
   LookFinding around;
   around.docket = make_docket(policy, look);
+  Ledger ledger;
+  around.standings =
+      decide(policy, look, around.docket, {}, ledger, {look.taken_at, MonotonicTime()}).standings;
   for (std::size_t i = 0; i < around.docket.cases.size(); ++i) {
     const auto& a_case = around.docket.cases[i];
     const auto& selection = policy.rules[a_case.rule].selection;
@@ -214,7 +231,7 @@ SessionFinding explain(const Policy& policy, const Look& look, const LookFinding
   for (std::size_t i = 0; i < policy.rules.size(); ++i) {
     finding.rules.push_back(RuleFinder(policy, look, around, session_index, i).run());
     const auto& rule = finding.rules[i];
-    if (finding.immunity != Immunity::kNone || !rule.next || !rule.held_by.empty()) continue;
+    if (finding.immunity != Immunity::kNone || !rule.next || rule.is_left_alone()) continue;
     if (!finding.nearest || rule.next->due < finding.rules[*finding.nearest].next->due) finding.nearest = i;
   }
   return finding;

@@ -12,6 +12,7 @@
 #include "engine/judge.hpp"
 #include "engine/ladder.hpp"
 #include "engine/session.hpp"
+#include "engine/standing.hpp"
 #include "policy/policy.hpp"
 
 namespace pgcurfew {
@@ -33,8 +34,11 @@ struct RuleFinding {
   std::vector<ConditionFinding> conditions;
   std::optional<std::size_t> exception;  ///< index of the exception that fits
   std::optional<NextStep> next;          ///< for kDue: what would come first
-  std::string
-      held_by;  ///< for kDue, what holds the rule back from the session: `when`, `keep`, `hours`; or empty
+  /// For kDue, where the claim stands, or will stand when it falls due. Nothing: the session is immune.
+  std::optional<Stand> stand;
+
+  [[nodiscard]] bool is_left_alone() const { return stand && pgcurfew::is_left_alone(*stand); }
+  [[nodiscard]] bool is_rationed() const { return stand && pgcurfew::is_rationed(*stand); }
 };
 
 struct SessionFinding {
@@ -49,12 +53,13 @@ struct SessionFinding {
 /// What is found once for all sessions of a look: of the server, and of groups of sessions.
 struct LookFinding {
   Docket docket;
+  Standings standings;  ///< what decide() says of the docket's cases, had nothing been done before
   /// Of rules with `keep`: the cases of each group, as indices into the docket's, due or not.
   std::map<std::pair<std::size_t, std::string>, std::vector<std::size_t>> groups;
 };
 LookFinding find_in_look(const Policy& policy, const Look& look);
 
-/// Everything about one session, by the same judgement that decide() acts on.
+/// Everything about one session: the judgement that decide() acts on, and what it says of each claim.
 SessionFinding explain(const Policy& policy, const Look& look, const LookFinding& around,
                        std::size_t session_index);
 

@@ -119,6 +119,12 @@ struct Ledger {
   std::map<EpisodeKey, ServerTime> told_skips;
   Breaker breaker;
   Breaker rehearsed_breaker;  ///< what it would have done for the rules in dry-run
+
+  /// Null if there is none.
+  [[nodiscard]] const Episode* find(const EpisodeKey& key) const {
+    const auto found = episodes.find(key);
+    return found == episodes.end() ? nullptr : &found->second;
+  }
 };
 
 }  // namespace pgcurfew

@@ -1,31 +1,13 @@
 #pragma once
 
-#include <optional>
 #include <vector>
 
-#include "engine/claim.hpp"
 #include "engine/decision.hpp"
 #include "engine/docket.hpp"
-#include "engine/ladder.hpp"
+#include "engine/due_steps.hpp"
 #include "engine/ledger.hpp"
 
 namespace pgcurfew {
-
-/// A claim whose next step is due.
-struct DueStep {
-  Claimant claimant;
-  std::size_t session = 0;             ///< index in Look::sessions
-  ServerTime anchor{};                 ///< of the episode
-  const Case* due_case = nullptr;      ///< of a rule
-  const DrainClaims* drain = nullptr;  ///< of a drain
-  NextStep next;
-  Mode mode = Mode::kDryRun;
-  ServerTime since{};                    ///< it is due, and within the hours of its rule
-  std::optional<ServerTime> open_until;  ///< the end of these hours, if it has any
-  bool if_still = false;                 ///< Order::if_still
-  int spared = 0;                        ///< guards of this episode in a row that have spared the session
-  std::size_t group_size = 0;            ///< with `keep`: how many that are due the session was counted among
-};
 
 /// Makes orders of what was chosen, and enters them in the ledger.
 class OrderDesk {

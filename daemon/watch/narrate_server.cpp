@@ -8,7 +8,7 @@
 
 #include "base/duration.hpp"
 #include "base/words.hpp"
-#include "engine/decide.hpp"
+#include "engine/due_steps.hpp"
 #include "events/fields.hpp"
 
 namespace pgcurfew {

@@ -105,6 +105,15 @@ def test_it_counts_whom_keep_and_when_leave_alone(stage, check_server):
     assert re.fullmatch(r"0 of \d+ sessions are due now; 3 are left alone by its when", of_rule(lines, "elsewhere"))
 
 
+def test_it_counts_those_that_are_due_and_have_to_wait(stage, check_server):
+    for _ in range(3):
+        stage.forgotten()
+    _, lines = check_server(
+        "- { name: a, match: { application_name: APP, state: idle in transaction }, at_most: 1, escalate: [terminate] }")
+    assert re.fullmatch(r"3 of \d+ sessions are due now \(2 of them later, for its at_most lets others go first\)",
+                        of_rule(lines, "a"))
+
+
 def test_it_touches_nobody(stage, check_server):
     session = stage.forgotten()
     before = stage.row(session)

@@ -396,6 +396,26 @@ def test_explain_touches_nobody(stage, explain):
     assert stage.is_as_before(session, before)
 
 
+def test_explain_says_which_of_those_that_are_due_have_to_wait_and_for_what(stage, explain):
+    first, second = stage.forgotten(), stage.forgotten()
+    stage.wait_until_older(second, "state_change", 0.1)
+    rules = """
+- name: slow
+  match: { application_name: APP, state: idle in transaction, state_age: 100ms }
+  at_most: 1
+  escalate: [terminate]
+"""
+    done = explain(rules=rules, more=UNBOUNDED)
+    assert re.search(rf"{first.pid} .* slow: terminate now\n", done.stdout)
+    assert re.search(rf'{second.pid} .* slow: terminate now, when its "at_most" lets it through\n', done.stdout)
+    (server,) = json.loads(explain("--json", rules=rules, more=UNBOUNDED).stdout)
+    held = {session["pid"]: session["nearest"].get("held_by") for session in server["sessions"] if session["nearest"]}
+    assert held == {first.pid: None, second.pid: "at_most"}
+    done = explain("--pid", second.pid, rules=rules.replace("  at_most: 1\n", ""),
+                   more="safety: { signals: 1 per 1min, share: 100% }")
+    assert "rule slow: terminate now, when the breaker lets it through\n" in done.stdout
+
+
 def test_explain_of_a_server_out_of_reach_ends_with_69_and_tells_of_the_others(stage, explain):
     session = stage.running()
     servers = {"dead": "host=/nowhere user=pgcurfew", "stage": stage.server.conninfo(user="pgcurfew")}

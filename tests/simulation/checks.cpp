@@ -113,7 +113,10 @@ void Checks::on_reply(int instance, const std::string& decision, ReplyKind kind)
   if (is_rehearsal && kind == ReplyKind::kSignalled) ++book.signals_of[episode_of(order)].rehearsed;
   if (order.is_signal()) {
     auto& sent = book.signals_of[episode_of(order)];
-    if (kind == ReplyKind::kSignalled) ++sent.signalled;
+    if (kind == ReplyKind::kSignalled) {
+      ++sent.signalled;
+      book.signalled_by[order.guard.session].insert(episode_of(order));
+    }
     if (kind != ReplyKind::kSignalled && kind != ReplyKind::kUnknown) ++sent.refused;
   }
   if (kind != ReplyKind::kSignalled && kind != ReplyKind::kUnknown && kind != ReplyKind::kFailed) {
@@ -414,6 +417,7 @@ void Checks::check_claim(const Book& book, const Event& event) const {
 void Checks::on_settled(int instance, const Watch& watch) {
   auto& book = books_[instance];
   check_open(book, watch, std::exchange(book.has_just_looked, false));
+  book.ended_now.clear();
   const auto rules = book.policy->rules.size();
   const auto rows = book.look ? book.look->rows.size() : 0;
   const auto bound = (rows + 60) * (rules + book.policy->drains.size());

@@ -30,6 +30,7 @@ void Checks::note_end(Book& book, const Event& event) {
   ++tally_.ends[field_of<std::string>(event, "end").value_or("")];
   if (book.open.erase(key) == 0) throw Violation("one-end", "nothing was to end: " + event.message);
   book.ended.insert(key);
+  book.ended_now.insert(key);
   check_end(book, event);
 }
 
@@ -49,6 +50,20 @@ void Checks::check_end(const Book& book, const Event& event) const {
     throw Violation("false-claim", event.message + ", and none was sent");
   if ((end == "by_itself" || end == "gone") && sent.signalled > 0)
     throw Violation("false-claim", event.message + ", and one was sent");
+  if ((end == "by_itself" || end == "gone") && is_signalled_by_another(book, event))
+    throw Violation("false-claim", event.message + ", and another claim's signal was sent");
+}
+
+/// Whether another claim that stood until this turn has signalled the event's session.
+bool Checks::is_signalled_by_another(const Book& book, const Event& event) {
+  const auto pid = field_of<std::int64_t>(event, "pid").value_or(0);
+  const auto backend_start = field_of<ServerTime>(event, "backend_start");
+  if (!backend_start) return false;
+  const auto found = book.signalled_by.find({static_cast<std::int32_t>(pid), *backend_start});
+  if (found == book.signalled_by.end()) return false;
+  return std::any_of(found->second.begin(), found->second.end(), [&](const EpisodeName& name) {
+    return name != episode_of(event) && (book.open.contains(name) || book.ended_now.contains(name));
+  });
 }
 
 const Backend* Checks::row_of(const LookCopy& look, std::int64_t pid,

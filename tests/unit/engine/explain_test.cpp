@@ -82,8 +82,8 @@ TEST(ExplainKeep, TellsThoseBeyondItFromThoseThatAreKept) {
   const auto desk = idle_sessions("keep: 2", {0s, 1s, 2s});
   EXPECT_EQ(line_of(first_rule_of(desk, 0), "keep"), "yes keep: beyond 2 (is one of 3 that are due)");
   EXPECT_EQ(line_of(first_rule_of(desk, 1), "keep"), "no  keep: beyond 2 (is one of 3 that are due)");
-  EXPECT_EQ(first_rule_of(desk, 0).held_by, "");
-  EXPECT_EQ(first_rule_of(desk, 1).held_by, "keep");
+  EXPECT_EQ(first_rule_of(desk, 0).stand, Stand::kOrdered);
+  EXPECT_EQ(first_rule_of(desk, 1).stand, Stand::kKeep);
 }
 
 TEST(ExplainKeep, LooksAheadForOneThatIsNotDueYet) {
@@ -92,12 +92,12 @@ TEST(ExplainKeep, LooksAheadForOneThatIsNotDueYet) {
   const auto oldest = idle_sessions("keep: 2", since);
   EXPECT_EQ(line_of(first_rule_of(oldest, 2), "keep"),
             "no  keep: beyond 2 (is one of 3 that will be due then)");
-  EXPECT_EQ(first_rule_of(oldest, 2).held_by, "keep");
+  EXPECT_EQ(first_rule_of(oldest, 2).stand, Stand::kKeep);
   EXPECT_EQ(line_of(first_rule_of(oldest, 0), "keep"), "no  keep: beyond 2 (is one of 2 that are due)");
   const auto newest = idle_sessions("keep: 2, victims: newest", since);
   EXPECT_EQ(line_of(first_rule_of(newest, 3), "keep"),
             "yes keep: beyond 2 (is one of 4 that will be due then)");
-  EXPECT_EQ(first_rule_of(newest, 3).held_by, "");
+  EXPECT_EQ(first_rule_of(newest, 3).stand, Stand::kLimit);
 }
 
 TEST(ExplainKeep, SaysOfOneThatDoesNotFitThatItIsNoneOfThem) {
@@ -106,7 +106,7 @@ TEST(ExplainKeep, SaysOfOneThatDoesNotFitThatItIsNoneOfThem) {
   sessions.push_back(active(9, 0s));
   desk.look(sessions, 70s);
   EXPECT_EQ(line_of(first_rule_of(desk, 3), "keep"), "no  keep: beyond 2 (is none of the 3 that are due)");
-  EXPECT_EQ(first_rule_of(desk, 3).held_by, "");
+  EXPECT_EQ(first_rule_of(desk, 3).stand, std::nullopt);
 }
 
 TEST(ExplainKeep, SaysOfThoseThatAreDueJustWhatDecideChooses) {
@@ -116,7 +116,7 @@ TEST(ExplainKeep, SaysOfThoseThatAreDueJustWhatDecideChooses) {
   for (std::size_t i = 0; i < desk.seen.sessions.size(); ++i) {
     const bool is_chosen =
         std::find(chosen.begin(), chosen.end(), desk.seen.sessions[i].key.pid) != chosen.end();
-    EXPECT_EQ(first_rule_of(desk, i).held_by.empty(), is_chosen) << i;
+    EXPECT_EQ(first_rule_of(desk, i).stand == Stand::kOrdered, is_chosen) << i;
   }
 }
 

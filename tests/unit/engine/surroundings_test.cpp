@@ -303,7 +303,7 @@ TEST(Explain, SaysWhatHoldsARuleBack) {
   seen.connection_slots = 100;
   seen.sessions = {active(1, 0s)};
   const auto finding = explain(policy, seen, 0).rules.at(0);
-  EXPECT_EQ(finding.held_by, "when");
+  EXPECT_EQ(finding.stand, Stand::kWhen);
   EXPECT_EQ(finding.conditions.back().field, "connections_used");
   EXPECT_EQ(finding.conditions.back().actual, "1%");
 }
