@@ -15,13 +15,15 @@ PgbouncerChoice choice_of(const Gate& gate) {
 
 }  // namespace
 
-PgbouncerWatch::Watched::Watched(Loop& loop, const Gate& gate)
-    : look(gate.pgbouncer_conninfo, choice_of(gate), gate.pgbouncer_gate),
+PgbouncerWatch::Watched::Watched(Loop& loop, const Gate& gate, const OnSeen& on_answer)
+    : database(gate.database),
+      on_seen(on_answer),
+      look(gate.pgbouncer_conninfo, choice_of(gate), gate.pgbouncer_gate),
       readiness(loop, [this] { pump(true); }),
       timer(loop, [this] { pump(false); }) {}
 
 void PgbouncerWatch::Watched::pump(bool ready) {
-  if (const auto state = look.proceed(Loop::now(), ready)) seen = *state;
+  if (const auto state = look.proceed(Loop::now(), ready)) on_seen(database, *state);
   const auto interest = look.interest();
   readiness.watch(interest.fd, interest.write, interest.may_have_moved);
   if (const auto at = look.wake_at()) {
@@ -31,17 +33,11 @@ void PgbouncerWatch::Watched::pump(bool ready) {
   }
 }
 
-PgbouncerState PgbouncerWatch::look(const Gate& gate) {
+void PgbouncerWatch::look(const Gate& gate) {
   auto& watched = gates_[gate.database];
-  if (!watched) watched = std::make_unique<Watched>(loop_, gate);
-  const auto seen = watched->seen;
+  if (!watched) watched = std::make_unique<Watched>(loop_, gate, on_seen_);
   watched->look.ask(Loop::now());
   watched->pump(false);
-  return seen;
-}
-
-void PgbouncerWatch::keep_only(const std::set<std::string>& databases) {
-  std::erase_if(gates_, [&](const auto& entry) { return !databases.contains(entry.first); });
 }
 
 }  // namespace pgcurfew

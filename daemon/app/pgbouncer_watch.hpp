@@ -1,9 +1,10 @@
 #pragma once
 
+#include <functional>
 #include <map>
 #include <memory>
-#include <set>
 #include <string>
+#include <utility>
 
 #include "drains/gate.hpp"
 #include "postgres/pgbouncer_look.hpp"
@@ -14,27 +15,29 @@ namespace pgcurfew {
 /// Looks after the gates of one server that are closed at PgBouncer, each over a connection of its own.
 class PgbouncerWatch {
  public:
-  explicit PgbouncerWatch(Loop& loop) : loop_(loop) {}
+  using OnSeen = std::function<void(const std::string& database, PgbouncerState)>;
+  PgbouncerWatch(Loop& loop, OnSeen on_seen) : loop_(loop), on_seen_(std::move(on_seen)) {}
 
-  /// Asks how this gate stands, unless it is asked already, and gives what the answer before was.
-  PgbouncerState look(const Gate& gate);
+  /// Asks how this gate stands, unless it is asked already.
+  void look(const Gate& gate);
 
-  /// Drops all that is known of a database's gate, and its connection.
+  /// Drops the connection over which a database's gate is looked at.
   void forget(const std::string& database) { gates_.erase(database); }
-  void keep_only(const std::set<std::string>& databases);
 
  private:
   struct Watched {
-    Watched(Loop& loop, const Gate& gate);
+    Watched(Loop& loop, const Gate& gate, const OnSeen& on_seen);
     void pump(bool ready);
 
+    std::string database;
+    const OnSeen& on_seen;
     PgbouncerLook look;
-    PgbouncerState seen = PgbouncerState::kUnknown;
     Readiness readiness;
     Timer timer;
   };
 
   Loop& loop_;
+  OnSeen on_seen_;
   std::map<std::string, std::unique_ptr<Watched>> gates_;  ///< by database
 };
 

@@ -38,7 +38,9 @@ ServerRuntime::ServerRuntime(Loop& loop, std::function<void(const Event&)> tell,
       watch_(std::move(policy), options_for(server)),
       timer_(loop, [this] { happen(happening::Tick{}); }),
       readiness_(loop, [this] { pump(true); }),
-      keeper_(loop, server.name, conninfo_of(server).hosts(), [this] { pump(false); }),
+      files_(StateFiles::in_state_directory(std::string(GateJournal::kSuffix))),
+      keeper_(server.name, files_),
+      pgbouncer_gates_(loop, conninfo_of(server).hosts(), [this] { pump(false); }),
       on_change_(std::move(on_change)) {}
 
 void ServerRuntime::start() {
@@ -65,15 +67,30 @@ void ServerRuntime::happen(const Happening& what) {
 void ServerRuntime::pump(bool ready) {
   while (true) {
     auto happened = link_.proceed(Loop::now(), std::exchange(ready, false));
-    for (auto& what : keeper_.take_happenings()) happened.push_back(std::move(what));
+    hear_pgbouncer();
+    for (auto& reply : keeper_.take_replies()) happened.emplace_back(happening::GateTurned{std::move(reply)});
     if (happened.empty()) break;
     for (auto& what : happened) {
-      keeper_.complete(what);
+      complete(what);
       if (carry_out(watch_.on(what, Loop::now(), Loop::wall_time()))) break;
     }
   }
+  for (const auto& command : keeper_.take_commands()) pgbouncer_gates_.carry_out(command);
   for (const auto& event : keeper_.take_events()) tell_(event);
   settle_waits();
+}
+
+void ServerRuntime::hear_pgbouncer() {
+  for (const auto& [database, state] : pgbouncer_gates_.take_seen()) keeper_.pgbouncer_seen(database, state);
+  for (auto& turned : pgbouncer_gates_.take_turned())
+    keeper_.pgbouncer_turned(std::move(turned.reply), turned.may_have_acted);
+}
+
+/// What the link tells of gates is not all that there is to tell.
+void ServerRuntime::complete(Happening& what) {
+  if (auto* read = std::get_if<happening::GatesRead>(&what)) keeper_.complete(read->gates);
+  if (auto* turned = std::get_if<happening::GateTurned>(&what)) keeper_.complete(turned->reply);
+  if (std::holds_alternative<happening::ConnectionLost>(what)) keeper_.connection_lost();
 }
 
 bool ServerRuntime::carry_out(const std::vector<Command>& commands) {
@@ -82,7 +99,7 @@ bool ServerRuntime::carry_out(const std::vector<Command>& commands) {
     std::visit(Overloaded{[&](const command::Connect&) { link_.connect(); },
                           [&](const command::Disconnect&) {
                             link_.disconnect();
-                            keeper_.forget_orders();
+                            keeper_.connection_lost();
                             dropped = true;
                           },
                           [&](const command::TakeLook& look) { link_.take_look(look); },

@@ -4,9 +4,11 @@
 #include <memory>
 #include <string>
 
-#include "app/gate_keeper.hpp"
+#include "app/pgbouncer_gates.hpp"
+#include "drains/gate_keeper.hpp"
 #include "postgres/link.hpp"
 #include "system/loop.hpp"
+#include "system/state_files.hpp"
 #include "watch/watch.hpp"
 
 namespace pgcurfew {
@@ -40,6 +42,8 @@ class ServerRuntime {
   void pump(bool ready);
   /// Whether the connection was dropped, so that what else it reported no longer counts.
   bool carry_out(const std::vector<Command>& commands);
+  void hear_pgbouncer();
+  void complete(Happening& what);
   void settle_waits();
 
   std::function<void(const Event&)> tell_;
@@ -49,7 +53,9 @@ class ServerRuntime {
   Watch watch_;
   Timer timer_;
   Readiness readiness_;
+  StateFiles files_;
   GateKeeper keeper_;
+  PgbouncerGates pgbouncer_gates_;
   std::function<void()> on_change_;
 };
 

@@ -11,10 +11,11 @@
 #include "app/configuration.hpp"
 #include "app/diagnostic_events.hpp"
 #include "app/exit_code.hpp"
-#include "app/unclaimed_gates.hpp"
 #include "base/words.hpp"
+#include "drains/unclaimed_gates.hpp"
 #include "events/fields.hpp"
 #include "policy/fingerprint.hpp"
+#include "system/state_files.hpp"
 
 namespace pgcurfew {
 
@@ -231,7 +232,8 @@ void Service::see_off() {
 void Service::tell_unclaimed_gates() {
   auto watched = policy_->servers;
   for (const auto& leaving : leaving_) watched.emplace_back().name = leaving.server->name();
-  for (const auto& gate : find_unclaimed_gates(watched)) {
+  auto files = StateFiles::in_state_directory(std::string(GateJournal::kSuffix));
+  for (const auto& gate : find_unclaimed_gates(files, watched)) {
     if (told_files_.insert(gate.file).second) teller_.tell(unclaimed_gate_event(gate));
   }
 }

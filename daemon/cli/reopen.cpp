@@ -5,14 +5,15 @@
 #include "app/exit_code.hpp"
 #include "app/server_runtime.hpp"
 #include "app/teller.hpp"
-#include "app/unclaimed_gates.hpp"
 #include "base/words.hpp"
 #include "cli/by_hand.hpp"
 #include "cli/drain.hpp"
 #include "cli/printing.hpp"
+#include "drains/unclaimed_gates.hpp"
 #include "events/fields.hpp"
 #include "report/log.hpp"
 #include "system/loop.hpp"
+#include "system/state_files.hpp"
 
 namespace pgcurfew {
 
@@ -152,8 +153,10 @@ int reopen_now(const ReopenOptions& options) {
   if (loaded.has_errors()) return kExitConfiguration;
   const auto servers = choose_servers(*loaded.policy, options.server, false);
   if (!servers) return complain(servers.error(), kExitUsage);
-  auto unclaimed = options.server.empty() ? find_unclaimed_gates(loaded.policy->servers, options.databases)
-                                          : std::vector<UnclaimedGate>();
+  auto files = StateFiles::in_state_directory(std::string(GateJournal::kSuffix));
+  auto unclaimed = options.server.empty()
+                       ? find_unclaimed_gates(files, loaded.policy->servers, options.databases)
+                       : std::vector<UnclaimedGate>();
   auto policy = *loaded.policy;
   policy.servers = *servers;
   policy.rules.clear();

@@ -45,9 +45,6 @@ void DrainRun::take_look(const Policy& policy, const Look& look, const Ledger& l
   }
   for (const auto* session : unplaced) note_remaining(*session, "the name of its database is not known");
   if (since_) count_empty_look(now);
-  // whoever comes back after it was empty has had all the time that there was
-  for (auto& claim : claims_->sessions)
-    claim.is_to_go_now = progress_.was_emptied && is_latecomer(look.sessions[claim.session]);
 }
 
 void DrainRun::take_session(const Policy& policy, const Session& session, std::size_t index,
@@ -58,7 +55,7 @@ void DrainRun::take_session(const Policy& policy, const Session& session, std::s
     return;
   }
   auto reason = why_left_alone(policy, session);
-  if (reason.empty()) claims_->sessions.push_back({index, false});
+  if (reason.empty()) claims_->sessions.push_back(index);
   if (reason.empty() && ledger.denied.contains(session.key)) reason = "denied";
   note_remaining(session, std::move(reason));
 }
@@ -70,6 +67,7 @@ DrainClaims DrainRun::claims() const {
   // in another server, or meanwhile, the gates may be open
   const bool may_signal = !is_ending_ && !holds_still_ && (!has_gate() || all_known());
   if (may_signal) claims.since = since_;
+  claims.were_emptied = progress_.was_emptied;
   return claims;
 }
 

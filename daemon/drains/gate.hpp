@@ -82,6 +82,14 @@ struct Gates {
   std::vector<Gate> gates;  ///< of all databases, by name; and those of PgBouncer that the journal knows
 };
 
+/// How a gate at PgBouncer stands that was closed.
+enum class PgbouncerState {
+  kUnknown,  ///< it did not answer
+  kClosed,
+  kOpened,  ///< by somebody: the process that showed it as closed shows it as open
+  kLost,    ///< open, and not closed by this process: PgBouncer was restarted
+};
+
 /// One gate to close or to open.
 struct GateOrder {
   std::string id;  ///< joins order and reply

@@ -31,20 +31,17 @@ struct Claimant {
   auto operator<=>(const Claimant&) const = default;
 };
 
-/// A session that a drain claims.
-struct DrainClaim {
-  std::size_t session = 0;    ///< index in Look::sessions
-  bool is_to_go_now = false;  ///< it came after the database was empty: no step is waited for
-};
-
 /// What a drain under way claims of one look. The claims of rules are the cases of the docket.
 struct DrainClaims {
   const Drain* drain = nullptr;  ///< outlives it
   std::uint64_t run = 0;         ///< as in Claimant
   std::uint64_t look_number = 0;
-  std::vector<DrainClaim> sessions;  ///< in the order of the look
+  std::vector<std::size_t> sessions;  ///< indices in Look::sessions, in their order
   /// What its ladder counts from: the last of its gates closed then. Nothing: it signals nobody now.
   std::optional<ServerTime> since;
+  /// The databases were empty after that: whoever came later has had all the time that there was, and no step
+  /// is waited for.
+  bool were_emptied = false;
 };
 
 }  // namespace pgcurfew

@@ -118,12 +118,12 @@ class Collector {
                      [](const DueStep& a, const DueStep& b) { return a.session < b.session; });
   }
 
-  std::optional<DueStep> due_step_of(const DrainClaims& claims, const DrainClaim& claim,
-                                     const Claimant& claimant, Standing& standing) {
-    const auto& session = look_.sessions[claim.session];
+  std::optional<DueStep> due_step_of(const DrainClaims& claims, std::size_t index, const Claimant& claimant,
+                                     Standing& standing) {
+    const auto& session = look_.sessions[index];
     const auto* episode = ledger_.find({session.key, claimant});
     if (episode != nullptr && !is_free(*episode, standing)) return std::nullopt;
-    standing.next = next_step_of(claims, claim, session, episode, now_.server);
+    standing.next = next_step_of(claims, session, episode, now_.server);
     if (!standing.next) {
       const auto& last = claims.drain->escalate.back();
       const bool is_at_end = episode != nullptr && episode->taken && *episode->taken >= last.kind;
@@ -136,7 +136,7 @@ class Collector {
     DueStep due;
     due.standing = &standing;
     due.claimant = claimant;
-    due.session = claim.session;
+    due.session = index;
     due.anchor = session.key.backend_start;
     due.drain = &claims;
     due.next = *next;

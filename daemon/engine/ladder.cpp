@@ -30,17 +30,17 @@ ServerTime due_of(const Drain& drain, ServerTime since, std::size_t step) {
   return due;
 }
 
-std::optional<NextStep> next_step_of(const DrainClaims& claims, const DrainClaim& claim,
-                                     const Session& session, const Episode* episode, ServerTime now) {
+std::optional<NextStep> next_step_of(const DrainClaims& claims, const Session& session,
+                                     const Episode* episode, ServerTime now) {
   const auto& ladder = claims.drain->escalate;
+  const bool is_to_go_now = claims.were_emptied && session.key.backend_start > *claims.since;
   std::optional<NextStep> next;
   for (std::size_t number = 0; number < ladder.size(); ++number) {
     const auto kind = ladder[number].kind;
     // by kind, for a reload may have changed the ladder
     if (episode != nullptr && episode->taken && kind <= *episode->taken) continue;
-    const auto due =
-        claim.is_to_go_now ? session.key.backend_start : due_of(*claims.drain, *claims.since, number);
-    if (claim.is_to_go_now && kind != StepKind::kTerminate) continue;
+    const auto due = is_to_go_now ? session.key.backend_start : due_of(*claims.drain, *claims.since, number);
+    if (is_to_go_now && kind != StepKind::kTerminate) continue;
     if (due > now) {
       if (!next) next = NextStep{number, due, kind, false};
       break;

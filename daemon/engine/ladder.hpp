@@ -30,8 +30,8 @@ ServerTime due_of(const Drain& drain, ServerTime since, std::size_t step);
 
 /// The strongest step of a drain that has fallen due for a session and was not taken, or else the next one;
 /// nothing if there is none. A cancel waits until it can affect the session, or the next step falls due.
-std::optional<NextStep> next_step_of(const DrainClaims& claims, const DrainClaim& claim,
-                                     const Session& session, const Episode* episode, ServerTime now);
+std::optional<NextStep> next_step_of(const DrainClaims& claims, const Session& session,
+                                     const Episode* episode, ServerTime now);
 
 /// When the cancel falls due that comes next and is skipped, since it cannot affect the session as it is;
 /// nothing if none is.

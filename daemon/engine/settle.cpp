@@ -190,10 +190,7 @@ class LookSettler {
   }
 
   static bool is_claimed(const DrainClaims& claims, std::size_t session) {
-    const auto found =
-        std::lower_bound(claims.sessions.begin(), claims.sessions.end(), session,
-                         [](const DrainClaim& claim, std::size_t wanted) { return claim.session < wanted; });
-    return found != claims.sessions.end() && found->session == session;
+    return std::binary_search(claims.sessions.begin(), claims.sessions.end(), session);
   }
 
   /// Whether only something stands in the way that can go away while the anchor stands: the ladder waits.

@@ -10,14 +10,6 @@
 
 namespace pgcurfew {
 
-/// How a gate at PgBouncer stands that was closed.
-enum class PgbouncerState {
-  kUnknown,  ///< it did not answer
-  kClosed,
-  kOpened,  ///< by somebody: the process that showed it as closed shows it as open
-  kLost,    ///< open, and not closed by this process: PgBouncer was restarted
-};
-
 /// Asks PgBouncer from time to time how a database's gate stands. The connection is held in between: as long
 /// as it lasts, it is the same PgBouncer, which opens no gate by itself. *Source*: tried in
 /// tests/integration/pgbouncer_gate_test.py.

@@ -55,16 +55,12 @@ DrainWorld::DrainWorld(const WorldOptions& options)
     };
   }
   drain_checks_.journal_of = [this](int instance, const std::string& database) {
-    const auto& entries = instances_.at(static_cast<std::size_t>(instance))->wire().keeper().entries();
-    const auto entry = entries.find(database);
-    return entry == entries.end() ? std::string() : entry->second.mark;
+    return instances_.at(static_cast<std::size_t>(instance))->journal_of(database);
   };
   drain_checks_.journals = [this](const std::string& database) {
     std::vector<std::string> marks;
     for (const auto& instance : instances_) {
-      const auto& entries = instance->wire().keeper().entries();
-      if (const auto entry = entries.find(database); entry != entries.end())
-        marks.push_back(entry->second.mark);
+      if (auto mark = instance->journal_of(database); !mark.empty()) marks.push_back(std::move(mark));
     }
     return marks;
   };

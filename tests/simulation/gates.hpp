@@ -1,15 +1,12 @@
 #pragma once
 
 #include <deque>
-#include <functional>
 #include <map>
 #include <optional>
 #include <string>
-#include <utility>
 
 #include "drains/gate.hpp"
 #include "simulation/server.hpp"
-#include "watch/watch.hpp"
 
 namespace pgcurfew::simulation {
 
@@ -51,39 +48,6 @@ class Databases {
   void remember(Duration at);
 
   std::deque<std::pair<Duration, std::map<std::string, Database>>> history_;
-};
-
-/// A model of the journal on an instance's machine, which outlives the instance, and of what stands between
-/// the watch and the link. *Source*: daemon/app/gate_keeper.cpp.
-class SimulatedKeeper {
- public:
-  struct Entry {
-    enum class State { kClosing, kClosed, kOpening };
-    std::string mark;
-    State state = State::kClosing;
-  };
-
-  /// The order as the link has to carry it out, or the reply at once.
-  std::variant<GateOrder, GateReply> turn(GateOrder order);
-  /// Completes what the link has told.
-  void complete(Happening& what);
-  void forget_orders() { flights_.clear(); }
-  [[nodiscard]] const std::map<std::string, Entry>& entries() const { return entries_; }
-
- private:
-  struct Flight {
-    GateOrder order;
-    Entry entry;
-    std::optional<Entry> before;
-  };
-  std::variant<GateOrder, GateReply> close(GateOrder order);
-  std::variant<GateOrder, GateReply> open(GateOrder order);
-  void settle(const Flight& flight, GateReply& reply);
-  void merge(Gates& gates);
-
-  std::map<std::string, Entry> entries_;  ///< by database
-  std::map<std::string, Flight> flights_;
-  std::map<std::string, Gate> known_;
 };
 
 }  // namespace pgcurfew::simulation

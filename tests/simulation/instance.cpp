@@ -49,6 +49,7 @@ void Instance::start(std::shared_ptr<const Policy> policy) {
   const auto seed = static_cast<std::uint32_t>(random_.next());
   watch_ = std::make_unique<Watch>(policy, Watch::Options{"s", fmt::format("{}.{}", number_, life_), seed,
                                                           fmt::format("pgcurfew-{}", number_)});
+  keeper_.emplace("s", files_);
   checks_.on_started(number_, policy);
   site_.trace.note("begin", number_, [&] { return fmt::format("instance {} starts", number_); });
   happen(happening::Tick{}, nullptr, life_);
@@ -86,8 +87,37 @@ void Instance::crash() {
   ++life_;
   wire_.abandon();
   watch_.reset();
+  keeper_.reset();
   checks_.on_gone(number_);
   if (on_gone) on_gone();
+}
+
+std::string Instance::journal_of(const std::string& database) {
+  const auto contents = GateJournal(files_).read();
+  for (const auto& entry : contents->entries) {
+    if (entry.database == database) return entry.mark;
+  }
+  return {};
+}
+
+/// As the daemon's runtime of a server does.
+void Instance::complete(Happening& what) {
+  if (auto* read = std::get_if<happening::GatesRead>(&what)) keeper_->complete(read->gates);
+  if (auto* turned = std::get_if<happening::GateTurned>(&what)) keeper_->complete(turned->reply);
+  if (std::holds_alternative<happening::ConnectionLost>(what)) keeper_->connection_lost();
+}
+
+void Instance::turn_gate(const GateOrder& order) {
+  if (const auto sent = keeper_->turn(order)) wire_.turn_gate(*sent);
+  for (auto& reply : keeper_->take_replies()) {
+    site_.agenda.in(Duration(1), [this, reply = std::move(reply), life = life_] {
+      happen(happening::GateTurned{reply}, nullptr, life);
+    });
+  }
+}
+
+void Instance::hear_keeper() {
+  for (const auto& event : keeper_->take_events()) tell(event);
 }
 
 void Instance::happen(const Happening& what, const std::shared_ptr<const LookCopy>& copy, std::uint64_t life,
@@ -111,7 +141,10 @@ void Instance::happen(const Happening& what, const std::shared_ptr<const LookCop
     checks_.on_reply(number_, replied->decision, replied->reply.kind);
   }
   checks_.on_turn(number_, std::holds_alternative<happening::Tick>(what));
-  const auto commands = watch_->on(what, our_now(), WallTime(our_now().time_since_epoch()));
+  auto completed = what;
+  complete(completed);
+  hear_keeper();
+  const auto commands = watch_->on(completed, our_now(), WallTime(our_now().time_since_epoch()));
   carry_out(commands);
   arm();
 }
@@ -126,6 +159,7 @@ void Instance::carry_out(const std::vector<Command>& commands, std::size_t first
       site_.trace.note("hang up", number_, [&] { return fmt::format("instance {}", number_); });
       checks_.on_disconnected(number_);
       wire_.disconnect();
+      keeper_->connection_lost();
     } else if (const auto* look = std::get_if<command::TakeLook>(&command)) {
       checks_.on_look_asked(number_, look->number);
       wire_.take_look(*look);
@@ -138,7 +172,7 @@ void Instance::carry_out(const std::vector<Command>& commands, std::size_t first
       if (!site_.gates.empty()) wire_.read_gates(read->with_logins);
     } else if (const auto* turn = std::get_if<command::TurnGate>(&command)) {
       checks_.on_turn_asked(number_, turn->order);
-      wire_.turn_gate(turn->order);
+      turn_gate(turn->order);
     } else if (const auto* tell = std::get_if<command::Tell>(&command)) {
       const auto held_up = this->tell(tell->event);
       if (held_up == Duration(0)) continue;

@@ -4,10 +4,12 @@
 #include <memory>
 #include <optional>
 
+#include "drains/gate_keeper.hpp"
 #include "simulation/checks.hpp"
 #include "simulation/reader.hpp"
 #include "simulation/site.hpp"
 #include "simulation/wire.hpp"
+#include "support/memory_files.hpp"
 #include "watch/watch.hpp"
 
 namespace pgcurfew::simulation {
@@ -25,6 +27,8 @@ class Instance {
 
   [[nodiscard]] bool is_running() const { return watch_ != nullptr; }
   [[nodiscard]] const Watch* watch() const { return watch_.get(); }
+  /// What its machine has written down of a database's gate, or "".
+  [[nodiscard]] std::string journal_of(const std::string& database);
   Wire& wire() { return wire_; }
   [[nodiscard]] const Wire& wire() const { return wire_; }
 
@@ -38,6 +42,9 @@ class Instance {
   /// From the command at `first` on.
   void carry_out(const std::vector<Command>& commands, std::size_t first = 0);
   void go_on_later(const std::vector<Command>& commands, std::size_t next, std::uint64_t life);
+  void complete(Happening& what);
+  void turn_gate(const GateOrder& order);
+  void hear_keeper();
   void arm();
   /// For how long that takes.
   Duration tell(const Event& event);
@@ -52,6 +59,8 @@ class Instance {
   Reader reader_;
   Wire wire_;
   std::unique_ptr<Watch> watch_;
+  testing::MemoryFiles files_;
+  std::optional<GateKeeper> keeper_;
   std::uint64_t life_ = 0;  ///< counts starts: what was meant for an earlier life is dropped
   std::uint64_t timer_ = 0;
   Duration stalled_until_{};

@@ -98,7 +98,6 @@ int Wire::roles_made(std::size_t node) const {
 }
 
 void Wire::disconnect() {
-  keeper_.forget_orders();
   if (!current_) return;
   const auto connection = std::exchange(current_, nullptr);
   connection->is_heard = false;
@@ -123,7 +122,6 @@ void Wire::cut(const ConnectionPtr& connection, std::string_view why) {
   site_.agenda.in(travel(), [this, connection, text = std::string(why)] {
     if (!connection->is_heard) return;
     connection->is_heard = false;
-    keeper_.forget_orders();
     deliver_(happening::ConnectionLost{{text, {}, {}, {}}}, nullptr);
   });
 }
@@ -171,9 +169,7 @@ void Wire::answer(const ConnectionPtr& connection, Fate fate, Happening what,
   connection->last_reply = std::max(site_.agenda.now() + travel() + later, connection->last_reply);
   site_.agenda.at(connection->last_reply, [this, connection, what = std::move(what), copy = std::move(copy)] {
     if (!connection->is_heard) return;
-    auto completed = what;
-    keeper_.complete(completed);
-    deliver_(completed, copy);
+    deliver_(what, copy);
   });
 }
 
@@ -206,16 +202,8 @@ void Wire::read_gates(bool with_logins) {
 }
 
 void Wire::turn_gate(const GateOrder& order) {
-  auto wanted = keeper_.turn(order);
-  if (const auto* reply = std::get_if<GateReply>(&wanted)) {
-    site_.agenda.in(travel(), [this, reply = *reply, connection = current_] {
-      if (connection && connection->is_heard) deliver_(happening::GateTurned{reply}, nullptr);
-    });
-    return;
-  }
-  request([this, sent = std::get<GateOrder>(std::move(wanted))](const ConnectionPtr& connection, Fate fate) {
-    execute_turn(connection, fate, sent);
-  });
+  request(
+      [this, order](const ConnectionPtr& connection, Fate fate) { execute_turn(connection, fate, order); });
 }
 
 void Wire::execute_turn(const ConnectionPtr& connection, Fate fate, const GateOrder& order) {

@@ -3,7 +3,6 @@
 #include <functional>
 #include <memory>
 
-#include "simulation/gates.hpp"
 #include "simulation/site.hpp"
 #include "watch/watch.hpp"
 
@@ -26,9 +25,6 @@ class Wire {
   void send(const std::vector<Order>& orders);
   void read_gates(bool with_logins);
   void turn_gate(const GateOrder& order);
-
-  /// What the instance's machine has written down.
-  [[nodiscard]] const SimulatedKeeper& keeper() const { return keeper_; }
 
   /// The server that we are connected to is gone, or has thrown us out.
   void lose_server(std::size_t node, std::string_view why);
@@ -80,7 +76,6 @@ class Wire {
   Random random_;
   std::function<void(const Happening&, std::shared_ptr<const LookCopy>)> deliver_;
   ConnectionPtr current_;
-  SimulatedKeeper keeper_;
   std::uint64_t epoch_ = 1;
 };
 

@@ -184,6 +184,31 @@ TEST(Drain, LatecomersAreTerminatedAtOnceOrLeft) {
   }
 }
 
+TEST(Drain, WhoCameWhileAnotherInstanceHadItOpenHasTheWholeTimeThoughItWasEmptyBefore) {
+  World world;
+  for (const auto moment : {0s, 1s, 2s, 3s}) world.go(moment, {});
+  ASSERT_TRUE(world.desk.progress().at(0).was_emptied);
+  // it was opened and closed again, and we have not read that yet
+  auto& gate = world.gates["app"];
+  gate.mark->since = at(5s);
+  gate.mark_text = to_text(*gate.mark);
+  auto came = active(1, 4s);
+  came.key.backend_start = at(4s);
+  world.desk.connection_lost();
+  world.desk.connected();
+  world.time = 6s;
+  Look seen;
+  seen.taken_at = at(6s);
+  seen.sessions = {came};
+  world.show(std::move(seen));
+  world.read_gates();
+  world.decide_now();
+  EXPECT_THAT(world.orders, IsEmpty())
+      << "the look was before the gates were read, and it counts from 5s now";
+  world.go(15s, {came});
+  EXPECT_THAT(steps_of(world.orders), ElementsAre(StepKind::kCancel));
+}
+
 TEST(Drain, ARehearsalClosesNothingAndOrdersTheSame) {
   auto plan = plan_of();
   plan.mode = Mode::kDryRun;

@@ -34,7 +34,7 @@ struct Rivals : Desk {
     claims.drain = &drain;
     claims.look_number = ledger.looks_sent + 1;
     claims.since = at(5s);
-    for (std::size_t i = 0; i < sessions.size(); ++i) claims.sessions.push_back({i, false});
+    for (std::size_t i = 0; i < sessions.size(); ++i) claims.sessions.push_back(i);
     drains = {claims};
     return Desk::look(std::move(sessions), time);
   }

@@ -198,7 +198,7 @@ TEST(Standing, OfADrainsClaimsToo) {
   drain.mode = Mode::kEnforce;
   DrainClaims claims;
   claims.drain = &drain;
-  claims.sessions = {{0, false}};
+  claims.sessions = {0};
   const auto look_at = [&](const Session& session, Duration now) {
     claims.look_number = desk.ledger.looks_sent + 1;
     desk.drains = {claims};

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "base/result.hpp"
+#include "base/small_files.hpp"
 
 namespace pgcurfew {
 
@@ -29,44 +30,46 @@ struct JournalEntry {
   bool operator==(const JournalEntry&) const = default;
 };
 
-/// Where the journal is: $STATE_DIRECTORY (systemd's) if that is set; otherwise the first of
-/// /var/lib/pgcurfew if we may write there or read an entry, $XDG_STATE_HOME/pgcurfew,
-/// ~/.local/state/pgcurfew. The last two are made if need be. What is there can be given back without the
-/// right to write. *Errors*: it is not there, or not for us.
-Result<std::string> find_state_directory();
-
-/// What we have to give back, on this machine's disk: one file for each gate, so that a damaged one takes no
-/// other with it. What write() and remove() have done outlasts a power failure.
-class Journal {
+/// What we have to give back, in one file for each gate, so that a damaged one takes no other with it.
+class GateJournal {
  public:
-  explicit Journal(std::string directory) : directory_(std::move(directory)) {}
+  /// With which the names of its files end.
+  static constexpr std::string_view kSuffix = ".gate";
+
+  /// `files` has found its place, and outlives it.
+  explicit GateJournal(SmallFiles& files) : files_(files) {}
 
   /// Replaces the entry of the same gate: of the same server, cluster and kind, and of the same oid or, if it
   /// has none, the same database.
-  /// *Errors*: the system's; what was there before is there still, or the new entry is.
-  [[nodiscard]] Result<void> write(const JournalEntry& entry) const;
+  /// *Errors*: as of SmallFiles.
+  Result<void> write(const JournalEntry& entry);
 
   /// Does nothing if there is none.
-  /// *Errors*: the system's.
-  [[nodiscard]] Result<void> remove(const JournalEntry& entry) const;
+  /// *Errors*: as of SmallFiles.
+  Result<void> remove(const JournalEntry& entry);
 
   struct Contents {
     std::vector<JournalEntry> entries;  ///< in no order
     std::vector<Error> damaged;         ///< files that cannot be read, each with its name and a hint
   };
-  /// *Errors*: the directory cannot be read, or is not there.
+  /// *Errors*: the files cannot be listed.
   [[nodiscard]] Result<Contents> read() const;
 
   /// The entry of the same gate, if there is one.
   /// *Errors*: its file cannot be read, or is damaged: as in Contents.
   [[nodiscard]] Result<std::optional<JournalEntry>> find(const JournalEntry& entry) const;
 
-  /// Where the entry of this gate stands; different gates have different files.
-  [[nodiscard]] std::string path_of(const JournalEntry& entry) const;
+  /// The name of the file of this gate's entry; different gates have different files.
+  [[nodiscard]] static std::string file_of(const JournalEntry& entry);
+  /// As people find it.
+  [[nodiscard]] std::string path_of(const JournalEntry& entry) const {
+    return files_.path_of(file_of(entry));
+  }
 
  private:
-  [[nodiscard]] Result<JournalEntry> read_file(const std::string& path) const;
-  std::string directory_;
+  [[nodiscard]] Result<std::optional<JournalEntry>> read_file(const std::string& name) const;
+
+  SmallFiles& files_;
 };
 
 /// The text of a file, and back.

@@ -1,12 +1,20 @@
+#include "drains/gate_book.hpp"
+
+#include <algorithm>
+#include <utility>
+
 #include <fmt/format.h>
 
-#include "app/gate_keeper.hpp"
-#include "app/unclaimed_gates.hpp"
+#include "base/words.hpp"
+#include "drains/unclaimed_gates.hpp"
+#include "events/fields.hpp"
 
-/// The part of the keeper that knows which entries of the journal are of its server.
 namespace pgcurfew {
 
 namespace {
+
+/// It takes somebody to change that: a drain by hand ends at once.
+constexpr const char* kNotInPrerequisiteState = "55000";
 
 /// Of two gates of one cluster.
 bool is_of(const JournalEntry& entry, const GateOrder& order) {
@@ -16,15 +24,39 @@ bool is_of(const JournalEntry& entry, const GateOrder& order) {
 
 }  // namespace
 
-std::optional<GateKind> GateKeeper::kind_of(const JournalEntry& entry) {
+std::optional<GateKind> GateBook::kind_of(const JournalEntry& entry) {
   for (const auto kind : {GateKind::kConnectionLimit, GateKind::kPgbouncer}) {
     if (entry.kind == name_of(kind)) return kind;
   }
   return std::nullopt;
 }
 
+void GateBook::note(const Gates& gates) {
+  cluster_ = gates.system_identifier;
+  known_.clear();
+  for (const auto& gate : gates.gates) known_[gate.oid] = {gate.database, gate.limit, gate.mark};
+}
+
+const GateBook::Known* GateBook::known(std::uint32_t oid) const {
+  const auto found = known_.find(oid);
+  return found == known_.end() ? nullptr : &found->second;
+}
+
+std::vector<Event> GateBook::take_events() {
+  return std::exchange(events_, {});
+}
+
+/// Once each: the gates are read again and again.
+void GateBook::complain(const Error& error) {
+  if (!complaints_.insert(error.message).second) return;
+  Event event(Kind::kJournalFailed,
+              fmt::format("the journal of gates of {}: {}", server_, printable(error.message)));
+  event.add(error);
+  events_.push_back(std::move(event));
+}
+
 /// Kinds and databases of the entries that name our cluster.
-std::set<std::string> GateKeeper::named_of(const std::vector<JournalEntry>& entries) const {
+std::set<std::string> GateBook::named_of(const std::vector<JournalEntry>& entries) const {
   std::set<std::string> named;
   for (const auto& entry : entries) {
     const bool is_named = !cluster_.empty() && entry.system_identifier == cluster_;
@@ -33,16 +65,8 @@ std::set<std::string> GateKeeper::named_of(const std::vector<JournalEntry>& entr
   return named;
 }
 
-Result<Journal> GateKeeper::open_journal() {
-  if (journal_) return *journal_;
-  auto directory = find_state_directory();
-  if (!directory) return tl::make_unexpected(directory.error());
-  journal_.emplace(std::move(*directory));
-  return *journal_;
-}
-
-std::vector<JournalEntry> GateKeeper::read_entries(const Journal& journal) {
-  auto contents = journal.read();
+std::vector<JournalEntry> GateBook::read(const std::set<Key>& in_flight) {
+  auto contents = journal_.read();
   std::vector<JournalEntry> entries;
   if (!contents) {
     complain(contents.error());
@@ -54,16 +78,16 @@ std::vector<JournalEntry> GateKeeper::read_entries(const Journal& journal) {
   const auto named = named_of(contents->entries);
   for (auto& entry : contents->entries) {
     if (entry.server != server_ || !kind_of(entry)) continue;
-    const auto key = journal.path_of(entry);
+    const auto key = key_of(entry);
     const auto opened = opened_.find(key);
     if (opened != opened_.end() && opened->second == entry.mark) {
       // the gate is open; only the entry could not be removed then
-      remove(journal, entry);
-    } else if (is_ours(entry, named) || flights_.contains(key)) {
+      remove(entry);
+    } else if (is_ours(entry, named) || in_flight.contains(key)) {
       entries_.insert_or_assign(key, entry);
       entries.push_back(std::move(entry));
     } else {
-      tell_of_others(journal, entry);
+      tell_of_others(entry);
     }
   }
   // which of them it is that is damaged, nobody can tell
@@ -76,7 +100,7 @@ std::vector<JournalEntry> GateKeeper::read_entries(const Journal& journal) {
 /// Whether an entry of a server of our name is of the cluster that we are connected to. One that does not
 /// say so, and one about which we cannot tell, is if a database of its name is as it says, and that is not
 /// what another entry says, which does name our cluster.
-bool GateKeeper::is_ours(const JournalEntry& entry, const std::set<std::string>& named) const {
+bool GateBook::is_ours(const JournalEntry& entry, const std::set<std::string>& named) const {
   if (!cluster_.empty() && !entry.system_identifier.empty()) return entry.system_identifier == cluster_;
   if (cluster_.empty() && entry.system_identifier.empty()) return true;
   if (entry.system_identifier.empty() && named.contains(entry.kind + ' ' + entry.database)) return false;
@@ -88,8 +112,8 @@ bool GateKeeper::is_ours(const JournalEntry& entry, const std::set<std::string>&
 }
 
 /// Once each: it is for somebody else to give that back.
-void GateKeeper::tell_of_others(const Journal& journal, const JournalEntry& entry) {
-  const auto file = journal.path_of(entry);
+void GateBook::tell_of_others(const JournalEntry& entry) {
+  const auto file = journal_.path_of(entry);
   if (!complaints_.insert(fmt::format("{} {}", file, entry.mark)).second) return;
   const bool is_named = !cluster_.empty() && !entry.system_identifier.empty();
   events_.push_back(
@@ -97,7 +121,7 @@ void GateKeeper::tell_of_others(const Journal& journal, const JournalEntry& entr
 }
 
 /// PgBouncer's gates go by the names of its databases, and without its cluster an oid says nothing.
-JournalEntry GateKeeper::entry_for(const GateOrder& order) const {
+JournalEntry GateBook::entry_for(const GateOrder& order) const {
   JournalEntry entry;
   entry.server = server_;
   entry.system_identifier = cluster_;
@@ -107,9 +131,9 @@ JournalEntry GateKeeper::entry_for(const GateOrder& order) const {
   return entry;
 }
 
-std::optional<JournalEntry> GateKeeper::find_entry(const Journal& journal, const GateOrder& order) {
+std::optional<JournalEntry> GateBook::find(const GateOrder& order, const std::set<Key>& in_flight) {
   std::optional<JournalEntry> found;
-  for (auto& entry : read_entries(journal)) {
+  for (auto& entry : read(in_flight)) {
     if (!is_of(entry, order)) continue;
     // of two for one gate the older one did not name its cluster
     if (!found || found->system_identifier.empty()) found = std::move(entry);
@@ -117,19 +141,35 @@ std::optional<JournalEntry> GateKeeper::find_entry(const Journal& journal, const
   return found;
 }
 
-void GateKeeper::write(const Journal& journal, const JournalEntry& entry) {
-  entries_.insert_or_assign(journal.path_of(entry), entry);
-  try_to(journal.write(entry));
+Result<void> GateBook::write_first(const JournalEntry& entry) {
+  auto unnamed = entry;
+  unnamed.system_identifier.clear();
+  unnamed.oid = 0;
+  for (const auto& file : {entry, unnamed}) {
+    const auto found = journal_.find(file);
+    if (found) continue;
+    auto error = found.error();
+    error.sqlstate = kNotInPrerequisiteState;
+    return tl::make_unexpected(std::move(error));
+  }
+  auto written = journal_.write(entry);
+  if (written) entries_.insert_or_assign(key_of(entry), entry);
+  return written;
 }
 
-void GateKeeper::remove(const Journal& journal, const JournalEntry& entry) {
-  const auto removed = journal.remove(entry);
-  try_to(removed);
-  if (kind_of(entry) == GateKind::kPgbouncer) watched_pgbouncers_.forget(entry.database);
-  const auto key = journal.path_of(entry);
+void GateBook::write(const JournalEntry& entry) {
+  entries_.insert_or_assign(key_of(entry), entry);
+  if (const auto written = journal_.write(entry); !written) complain(written.error());
+}
+
+void GateBook::remove(const JournalEntry& entry) {
+  const auto removed = journal_.remove(entry);
+  const auto key = key_of(entry);
   entries_.erase(key);
   opened_.erase(key);
-  if (!removed) opened_.insert_or_assign(key, entry.mark);
+  if (removed) return;
+  complain(removed.error());
+  opened_.insert_or_assign(key, entry.mark);
 }
 
 }  // namespace pgcurfew

@@ -3,9 +3,9 @@
 #include <string>
 #include <vector>
 
+#include "drains/gate_journal.hpp"
 #include "events/event.hpp"
 #include "policy/policy.hpp"
-#include "system/journal.hpp"
 
 namespace pgcurfew {
 
@@ -17,7 +17,7 @@ struct UnclaimedGate {
 
 /// Those whose server is not among these by its name, of any of these databases or, if none is named, of all.
 /// Nothing if there is no journal.
-std::vector<UnclaimedGate> find_unclaimed_gates(const std::vector<Server>& servers,
+std::vector<UnclaimedGate> find_unclaimed_gates(SmallFiles& files, const std::vector<Server>& servers,
                                                 const std::vector<std::string>& databases = {});
 
 enum class WhyUnclaimed {

@@ -1,4 +1,4 @@
-#include "app/unclaimed_gates.hpp"
+#include "drains/unclaimed_gates.hpp"
 
 #include <algorithm>
 
@@ -26,12 +26,11 @@ std::string_view reason_of(WhyUnclaimed why) {
 
 }  // namespace
 
-std::vector<UnclaimedGate> find_unclaimed_gates(const std::vector<Server>& servers,
+std::vector<UnclaimedGate> find_unclaimed_gates(SmallFiles& files, const std::vector<Server>& servers,
                                                 const std::vector<std::string>& databases) {
   std::vector<UnclaimedGate> found;
-  auto directory = find_state_directory();
-  if (!directory) return found;
-  const Journal journal(std::move(*directory));
+  if (!files.find()) return found;
+  const GateJournal journal(files);
   auto contents = journal.read();
   if (!contents) return found;
   for (auto& entry : contents->entries) {

@@ -1,0 +1,214 @@
+#include "system/state_files.hpp"
+
+#include <array>
+#include <cerrno>
+#include <cstdlib>
+#include <cstring>
+#include <memory>
+#include <optional>
+#include <utility>
+
+#include <dirent.h>
+#include <fcntl.h>
+#include <fmt/format.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+namespace pgcurfew {
+
+namespace {
+
+constexpr std::string_view kNewSuffix = ".new";
+constexpr std::size_t kLongestFile = 65536;
+
+class Descriptor {
+ public:
+  explicit Descriptor(int number) : number_(number) {}
+  ~Descriptor() {
+    if (number_ >= 0) close(number_);
+  }
+  Descriptor(const Descriptor&) = delete;
+  Descriptor& operator=(const Descriptor&) = delete;
+  [[nodiscard]] int number() const { return number_; }
+  [[nodiscard]] bool is_open() const { return number_ >= 0; }
+
+ private:
+  int number_;
+};
+
+tl::unexpected<Error> system_error(std::string_view what, const std::string& path) {
+  return failure(fmt::format("could not {} {}: {}", what, path, std::strerror(errno)));
+}
+
+bool write_all(int descriptor, std::string_view bytes) {
+  while (!bytes.empty()) {
+    const auto written = ::write(descriptor, bytes.data(), bytes.size());
+    if (written < 0 && errno == EINTR) continue;
+    if (written <= 0) return false;
+    bytes.remove_prefix(static_cast<std::size_t>(written));
+  }
+  return true;
+}
+
+/// How a file of ours is opened: what somebody else has put in its place, a pipe for instance, must not hold
+/// us up, and is not followed.
+constexpr int kCarefully = O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY;
+
+/// *Errors*: it is a pipe, a directory, a device: no file that we could have made.
+Result<void> check_regular(int descriptor, const std::string& path) {
+  struct stat status {};
+  if (fstat(descriptor, &status) != 0) return system_error("open", path);
+  if (!S_ISREG(status.st_mode)) return failure(fmt::format("{} is no regular file", path));
+  return {};
+}
+
+Result<std::string> read_all(const std::string& path) {
+  const Descriptor file(open(path.c_str(), O_RDONLY | kCarefully));
+  if (!file.is_open()) return system_error("open", path);
+  if (const auto checked = check_regular(file.number(), path); !checked)
+    return tl::make_unexpected(checked.error());
+  std::string text;
+  std::array<char, 4096> buffer{};
+  while (text.size() <= kLongestFile) {
+    const auto count = ::read(file.number(), buffer.data(), buffer.size());
+    if (count < 0 && errno == EINTR) continue;
+    if (count < 0) return system_error("read", path);
+    if (count == 0) break;
+    text.append(buffer.data(), static_cast<std::size_t>(count));
+  }
+  return text;
+}
+
+/// A new name, or one that is gone, lasts only once the directory does.
+Result<void> sync_directory(const std::string& directory) {
+  const Descriptor opened(open(directory.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+  if (!opened.is_open()) return system_error("open", directory);
+  if (fsync(opened.number()) != 0) return system_error("write", directory);
+  return {};
+}
+
+/// Root writes for whoever owns the directory: the service has to find it.
+void give_to_owner_of(const std::string& directory, int file) {
+  struct stat status {};
+  if (geteuid() != 0 || stat(directory.c_str(), &status) != 0) return;
+  // where a file system knows no owners there is nothing to give
+  [[maybe_unused]] const int given = fchown(file, status.st_uid, status.st_gid);
+}
+
+bool is_readable(const std::string& directory) {
+  struct stat status {};
+  return stat(directory.c_str(), &status) == 0 && S_ISDIR(status.st_mode) &&
+         access(directory.c_str(), R_OK | X_OK) == 0;
+}
+
+bool is_usable(const std::string& directory) {
+  return is_readable(directory) && access(directory.c_str(), W_OK) == 0;
+}
+
+/// Whether there is something of ours that we can read, be it that we cannot remove it.
+bool holds_files(const std::string& directory, std::string_view suffix) {
+  if (!is_readable(directory)) return false;
+  const std::unique_ptr<DIR, int (*)(DIR*)> opened(opendir(directory.c_str()), closedir);
+  if (!opened) return false;
+  while (const auto* file = readdir(opened.get())) {
+    const std::string name = file->d_name;
+    const auto path = fmt::format("{}/{}", directory, name);
+    if (name.ends_with(suffix) && access(path.c_str(), R_OK) == 0) return true;
+  }
+  return false;
+}
+
+bool make_directories(const std::string& path) {
+  for (std::size_t end = path.find('/', 1);; end = path.find('/', end + 1)) {
+    const auto part = path.substr(0, end);
+    if (mkdir(part.c_str(), 0700) != 0 && errno != EEXIST) return false;
+    if (end == std::string::npos) return true;
+  }
+}
+
+std::string environment(const char* name) {
+  const char* value = std::getenv(name);
+  return value == nullptr ? "" : value;
+}
+
+}  // namespace
+
+Result<std::string> find_state_directory(std::string_view suffix) {
+  auto given = environment("STATE_DIRECTORY");
+  given.resize(std::min(given.size(), given.find(':')));
+  const auto usual = given.empty() ? std::string("/var/lib/pgcurfew") : given;
+  if (is_usable(usual) || (given.empty() ? holds_files(usual, suffix) : is_readable(usual))) return usual;
+  auto home = environment("XDG_STATE_HOME");
+  if (home.empty() && !environment("HOME").empty()) home = environment("HOME") + "/.local/state";
+  // who names a directory would look for the journal nowhere else
+  if (given.empty() && home.starts_with('/')) {
+    auto candidate = home + "/pgcurfew";
+    if (make_directories(candidate) && is_usable(candidate)) return candidate;
+  }
+  return failure("there is no directory for the journal", "It holds what has to be given back.",
+                 "Set STATE_DIRECTORY to a directory that pgcurfew may write to, or let it set marks in the "
+                 "server with what \"pgcurfew setup-sql\" prints.");
+}
+
+Result<void> StateFiles::find() {
+  if (!directory_.empty()) return {};
+  auto found = find_state_directory(suffix_);
+  if (!found) return tl::make_unexpected(found.error());
+  directory_ = std::move(*found);
+  return {};
+}
+
+std::string StateFiles::path_of(const std::string& name) const {
+  return directory_ + '/' + name;
+}
+
+Result<std::vector<std::string>> StateFiles::list(std::string_view suffix) const {
+  const std::unique_ptr<DIR, int (*)(DIR*)> directory(opendir(directory_.c_str()), closedir);
+  if (!directory) return system_error("read", directory_);
+  std::vector<std::string> names;
+  while (const auto* file = readdir(directory.get())) {
+    std::string name = file->d_name;
+    if (name.ends_with(suffix)) names.push_back(std::move(name));
+  }
+  return names;
+}
+
+Result<std::optional<std::string>> StateFiles::read(const std::string& name) const {
+  const auto path = path_of(name);
+  struct stat status {};
+  if (lstat(path.c_str(), &status) != 0 && errno == ENOENT) return std::optional<std::string>();
+  auto text = read_all(path);
+  if (!text) return tl::make_unexpected(text.error());
+  return std::optional(std::move(*text));
+}
+
+Result<void> StateFiles::write(const std::string& name, std::string_view text) {
+  const auto path = path_of(name);
+  const auto new_path = path + std::string(kNewSuffix);
+  {
+    const Descriptor file(open(new_path.c_str(), O_WRONLY | O_CREAT | kCarefully, 0600));
+    if (!file.is_open()) return system_error("create", new_path);
+    if (auto checked = check_regular(file.number(), new_path); !checked) return checked;
+    // what a crash has left there is of nobody's use
+    if (ftruncate(file.number(), 0) != 0) return system_error("write", new_path);
+    give_to_owner_of(directory_, file.number());
+    if (!write_all(file.number(), text) || fsync(file.number()) != 0) {
+      auto error = system_error("write", new_path);
+      unlink(new_path.c_str());
+      return error;
+    }
+  }
+  if (rename(new_path.c_str(), path.c_str()) != 0) return system_error("create", path);
+  return sync_directory(directory_);
+}
+
+Result<void> StateFiles::remove(const std::string& name) {
+  const auto path = path_of(name);
+  if (unlink(path.c_str()) != 0) {
+    if (errno == ENOENT) return {};
+    return system_error("remove", path);
+  }
+  return sync_directory(directory_);
+}
+
+}  // namespace pgcurfew

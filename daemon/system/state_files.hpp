@@ -1,0 +1,41 @@
+#pragma once
+
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/small_files.hpp"
+
+namespace pgcurfew {
+
+/// Where our state is: $STATE_DIRECTORY (systemd's) if that is set; otherwise the first of /var/lib/pgcurfew
+/// if we may write there or read a file that ends with `suffix`, $XDG_STATE_HOME/pgcurfew,
+/// ~/.local/state/pgcurfew. The last two are made if need be. What is there can be read without the right to
+/// write. *Errors*: it is not there, or not for us.
+Result<std::string> find_state_directory(std::string_view suffix);
+
+/// The files of our state, on this machine's disk. What write() and remove() have done outlasts a power
+/// failure.
+class StateFiles final : public SmallFiles {
+ public:
+  /// Of the directory that find_state_directory() gives for `suffix`, once find() has found it.
+  static StateFiles in_state_directory(std::string suffix) { return StateFiles(std::move(suffix), {}); }
+  static StateFiles in(std::string directory) { return StateFiles({}, std::move(directory)); }
+
+  Result<void> find() override;
+  [[nodiscard]] Result<std::vector<std::string>> list(std::string_view suffix) const override;
+  [[nodiscard]] Result<std::optional<std::string>> read(const std::string& name) const override;
+  Result<void> write(const std::string& name, std::string_view text) override;
+  Result<void> remove(const std::string& name) override;
+  [[nodiscard]] std::string path_of(const std::string& name) const override;
+
+ private:
+  StateFiles(std::string suffix, std::string directory)
+      : suffix_(std::move(suffix)), directory_(std::move(directory)) {}
+
+  std::string suffix_;
+  std::string directory_;  ///< empty: not found yet; once found, for good
+};
+
+}  // namespace pgcurfew
