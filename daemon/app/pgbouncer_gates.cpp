@@ -31,17 +31,18 @@ void PgbouncerGates::carry_out(const pgbouncer::Command& command) {
 }
 
 void PgbouncerGates::start(GateOrder order) {
-  const auto id = order.id;
+  // one at a time for a gate: an order whose reply nobody waits for any more must not act after the next one
+  const auto database = order.database;
   auto turning = std::make_unique<Turning>(PgbouncerTurn(std::move(order), hosts_, Loop::now()));
-  turning->timer = std::make_unique<Timer>(loop_, [this, id] { pump(id); });
+  turning->timer = std::make_unique<Timer>(loop_, [this, database] { pump(database); });
   // it may fail at once, and its reply must not come before the order has been given
   turning->timer->arm(Loop::now());
-  turnings_.insert_or_assign(id, std::move(turning));
+  turnings_.insert_or_assign(database, std::move(turning));
 }
 
-void PgbouncerGates::pump(const std::string& id) {
+void PgbouncerGates::pump(const std::string& database) {
   finished_.clear();
-  const auto found = turnings_.find(id);
+  const auto found = turnings_.find(database);
   if (found == turnings_.end()) return;
   auto& turning = *found->second;
   const auto ready = std::exchange(turning.ready, {});
@@ -59,12 +60,12 @@ void PgbouncerGates::pump(const std::string& id) {
   const auto interests = turning.turn.interests();
   for (std::size_t i = 0; i < interests.size(); ++i) {
     if (i == turning.readiness.size()) {
-      turning.readiness.push_back(std::make_unique<Readiness>(loop_, [this, id, i] {
-        const auto called = turnings_.find(id);
+      turning.readiness.push_back(std::make_unique<Readiness>(loop_, [this, database, i] {
+        const auto called = turnings_.find(database);
         if (called == turnings_.end()) return;
         called->second->ready.resize(std::max(called->second->ready.size(), i + 1));
         called->second->ready[i] = true;
-        pump(id);
+        pump(database);
       }));
     }
     turning.readiness[i]->watch(interests[i].fd, interests[i].write, interests[i].may_have_moved);

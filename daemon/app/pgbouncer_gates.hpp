@@ -40,12 +40,12 @@ class PgbouncerGates {
   };
 
   void start(GateOrder order);
-  void pump(const std::string& id);
+  void pump(const std::string& database);
 
   Loop& loop_;
   std::vector<Conninfo::Host> hosts_;
   std::function<void()> on_turned_;
-  std::map<std::string, std::unique_ptr<Turning>> turnings_;  ///< by the order's id
+  std::map<std::string, std::unique_ptr<Turning>> turnings_;  ///< by database
   std::vector<std::unique_ptr<Turning>> finished_;            ///< until their calls have returned
   std::vector<Turned> turned_;
   std::vector<std::pair<std::string, PgbouncerState>> seen_;

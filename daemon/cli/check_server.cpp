@@ -25,12 +25,12 @@ struct Tally {
   std::size_t due = 0;
   std::size_t too_young = 0;
   std::size_t exempt = 0;
-  std::size_t protection = 0;     ///< they fit, but nothing may touch them
-  std::size_t superusers = 0;     ///< of those that are due: the server would deny the signal
-  std::size_t without_right = 0;  ///< the same, for our role lacks the right
-  std::size_t unaffected = 0;     ///< they fit, but no step can affect them as they are
-  std::map<std::string_view, std::size_t> rationed;  ///< of those that are due: by what lets others go first
-  std::map<std::string_view, std::size_t> held;      ///< by what holds the rule back from them
+  std::size_t protection = 0;                    ///< they fit, but nothing may touch them
+  std::size_t superusers = 0;                    ///< of those that are due: the server would deny the signal
+  std::size_t without_right = 0;                 ///< the same, for our role lacks the right
+  std::size_t unaffected = 0;                    ///< they fit, but no step can affect them as they are
+  std::map<Stand, std::size_t> rationed;         ///< of those that are due: by what lets others go first
+  std::map<std::string_view, std::size_t> held;  ///< by what holds the rule back from them
 };
 
 bool is_of_its_type(const Rule& rule, const Session& session) {
@@ -56,7 +56,7 @@ void count(const Session& session, const SessionFinding& finding, const RuleFind
     ++tally.held[name_of(*rule.stand)];
   } else {
     ++tally.due;
-    if (rule.is_rationed()) ++tally.rationed[name_of(*rule.stand)];
+    if (rule.is_rationed()) ++tally.rationed[*rule.stand];
     if (!session.is_beyond_us || rule.next->kind == StepKind::kAlert) return;
     ++(session.is_superusers ? tally.superusers : tally.without_right);
   }
@@ -65,6 +65,13 @@ void count(const Session& session, const SessionFinding& finding, const RuleFind
 /// `1 is`, `3 are`.
 std::string are(std::size_t count) {
   return fmt::format("{} {}", count, count == 1 ? "is" : "are");
+}
+
+/// What lets others go first.
+std::string turn_of(Stand stand) {
+  if (stand == Stand::kBreaker) return "the breaker";
+  return stand == Stand::kRoom ? "the room for orders without an answer"
+                               : fmt::format("its {}", name_of(stand));
 }
 
 std::string text_of(const Tally& tally) {
@@ -80,7 +87,8 @@ std::string text_of(const Tally& tally) {
         tally.without_right);
   }
   for (const auto& [by, number] : tally.rationed)
-    text += fmt::format(" ({} of them later, for its {} lets others go first)", number, by);
+    text += fmt::format(" ({} of them later, when {} lets {} through)", number, turn_of(by),
+                        number == 1 ? "it" : "them");
   if (tally.too_young > 0) {
     text += tally.too_young == 1 ? ", 1 more fits and is not old enough yet"
                                  : fmt::format(", {} more fit and are not old enough yet", tally.too_young);

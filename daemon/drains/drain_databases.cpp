@@ -101,6 +101,7 @@ void DrainRun::close_anew() {
   claims_.reset();
   empty_looks_ = 0;
   is_empty_ = false;
+  was_emptied_since_ = false;
 }
 
 void DrainRun::lose_database(const std::string& name, OurGate& ours) {

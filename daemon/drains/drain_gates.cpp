@@ -188,7 +188,12 @@ void DrainRun::match_closed_gate(const std::string& database, OurGate& ours, con
     ours.mark_text = gate.mark_text;
     ours.in_journal = gate.in_journal;
     // it was open in between, and whoever came then has the whole time too
-    if (since_) since_ = std::max(*since_, std::min(gate.mark->since, now.server));
+    const auto since = std::min(gate.mark->since, now.server);
+    if (since_ && since > *since_) {
+      since_ = since;
+      empty_looks_ = 0;
+      was_emptied_since_ = false;
+    }
   }
   if (is_ours && gate.is_lost && !is_ending_) return lose(database, ours);
   if (is_ours && gate.limit == 0) return;

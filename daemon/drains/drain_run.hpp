@@ -190,6 +190,7 @@ class DrainRun {
   std::vector<std::string>
       others_;  ///< of that look: who is in the databases, and no client that could be ended
   std::size_t empty_looks_ = 0;
+  bool was_emptied_since_ = false;  ///< since `since_`
   bool is_empty_ = false;
   bool is_ending_ = false;
   bool holds_still_ = false;  ///< gave up: holds the gate and signals nobody

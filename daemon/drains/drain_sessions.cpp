@@ -67,7 +67,7 @@ DrainClaims DrainRun::claims() const {
   // in another server, or meanwhile, the gates may be open
   const bool may_signal = !is_ending_ && !holds_still_ && (!has_gate() || all_known());
   if (may_signal) claims.since = since_;
-  claims.were_emptied = progress_.was_emptied;
+  claims.were_emptied = was_emptied_since_;
   return claims;
 }
 
@@ -104,8 +104,8 @@ void DrainRun::count_empty_look(Now now) {
     if (std::exchange(is_empty_, false)) tell(drain_refilled_event(plan_, progress_));
     return;
   }
-  if (is_empty_ || ++empty_looks_ < kEmptyLooks || !knows_who_logs_in()) return;
-  is_empty_ = true;
+  if ((is_empty_ && was_emptied_since_) || ++empty_looks_ < kEmptyLooks || !knows_who_logs_in()) return;
+  is_empty_ = was_emptied_since_ = true;
   if (std::exchange(progress_.was_emptied, true)) return;
   std::vector<std::string> prepared;
   std::vector<std::string> slots;

@@ -36,7 +36,7 @@ class GateJournal {
   /// With which the names of its files end.
   static constexpr std::string_view kSuffix = ".gate";
 
-  /// `files` has found its place, and outlives it.
+  /// `files` outlives it, and has found its place before anything is called.
   explicit GateJournal(SmallFiles& files) : files_(files) {}
 
   /// Replaces the entry of the same gate: of the same server, cluster and kind, and of the same oid or, if it

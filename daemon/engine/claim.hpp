@@ -39,7 +39,7 @@ struct DrainClaims {
   std::vector<std::size_t> sessions;  ///< indices in Look::sessions, in their order
   /// What its ladder counts from: the last of its gates closed then. Nothing: it signals nobody now.
   std::optional<ServerTime> since;
-  /// The databases were empty after that: whoever came later has had all the time that there was, and no step
+  /// The databases were empty since then: whoever comes now has had all the time that there was, and no step
   /// is waited for.
   bool were_emptied = false;
 };

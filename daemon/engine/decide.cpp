@@ -225,10 +225,11 @@ class Decider {
       is_admitted[i] = true;
       order(choices[i], mode == Mode::kEnforce);
     }
-    const bool has_room = admission.admitted.size() < most;
     for (std::size_t i = 0; i < choices.size(); ++i) {
       if (is_admitted[i]) continue;
-      hold(choices[i], has_room ? Stand::kBreaker : Stand::kRoom, has_room ? admission.wake : std::nullopt);
+      const bool is_let_through = may_go(choices[i].chosen);
+      hold(choices[i], is_let_through ? Stand::kRoom : Stand::kBreaker,
+           is_let_through ? std::nullopt : admission.wake);
       waiting.push_back(std::move(choices[i]));
     }
     for (auto& choice : waiting) leave_to_drain(std::move(choice.superseded), of_drains);

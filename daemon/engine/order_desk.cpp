@@ -94,12 +94,21 @@ void OrderDesk::describe_rule(const DueStep& due, Order& order) {
   grounds.has_skipped_cancel = due.next.skipped_cancel;
 }
 
+Signalled OrderDesk::signalled_by_another(const EpisodeKey& key) const {
+  for (auto it = ledger_.episodes.lower_bound({key.session, Claimant::of_rule(0)});
+       it != ledger_.episodes.end() && it->first.session == key.session; ++it) {
+    if (it->first != key && it->second.signalled == Signalled::kByUs) return Signalled::kByAnother;
+  }
+  return Signalled::kNo;
+}
+
 const Episodes::value_type& OrderDesk::note_in_ledger(const DueStep& due, const Order& order,
                                                       bool is_carried) {
   auto& entry = *ledger_.episodes.try_emplace({order.guard.session, due.claimant}).first;
   auto& [key, episode] = entry;
   if (episode.anchor != due.anchor) {
-    tell_end(key, episode, end_after(episode.signalled, End::kByItself), now_.server, decision_.events);
+    const auto signalled = std::max(episode.signalled, signalled_by_another(key));
+    tell_end(key, episode, end_after(signalled, End::kByItself), now_.server, decision_.events);
     episode = {};
   }
   episode.claimant = due.drain != nullptr ? due.drain->drain->name : rule_of(due).name;

@@ -28,6 +28,8 @@ class OrderDesk {
   [[nodiscard]] Guard guard_for(const DueStep& due) const;
   /// The episode that the order belongs to now.
   const Episodes::value_type& note_in_ledger(const DueStep& due, const Order& order, bool is_carried);
+  /// Whether another claim's signal has left for the session.
+  [[nodiscard]] Signalled signalled_by_another(const EpisodeKey& key) const;
   void note_pace(std::size_t rule);
 
   const Policy& policy_;

@@ -62,8 +62,10 @@ Result<void> check_regular(int descriptor, const std::string& path) {
   return {};
 }
 
-Result<std::string> read_all(const std::string& path) {
+/// Nothing if there is no such file.
+Result<std::optional<std::string>> read_all(const std::string& path) {
   const Descriptor file(open(path.c_str(), O_RDONLY | kCarefully));
+  if (!file.is_open() && errno == ENOENT) return std::optional<std::string>();
   if (!file.is_open()) return system_error("open", path);
   if (const auto checked = check_regular(file.number(), path); !checked)
     return tl::make_unexpected(checked.error());
@@ -76,7 +78,7 @@ Result<std::string> read_all(const std::string& path) {
     if (count == 0) break;
     text.append(buffer.data(), static_cast<std::size_t>(count));
   }
-  return text;
+  return std::optional(std::move(text));
 }
 
 /// A new name, or one that is gone, lasts only once the directory does.
@@ -174,12 +176,7 @@ Result<std::vector<std::string>> StateFiles::list(std::string_view suffix) const
 }
 
 Result<std::optional<std::string>> StateFiles::read(const std::string& name) const {
-  const auto path = path_of(name);
-  struct stat status {};
-  if (lstat(path.c_str(), &status) != 0 && errno == ENOENT) return std::optional<std::string>();
-  auto text = read_all(path);
-  if (!text) return tl::make_unexpected(text.error());
-  return std::optional(std::move(*text));
+  return read_all(path_of(name));
 }
 
 Result<void> StateFiles::write(const std::string& name, std::string_view text) {

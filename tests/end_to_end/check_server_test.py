@@ -110,7 +110,7 @@ def test_it_counts_those_that_are_due_and_have_to_wait(stage, check_server):
         stage.forgotten()
     _, lines = check_server(
         "- { name: a, match: { application_name: APP, state: idle in transaction }, at_most: 1, escalate: [terminate] }")
-    assert re.fullmatch(r"3 of \d+ sessions are due now \(2 of them later, for its at_most lets others go first\)",
+    assert re.fullmatch(r"3 of \d+ sessions are due now \(2 of them later, when its at_most lets them through\)",
                         of_rule(lines, "a"))
 
 

@@ -113,10 +113,7 @@ void Checks::on_reply(int instance, const std::string& decision, ReplyKind kind)
   if (is_rehearsal && kind == ReplyKind::kSignalled) ++book.signals_of[episode_of(order)].rehearsed;
   if (order.is_signal()) {
     auto& sent = book.signals_of[episode_of(order)];
-    if (kind == ReplyKind::kSignalled) {
-      ++sent.signalled;
-      book.signalled_by[order.guard.session].insert(episode_of(order));
-    }
+    if (kind == ReplyKind::kSignalled) ++sent.signalled;
     if (kind != ReplyKind::kSignalled && kind != ReplyKind::kUnknown) ++sent.refused;
   }
   if (kind != ReplyKind::kSignalled && kind != ReplyKind::kUnknown && kind != ReplyKind::kFailed) {
@@ -172,8 +169,11 @@ void Checks::on_orders(int instance, const std::vector<Order>& orders) {
     } else {
       drains_->on_order(instance, order, book.look);
     }
-    if (order.is_signal()) book.last_signal[order.guard.session] = moment_;
-    if (order.is_signal()) ++book.signals_of[episode_of(order)].ordered;
+    if (order.is_signal()) {
+      book.last_signal[order.guard.session] = moment_;
+      ++book.signals_of[episode_of(order)].ordered;
+      book.ordered_for[order.guard.session].insert(episode_of(order));
+    }
     Issued issued;
     issued.order = order;
     issued.at = site_.agenda.now();

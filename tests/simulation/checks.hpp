@@ -150,7 +150,7 @@ class Checks {
     std::set<EpisodeName> open;       ///< episodes that were told of, with their claimants
     std::set<EpisodeName> ended;      ///< and those whose end was told
     std::set<EpisodeName> ended_now;  ///< of these, in this turn
-    std::map<SessionKey, std::set<EpisodeName>> signalled_by;  ///< as it was told
+    std::map<SessionKey, std::set<EpisodeName>> ordered_for;  ///< whose signals
     std::map<EpisodeName, EpisodeSignals> signals_of;
     std::map<SessionKey, std::uint64_t> last_signal;  ///< when one was ordered
     std::map<SessionKey, int> spares;  ///< in a row, of a session that was not as its look had shown it
@@ -203,7 +203,8 @@ class Checks {
   static void check_rules_order(const Book& book, const Order& order);
   void note_end(Book& book, const Event& event);
   void check_end(const Book& book, const Event& event) const;
-  static bool is_signalled_by_another(const Book& book, const Event& event);
+  enum class Others { kNone, kMayHaveSignalled, kSignalled };
+  static Others others_signals(const Book& book, const Event& event);
   static const Backend* row_of(const LookCopy& look, std::int64_t pid,
                                std::optional<ServerTime> backend_start);
   static void check_open(const Book& book, const Watch& watch, bool is_look);

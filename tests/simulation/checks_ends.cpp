@@ -50,20 +50,29 @@ void Checks::check_end(const Book& book, const Event& event) const {
     throw Violation("false-claim", event.message + ", and none was sent");
   if ((end == "by_itself" || end == "gone") && sent.signalled > 0)
     throw Violation("false-claim", event.message + ", and one was sent");
-  if ((end == "by_itself" || end == "gone") && is_signalled_by_another(book, event))
+  const auto others = others_signals(book, event);
+  if ((end == "by_itself" || end == "gone") && others == Others::kSignalled)
     throw Violation("false-claim", event.message + ", and another claim's signal was sent");
+  if (end == "by_another_claim" && others == Others::kNone)
+    throw Violation("false-claim", event.message + ", and no other claim has sent one");
 }
 
-/// Whether another claim that stood until this turn has signalled the event's session.
-bool Checks::is_signalled_by_another(const Book& book, const Event& event) {
+/// What other claims that stood until this turn have sent to the event's session; what those before may have
+/// sent is no more than perhaps.
+Checks::Others Checks::others_signals(const Book& book, const Event& event) {
   const auto pid = field_of<std::int64_t>(event, "pid").value_or(0);
   const auto backend_start = field_of<ServerTime>(event, "backend_start");
-  if (!backend_start) return false;
-  const auto found = book.signalled_by.find({static_cast<std::int32_t>(pid), *backend_start});
-  if (found == book.signalled_by.end()) return false;
-  return std::any_of(found->second.begin(), found->second.end(), [&](const EpisodeName& name) {
-    return name != episode_of(event) && (book.open.contains(name) || book.ended_now.contains(name));
-  });
+  if (!backend_start) return Others::kMayHaveSignalled;
+  const auto found = book.ordered_for.find({static_cast<std::int32_t>(pid), *backend_start});
+  auto most = Others::kNone;
+  if (found == book.ordered_for.end()) return most;
+  for (const auto& name : found->second) {
+    const auto& sent = book.signals_of.at(name);
+    if (name == episode_of(event) || sent.ordered == sent.refused) continue;
+    const bool stood = book.open.contains(name) || book.ended_now.contains(name);
+    most = std::max(most, stood && sent.signalled > 0 ? Others::kSignalled : Others::kMayHaveSignalled);
+  }
+  return most;
 }
 
 const Backend* Checks::row_of(const LookCopy& look, std::int64_t pid,

@@ -114,6 +114,7 @@ void Instance::turn_gate(const GateOrder& order) {
       happen(happening::GateTurned{reply}, nullptr, life);
     });
   }
+  hear_keeper();
 }
 
 void Instance::hear_keeper() {

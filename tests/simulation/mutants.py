@@ -54,6 +54,8 @@ MUTANTS = [
            (("      tell_end(key, episode, end_of(key, episode, session, a_case, rule));\n", ""),)),
     Mutant("what another claim has ended has ended by itself", {"false-claim"}, "engine/settle.cpp",
            (("end_after(std::max(episode.signalled, by_another), otherwise)", "end_after(episode.signalled, otherwise)"),), options=RIVALS),
+    Mutant("whatever ends was ended by another claim", {"false-claim"}, "engine/settle.cpp",
+           (("signalled_.contains(key.session) ? Signalled::kByAnother : Signalled::kNo", "Signalled::kByAnother"),)),
     Mutant("a stop tells no ends", {"one-end"}, "watch/watch.cpp",
            (("end_all(ledger_, End::kStopped,", "end_all(*std::make_unique<Ledger>(), End::kStopped,"),)),
     Mutant("what a dry run supposes takes up a bound", {"dry-run"}, "engine/due_steps.cpp",

@@ -2,6 +2,7 @@
 
 #include <map>
 #include <optional>
+#include <set>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -22,6 +23,7 @@ class MemoryFiles final : public SmallFiles {
     return names;
   }
   [[nodiscard]] Result<std::optional<std::string>> read(const std::string& name) const override {
+    if (unreadable.contains(name)) return failure("could not open " + name + ": Permission denied");
     const auto found = files.find(name);
     return found == files.end() ? std::nullopt : std::optional(found->second);
   }
@@ -38,6 +40,7 @@ class MemoryFiles final : public SmallFiles {
   [[nodiscard]] std::string path_of(const std::string& name) const override { return name; }
 
   std::map<std::string, std::string> files;
+  std::set<std::string> unreadable;
   bool is_full = false;  ///< nothing can be written or removed
 };
 

@@ -205,8 +205,12 @@ TEST(Drain, WhoCameWhileAnotherInstanceHadItOpenHasTheWholeTimeThoughItWasEmptyB
   world.decide_now();
   EXPECT_THAT(world.orders, IsEmpty())
       << "the look was before the gates were read, and it counts from 5s now";
-  world.go(15s, {came});
-  EXPECT_THAT(steps_of(world.orders), ElementsAre(StepKind::kCancel));
+  auto came_later = active(2, 7s);
+  came_later.key.backend_start = at(7s);
+  world.go(8s, {came, came_later});
+  EXPECT_THAT(world.orders, IsEmpty()) << "it was not empty since then";
+  world.go(15s, {came, came_later});
+  EXPECT_THAT(steps_of(world.orders), ElementsAre(StepKind::kCancel, StepKind::kCancel));
 }
 
 TEST(Drain, ARehearsalClosesNothingAndOrdersTheSame) {

@@ -168,6 +168,19 @@ TEST_F(JournalEntries, OfAnotherNameAreAnError) {
   EXPECT_EQ(contents->damaged.size(), 1U);
 }
 
+TEST_F(JournalEntries, ThatCannotBeReadAreNotTakenForNoneAndTakeNoOtherWithThem) {
+  ASSERT_TRUE(journal().write(some_entry()));
+  ASSERT_TRUE(journal().write(some_entry("other")));
+  const auto file = GateJournal::file_of(some_entry());
+  files_.unreadable.insert(file);
+  EXPECT_FALSE(journal().find(some_entry()));
+  const auto contents = journal().read();
+  ASSERT_TRUE(contents);
+  EXPECT_EQ(contents->entries.size(), 1U);
+  ASSERT_EQ(contents->damaged.size(), 1U);
+  EXPECT_NE(contents->damaged[0].message.find(file), std::string::npos);
+}
+
 TEST(JournalText, RefusesAnyLineThatIsMissing) {
   const auto text = journal_text(some_entry());
   ASSERT_TRUE(parse_journal_text(text));

@@ -224,6 +224,18 @@ TEST_F(GateKeeperTest, TurnsPgbouncersGateByCommandsAndLooksAfterIt) {
   EXPECT_THAT(read(7).gates, SizeIs(1));
 }
 
+TEST_F(GateKeeperTest, OfAPgbouncersGateThatIsClosedAgainItForgetsHowItStood) {
+  read(7);
+  for (int closings = 0; closings < 2; ++closings) {
+    ASSERT_FALSE(keeper_.turn(closing("nightly", GateKind::kPgbouncer)));
+    commands();
+    keeper_.pgbouncer_turned(reply("1", GateOutcome::kClosed), true);
+    if (closings == 0) keeper_.pgbouncer_seen("orders", PgbouncerState::kLost);
+  }
+  EXPECT_THAT(commands(), ElementsAre("forget orders", "look at orders")) << "over a new connection";
+  EXPECT_FALSE(read(7).gates.at(1).is_lost);
+}
+
 TEST_F(GateKeeperTest, KeepsAnEntryForWhatPgbouncerMayHaveHeardOf) {
   for (const bool may_have_acted : {false, true}) {
     read(7);
