@@ -186,8 +186,6 @@ MUTANTS = [
              "const bool is_ours = gate.mark && gate.mark_text == ours.mark_text;"),), options=DRAINS),
     Mutant("drain: counts the wait from the window", {"drain-ladder"}, "drains/drain_gates.cpp",
            (("since_ = std::min(std::max(*since_, window_.start), now.server);", "since_ = window_.start;"),), options=DRAINS),
-    Mutant("drain: whoever is there once it was empty goes at once", {"drain-ladder"}, "engine/ladder.cpp",
-           (("claims.were_emptied && session.key.backend_start > *claims.since;", "claims.were_emptied;"),), options=DRAINS),
     Mutant("keeper: writes nothing before the gate closes", {"limit-lost"}, "drains/gate_book.cpp",
            (("auto written = journal_.write(entry);\n  if (written)", "Result<void> written;\n  if (written)"),), options=DRAINS),
     Mutant("drain: forgets who logs in", {"not-empty"}, "drains/drain_gates.cpp",
