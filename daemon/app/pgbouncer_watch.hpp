@@ -26,7 +26,7 @@ class PgbouncerWatch {
 
  private:
   struct Watched {
-    Watched(Loop& loop, const Gate& gate, const OnSeen& on_seen);
+    Watched(Loop& loop, const Gate& gate, const OnSeen& on_answer);
     void pump(bool ready);
 
     std::string database;
