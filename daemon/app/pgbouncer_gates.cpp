@@ -31,7 +31,7 @@ void PgbouncerGates::carry_out(const pgbouncer::Command& command) {
 }
 
 void PgbouncerGates::start(GateOrder order) {
-  // one at a time for a gate: an order whose reply nobody waits for any more must not act after the next one
+  // each gate has one turn at a time: an order that was given up must not take effect after the next one
   const auto database = order.database;
   auto turning = std::make_unique<Turning>(PgbouncerTurn(std::move(order), hosts_, Loop::now()));
   turning->timer = std::make_unique<Timer>(loop_, [this, database] { pump(database); });

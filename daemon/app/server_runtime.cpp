@@ -5,6 +5,7 @@
 #include <fmt/format.h>
 
 #include "app/instance.hpp"
+#include "watch/gate_happenings.hpp"
 
 namespace pgcurfew {
 
@@ -38,7 +39,7 @@ ServerRuntime::ServerRuntime(Loop& loop, std::function<void(const Event&)> tell,
       watch_(std::move(policy), options_for(server)),
       timer_(loop, [this] { happen(happening::Tick{}); }),
       readiness_(loop, [this] { pump(true); }),
-      files_(StateFiles::in_state_directory(std::string(GateJournal::kSuffix))),
+      files_(StateFiles::in_state_directory(GateJournal::kSuffix)),
       keeper_(server.name, files_),
       pgbouncer_gates_(loop, conninfo_of(server).hosts(), [this] { pump(false); }),
       on_change_(std::move(on_change)) {}
@@ -71,7 +72,7 @@ void ServerRuntime::pump(bool ready) {
     for (auto& reply : keeper_.take_replies()) happened.emplace_back(happening::GateTurned{std::move(reply)});
     if (happened.empty()) break;
     for (auto& what : happened) {
-      complete(what);
+      complete(keeper_, what);
       if (carry_out(watch_.on(what, Loop::now(), Loop::wall_time()))) break;
     }
   }
@@ -84,13 +85,6 @@ void ServerRuntime::hear_pgbouncer() {
   for (const auto& [database, state] : pgbouncer_gates_.take_seen()) keeper_.pgbouncer_seen(database, state);
   for (auto& turned : pgbouncer_gates_.take_turned())
     keeper_.pgbouncer_turned(std::move(turned.reply), turned.may_have_acted);
-}
-
-/// What the link tells of gates is not all that there is to tell.
-void ServerRuntime::complete(Happening& what) {
-  if (auto* read = std::get_if<happening::GatesRead>(&what)) keeper_.complete(read->gates);
-  if (auto* turned = std::get_if<happening::GateTurned>(&what)) keeper_.complete(turned->reply);
-  if (std::holds_alternative<happening::ConnectionLost>(what)) keeper_.connection_lost();
 }
 
 bool ServerRuntime::carry_out(const std::vector<Command>& commands) {

@@ -43,7 +43,6 @@ class ServerRuntime {
   /// Whether the connection was dropped, so that what else it reported no longer counts.
   bool carry_out(const std::vector<Command>& commands);
   void hear_pgbouncer();
-  void complete(Happening& what);
   void settle_waits();
 
   std::function<void(const Event&)> tell_;

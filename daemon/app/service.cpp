@@ -232,7 +232,7 @@ void Service::see_off() {
 void Service::tell_unclaimed_gates() {
   auto watched = policy_->servers;
   for (const auto& leaving : leaving_) watched.emplace_back().name = leaving.server->name();
-  auto files = StateFiles::in_state_directory(std::string(GateJournal::kSuffix));
+  auto files = StateFiles::in_state_directory(GateJournal::kSuffix);
   for (const auto& gate : find_unclaimed_gates(files, watched)) {
     if (told_files_.insert(gate.file).second) teller_.tell(unclaimed_gate_event(gate));
   }

@@ -153,7 +153,7 @@ int reopen_now(const ReopenOptions& options) {
   if (loaded.has_errors()) return kExitConfiguration;
   const auto servers = choose_servers(*loaded.policy, options.server, false);
   if (!servers) return complain(servers.error(), kExitUsage);
-  auto files = StateFiles::in_state_directory(std::string(GateJournal::kSuffix));
+  auto files = StateFiles::in_state_directory(GateJournal::kSuffix);
   auto unclaimed = options.server.empty()
                        ? find_unclaimed_gates(files, loaded.policy->servers, options.databases)
                        : std::vector<UnclaimedGate>();

@@ -86,7 +86,7 @@ struct Gates {
 enum class PgbouncerState {
   kUnknown,  ///< it did not answer
   kClosed,
-  kOpened,  ///< by somebody: the process that showed it as closed shows it as open
+  kOpened,  ///< by another client: the process that showed it as closed shows it as open
   kLost,    ///< open, and not closed by this process: PgBouncer was restarted
 };
 

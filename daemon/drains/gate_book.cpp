@@ -13,7 +13,7 @@ namespace pgcurfew {
 
 namespace {
 
-/// It takes somebody to change that: a drain by hand ends at once.
+/// A person has to change that: a drain by hand ends at once.
 constexpr const char* kNotInPrerequisiteState = "55000";
 
 /// Of two gates of one cluster.

@@ -52,7 +52,7 @@ class GateBook {
   /// Writes an entry that must stand there before its gate is closed.
   /// *Errors*: it does not, or what stands there cannot be read: it may hold what is to be given back.
   [[nodiscard]] Result<void> write_first(const JournalEntry& entry);
-  /// What cannot be written or removed is told, and counts as done.
+  /// An error is logged, and the change counts as made.
   void write(const JournalEntry& entry);
   void remove(const JournalEntry& entry);
 

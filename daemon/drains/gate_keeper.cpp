@@ -215,7 +215,7 @@ void GateKeeper::complete(GateReply& reply) {
 
 void GateKeeper::complete(Gates& gates) {
   book_.note(gates);
-  if (!book_.open()) return;  // it is told when something has to be written
+  if (!book_.open()) return;  // the error is reported when an entry has to be written
   std::set<std::string> at_pgbouncers;
   for (auto& entry : book_.read(in_flight())) {
     if (GateBook::kind_of(entry) == GateKind::kPgbouncer) at_pgbouncers.insert(entry.database);

@@ -20,7 +20,9 @@ Result<std::string> find_state_directory(std::string_view suffix);
 class StateFiles final : public SmallFiles {
  public:
   /// Of the directory that find_state_directory() gives for `suffix`, once find() has found it.
-  static StateFiles in_state_directory(std::string suffix) { return StateFiles(std::move(suffix), {}); }
+  static StateFiles in_state_directory(std::string_view suffix) {
+    return StateFiles(std::string(suffix), {});
+  }
   static StateFiles in(std::string directory) { return StateFiles({}, std::move(directory)); }
 
   Result<void> find() override;

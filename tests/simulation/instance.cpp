@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "watch/gate_happenings.hpp"
+
 namespace pgcurfew::simulation {
 
 namespace {
@@ -100,13 +102,6 @@ std::string Instance::journal_of(const std::string& database) {
   return {};
 }
 
-/// As the daemon's runtime of a server does.
-void Instance::complete(Happening& what) {
-  if (auto* read = std::get_if<happening::GatesRead>(&what)) keeper_->complete(read->gates);
-  if (auto* turned = std::get_if<happening::GateTurned>(&what)) keeper_->complete(turned->reply);
-  if (std::holds_alternative<happening::ConnectionLost>(what)) keeper_->connection_lost();
-}
-
 void Instance::turn_gate(const GateOrder& order) {
   if (const auto sent = keeper_->turn(order)) wire_.turn_gate(*sent);
   for (auto& reply : keeper_->take_replies()) {
@@ -143,7 +138,7 @@ void Instance::happen(const Happening& what, const std::shared_ptr<const LookCop
   }
   checks_.on_turn(number_, std::holds_alternative<happening::Tick>(what));
   auto completed = what;
-  complete(completed);
+  complete(*keeper_, completed);
   hear_keeper();
   const auto commands = watch_->on(completed, our_now(), WallTime(our_now().time_since_epoch()));
   carry_out(commands);

@@ -42,7 +42,6 @@ class Instance {
   /// From the command at `first` on.
   void carry_out(const std::vector<Command>& commands, std::size_t first = 0);
   void go_on_later(const std::vector<Command>& commands, std::size_t next, std::uint64_t life);
-  void complete(Happening& what);
   void turn_gate(const GateOrder& order);
   void hear_keeper();
   void arm();
