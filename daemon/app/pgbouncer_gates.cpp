@@ -33,7 +33,7 @@ void PgbouncerGates::carry_out(const pgbouncer::Command& command) {
 void PgbouncerGates::start(GateOrder order) {
   // each gate has one turn at a time: an order that was given up must not take effect after the next one
   const auto database = order.database;
-  auto turning = std::make_unique<Turning>(PgbouncerTurn(std::move(order), hosts_, Loop::now()));
+  auto turning = std::make_unique<Turning>(std::move(order), hosts_);
   turning->timer = std::make_unique<Timer>(loop_, [this, database] { pump(database); });
   // it may fail at once, and its reply must not come before the order has been given
   turning->timer->arm(Loop::now());

@@ -32,7 +32,8 @@ class PgbouncerGates {
 
  private:
   struct Turning {
-    explicit Turning(PgbouncerTurn made) : turn(std::move(made)) {}
+    Turning(GateOrder order, const std::vector<Conninfo::Host>& server)
+        : turn(std::move(order), server, Loop::now()) {}
     PgbouncerTurn turn;
     std::vector<std::unique_ptr<Readiness>> readiness;
     std::vector<bool> ready;

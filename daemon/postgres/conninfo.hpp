@@ -42,6 +42,7 @@ class Conninfo {
 
   /// The database that it names; empty if it does not.
   [[nodiscard]] std::string database() const { return value("dbname"); }
+  void set_database(std::string name) { values_["dbname"] = std::move(name); }
 
   /// Where it leads, without secrets: `db1:5432,db2 dbname=postgres user=pgcurfew`.
   [[nodiscard]] std::string describe() const;

@@ -1,21 +1,15 @@
 #pragma once
 
 #include <deque>
-#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
 #include <vector>
 
-#include "postgres/conninfo.hpp"
-#include "postgres/intake.hpp"
+#include "postgres/connection.hpp"
 #include "postgres/parameters.hpp"
-#include "postgres/resolver.hpp"
 #include "postgres/rows.hpp"
 #include "watch/watch.hpp"
-
-struct pg_conn;
-using PGconn = pg_conn;
 
 namespace pgcurfew {
 
@@ -25,13 +19,6 @@ namespace pgcurfew {
 /// Sync of its own, so that each is a transaction of its own and sees the present.
 class Link {
  public:
-  /// What a caller has to wait for on fd(): both may change with every call.
-  struct Interest {
-    int fd = -1;  ///< -1: nothing to wait for
-    bool write = false;
-    bool may_have_moved = false;  ///< the same number may be another socket than before
-  };
-
   explicit Link(Conninfo conninfo, std::shared_ptr<LookUps> look_ups = LookUps::of_system());
 
   void connect();
@@ -46,7 +33,7 @@ class Link {
   /// send what they left to send. What happened since the last call, in order.
   std::vector<Happening> proceed(MonotonicTime now, bool ready);
 
-  [[nodiscard]] Interest interest() const;
+  [[nodiscard]] Connection::Interest interest() const { return connection_.interest(); }
 
   /// How long names are believed (a look that meets an unknown one asks at once), and how long a refresh that
   /// failed is not tried again.
@@ -61,7 +48,7 @@ class Link {
   static constexpr int kWaitsFailuresToTell = 3;
 
  private:
-  enum class Phase { kClosed, kResolving, kConnecting, kPreparing, kReady };
+  enum class Phase { kClosed, kConnecting, kPreparing, kReady };
   enum class RequestKind {
     kSetUp,
     kFacts,
@@ -82,13 +69,6 @@ class Link {
     bool is_repeated = false;  ///< of a turn: another one came in between
     bool with_logins = false;  ///< of a reading of the gates
   };
-  struct ConnDeleter {
-    void operator()(PGconn* conn) const;
-  };
-  struct ResultDeleter {
-    void operator()(PGresult* result) const;
-  };
-  using ResultPtr = std::unique_ptr<PGresult, ResultDeleter>;
   /// A look whose rows are there and something else is not.
   struct WaitingLook {
     ResultPtr result;
@@ -98,12 +78,7 @@ class Link {
     std::optional<std::vector<LockWait>> waits = {};  ///< nothing: they could not be read
   };
 
-  void go_on_resolving();
-  void start_connect(const Resolver::Addresses& addresses, bool with_known);
-  void fail_to_connect();
-  void poll_connect();
   void set_up();
-  static void receive_notice(void* link, const PGresult* notice) noexcept;
   void read_replies(MonotonicTime now);
   void finish(const Request& request, ResultPtr result, MonotonicTime now);
   void finish_set_up(const Request& request, const ResultPtr& result);
@@ -124,22 +99,12 @@ class Link {
   void request_prepared(const char* name, const Parameters& parameters, Request request);
   void request_bare(const char* name, Request request);
   void finish_request(bool sent, Request request);
+  [[nodiscard]] bool is_up() const { return phase_ == Phase::kPreparing || phase_ == Phase::kReady; }
   void lose(Error error);
-  void lose_with_libpq_message(std::string_view fallback);
+  void lose_connection(std::string_view fallback) { lose(connection_.error(fallback)); }
 
-  Conninfo conninfo_;
-  std::shared_ptr<LookUps> look_ups_;
+  Connection connection_;
   Phase phase_ = Phase::kClosed;
-  std::optional<Resolver> resolver_;  ///< until all names are known
-  Resolver::Addresses tried_;         ///< that have been connected to in this attempt
-  bool has_begun_ = false;            ///< to connect
-  std::optional<Error> look_up_error_;
-  std::optional<Error> connect_error_;
-  std::unique_ptr<PGconn, ConnDeleter> conn_;
-  bool wants_write_ = false;
-  std::string warning_;  ///< libpq's when it began to connect
-  Intake intake_{kMostOfAReply};
-  std::size_t first_address_ = 0;  ///< which to begin with: the one behind that which brought nothing
   std::deque<Request> requests_;
   ResultPtr
       current_;  ///< the reply of the first request, until its Sync: its first error, or its last result
@@ -149,10 +114,8 @@ class Link {
   std::optional<MonotonicTime> names_failed_;
   std::optional<WaitingLook> waiting_look_;
   bool must_refresh_names_ = false;
-  unsigned gates_refused_ = 0;     ///< which of the ways to read the gates were refused, see read_gates
-  int waits_failed_ = 0;           ///< how often in a row
-  std::string last_server_error_;  ///< the FATAL that came before the end
-  std::string last_sqlstate_;
+  unsigned gates_refused_ = 0;  ///< which of the ways to read the gates were refused, see read_gates
+  int waits_failed_ = 0;        ///< how often in a row
   std::vector<Happening> happened_;
 };
 

@@ -85,8 +85,9 @@ void Link::read_gates(bool with_logins) {
   const bool may_read_locks = gates_refused_ < kWithoutLocks;
   Request request{RequestKind::kGates};
   request.with_logins = with_logins;
-  request_sql(statement::gates(PQserverVersion(conn_.get()), may_identify, with_logins && may_read_locks),
-              std::move(request), true);
+  request_sql(
+      statement::gates(PQserverVersion(connection_.handle()), may_identify, with_logins && may_read_locks),
+      std::move(request), true);
 }
 
 void Link::turn_gate(const GateOrder& order) {
@@ -100,8 +101,8 @@ void Link::send_turn(const GateOrder& order, bool is_repeated) {
   for (const auto& [sql, values] : steps_of(order)) {
     std::vector<const char*> pointers;
     for (const auto& value : values) pointers.push_back(value.c_str());
-    sent = sent && PQsendQueryParams(conn_.get(), sql.c_str(), static_cast<int>(pointers.size()), nullptr,
-                                     pointers.data(), nullptr, nullptr, 0) == 1;
+    sent = sent && PQsendQueryParams(connection_.handle(), sql.c_str(), static_cast<int>(pointers.size()),
+                                     nullptr, pointers.data(), nullptr, nullptr, 0) == 1;
   }
   Request request{RequestKind::kTurn};
   request.turn = std::make_shared<const GateOrder>(order);

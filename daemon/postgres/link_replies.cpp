@@ -40,10 +40,10 @@ void Link::finish(const Request& request, ResultPtr result, MonotonicTime now) {
 void Link::finish_set_up(const Request& request, const ResultPtr& result) {
   if (!is_good(result.get())) return lose(error_of(result.get()));
   if (request.kind == RequestKind::kFacts) {
-    auto facts = read_facts(result.get(), PQserverVersion(conn_.get()));
+    auto facts = read_facts(result.get(), PQserverVersion(connection_.handle()));
     if (!facts) return lose(facts.error());
     facts_ = std::move(*facts);
-    if (PQbackendPID(conn_.get()) != facts_.backend_pid) {
+    if (PQbackendPID(connection_.handle()) != facts_.backend_pid) {
       return lose({"there is a connection pooler between us and the server",
                    {},
                    "Let conninfo name the server itself: signals and ages need a session of its own.",
@@ -52,7 +52,7 @@ void Link::finish_set_up(const Request& request, const ResultPtr& result) {
   }
   if (requests_.empty() && phase_ == Phase::kPreparing) {
     phase_ = Phase::kReady;
-    first_address_ = 0;
+    connection_.confirm();
     happened_.emplace_back(happening::Connected{facts_});
   }
 }

@@ -19,15 +19,12 @@ Guard harmless_guard(bool with_edges) {
 
 void Link::set_up() {
   phase_ = Phase::kPreparing;
-  wants_write_ = false;
-  warning_.clear();
-  PQsetNoticeReceiver(conn_.get(), &Link::receive_notice, this);
-  const int version = PQserverVersion(conn_.get());
+  const int version = PQserverVersion(connection_.handle());
   if (version < 100000) {
     return lose({"PostgreSQL before version 10 is not supported", {}, {}, {}});
   }
-  if (PQsetnonblocking(conn_.get(), 1) != 0 || PQenterPipelineMode(conn_.get()) != 1) {
-    return lose_with_libpq_message("could not start a pipeline");
+  if (PQenterPipelineMode(connection_.handle()) != 1) {
+    return lose_connection("could not start a pipeline");
   }
   request_settings(version);
   request_sql(statement::facts(), {RequestKind::kFacts});
@@ -39,7 +36,7 @@ void Link::set_up() {
   // the first runs look functions and types up in the catalogs; later ones must not have to
   request_prepared(statement::kLook, Parameters::of_look(QueryTexts::kNone), {RequestKind::kSetUp});
   for (int i = 0; i < 2; ++i) {
-    request_prepared(statement::kWaits, Parameters::of_waits(PQbackendPID(conn_.get())),
+    request_prepared(statement::kWaits, Parameters::of_waits(PQbackendPID(connection_.handle())),
                      {RequestKind::kSetUp});
   }
   for (const bool with_edges : {false, true}) {
@@ -59,38 +56,40 @@ void Link::request_settings(int server_version) {
   bool sent = true;
   // they share one Sync, and so one transaction
   for (const auto& sql : statement::settings(server_version)) {
-    sent = sent && PQsendQueryParams(conn_.get(), sql.c_str(), 0, nullptr, nullptr, nullptr, nullptr, 0) == 1;
+    sent = sent && PQsendQueryParams(connection_.handle(), sql.c_str(), 0, nullptr, nullptr, nullptr, nullptr,
+                                     0) == 1;
   }
   finish_request(sent, {RequestKind::kSetUp});
 }
 
 void Link::finish_request(bool sent, Request request) {
-  if (!sent || PQpipelineSync(conn_.get()) != 1) return lose_with_libpq_message("could not send");
+  if (!sent || PQpipelineSync(connection_.handle()) != 1) return lose_connection("could not send");
   requests_.push_back(std::move(request));
 }
 
 void Link::request_sql(const std::string& sql, Request request, bool in_binary) {
-  if (!conn_) return;
-  const bool sent = PQsendQueryParams(conn_.get(), sql.c_str(), 0, nullptr, nullptr, nullptr, nullptr,
-                                      in_binary ? 1 : 0) == 1;
+  if (!is_up()) return;
+  const bool sent = PQsendQueryParams(connection_.handle(), sql.c_str(), 0, nullptr, nullptr, nullptr,
+                                      nullptr, in_binary ? 1 : 0) == 1;
   finish_request(sent, std::move(request));
 }
 
 void Link::request_prepare(const char* name, const std::string& sql) {
-  if (!conn_) return;
-  finish_request(PQsendPrepare(conn_.get(), name, sql.c_str(), 0, nullptr) == 1, {RequestKind::kSetUp});
+  if (!is_up()) return;
+  finish_request(PQsendPrepare(connection_.handle(), name, sql.c_str(), 0, nullptr) == 1,
+                 {RequestKind::kSetUp});
 }
 
 void Link::request_prepared(const char* name, const Parameters& parameters, Request request) {
-  if (!conn_) return;
-  const bool sent = PQsendQueryPrepared(conn_.get(), name, parameters.count(), parameters.values(),
+  if (!is_up()) return;
+  const bool sent = PQsendQueryPrepared(connection_.handle(), name, parameters.count(), parameters.values(),
                                         parameters.lengths(), parameters.formats(), 1) == 1;
   finish_request(sent, std::move(request));
 }
 
 void Link::request_bare(const char* name, Request request) {
-  if (!conn_) return;
-  const bool sent = PQsendQueryPrepared(conn_.get(), name, 0, nullptr, nullptr, nullptr, 1) == 1;
+  if (!is_up()) return;
+  const bool sent = PQsendQueryPrepared(connection_.handle(), name, 0, nullptr, nullptr, nullptr, 1) == 1;
   finish_request(sent, std::move(request));
 }
 

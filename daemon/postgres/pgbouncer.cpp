@@ -10,7 +10,6 @@
 
 #include "base/duration.hpp"
 #include "base/words.hpp"
-#include "postgres/quiet_connect.hpp"
 #include "postgres/rows.hpp"
 
 namespace pgcurfew {
@@ -73,55 +72,34 @@ Result<std::vector<PgbouncerDatabase>> choose(std::vector<PgbouncerDatabase> fou
                                    "55000"});
 }
 
-Error too_much() {
-  return {fmt::format("PgBouncer's reply is larger than {} MB", PgbouncerSession::kMostOfAReply >> 20),
-          {},
-          {},
-          {}};
+Result<Conninfo> console_of(const std::string& conninfo) {
+  auto parsed = Conninfo::parse(conninfo);
+  if (parsed) parsed->set_database("pgbouncer");  // the admin console's name
+  return parsed;
 }
 
 }  // namespace
 
-void PgbouncerSession::ConnDeleter::operator()(PGconn* conn) const {
-  PQfinish(conn);
-}
-void PgbouncerSession::ResultDeleter::operator()(PGresult* result) const {
-  PQclear(result);
-}
-
 PgbouncerSession::PgbouncerSession(const std::string& conninfo, std::string question)
-    : question_(std::move(question)) {
-  auto parsed = Conninfo::parse(conninfo);
-  if (!parsed) {
-    wrong_ = parsed.error();
-    return;
+    : PgbouncerSession(console_of(conninfo), std::move(question)) {}
+
+PgbouncerSession::PgbouncerSession(Result<Conninfo> console, std::string question)
+    : connection_(console.value_or(Conninfo{}), {"PgBouncer", kMostOfAReply}),
+      question_(std::move(question)) {
+  if (console) {
+    connection_.open();
+  } else {
+    wrong_ = console.error();
   }
-  conninfo_ = std::move(*parsed);
-  std::vector<std::string> names;
-  for (const auto& host : conninfo_.hosts()) {
-    if (host.needs_look_up()) names.push_back(host.name);
-  }
-  if (!names.empty()) resolver_.emplace(names);
 }
 
 void PgbouncerSession::ask(std::string question) {
   question_ = std::move(question);
 }
 
-PgbouncerSession::Interest PgbouncerSession::interest() const {
-  switch (phase_) {
-    case Phase::kResolving:
-      return {resolver_ ? resolver_->fd() : -1, false, true};
-    case Phase::kFailed:
-      return {};
-    default:
-      return {PQsocket(conn_.get()), wants_write_, phase_ == Phase::kConnecting};
-  }
-}
-
 void PgbouncerSession::hang_up() {
-  phase_ = Phase::kFailed;
-  conn_.reset();
+  has_hung_up_ = true;
+  connection_.close();
 }
 
 PgbouncerSession::Answer PgbouncerSession::fail(Error error) {
@@ -129,106 +107,45 @@ PgbouncerSession::Answer PgbouncerSession::fail(Error error) {
   return tl::make_unexpected(std::move(error));
 }
 
-PgbouncerSession::Answer PgbouncerSession::fail_with_libpq_message() {
-  Error error;
-  for (const char c : std::string_view(PQerrorMessage(conn_.get()))) error.message += c == '\n' ? ' ' : c;
-  while (error.message.ends_with(' ')) error.message.pop_back();
-  if (error.message.empty()) error.message = "PgBouncer closed the connection";
-  return fail(std::move(error));
+PgbouncerSession::Answer PgbouncerSession::fail_with_last_error() {
+  return fail(connection_.error("PgBouncer closed the connection"));
 }
 
 std::optional<PgbouncerSession::Answer> PgbouncerSession::proceed(bool ready) {
-  switch (phase_) {
-    case Phase::kResolving: {
-      if (wrong_) return fail(*wrong_);
-      if (!resolver_) return start_connect({});
-      resolver_->acknowledge();
-      if (!resolver_->may_begin()) return std::nullopt;
-      const auto addresses = resolver_->addresses();
-      // one that hangs is left out; the next attempt asks for it again
-      if (!conninfo_.parameters(addresses)) {
-        if (!resolver_->is_complete()) return std::nullopt;
-        if (resolver_->error()) return fail(*resolver_->error());
-      }
-      resolver_.reset();
-      return start_connect(addresses);
-    }
-    case Phase::kConnecting:
-      if (!ready) return std::nullopt;
-      return poll_connect();
-    case Phase::kReady:
-      if (!question_.empty()) return send();
-      if (is_asking_) return receive(ready);
-      return std::nullopt;
-    case Phase::kFailed:
-      break;
+  if (has_hung_up_) return std::nullopt;
+  if (wrong_) return fail(*wrong_);
+  if (!connection_.is_open()) {
+    const auto is_open = connection_.proceed(ready);
+    if (!is_open) return fail(is_open.error());
+    if (!*is_open) return std::nullopt;
   }
+  if (!question_.empty()) return send();
+  if (is_asking_ && ready) return receive();
   return std::nullopt;
-}
-
-std::optional<PgbouncerSession::Answer> PgbouncerSession::start_connect(
-    const Resolver::Addresses& addresses) {
-  auto parameters = conninfo_.parameters(addresses);
-  if (!parameters) return fail(parameters.error());
-  std::erase_if(*parameters, [](const auto& parameter) { return parameter.first == "dbname"; });
-  parameters->emplace_back("dbname", "pgbouncer");  // the admin console's name
-  conn_.reset(start_quietly(*parameters).conn);
-  if (!conn_ || PQstatus(conn_.get()) == CONNECTION_BAD) return fail_with_libpq_message();
-  phase_ = Phase::kConnecting;
-  wants_write_ = true;
-  return std::nullopt;
-}
-
-std::optional<PgbouncerSession::Answer> PgbouncerSession::poll_connect() {
-  const Intake::Reading reading(intake_);
-  const auto polled = PQconnectPoll(conn_.get());
-  if (!intake_.is_within()) return fail(too_much());
-  switch (polled) {
-    case PGRES_POLLING_READING:
-      wants_write_ = false;
-      return std::nullopt;
-    case PGRES_POLLING_WRITING:
-      wants_write_ = true;
-      return std::nullopt;
-    case PGRES_POLLING_OK:
-      intake_.reset();
-      phase_ = Phase::kReady;
-      if (PQsetnonblocking(conn_.get(), 1) != 0) return fail_with_libpq_message();
-      return send();
-    default:
-      return fail_with_libpq_message();
-  }
 }
 
 std::optional<PgbouncerSession::Answer> PgbouncerSession::send() {
   result_.reset();
   // PgBouncer's console speaks the simple protocol only
-  if (PQsendQuery(conn_.get(), std::exchange(question_, {}).c_str()) != 1) return fail_with_libpq_message();
+  if (PQsendQuery(connection_.handle(), std::exchange(question_, {}).c_str()) != 1)
+    return fail_with_last_error();
   is_asking_ = true;
-  const int flushed = PQflush(conn_.get());
-  if (flushed < 0) return fail_with_libpq_message();
-  wants_write_ = flushed == 1;
+  if (auto flushed = connection_.flush(); !flushed) return fail(flushed.error());
   return std::nullopt;
 }
 
-std::optional<PgbouncerSession::Answer> PgbouncerSession::receive(bool ready) {
-  if (!ready) return std::nullopt;
-  const Intake::Reading reading(intake_);
-  const bool connected = PQconsumeInput(conn_.get()) == 1;
-  if (!intake_.is_within()) return fail(too_much());
-  if (!connected) return fail_with_libpq_message();
-  const int flushed = PQflush(conn_.get());
-  if (flushed < 0) return fail_with_libpq_message();
-  wants_write_ = flushed == 1;
-  while (PQisBusy(conn_.get()) == 0) {
-    std::unique_ptr<PGresult, ResultDeleter> result(PQgetResult(conn_.get()));
-    if (result) {
+std::optional<PgbouncerSession::Answer> PgbouncerSession::receive() {
+  if (auto received = connection_.receive(); !received) return fail(received.error());
+  if (connection_.has_ended()) return fail_with_last_error();
+  if (auto flushed = connection_.flush(); !flushed) return fail(flushed.error());
+  while (connection_.has_result()) {
+    if (auto result = connection_.next_result()) {
       if (!result_ || is_good(result_.get())) result_ = std::move(result);
       continue;
     }
     is_asking_ = false;
-    intake_.reset();
-    if (!result_ || PQstatus(conn_.get()) == CONNECTION_BAD) return fail_with_libpq_message();
+    if (!result_ || connection_.has_ended()) return fail_with_last_error();
+    connection_.end_reply();
     if (!is_good(result_.get())) return Answer(tl::make_unexpected(error_of(result_.get())));
     return Answer(std::move(result_));
   }
@@ -262,8 +179,8 @@ PgbouncerTurn::PgbouncerTurn(GateOrder order, std::vector<Conninfo::Host> server
       began_(now),
       console_(order_.pgbouncer_conninfo, kShow) {}
 
-std::vector<PgbouncerSession::Interest> PgbouncerTurn::interests() const {
-  std::vector<PgbouncerSession::Interest> all{console_.interest()};
+std::vector<Connection::Interest> PgbouncerTurn::interests() const {
+  std::vector<Connection::Interest> all{console_.interest()};
   for (const auto& session : pausing_) all.push_back(session->interest());
   return all;
 }

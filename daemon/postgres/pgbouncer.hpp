@@ -10,30 +10,14 @@
 #include "base/result.hpp"
 #include "base/time.hpp"
 #include "drains/gate.hpp"
-#include "postgres/conninfo.hpp"
-#include "postgres/intake.hpp"
-#include "postgres/resolver.hpp"
-
-struct pg_conn;
-using PGconn = pg_conn;
-struct pg_result;
-using PGresult = pg_result;
+#include "postgres/connection.hpp"
 
 namespace pgcurfew {
 
 /// One connection to PgBouncer's admin console: one question at a time, and never waits for anything.
 class PgbouncerSession {
  public:
-  /// What a caller has to wait for on fd().
-  struct Interest {
-    int fd = -1;  ///< -1: nothing to wait for
-    bool write = false;
-    bool may_have_moved = false;  ///< the same number may be another socket than before
-  };
-  struct ResultDeleter {
-    void operator()(PGresult* result) const;
-  };
-  using Answer = Result<std::unique_ptr<PGresult, ResultDeleter>>;
+  using Answer = Result<ResultPtr>;
   static constexpr const char* kShowDatabases = "SHOW DATABASES";
   /// In bytes; PgBouncer takes about 200 for a database.
   static constexpr std::size_t kMostOfAReply = std::size_t{16} * 1024 * 1024;
@@ -47,34 +31,24 @@ class PgbouncerSession {
   /// To be called when the descriptor is ready, and once after each of the calls above. The answer, once.
   std::optional<Answer> proceed(bool ready);
 
-  [[nodiscard]] Interest interest() const;
+  [[nodiscard]] Connection::Interest interest() const { return connection_.interest(); }
 
   /// Closes the connection; nothing can be asked any more.
   void hang_up();
 
  private:
-  enum class Phase { kResolving, kConnecting, kReady, kFailed };
-  struct ConnDeleter {
-    void operator()(PGconn* conn) const;
-  };
-
-  std::optional<Answer> start_connect(const Resolver::Addresses& addresses);
-  std::optional<Answer> poll_connect();
+  PgbouncerSession(Result<Conninfo> console, std::string question);
   std::optional<Answer> send();
-  std::optional<Answer> receive(bool ready);
+  std::optional<Answer> receive();
   Answer fail(Error error);
-  Answer fail_with_libpq_message();
+  Answer fail_with_last_error();
 
-  Phase phase_ = Phase::kResolving;
-  Conninfo conninfo_;
   std::optional<Error> wrong_;  ///< with the conninfo
-  std::optional<Resolver> resolver_;
-  std::unique_ptr<PGconn, ConnDeleter> conn_;
-  bool wants_write_ = false;
-  Intake intake_{kMostOfAReply};
+  Connection connection_;
   std::string question_;  ///< not yet sent
   bool is_asking_ = false;
-  std::unique_ptr<PGresult, ResultDeleter> result_;
+  bool has_hung_up_ = false;
+  ResultPtr result_;
 };
 
 /// One of PgBouncer's databases.
@@ -115,7 +89,7 @@ class PgbouncerTurn {
   /// wake_at(), and once at the beginning. The reply, once; the turn is over then.
   std::optional<GateReply> proceed(MonotonicTime now, const std::vector<bool>& ready);
 
-  [[nodiscard]] std::vector<PgbouncerSession::Interest> interests() const;
+  [[nodiscard]] std::vector<Connection::Interest> interests() const;
   [[nodiscard]] MonotonicTime wake_at() const;
   [[nodiscard]] const GateOrder& order() const { return order_; }
 

@@ -25,8 +25,8 @@ std::optional<MonotonicTime> PgbouncerLook::wake_at() const {
   return *asked_ + kDeadline;
 }
 
-PgbouncerSession::Interest PgbouncerLook::interest() const {
-  return asked_ ? session_->interest() : PgbouncerSession::Interest{};
+Connection::Interest PgbouncerLook::interest() const {
+  return asked_ ? session_->interest() : Connection::Interest{};
 }
 
 std::optional<PgbouncerState> PgbouncerLook::proceed(MonotonicTime now, bool ready) {

@@ -25,7 +25,7 @@ class PgbouncerLook {
   std::optional<PgbouncerState> proceed(MonotonicTime now, bool ready);
 
   /// Nothing to wait for while it is not asking.
-  [[nodiscard]] PgbouncerSession::Interest interest() const;
+  [[nodiscard]] Connection::Interest interest() const;
   [[nodiscard]] std::optional<MonotonicTime> wake_at() const;
 
   static constexpr Duration kDeadline = std::chrono::seconds(5);

@@ -265,7 +265,7 @@ def test_a_reply_without_end_is_cut_off(stage, tmp_path, is_local):
     try:
         daemon = stage.enforce(CANCEL, servers={"endless": endless.conninfo, "stage": stage.server.conninfo(user="pgcurfew")})
         assert stage.running().outcome() == QUERY_CANCELED
-        assert "a reply is larger than 256 MB" in daemon.wait_for("server_down", server="endless")["message"]
+        assert "PostgreSQL's reply is larger than 256 MB" in daemon.wait_for("server_down", server="endless")["message"]
         assert wait_until(lambda: endless.sent)[0] < 512 << 20
     finally:
         endless.close()
@@ -277,7 +277,7 @@ def test_a_row_without_end_is_cut_off_and_takes_no_more_memory_than_a_reply_may(
     try:
         daemon = stage.enforce(CANCEL, servers={"endless": endless.conninfo, "stage": stage.server.conninfo(user="pgcurfew")})
         assert stage.running().outcome() == QUERY_CANCELED
-        assert "a reply is larger than 256 MB" in daemon.wait_for("server_down", server="endless")["message"]
+        assert "PostgreSQL's reply is larger than 256 MB" in daemon.wait_for("server_down", server="endless")["message"]
         assert wait_until(lambda: endless.sent)[0] < 512 << 20
         assert peak_memory(daemon.pid) < 640 << 20
     finally:
