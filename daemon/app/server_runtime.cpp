@@ -60,8 +60,8 @@ void ServerRuntime::replace_policy(std::shared_ptr<const Policy> policy) {
   happen(happening::PolicyReplaced{std::move(policy)});
 }
 
-void ServerRuntime::happen(const Happening& what) {
-  carry_out(watch_.on(what, Loop::now(), Loop::wall_time()));
+void ServerRuntime::happen(Happening what) {
+  carry_out(watch_.on(std::move(what), Loop::now(), Loop::wall_time()));
   pump(false);
 }
 
@@ -73,7 +73,7 @@ void ServerRuntime::pump(bool ready) {
     if (happened.empty()) break;
     for (auto& what : happened) {
       complete(keeper_, what);
-      if (carry_out(watch_.on(what, Loop::now(), Loop::wall_time()))) break;
+      if (carry_out(watch_.on(std::move(what), Loop::now(), Loop::wall_time()))) break;
     }
   }
   for (const auto& command : keeper_.take_commands()) pgbouncer_gates_.carry_out(command);

@@ -38,7 +38,7 @@ class ServerRuntime {
   [[nodiscard]] const std::string& conninfo() const { return conninfo_; }
 
  private:
-  void happen(const Happening& what);
+  void happen(Happening what);
   void pump(bool ready);
   /// Whether the connection was dropped, so that what else it reported no longer counts.
   bool carry_out(const std::vector<Command>& commands);

@@ -37,9 +37,9 @@ class Looker {
  private:
   void pump(bool ready) {
     while (!is_done) {
-      const auto happened = link_.proceed(Loop::now(), std::exchange(ready, false));
+      auto happened = link_.proceed(Loop::now(), std::exchange(ready, false));
       if (happened.empty()) break;
-      for (const auto& what : happened) handle(what);
+      for (auto& what : happened) handle(what);
     }
     if (is_done) link_.disconnect();
     const auto interest = link_.interest();
@@ -47,14 +47,13 @@ class Looker {
     if (is_done) on_done_();
   }
 
-  void handle(const Happening& what) {
+  void handle(Happening& what) {
     if (is_done) return;
     if (const auto* connected = std::get_if<happening::Connected>(&what)) {
       outcome.facts = connected->facts;
       link_.take_look({1, QueryTexts::kAll, true});
-    } else if (const auto* look = std::get_if<happening::LookTaken>(&what)) {
-      outcome.look = look->look;
-      outcome.look->connection_slots = outcome.facts->connection_slots;
+    } else if (auto* look = std::get_if<happening::LookTaken>(&what)) {
+      outcome.look = std::move(look->look);
       // a look on its own remembers no other
       WaitMemory().link(*outcome.look);
       if (what_ == LookAt::kSessions) {

@@ -32,24 +32,4 @@ struct Docket {
 /// Matches every session against every rule: O(sessions x rules).
 Docket make_docket(const Policy& policy, const Look& look, const ClockSteps& steps = {});
 
-/// How long after one look the next must come, so that a session that goes past any limit was seen before.
-/// Long limits do not need it more often than that; rules without an age are looked at once a second, and
-/// such as give lock waits a time within that time. Those with blocks_for are looked at ten times within it,
-/// but no more often than four times a second where it allows that.
-Duration look_interval(const Policy& policy);
-
-/// How long the most impatient rule on blockers lets anybody wait; nothing if there is no such rule.
-std::optional<Duration> patience_with_blockers(const Policy& policy);
-
-/// Which texts of queries a look brings.
-enum class QueryTexts { kNone, kActive, kAll };
-
-/// Which of them any rule, exception or protection reads: kActive if none but the built-in protections of
-/// statements.
-QueryTexts needed_query_texts(const Policy& policy);
-
-/// Whether a rule asks who waits for whose lock; whether any rule does.
-bool needs_waits(const Rule& rule);
-bool needs_waits(const Policy& policy);
-
 }  // namespace pgcurfew

@@ -4,6 +4,7 @@
 #include <map>
 #include <utility>
 
+#include "engine/look_plan.hpp"
 #include "engine/narrate.hpp"
 #include "engine/repeats.hpp"
 #include "engine/selection.hpp"

@@ -5,6 +5,7 @@
 #include <unordered_set>
 #include <utility>
 
+#include "engine/look_plan.hpp"
 #include "engine/narrate.hpp"
 #include "engine/server_clock.hpp"
 

@@ -20,8 +20,7 @@ void Link::disconnect() {
   connection_.close();
   requests_.clear();
   current_.reset();
-  waiting_look_.reset();
-  must_refresh_names_ = false;
+  look_.forget();
   gates_refused_ = 0;
   waits_failed_ = 0;
 }
@@ -44,7 +43,6 @@ std::vector<Happening> Link::proceed(MonotonicTime now, bool ready) {
     }
   }
   if (is_up()) read_replies(now);
-  if (phase_ == Phase::kReady && std::exchange(must_refresh_names_, false)) refresh_names();
   if (is_up()) {
     if (const auto flushed = connection_.flush(); !flushed) lose(flushed.error());
   }

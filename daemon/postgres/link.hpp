@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "postgres/connection.hpp"
+#include "postgres/look_assembly.hpp"
 #include "postgres/parameters.hpp"
 #include "postgres/rows.hpp"
 #include "watch/watch.hpp"
@@ -35,16 +36,11 @@ class Link {
 
   [[nodiscard]] Connection::Interest interest() const { return connection_.interest(); }
 
-  /// How long names are believed (a look that meets an unknown one asks at once), and how long a refresh that
-  /// failed is not tried again.
-  static constexpr Duration kNamesLifetime = std::chrono::minutes(1);
-  static constexpr Duration kNamesPause = std::chrono::seconds(30);
-
   /// Of one reply, in bytes: a look at 15,000 sessions with the longest texts. Past it the connection is
   /// given up.
   static constexpr std::size_t kMostOfAReply = std::size_t{256} * 1024 * 1024;
 
-  /// Who waits for whom was not told so often in a row: then it is said, once.
+  /// Consecutive failures to read lock waits before one is reported.
   static constexpr int kWaitsFailuresToTell = 3;
 
  private:
@@ -69,14 +65,6 @@ class Link {
     bool is_repeated = false;  ///< of a turn: another one came in between
     bool with_logins = false;  ///< of a reading of the gates
   };
-  /// A look whose rows are there and something else is not.
-  struct WaitingLook {
-    ResultPtr result;
-    std::uint64_t number = 0;
-    bool needs_names = false;  ///< to be refreshed
-    bool needs_waits = false;
-    std::optional<std::vector<LockWait>> waits = {};  ///< nothing: they could not be read
-  };
 
   void set_up();
   void read_replies(MonotonicTime now);
@@ -84,10 +72,9 @@ class Link {
   void finish_set_up(const Request& request, const ResultPtr& result);
   void finish_look(const Request& request, ResultPtr result, MonotonicTime now);
   void finish_waits(const ResultPtr& result);
-  void deliver_look(Result<LookRows> rows, std::uint64_t number, std::optional<std::vector<LockWait>> waits);
-  void deliver_waiting_look();
+  void deliver_look();
   void finish_names(const Request& request, const ResultPtr& result, MonotonicTime now);
-  void refresh_names();
+  void read_names();
   void finish_order(const Request& request, const PGresult* result);
   void send_turn(const GateOrder& order, bool is_repeated);
   void finish_gates(const Request& request, const PGresult* result);
@@ -106,14 +93,11 @@ class Link {
   Connection connection_;
   Phase phase_ = Phase::kClosed;
   std::deque<Request> requests_;
-  ResultPtr
-      current_;  ///< the reply of the first request, until its Sync: its first error, or its last result
+  /// The reply to the first request, until its Sync: its first error, or its last result.
+  ResultPtr current_;
   ServerFacts facts_;
-  NameCache names_;
-  std::optional<MonotonicTime> names_refreshed_;
-  std::optional<MonotonicTime> names_failed_;
-  std::optional<WaitingLook> waiting_look_;
-  bool must_refresh_names_ = false;
+  NameBook names_;
+  LookAssembly look_;
   unsigned gates_refused_ = 0;  ///< which of the ways to read the gates were refused, see read_gates
   int waits_failed_ = 0;        ///< how often in a row
   std::vector<Happening> happened_;

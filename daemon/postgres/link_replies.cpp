@@ -62,24 +62,21 @@ void Link::finish_names(const Request& request, const ResultPtr& result, Monoton
     const bool of_databases = request.kind == RequestKind::kDatabaseNames;
     auto names = of_databases ? read_database_names(result.get()) : read_role_names(result.get());
     if (!names) return lose(names.error());
-    (of_databases ? names_.databases : names_.roles) = std::move(*names);
-    names_.nameless.clear();
-    names_refreshed_ = now;
+    if (of_databases) {
+      names_.take_databases(std::move(*names), now);
+    } else {
+      names_.take_roles(std::move(*names), now);
+    }
   } else if (phase_ == Phase::kPreparing) {
     return lose(error_of(result.get()));
   } else {
     // a lock on the catalog: the names of before will do
-    names_failed_ = now;
+    names_.take_failure(now);
     happened_.emplace_back(happening::NamesFailed{error_of(result.get())});
   }
-  if (request.kind != RequestKind::kRoleNames || !waiting_look_ || !waiting_look_->needs_names) return;
-  waiting_look_->needs_names = false;
-  const bool both_came = names_refreshed_ == now && (!names_failed_ || now - *names_failed_ >= kNamesPause);
-  if (both_came) {
-    if (auto rows = read_look(waiting_look_->result.get(), names_, facts_))
-      names_.nameless.merge(rows->unknown);
-  }
-  if (!waiting_look_->needs_waits) deliver_waiting_look();
+  if (request.kind != RequestKind::kRoleNames) return;
+  look_.take_names(facts_, names_, now);
+  deliver_look();
 }
 
 void Link::finish_look(const Request& request, ResultPtr result, MonotonicTime now) {
@@ -87,49 +84,31 @@ void Link::finish_look(const Request& request, ResultPtr result, MonotonicTime n
     happened_.emplace_back(happening::LookFailed{error_of(result.get())});
     return;
   }
-  auto rows = read_look(result.get(), names_, facts_);
-  const bool outdated = !names_refreshed_ || now - *names_refreshed_ >= kNamesLifetime;
-  const bool may_try = !names_failed_ || now - *names_failed_ >= kNamesPause;
-  const bool needs_names = may_try && (outdated || (rows && !rows->unknown.empty()));
-  std::optional<Parameters> waiters;
-  if (rows && request.look.with_waits) waiters = Parameters::of_waits(rows->look);
-  if (!needs_names && !waiters)
-    return deliver_look(std::move(rows), request.look.number, std::vector<LockWait>());
-  waiting_look_ = WaitingLook{std::move(result), request.look.number, needs_names, waiters.has_value()};
-  if (!waiters) waiting_look_->waits.emplace();
-  must_refresh_names_ = needs_names;
-  if (waiters) request_prepared(statement::kWaits, *waiters, {RequestKind::kWaits});
+  const auto missing = look_.take_rows(std::move(result), request.look, facts_, names_, now);
+  if (missing.waits) request_prepared(statement::kWaits, *missing.waits, {RequestKind::kWaits});
+  if (missing.names) read_names();
+  deliver_look();
 }
 
 void Link::finish_waits(const ResultPtr& result) {
-  if (!waiting_look_) return;
   auto waits = is_good(result.get()) ? read_waits(result.get()) : tl::make_unexpected(error_of(result.get()));
   if (waits) {
     waits_failed_ = 0;
-    waiting_look_->waits = std::move(*waits);
   } else if (++waits_failed_ == kWaitsFailuresToTell) {
     happened_.emplace_back(happening::WaitsFailed{waits.error()});
   }
-  waiting_look_->needs_waits = false;
-  if (!waiting_look_->needs_names) deliver_waiting_look();
+  look_.take_waits(waits ? std::optional(std::move(*waits)) : std::nullopt);
+  deliver_look();
 }
 
-void Link::deliver_waiting_look() {
-  auto look = std::move(*waiting_look_);
-  waiting_look_.reset();
-  deliver_look(read_look(look.result.get(), names_, facts_), look.number, std::move(look.waits));
-}
-
-void Link::deliver_look(Result<LookRows> rows, std::uint64_t number,
-                        std::optional<std::vector<LockWait>> waits) {
-  if (!rows) {
-    happened_.emplace_back(happening::LookFailed{rows.error()});
-    return;
+void Link::deliver_look() {
+  auto look = look_.take_finished();
+  if (!look) return;
+  if (*look) {
+    happened_.emplace_back(happening::LookTaken{std::move(**look)});
+  } else {
+    happened_.emplace_back(happening::LookFailed{look->error()});
   }
-  rows->look.number = number;
-  rows->look.waits_failed = !waits;
-  rows->look.waits = std::move(waits).value_or(std::vector<LockWait>());
-  happened_.emplace_back(happening::LookTaken{std::move(rows->look)});
 }
 
 void Link::finish_order(const Request& request, const PGresult* result) {
@@ -140,7 +119,7 @@ void Link::finish_order(const Request& request, const PGresult* result) {
   } else if (auto verdict = read_verdict(result)) {
     reply = std::move(*verdict);
     // perhaps a name has changed hands: the next look shall not go by the old ones
-    if (reply.kind == ReplyKind::kMovedOn) names_refreshed_.reset();
+    if (reply.kind == ReplyKind::kMovedOn) names_.doubt();
   } else {
     reply.kind = ReplyKind::kFailed;
     reply.error = verdict.error();

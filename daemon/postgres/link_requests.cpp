@@ -28,8 +28,7 @@ void Link::set_up() {
   }
   request_settings(version);
   request_sql(statement::facts(), {RequestKind::kFacts});
-  request_sql(statement::database_names(), {RequestKind::kDatabaseNames});
-  request_sql(statement::role_names(), {RequestKind::kRoleNames});
+  read_names();
   request_prepare(statement::kLook, statement::look(version));
   request_prepare(statement::kPulse, statement::pulse());
   request_prepare(statement::kWaits, statement::waits(version));
@@ -44,7 +43,7 @@ void Link::set_up() {
       const char* name = statement::guard_name(action, with_edges);
       request_prepare(name, statement::guard(version, action, with_edges));
       for (int i = 0; i < 2; ++i) {
-        request_prepared(name, Parameters::of_guard(harmless_guard(with_edges), names_),
+        request_prepared(name, Parameters::of_guard(harmless_guard(with_edges), names_.names()),
                          {RequestKind::kSetUp});
       }
     }
@@ -106,11 +105,12 @@ void Link::send(const std::vector<Order>& orders) {
   for (const auto& order : orders) {
     if (phase_ != Phase::kReady) return;
     request_prepared(statement::guard_name(order.action, !order.guard.edges.empty()),
-                     Parameters::of_guard(order.guard, names_), {RequestKind::kOrder, order.decision});
+                     Parameters::of_guard(order.guard, names_.names()),
+                     {RequestKind::kOrder, order.decision});
   }
 }
 
-void Link::refresh_names() {
+void Link::read_names() {
   request_sql(statement::database_names(), {RequestKind::kDatabaseNames});
   request_sql(statement::role_names(), {RequestKind::kRoleNames});
 }

@@ -4,6 +4,7 @@
 #include <string>
 #include <vector>
 
+#include "engine/look_plan.hpp"
 #include "engine/order.hpp"
 #include "engine/session.hpp"
 #include "postgres/rows.hpp"

@@ -102,6 +102,7 @@ Result<LookRows> read_look(const PGresult* result, const NameCache& names, const
     session.is_own = *pid == facts.backend_pid || is_sibling;
     look.look.sessions.push_back(std::move(session));
   }
+  look.look.connection_slots = facts.connection_slots;
   look.look.elder = elder_of(look.look, facts.backend_pid);
   return look;
 }

@@ -72,11 +72,11 @@ std::vector<Event> missing_privileges(const ServerFacts& facts) {
   return missing;
 }
 
-Error would_be_denied(const std::optional<Look>& look, const SessionKey& key) {
+Error would_be_denied(const Look* look, const SessionKey& key) {
   const bool is_superusers =
-      look && std::any_of(look->sessions.begin(), look->sessions.end(), [&](const Session& session) {
-        return session.key == key && session.is_superusers;
-      });
+      look != nullptr &&
+      std::any_of(look->sessions.begin(), look->sessions.end(),
+                  [&](const Session& session) { return session.key == key && session.is_superusers; });
   return {"the server would deny it",
           is_superusers ? "The session is a superuser's."
                         : "Our role is a member of neither pg_signal_backend nor the session's role.",

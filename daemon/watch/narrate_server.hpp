@@ -25,7 +25,7 @@ Event promoted_event(std::string_view server);
 std::vector<Event> missing_privileges(const ServerFacts& facts);
 
 /// What the server would say of a signal to a session that is beyond us; as a look showed it, if one did.
-Error would_be_denied(const std::optional<Look>& look, const SessionKey& key);
+Error would_be_denied(const Look* look, const SessionKey& key);
 
 /// `retry`: how long until the next try.
 Event server_down_event(std::string_view server, const Error& error, Duration retry, Duration outage);

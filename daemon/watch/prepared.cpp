@@ -6,6 +6,7 @@
 #include <optional>
 
 #include "engine/docket.hpp"
+#include "engine/look_plan.hpp"
 #include "engine/narrate.hpp"
 
 namespace pgcurfew {

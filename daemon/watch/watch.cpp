@@ -48,6 +48,7 @@ struct IsOfConnection {
 
 Watch::Watch(std::shared_ptr<const Policy> policy, Options options)
     : policy_(std::move(policy)),
+      look_plan_(plan_looks(*policy_)),
       options_(std::move(options)),
       random_(options_.seed),
       drains_(options_.instance) {
@@ -56,11 +57,11 @@ Watch::Watch(std::shared_ptr<const Policy> policy, Options options)
   note_holds();
 }
 
-std::vector<Command> Watch::on(const Happening& what, MonotonicTime now, WallTime wall) {
+std::vector<Command> Watch::on(Happening what, MonotonicTime now, WallTime wall) {
   moment_ = {now, wall};
   // what a connection brought counts while it stands
   if (link_ == Link::kUp || !std::visit(IsOfConnection(), what)) {
-    std::visit([&](const auto& kind) { handle(kind, now); }, what);
+    std::visit([&](auto& kind) { handle(kind, now); }, what);
   }
   note_holds();
   // replies come in swarms: what follows from them is decided once, at the wake-up that is asked for at once
@@ -154,7 +155,7 @@ void Watch::forget_server() {
   holds_.forget_server();
 }
 
-void Watch::handle(const happening::LookTaken& what, MonotonicTime now) {
+void Watch::handle(happening::LookTaken& what, MonotonicTime now) {
   if (!look_sent_) return;
   observe_clock(*look_sent_, now, what.look.taken_at, true);
   look_sent_.reset();
@@ -169,10 +170,10 @@ void Watch::handle(const happening::LookTaken& what, MonotonicTime now) {
   }
   if (facts_->in_recovery && !what.look.in_recovery) tell(promoted_event(options_.server));
   facts_->in_recovery = what.look.in_recovery;
-  look_ = what.look;
-  look_->connection_slots = facts_->connection_slots;
-  look_->under_way = std::clamp<Duration>(clock_.at(now) - look_->taken_at, Duration(0), kReplyDeadline);
-  wait_memory_.link(*look_);
+  auto& look = what.look;
+  look.under_way = std::clamp<Duration>(clock_.at(now) - look.taken_at, Duration(0), kReplyDeadline);
+  wait_memory_.link(look);
+  look_ = std::make_shared<const Look>(std::move(look));
   tell(prepared_.tell(*policy_, *look_));
   docket_ = make_docket(*policy_, *look_, clock_.steps());
   drains_.take_look(*look_, ledger_, now_at(now));
@@ -232,7 +233,7 @@ void Watch::handle(const happening::Replied& what, MonotonicTime now) {
       order.step != StepKind::kAlert) {
     // a rehearsal asks all but the server's permission
     reply.kind = ReplyKind::kDenied;
-    reply.error = would_be_denied(look_, order.guard.session);
+    reply.error = would_be_denied(look_.get(), order.guard.session);
   }
   drains_.count(order, reply);
   const auto replied_at = what.reply.server_time.value_or(clock_.is_known() ? clock_.at(now) : ServerTime{});
@@ -249,8 +250,9 @@ void Watch::handle(const happening::PolicyReplaced& what, MonotonicTime now) {
   ledger_ = std::move(carried.ledger);
   tell(std::move(carried.events));
   policy_ = what.policy;
+  look_plan_ = plan_looks(*policy_);
   spared_blockers_.forget();
-  if (!needs_waits(*policy_)) set_hold(Hold::kWaitsFail, false);
+  if (!look_plan_.with_waits) set_hold(Hold::kWaitsFail, false);
   drains_.take_policy(policy_);
   look_.reset();
   next_due_.reset();
@@ -295,7 +297,7 @@ void Watch::schedule_look_after_orders(MonotonicTime now) {
 }
 
 void Watch::schedule_next_look(MonotonicTime now) {
-  next_look_ = now + look_interval(*policy_);
+  next_look_ = now + look_plan_.interval;
   if (docket_.pending_from && clock_.is_known()) {
     next_look_ = std::min(next_look_, std::max(now + kPendingInterval, clock_.when(*docket_.pending_from)));
   }
@@ -379,7 +381,7 @@ void Watch::note_waits() {
   const bool anybody_waits = std::any_of(look_->sessions.begin(), look_->sessions.end(), waits_for_lock);
   if (look_->waits_failed) {
     set_hold(Hold::kWaitsFail, true, {}, false);
-  } else if (anybody_waits && needs_waits(*policy_)) {
+  } else if (anybody_waits && look_plan_.with_waits) {
     set_hold(Hold::kWaitsFail, false);
   }
 }
@@ -420,8 +422,7 @@ void Watch::check_deadlines(MonotonicTime now) {
 void Watch::look_if_due(MonotonicTime now) {
   if (!is_watching() || look_sent_ || now < next_look_) return;
   look_sent_ = now;
-  commands_.emplace_back(
-      command::TakeLook{++ledger_.looks_sent, needed_query_texts(*policy_), needs_waits(*policy_)});
+  commands_.emplace_back(command::TakeLook{++ledger_.looks_sent, look_plan_.texts, look_plan_.with_waits});
 }
 
 std::optional<MonotonicTime> Watch::pulse_at() const {

@@ -15,6 +15,7 @@
 #include "engine/decide.hpp"
 #include "engine/docket.hpp"
 #include "engine/ledger.hpp"
+#include "engine/look_plan.hpp"
 #include "engine/order.hpp"
 #include "engine/server_clock.hpp"
 #include "engine/session.hpp"
@@ -153,7 +154,7 @@ class Watch {
   Watch(std::shared_ptr<const Policy> policy, Options options);
 
   /// `wall`: this machine's clock at `now`, for what is told.
-  std::vector<Command> on(const Happening& what, MonotonicTime now, WallTime wall);
+  std::vector<Command> on(Happening what, MonotonicTime now, WallTime wall);
 
   /// When to call again at the latest, with Tick.
   [[nodiscard]] std::optional<MonotonicTime> wake_at() const { return wake_at_; }
@@ -198,7 +199,7 @@ class Watch {
   void handle(const happening::Tick& what, MonotonicTime now);
   void handle(const happening::Connected& what, MonotonicTime now);
   void handle(const happening::ConnectionLost& what, MonotonicTime now);
-  void handle(const happening::LookTaken& what, MonotonicTime now);
+  void handle(happening::LookTaken& what, MonotonicTime now);
   void handle(const happening::LookFailed& what, MonotonicTime now);
   void handle(const happening::NamesFailed& what, MonotonicTime now);
   void handle(const happening::WaitsFailed& what, MonotonicTime now);
@@ -244,6 +245,7 @@ class Watch {
   void tell(std::vector<Event> events);
 
   std::shared_ptr<const Policy> policy_;
+  LookPlan look_plan_;  ///< of this policy
   Options options_;
   std::minstd_rand random_;
   Ledger ledger_;
@@ -264,7 +266,7 @@ class Watch {
   Outage outage_;     ///< of the connection
   Outage blindness_;  ///< of looks
 
-  std::optional<Look> look_;  ///< of this connection and this policy
+  std::shared_ptr<const Look> look_;  ///< of this connection and this policy
   Docket docket_;
   std::optional<MonotonicTime> look_sent_;
   bool look_is_outdated_ = false;  ///< the look on its way was asked for by another policy

@@ -196,7 +196,7 @@ MUTANTS = [
     Mutant("skips the built-in protections", {"protected-by-default", "busy-loop"}, "engine/judge.cpp",
            (("if (may_fit(match, session)) return &match;",
              "if (match.protection.empty() && may_fit(match, session)) return &match;"),)),
-    Mutant("asks for no text of a query", {"protected-by-default", "protected", "exempt"}, "engine/docket.cpp",
+    Mutant("asks for no text of a query", {"protected-by-default", "protected", "exempt"}, "engine/look_plan.cpp",
            (("return asked ? QueryTexts::kAll : texts;", "return asked ? QueryTexts::kNone : texts;"),
             ("texts = QueryTexts::kActive;", "texts = QueryTexts::kNone;"))),
 ]

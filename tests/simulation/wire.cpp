@@ -249,6 +249,7 @@ Look Wire::look_of(const Connection& connection, const LookCopy& copy, QueryText
   look.number = copy.number;
   look.taken_at = server_of(connection).shown_now();
   look.in_recovery = copy.in_recovery;
+  look.connection_slots = copy.connection_slots;
   const auto shown = [](const std::optional<Stamp>& stamp) {
     return stamp ? std::optional(stamp->shown) : std::nullopt;
   };

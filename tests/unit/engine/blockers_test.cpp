@@ -418,7 +418,7 @@ TEST(Blockers, ARuleThatGivesWaitsNoTimeHasTheServerLookedAtOnceASecond) {
   patient.look({idle_in_transaction(1, 0s)}, 1s);
   EXPECT_EQ(patient.docket.pending_from, std::nullopt)
       << "whoever blocks for five seconds is seen within them";
-  EXPECT_LT(look_interval(patient.policy), 5s);
+  EXPECT_LT(plan_looks(patient.policy).interval, 5s);
 }
 
 }  // namespace

@@ -392,27 +392,31 @@ TEST(Decide, AGuardThatFoundTheBackendsShiftedIsTriedAgainWithoutALook) {
 }
 
 TEST(NeededLooks, ComeNoMoreOftenThanTheSmallestLimitDemands) {
-  EXPECT_EQ(look_interval(policy_of(kCancelThenTerminate)), Duration(9s));
+  EXPECT_EQ(plan_looks(policy_of(kCancelThenTerminate)).interval, Duration(9s));
+  EXPECT_EQ(plan_looks(policy_of("rules: [ { name: r, match: { query_age: 10min }, escalate: [cancel] } ]"))
+                .interval,
+            Duration(9min));
   EXPECT_EQ(
-      look_interval(policy_of("rules: [ { name: r, match: { query_age: 10min }, escalate: [cancel] } ]")),
-      Duration(9min));
-  EXPECT_EQ(look_interval(policy_of("rules: [ { name: r, match: { query_age: 2s }, escalate: [cancel] } ]")),
-            Duration(1750ms));
-  EXPECT_EQ(look_interval(policy_of("rules: [ { name: r, match: { user: eve }, escalate: [terminate] } ]")),
-            Duration(1s));
+      plan_looks(policy_of("rules: [ { name: r, match: { query_age: 2s }, escalate: [cancel] } ]")).interval,
+      Duration(1750ms));
+  EXPECT_EQ(
+      plan_looks(policy_of("rules: [ { name: r, match: { user: eve }, escalate: [terminate] } ]")).interval,
+      Duration(1s));
 }
 
 TEST(NeededLooks, ShowOfABlockerWithinATenthOfTheLimitWhetherItWaitsItself) {
   const auto interval = [](const std::string& limit) {
-    return look_interval(
-        policy_of("rules: [ { name: r, match: { blocks_for: " + limit + " }, escalate: [cancel] } ]"));
+    return plan_looks(
+               policy_of("rules: [ { name: r, match: { blocks_for: " + limit + " }, escalate: [cancel] } ]"))
+        .interval;
   };
   EXPECT_EQ(interval("10min"), Duration(1min));
   EXPECT_EQ(interval("10s"), Duration(1s));
   EXPECT_EQ(interval("1s"), Duration(250ms));
   EXPECT_EQ(interval("200ms"), Duration(100ms));
-  EXPECT_EQ(look_interval(policy_of("rules: [ { name: r, match: { blocks: { blocked_for: 10s } }, "
-                                    "escalate: [cancel] } ]")),
+  EXPECT_EQ(plan_looks(policy_of("rules: [ { name: r, match: { blocks: { blocked_for: 10s } }, "
+                                 "escalate: [cancel] } ]"))
+                .interval,
             Duration(9s))
       << "the waits of others are all that it is about";
 }

@@ -9,6 +9,7 @@
 #include "engine/blockers.hpp"
 #include "engine/decide.hpp"
 #include "engine/docket.hpp"
+#include "engine/look_plan.hpp"
 #include "engine/settle.hpp"
 #include "events/catalogue.hpp"
 #include "policy/reader/load.hpp"

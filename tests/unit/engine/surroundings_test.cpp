@@ -259,12 +259,14 @@ TEST(BuiltInProtections, KeepTheirSessionsUntilSwitchedOff) {
 }
 
 TEST(BuiltInProtections, AskForNoMoreTextsThanTheyRead) {
-  EXPECT_EQ(needed_query_texts(policy_of(rule_with("description: x"))), QueryTexts::kActive);
-  EXPECT_EQ(needed_query_texts(policy_of("unprotect: [ concurrent-index ]\n" + rule_with("description: x"))),
+  EXPECT_EQ(plan_looks(policy_of(rule_with("description: x"))).texts, QueryTexts::kActive);
+  EXPECT_EQ(plan_looks(policy_of("unprotect: [ concurrent-index ]\n" + rule_with("description: x"))).texts,
             QueryTexts::kNone);
-  EXPECT_EQ(needed_query_texts(policy_of(
-                "rules: [ { name: r, match: { state: idle, state_age: 1h }, escalate: [ terminate ] } ]")),
-            QueryTexts::kAll)
+  EXPECT_EQ(
+      plan_looks(
+          policy_of("rules: [ { name: r, match: { state: idle, state_age: 1h }, escalate: [ terminate ] } ]"))
+          .texts,
+      QueryTexts::kAll)
       << "whether it listens";
 }
 

@@ -63,6 +63,7 @@ class Harness {
   std::vector<Command> take(Look seen) {
     seen.number = look_number;
     seen.taken_at = server_now();
+    seen.connection_slots = connection_slots;
     return happen(happening::LookTaken{std::move(seen)});
   }
   std::vector<Command> look(std::vector<Session> sessions) {
@@ -81,6 +82,7 @@ class Harness {
   Watch watch;
   Duration now = 0s;
   Duration skew = 0s;
+  int connection_slots = 0;
   ServerTime postmaster_start = at(-24h);
   std::uint64_t look_number = 0;
   std::vector<Event> told;

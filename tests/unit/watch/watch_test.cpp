@@ -349,12 +349,8 @@ TEST(Watch, LooksAgainBeforeItCondemnsOnWhatOnlyALookCanTell) {
   Harness h(
       "rules: [ { name: r, match: { state: active, query_age: 10s }, when: { connections_used: 50% }, "
       "escalate: [ cancel ] } ]");
-  h.happen(happening::Tick{});
-  ServerFacts facts;
-  facts.can_read_all_stats = facts.can_signal = true;
-  facts.postmaster_start = h.postmaster_start;
-  facts.connection_slots = 1;
-  h.happen(happening::Connected{facts});
+  h.connection_slots = 1;
+  h.connect();
   h.now = 1ms;
   h.look({active(1, -3s)});
   const auto at_due = h.tick(7s + 1ms);

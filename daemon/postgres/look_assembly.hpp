@@ -1,0 +1,79 @@
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <unordered_set>
+#include <vector>
+
+#include "postgres/connection.hpp"
+#include "postgres/parameters.hpp"
+#include "postgres/rows.hpp"
+#include "watch/watch.hpp"
+
+namespace pgcurfew {
+
+/// The names of databases and roles, as the server had them when they were last read.
+class NameBook {
+ public:
+  [[nodiscard]] const NameCache& names() const { return names_; }
+
+  /// Whether they are to be read anew: they are old, or a look has met an oid without a name. Not soon after
+  /// a reading that failed.
+  [[nodiscard]] bool wants_reading(bool has_met_unknown, MonotonicTime now) const;
+
+  void take_databases(Names names, MonotonicTime now);
+  void take_roles(Names names, MonotonicTime now);
+  void take_failure(MonotonicTime now) { failed_at_ = now; }
+  /// A name may have changed hands: the next look asks for them.
+  void doubt() { read_at_.reset(); }
+  /// The server has no name for these either. Does nothing unless the names were read just now, and in full.
+  void note_nameless(std::unordered_set<std::uint32_t> unknown, MonotonicTime now);
+
+  /// How long names are believed, and how long a reading that failed is not tried again.
+  static constexpr Duration kLifetime = std::chrono::minutes(1);
+  static constexpr Duration kPause = std::chrono::seconds(30);
+
+ private:
+  [[nodiscard]] bool may_try(MonotonicTime now) const { return !failed_at_ || now - *failed_at_ >= kPause; }
+
+  NameCache names_;
+  std::optional<MonotonicTime> read_at_;
+  std::optional<MonotonicTime> failed_at_;
+};
+
+/// Puts one look together: the rows, the names of databases and roles, and who waits for whose lock. Each
+/// comes by a request of its own.
+class LookAssembly {
+ public:
+  /// What else the look needs.
+  struct Missing {
+    bool names = false;               ///< to be read anew
+    std::optional<Parameters> waits;  ///< of the sessions that wait
+  };
+
+  /// `result`: the rows, of a statement that went well.
+  Missing take_rows(ResultPtr result, const command::TakeLook& asked, const ServerFacts& facts,
+                    const NameBook& names, MonotonicTime now);
+  /// Names were read, or could not be.
+  void take_names(const ServerFacts& facts, NameBook& names, MonotonicTime now);
+  /// Nothing: they could not be read.
+  void take_waits(std::optional<std::vector<LockWait>> waits);
+
+  /// The look, once nothing is missing; once. *Errors*: rows of another shape than the statement promises.
+  std::optional<Result<Look>> take_finished();
+
+  void forget() { under_way_.reset(); }
+
+ private:
+  struct UnderWay {
+    ResultPtr result;
+    Result<LookRows> rows;
+    std::uint64_t number = 0;
+    bool lacks_names = false;
+    bool lacks_waits = false;
+    std::optional<std::vector<LockWait>> waits = std::vector<LockWait>();
+  };
+  std::optional<UnderWay> under_way_;
+};
+
+}  // namespace pgcurfew
