@@ -64,8 +64,8 @@ DrainClaims DrainRun::claims() const {
   auto claims = claims_.value_or(DrainClaims{});
   claims.drain = &plan_;
   claims.run = number_;
-  // in another server, or meanwhile, the gates may be open
-  const bool may_signal = !is_ending_ && !holds_still_ && (!has_gate() || all_known());
+  // in another server, or meanwhile, the gates may be open; or a PgBouncer has lost one
+  const bool may_signal = !is_ending_ && !holds_still_ && (!has_gate() || (all_known() && all_closed()));
   if (may_signal) claims.since = since_;
   claims.were_emptied = was_emptied_since_;
   return claims;
@@ -99,6 +99,10 @@ void DrainRun::count_empty_look(Now now) {
   const bool nobody = progress_.remaining.empty() && progress_.hidden == 0;
   // most log in within milliseconds
   if (nobody && is_awaited && ++early_readings_ <= kEarlyReadings) needs_gates_ = true;
+  if (nobody && has_gate() && !all_closed()) {
+    empty_looks_ = 0;  // of a gate that was lost
+    return;
+  }
   if (!nobody || is_awaited) {
     empty_looks_ = 0;
     if (std::exchange(is_empty_, false)) tell(drain_refilled_event(plan_, progress_));

@@ -53,7 +53,7 @@ struct Gate {
   std::optional<GateMark> mark;
   std::string mark_text;    ///< as it stands in the server or the journal; what an opening has to find there
   bool in_journal = false;  ///< the mark does
-  bool is_lost = false;     ///< PgBouncer's: it was restarted since, and lets clients in again
+  bool is_lost = false;     ///< PgBouncer's: it lets clients in again, or may: it was restarted, or we were
   bool is_template = false;
   bool allows_connections = true;
   GateAccess access = GateAccess::kNone;

@@ -51,6 +51,7 @@ void GateBook::complain(const Error& error) {
   if (!complaints_.insert(error.message).second) return;
   Event event(Kind::kJournalFailed,
               fmt::format("the journal of gates of {}: {}", server_, printable(error.message)));
+  event.server = server_;
   event.add(error);
   events_.push_back(std::move(event));
 }
@@ -68,6 +69,7 @@ std::set<std::string> GateBook::named_of(const std::vector<JournalEntry>& entrie
 std::vector<JournalEntry> GateBook::read(const std::set<Key>& in_flight) {
   auto contents = journal_.read();
   std::vector<JournalEntry> entries;
+  has_listed_ = contents.has_value();
   if (!contents) {
     complain(contents.error());
     for (const auto& entry : entries_) entries.push_back(entry.second);
@@ -141,12 +143,24 @@ std::optional<JournalEntry> GateBook::find(const GateOrder& order, const std::se
   return found;
 }
 
+/// Whether an entry was among those that were read, or is one of another cluster's.
+bool GateBook::knows(const JournalEntry& entry) const {
+  const auto key = key_of(entry);
+  const auto opened = opened_.find(key);
+  const bool is_over = opened != opened_.end() && opened->second == entry.mark;
+  return is_over || entries_.contains(key) || (has_listed_ && entry.system_identifier.empty());
+}
+
 Result<void> GateBook::write_first(const JournalEntry& entry) {
   auto unnamed = entry;
   unnamed.system_identifier.clear();
   unnamed.oid = 0;
   for (const auto& file : {entry, unnamed}) {
-    const auto found = journal_.find(file);
+    auto found = journal_.find(file);
+    if (found && *found && !knows(**found)) {
+      found = failure(fmt::format("the journal's file {} was not listed", journal_.path_of(file)),
+                      "It may hold what is to be given back.");
+    }
     if (found) continue;
     auto error = found.error();
     error.sqlstate = kNotInPrerequisiteState;

@@ -67,12 +67,14 @@ class GateBook {
   [[nodiscard]] bool is_ours(const JournalEntry& entry, const std::set<std::string>& named) const;
   [[nodiscard]] std::set<std::string> named_of(const std::vector<JournalEntry>& entries) const;
   void tell_of_others(const JournalEntry& entry);
+  [[nodiscard]] bool knows(const JournalEntry& entry) const;
 
   std::string server_;
   SmallFiles& files_;
   GateJournal journal_;
   std::map<Key, JournalEntry> entries_;   ///< what stands there, or should
   std::map<Key, std::string> opened_;     ///< marks that could not be removed
+  bool has_listed_ = false;               ///< when it was read last
   std::string cluster_;                   ///< its system identifier; empty: not known
   std::map<std::uint32_t, Known> known_;  ///< by the database's oid
   std::set<std::string> complaints_;      ///< that were told

@@ -160,7 +160,9 @@ void GateKeeper::pgbouncer_turned(GateReply reply, bool may_have_acted) {
 
 void GateKeeper::pgbouncer_seen(const std::string& database, PgbouncerState state) {
   const auto found = seen_.find(database);
-  if (found != seen_.end()) found->second = state;
+  if (found == seen_.end()) return;
+  found->second = state;
+  if (state != PgbouncerState::kUnknown) shown_.insert(database);
 }
 
 void GateKeeper::connection_lost() {
@@ -186,6 +188,7 @@ void GateKeeper::settle(Flight flight, GateReply& reply, bool may_have_acted) {
       // over a new connection, and at once: what was open on the old one is no longer
       forget(entry.database);
       look(gate_at_pgbouncer(entry));
+      shown_.insert(entry.database);
       return;
     case GateOutcome::kOpened:
     case GateOutcome::kForeign:
@@ -234,6 +237,7 @@ PgbouncerState GateKeeper::look(const Gate& gate) {
 }
 
 void GateKeeper::forget(const std::string& database) {
+  shown_.erase(database);
   if (seen_.erase(database) > 0) commands_.emplace_back(pgbouncer::Forget{database});
 }
 
@@ -242,11 +246,11 @@ void GateKeeper::remove(const JournalEntry& entry) {
   book_.remove(entry);
 }
 
-/// PgBouncer forgets its gates when it is restarted, and anybody may open one.
+/// PgBouncer forgets its gates when it is restarted, and anybody may open one: also while nobody looked.
 void GateKeeper::look_at_pgbouncer(Gate& gate) {
   const auto seen = look(gate);
   gate.limit = seen == PgbouncerState::kOpened ? -1 : 0;
-  gate.is_lost = seen == PgbouncerState::kLost;
+  gate.is_lost = seen == PgbouncerState::kLost || !shown_.contains(gate.database);
 }
 
 void GateKeeper::merge(JournalEntry entry, Gates& gates) {

@@ -85,6 +85,7 @@ class GateKeeper {
   GateBook book_;
   std::map<Key, Flight> flights_;
   std::map<std::string, PgbouncerState> seen_;  ///< of gates that are closed at PgBouncer, by database
+  std::set<std::string> shown_;                 ///< of these, those that PgBouncer has shown since we started
   std::vector<GateReply> replies_;
   std::vector<pgbouncer::Command> commands_;
 };

@@ -97,6 +97,7 @@ struct Arrival {
   bool is_superuser = false;
   bool is_refused = false;  ///< and nobody ever will
   Duration since{};         ///< true time
+  bool is_direct = true;    ///< comes past PgBouncer
 };
 
 }  // namespace pgcurfew::simulation

@@ -52,6 +52,7 @@ void Checks::on_started(int instance, std::shared_ptr<const Policy> policy) {
 
 void Checks::on_gone(int instance) {
   on_disconnected(instance);
+  if (drains_ != nullptr) drains_->on_gone(instance);
 }
 
 void Checks::on_policy(int instance, std::shared_ptr<const Policy> policy) {
@@ -93,6 +94,7 @@ void Checks::on_look_asked(int instance, std::uint64_t number) {
 
 void Checks::on_look(int instance, std::shared_ptr<const LookCopy> copy) {
   auto& book = books_[instance];
+  if (drains_ != nullptr) drains_->on_look(instance, *copy);
   book.look = std::move(copy);
   book.has_just_looked = true;
   if (book.look_asked[book.look->number] > book.policy_since) note_waits(book, *book.look);
@@ -204,6 +206,10 @@ void Checks::on_turn_asked(int instance, const GateOrder& order) {
 
 void Checks::on_gate_turned(int instance, std::size_t node, const GateOrder& order, const GateReply& reply) {
   if (drains_ != nullptr) drains_->on_turned(instance, node, order, reply);
+}
+
+void Checks::on_pgbouncer_seen(int instance, const std::string& database, Duration at) {
+  if (drains_ != nullptr) drains_->on_pgbouncer_seen(instance, database, at);
 }
 
 std::string Checks::name_of_order(const Order& order) {
@@ -416,6 +422,7 @@ void Checks::check_claim(const Book& book, const Event& event) const {
 
 void Checks::on_settled(int instance, const Watch& watch) {
   auto& book = books_[instance];
+  if (drains_ != nullptr) drains_->on_settled();
   check_open(book, watch, std::exchange(book.has_just_looked, false));
   book.ended_now.clear();
   const auto rules = book.policy->rules.size();

@@ -71,6 +71,8 @@ class Checks {
   void on_gates_read(int instance);
   void on_turn_asked(int instance, const GateOrder& order);
   void on_gate_turned(int instance, std::size_t node, const GateOrder& order, const GateReply& reply);
+  /// PgBouncer's console has shown an instance how a gate stood `at` a moment, true time.
+  void on_pgbouncer_seen(int instance, const std::string& database, Duration at);
 
   /// To be called now and then while the world is whole. `ready`: since when it has been, true time.
   void expect_order(Duration ready);

@@ -15,33 +15,26 @@ using std::chrono::seconds;
 /// Between a gate that somebody else has opened and the reading that shows it; the reply to the reading; and
 /// a guard that was under way.
 constexpr Duration kToNotice = seconds(20);
-/// A minute between two readings, three seconds for whoever closed it, a minute of pauses after failures.
-constexpr Duration kToGiveBack = minutes(1) + seconds(3) + minutes(1) + seconds(10);
-/// From the beginning of a window to a closed gate; and from the grace to the end of a session: a look, an
-/// order, another look.
-constexpr Duration kToClose = seconds(10);
-constexpr Duration kToEnd = seconds(4);
 /// What is granted to a run whose clock was not set.
 constexpr Duration kDrift = minutes(1);
+/// In place of a node's number.
+constexpr std::size_t kAtPgbouncer = 1000;
 /// The longest silence, and a reply.
 constexpr Duration kToAskClock = seconds(40);
-
-std::string name_of_session(const Backend& backend) {
-  return fmt::format("pid {} ({} user={} app={} db={})", backend.pid, backend.backend_type, backend.user,
-                     backend.application_name, backend.database);
-}
-
-bool has_gate(const Drain& drain) {
-  return drain.gate != GateKind::kNone && drain.mode == Mode::kEnforce;
-}
 
 }  // namespace
 
 void DrainChecks::on_started(int instance) {
   std::erase_if(runs_, [&](const auto& entry) { return entry.first.first == instance; });
+  // what it saw in an earlier life it does not know any more
+  std::erase_if(emptied_, [&](const auto& entry) { return entry.first.first == instance; });
+  std::erase_if(pgbouncer_seen_, [&](const auto& entry) { return entry.first.first == instance; });
+  pgbouncer_known_.erase(instance);
+  if (!reopeners_.contains(instance)) opened_by_hand_.clear();
 }
 
 void DrainChecks::on_policy(int instance, std::shared_ptr<const Policy> policy) {
+  for (const auto& drain : policy->drains) may_hold_ = may_hold_ || !drain.reopens;
   policies_[instance] = std::move(policy);
 }
 
@@ -68,13 +61,14 @@ void DrainChecks::on_order(int instance, const Order& order, const std::shared_p
   if (order.is_signal() && plan->mode == Mode::kDryRun) {
     throw Violation("drain-dry-run", where + " is a signal of a drain in dry-run");
   }
-  if (has_gate(*plan) && !has_read_.contains(instance)) {
+  if (oracle::has_gate(*plan) && !has_read_.contains(instance)) {
     throw Violation("no-gate", where + " before the gates were read through this connection");
   }
   check_pace(order);
   const auto read = has_read_.find(instance);
   const auto gates_read = read == has_read_.end() ? std::nullopt : std::optional(read->second);
-  issued_[order.decision] = {instance, gates_read,        order, *plan, policies_.at(instance),
+  const auto& seen = pgbouncer_known_[instance];
+  issued_[order.decision] = {instance, gates_read,        seen, order, *plan, policies_.at(instance),
                              look,     site_.agenda.now()};
   std::erase_if(issued_,
                 [&](const auto& entry) { return entry.second.at < site_.agenda.now() - minutes(5); });
@@ -96,12 +90,15 @@ void DrainChecks::check_pace(const Order& order) {
 }
 
 void DrainChecks::on_turn_asked(int instance, const GateOrder& order) {
-  if (!order.closes) return;
+  if (!order.closes) return check_opening(instance, order);
+  check_overridden(instance, order);
   const auto where = fmt::format("{} (closing {} for {})", order.id, order.database, order.mark.drain);
   const auto* plan = plan_of(instance, order.mark.drain);
   if (plan == nullptr) throw Violation("drain-replaced", where + " is of no drain in force");
-  if (!has_gate(*plan)) throw Violation("drain-dry-run", where + " though its drain turns no gates");
+  if (!oracle::has_gate(*plan)) throw Violation("drain-dry-run", where + " though its drain turns no gates");
   if (!oracle::takes_in(*plan, order.database)) throw Violation("other-database", where);
+  if (order.mark.until.has_value() != plan->reopens)
+    throw Violation("held", where + " does not say until when as its drain does");
   const auto run = runs_.find({instance, plan->name});
   if (run == runs_.end()) throw Violation("no-window", where + " though it has not begun");
   // it lasts no longer than its window, whatever is done to the clock meanwhile
@@ -125,17 +122,20 @@ void DrainChecks::check_beginning(int instance, const Event& event) {
       site_.failed_over_at > Duration(0) && site_.agenda.now() - kToAskClock < site_.failed_over_at;
   const bool was_set = is_another || server.steady_now() - kToAskClock < server.last_step();
   if (!is_open && !was_set) throw Violation("no-window", "outside of its windows: " + event.message);
+  emptied_.erase({instance, name});
   runs_[{instance, name}] = site_.agenda.now() + plan->duration + kDrift + slack();
 }
 
 /// Nobody who was let in before the gate closed is still to come.
 void DrainChecks::check_nobody_arrives(int instance, const Event& event) const {
   const auto* plan = plan_of(instance, field_of<std::string>(event, "drain").value_or(""));
-  if (plan == nullptr || !has_gate(*plan)) return;
+  if (plan == nullptr || !oracle::has_gate(*plan)) return;
   for (const auto& [pid, arrival] : site_.server().arrivals) {
     if (arrival.is_superuser || arrival.is_refused || !oracle::takes_in(*plan, arrival.database)) continue;
+    // whoever comes past PgBouncer is kept out by none of its gates
+    if (plan->gate == GateKind::kPgbouncer && arrival.is_direct) continue;
     // who came while it was open again is not known before that is
-    const auto& opened = site_.gates[site_.active].all.at(arrival.database).opened;
+    const auto& opened = gate_of(*plan, site_.active, arrival.database).opened;
     const auto is_news = [&](const auto& entry) { return site_.agenda.now() - entry.second < kToNotice; };
     if (std::any_of(opened.begin(), opened.end(), is_news)) continue;
     throw Violation("not-empty", fmt::format("{} though pid {} is about to be in {}", event.message, pid,
@@ -145,6 +145,9 @@ void DrainChecks::check_nobody_arrives(int instance, const Event& event) const {
 
 void DrainChecks::on_gates_read(int instance) {
   has_read_[instance] = site_.agenda.now();
+  for (const auto& [of, at] : pgbouncer_seen_) {
+    if (of.first == instance) pgbouncer_known_[instance][of.second] = at;
+  }
   for (const auto& [name, database] : site_.gates[site_.active].all) {
     if (database.limit == database.intended) known_limits_[{instance, name}] = database.intended;
   }
@@ -154,6 +157,7 @@ void DrainChecks::on_gates_read(int instance) {
 /// this one has read it is lost.
 void DrainChecks::forgive_what_nobody_knew(int instance, std::size_t node, const GateOrder& order,
                                            const GateReply& reply) {
+  if (order.kind == GateKind::kPgbouncer) return;
   const bool is_by_journal = order.closes ? order.access == GateAccess::kJournal : order.in_journal;
   if (!is_by_journal || policies_.size() < 2) return;
   if (reply.outcome == GateOutcome::kClosed) known_limits_[{instance, order.database}] = reply.mark->limit;
@@ -165,13 +169,16 @@ void DrainChecks::forgive_what_nobody_knew(int instance, std::size_t node, const
 
 void DrainChecks::on_turned(int instance, std::size_t node, const GateOrder& order, const GateReply& reply) {
   forgive_what_nobody_knew(instance, node, order, reply);
+  // there is one before all nodes
+  const std::size_t of_node = order.kind == GateKind::kPgbouncer ? kAtPgbouncer : node;
   if (reply.outcome == GateOutcome::kClosed) {
     ++tally_.closings;
-    closed_at_.try_emplace({node, order.mark.drain, order.database}, site_.agenda.now());
+    if (order.kind == GateKind::kPgbouncer) ++tally_.pgbouncers;
+    closed_at_.try_emplace({of_node, order.mark.drain, order.database}, site_.agenda.now());
   } else if (reply.outcome == GateOutcome::kOpened) {
     std::erase_if(closed_at_, [&](const auto& entry) {
-      const auto& [of_node, drain, database] = entry.first;
-      return of_node == node && database == order.database;
+      const auto& [closed_node, drain, database] = entry.first;
+      return closed_node == of_node && database == order.database;
     });
   }
   if (reply.outcome == GateOutcome::kOpened) ++tally_.openings;
@@ -185,7 +192,8 @@ void DrainChecks::on_turned(int instance, std::size_t node, const GateOrder& ord
                        [](const Drain& drain) { return drain.give_up.has_value(); });
   });
   // where the server's clock was set back, a drain ends once its duration has gone by on the monotonic clock
-  const bool may_be_over = site_.server().was_set_back() || site_.failed_over_at > Duration(0);
+  const bool may_be_over = site_.server().was_set_back() || site_.failed_over_at > Duration(0) ||
+                           was_opened_by_people(order.mark.since);
   if (now + slack() < *order.mark.until && !may_give_up && !may_be_over) {
     throw Violation("opened-early", fmt::format("{} was opened {} before the end of its window",
                                                 order.database, to_text(*order.mark.until - now)));
@@ -196,7 +204,7 @@ void DrainChecks::on_turned(int instance, std::size_t node, const GateOrder& ord
 void DrainChecks::check_written_down(std::size_t node) const {
   for (const auto& [name, database] : site_.gates[node].all) {
     if (database.limit == database.intended) continue;
-    auto marks = journals(name);
+    auto marks = journals(name, GateKind::kConnectionLimit);
     marks.push_back(database.mark);
     const auto intended = database.intended;
     const bool is_written = std::any_of(marks.begin(), marks.end(), [&](const std::string& text) {
@@ -208,13 +216,14 @@ void DrainChecks::check_written_down(std::size_t node) const {
                     fmt::format("the connection limit of {} is {}, people want {}, and nowhere is it written",
                                 name, database.limit, database.intended));
   }
+  if (site_.pgbouncer) check_pgbouncer_written_down();
 }
 
 void DrainChecks::on_effect(std::size_t node, const Order& order, const Backend& backend) {
   const auto found = issued_.find(order.decision);
   if (found == issued_.end()) throw Violation("stale-look", order.decision + " takes effect long after");
   const auto& issued = found->second;
-  const auto who = fmt::format("{} by drain {}", name_of_session(backend), order.drain);
+  const auto who = fmt::format("{} by drain {}", oracle::name_of(backend), order.drain);
   const auto& seen = issued.look->rows.at(order.guard.session);
   if (issued.look->node != node || seen.birth != backend.birth) {
     throw Violation("identity", who + " is not the session that was decided upon");
@@ -230,26 +239,28 @@ void DrainChecks::on_effect(std::size_t node, const Order& order, const Backend&
 
 /// The gate is closed before the first signal, or it never converges.
 void DrainChecks::check_gate(const Issued& issued, std::size_t node, const Backend& backend) const {
-  if (!has_gate(issued.plan)) return;
-  for (const auto& [name, database] : site_.gates[node].all) {
+  if (!oracle::has_gate(issued.plan)) return;
+  for (const auto& entry : site_.gates[node].all) {
+    const auto& name = entry.first;
+    const auto& database = gate_of(issued.plan, node, name);
     if (!oracle::takes_in(issued.plan, name) || database.closed_for == issued.plan.name) continue;
     // closed by people before: a journal that says that it was about to close cannot tell, and need not
-    if (database.limit == 0 && is_journaled_for(name, issued.plan.name)) continue;
+    if (database.limit == 0 && is_journaled_for(name, issued.plan)) continue;
     const auto who =
-        fmt::format("{} by drain {}: the gate of {}", name_of_session(backend), issued.plan.name, name);
+        fmt::format("{} by drain {}: the gate of {}", oracle::name_of(backend), issued.plan.name, name);
     const auto opened = database.opened.find(issued.plan.name);
     if (opened == database.opened.end()) throw Violation("no-gate", who + " was never closed");
     const auto ago = site_.agenda.now() - opened->second;
-    if (ago > kToNotice && issued.gates_read >= opened->second)
+    if (ago > kToNotice && knew_of(issued, name, opened->second))
       throw Violation("no-gate", fmt::format("{} is open since {}", who, to_text(ago)));
   }
 }
 
-bool DrainChecks::is_journaled_for(const std::string& database, const std::string& drain) const {
-  const auto marks = journals(database);
+bool DrainChecks::is_journaled_for(const std::string& database, const Drain& drain) const {
+  const auto marks = journals(database, drain.gate);
   return std::any_of(marks.begin(), marks.end(), [&](const std::string& text) {
     const auto mark = parse_gate_mark(text);
-    return mark && mark->drain == drain;
+    return mark && mark->drain == drain.name;
   });
 }
 
@@ -257,21 +268,23 @@ void DrainChecks::check_ladder(const Issued& issued, std::size_t node, const Bac
   const auto& plan = issued.plan;
   const auto now = site_.nodes[node].server->shown_now();
   const auto who =
-      fmt::format("{} {} by drain {}", name_of_session(backend), name_of(issued.order.step), plan.name);
+      fmt::format("{} {} by drain {}", oracle::name_of(backend), name_of(issued.order.step), plan.name);
   std::optional<ServerTime> since;
   std::optional<ServerTime> own_since;  // as this instance knows it
-  if (has_gate(plan)) {
-    for (const auto& [name, database] : site_.gates[node].all) {
+  if (oracle::has_gate(plan)) {
+    for (const auto& entry : site_.gates[node].all) {
+      const auto& name = entry.first;
+      const auto& database = gate_of(plan, node, name);
       if (!oracle::takes_in(plan, name) || !database.since.contains(plan.name)) continue;
       // opened, and perhaps closed anew, and this one has not read it: it goes by how the gate was before
       const auto opened = database.opened.find(plan.name);
-      if (opened != database.opened.end() && issued.gates_read < opened->second) return;
+      if (opened != database.opened.end() && !knew_of(issued, name, opened->second)) return;
       auto closed = database.since.at(plan.name);
-      const auto own = parse_gate_mark(journal_of(issued.instance, name));
+      const auto own = parse_gate_mark(journal_of(issued.instance, name, plan.gate));
       own_since = std::max(own_since.value_or(ServerTime::min()),
                            own && own->drain == plan.name ? own->since : closed);
       // a journal that another instance has meanwhile closed the gate of says when it was about to
-      for (const auto& text : journals(name)) {
+      for (const auto& text : journals(name, plan.gate)) {
         const auto mark = parse_gate_mark(text);
         if (mark && mark->drain == plan.name) closed = std::min(closed, mark->since);
       }
@@ -281,10 +294,18 @@ void DrainChecks::check_ladder(const Issued& issued, std::size_t node, const Bac
     since = own_since = window->start;
   }
   if (!since) return;
-  // who came in after that comes back when there was nobody: it has had all the time that there was
+  // a gate that was held since an earlier window was not closed for this one
+  if (const auto window = oracle::window(plan, now); oracle::has_gate(plan) && !plan.reopens && window) {
+    since = std::max(*since, window->start);
+    own_since = std::max(*own_since, window->start);
+  }
+  // who came in after that has its time, too, unless there was nobody meanwhile
   if (backend.start.shown > std::max(*since, *own_since)) {
     // a mark made before the clock was set says when by a clock that nobody has any more
-    if (plan.terminates_latecomers || !has_gate(plan) || was_clock_set()) return;
+    if (was_clock_set()) return;
+    if (plan.terminates_latecomers || !oracle::has_gate(plan)) {
+      return check_latecomer(issued, std::max(*since, *own_since), who);
+    }
     throw Violation("latecomer", who + " came after the gate closed, and may stay");
   }
   const auto wait = oracle::time_to(plan, issued.order.step);
@@ -308,7 +329,8 @@ bool DrainChecks::has_lasted(const Issued& issued, std::size_t node, Duration wa
   std::optional<Duration> last;
   for (const auto& [name, database] : site_.gates[node].all) {
     if (!oracle::takes_in(issued.plan, name)) continue;
-    const auto closed = closed_at_.find({node, issued.plan.name, name});
+    const auto of_node = issued.plan.gate == GateKind::kPgbouncer ? kAtPgbouncer : node;
+    const auto closed = closed_at_.find({of_node, issued.plan.name, name});
     if (closed == closed_at_.end()) return false;
     last = std::max(last.value_or(closed->second), closed->second);
   }
@@ -316,8 +338,8 @@ bool DrainChecks::has_lasted(const Issued& issued, std::size_t node, Duration wa
 }
 
 bool DrainChecks::takes(const Event& event) const {
-  if (event.kind == Kind::kGatesFailed || name_of(event.kind).starts_with("drain_") ||
-      name_of(event.kind).starts_with("gate_")) {
+  if (event.kind == Kind::kGatesFailed || event.kind == Kind::kJournalFailed ||
+      name_of(event.kind).starts_with("drain_") || name_of(event.kind).starts_with("gate_")) {
     return true;
   }
   return event.kind == Kind::kUnkillable;
@@ -327,15 +349,25 @@ bool DrainChecks::takes(const Event& event) const {
 void DrainChecks::on_told(int instance, const Event& event) {
   if (event.kind == Kind::kDrainBegan) check_beginning(instance, event);
   if (event.kind == Kind::kDrainEmpty) check_nobody_arrives(instance, event);
-  if (event.kind == Kind::kDrainDone)
-    runs_.erase({instance, field_of<std::string>(event, "drain").value_or("")});
+  if (event.kind == Kind::kDrainDone) {
+    const auto drain = field_of<std::string>(event, "drain").value_or("");
+    runs_.erase({instance, drain});
+    std::erase_if(opened_by_hand_, [&](const ByHand& opened) { return opened.drain == drain; });
+  }
+  if (event.kind == Kind::kGateLost) ++tally_.lost;
+  if (event.kind == Kind::kGateOverridden) ++tally_.overridden;
+  // there is one cluster, and one policy: what the journal holds is ours
+  if (event.kind == Kind::kGateUnclaimed) throw Violation("error-event", "it is ours: " + event.message);
+  if (event.kind == Kind::kJournalFailed) ++tally_.disk_complaints;
+  if (event.kind == Kind::kJournalFailed && !site_.was_injected("disk"))
+    throw Violation("error-event", "the disk is good: " + event.message);
   if (event.level != Level::kError) return;
   static const std::vector<Kind> kStubborn{Kind::kDrainGaveUp, Kind::kDrainDone, Kind::kUnkillable};
   const bool is_of_sessions = std::find(kStubborn.begin(), kStubborn.end(), event.kind) != kStubborn.end();
   if (is_of_sessions) return;
   // a mark of a time that the clock has not come to yet
   const bool is_held = event.message.find(" holds its gate") != std::string::npos;
-  if (is_held && site_.was_injected("clock step")) return;
+  if (is_held && (may_hold_ || site_.was_injected("clock step"))) return;
   // two journals know nothing of each other: one opens what the other is about to close, which tries again
   const bool is_rivals = event.message.find("the connection limit of the database is") != std::string::npos;
   if (is_rivals && policies_.size() > 1) return;
@@ -343,103 +375,6 @@ void DrainChecks::on_told(int instance, const Event& event) {
   if (site_.ready_since) {
     throw Violation("error-event", "an error in a world that is whole: " + event.message);
   }
-}
-
-void DrainChecks::expect_order() {
-  check_written_down(site_.active);
-  expect_given_back();
-  // all of them have the same
-  const auto& policy = *policies_.begin()->second;
-  for (const auto& drain : policy.drains) expect_window(policy, drain);
-}
-
-void DrainChecks::expect_given_back() const {
-  const auto now = site_.server().shown_now();
-  for (const auto& [name, database] : site_.gates[site_.active].all) {
-    auto marks = journals(name);
-    marks.push_back(database.mark);
-    for (const auto& text : marks) {
-      const auto mark = parse_gate_mark(text);
-      if (!mark || !mark->until || now <= *mark->until + kToGiveBack) continue;
-      throw Violation("not-given-back", fmt::format("{} bears a mark that is over since {}: {}", name,
-                                                    to_text(now - *mark->until), text));
-    }
-    const bool is_marked =
-        std::any_of(marks.begin(), marks.end(), [](const auto& text) { return !text.empty(); });
-    // of a time that the clock was set back before: it goes when that has come
-    const auto own = parse_gate_mark(database.mark);
-    const bool is_to_come = site_.was_injected("clock step") && own && own->until.value_or(now) > now;
-    if (!database.mark.empty() && database.limit != 0 && !is_to_come &&
-        site_.agenda.now() - database.meddled > kToGiveBack) {
-      throw Violation("not-given-back", fmt::format("{} is open and bears a mark", name));
-    }
-    if (database.limit == 0 && database.intended != 0 && !is_marked) {
-      throw Violation("not-given-back", fmt::format("{} is closed without a mark", name));
-    }
-  }
-}
-
-/// Whether another drain's mark stands there, and is not over: the clock was set back since.
-bool DrainChecks::is_held(const std::string& database, const Drain& drain) const {
-  auto marks = journals(database);
-  marks.push_back(site_.gates[site_.active].all.at(database).mark);
-  return std::any_of(marks.begin(), marks.end(), [&](const std::string& text) {
-    const auto mark = parse_gate_mark(text);
-    return mark && mark->drain != drain.name && mark->until && *mark->until > site_.server().shown_now();
-  });
-}
-
-/// In a window that began when the world was whole, the gates are closed and nobody stays.
-void DrainChecks::expect_window(const Policy& policy, const Drain& drain) {
-  const auto now = site_.server().shown_now();
-  const auto window = oracle::window(drain, now);
-  if (!window || now < window->start + kToClose || now > window->end - seconds(2)) return;
-  if (now - window->start > site_.agenda.now() - *site_.ready_since) return;
-  // what the server's clock showed already begins no second time
-  if (window->start <= site_.server().highest_at_step()) return;
-  // after a gap of the clocks the next one begins before the one that the gap has delayed is over
-  if (oracle::window(drain, window->start - milliseconds(1))) return;
-  if (drain.give_up && now > window->start + drain.give_up->after) return;
-  std::optional<ServerTime> since;
-  for (const auto& [name, database] : site_.gates[site_.active].all) {
-    if (!oracle::takes_in(drain, name)) continue;
-    if (!has_gate(drain)) {
-      if (database.closed_for == drain.name) throw Violation("drain-dry-run", name + " is closed");
-      since = window->start;
-      continue;
-    }
-    if (database.access == GateAccess::kNone || database.intended == 0 || is_held(name, drain)) return;
-    if (database.closed_for != drain.name || database.limit != 0) {
-      throw Violation("no-gate", fmt::format("{} is open in the window of {}", name, drain.name));
-    }
-    since = std::max(since.value_or(ServerTime::min()), database.closed_since);
-  }
-  if (!since || drain.mode == Mode::kDryRun) return;
-  for (const auto& [name, database] : site_.gates[site_.active].all) {
-    if (oracle::takes_in(drain, name)) expect_empty(policy, drain, name, *since);
-  }
-}
-
-void DrainChecks::expect_empty(const Policy& policy, const Drain& drain, const std::string& database,
-                               ServerTime since) {
-  const auto wait = oracle::time_to(drain, StepKind::kTerminate);
-  const auto& server = site_.server();
-  const auto now = server.shown_now();
-  if (!wait) return;
-  const auto due = since + *wait;
-  bool is_empty = true;
-  for (const auto& [pid, backend] : server.backends()) {
-    if (backend.database != database || !oracle::spared(policy, drain, backend).empty()) continue;
-    is_empty = false;
-    const bool is_late = backend.start.shown > since;
-    if (backend.is_superuser || (is_late && !drain.terminates_latecomers)) continue;
-    const auto from = std::max(due, backend.appeared);
-    if (now > from + kToEnd + backend.latency) {
-      throw Violation("not-empty", fmt::format("{} is still there {} after it was to be ended by {}",
-                                               name_of_session(backend), to_text(now - from), drain.name));
-    }
-  }
-  if (is_empty && now > due) ++tally_.emptied;
 }
 
 }  // namespace pgcurfew::simulation

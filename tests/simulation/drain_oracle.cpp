@@ -2,6 +2,8 @@
 #include <bitset>
 #include <sstream>
 
+#include <fmt/format.h>
+
 #include "simulation/drain_checks.hpp"
 #include "simulation/oracle.hpp"
 
@@ -72,10 +74,23 @@ std::string_view spared(const Policy& policy, const Drain& drain, const Backend&
   const std::map<std::int32_t, Backend> alone{{backend.pid, backend}};
   const Scene scene{&alone, 0};
   if (const auto reason = untouchable(drained, backend, scene); !reason.empty()) return reason;
-  const bool is_excepted =
-      std::any_of(drain.except.begin(), drain.except.end(),
-                  [&](const Exception& exception) { return fits(exception.match, backend, scene); });
-  return is_excepted ? "exempt" : "";
+  return excepted(drain, backend) ? "exempt" : "";
+}
+
+bool excepted(const Drain& drain, const Backend& backend) {
+  const std::map<std::int32_t, Backend> alone{{backend.pid, backend}};
+  const Scene scene{&alone, 0};
+  return std::any_of(drain.except.begin(), drain.except.end(),
+                     [&](const Exception& exception) { return fits(exception.match, backend, scene); });
+}
+
+std::string name_of(const Backend& backend) {
+  return fmt::format("pid {} ({} user={} app={} db={})", backend.pid, backend.backend_type, backend.user,
+                     backend.application_name, backend.database);
+}
+
+bool has_gate(const Drain& drain) {
+  return drain.gate != GateKind::kNone && drain.mode == Mode::kEnforce;
 }
 
 std::optional<Duration> time_to(const Drain& drain, StepKind kind) {

@@ -37,12 +37,15 @@ DrainWorld::DrainWorld(const WorldOptions& options)
   site_.faults.lacks_read_all_stats = site_.faults.lacks_signal = false;
   site_.faults.two_instances = random_.chance(0.3);
   if (options.no_faults) site_.faults = Faults();
+  if (options.tries_keeper) draw_keeper(options);
   has_change_ = random_.chance(0.3);
   offset_ = has_change_ ? offset_around_change(random_) : random_.span(-hours(100), hours(100));
   access_ = random_.chance(0.3) ? GateAccess::kJournal : GateAccess::kMark;
+  if (is_journals_) access_ = GateAccess::kJournal;
   checks_.delegate(drain_checks_);
   if (options.has_rules) rule_random_ = Random(options.seed ^ 0x2E61'57E2ULL);
   build_nodes();
+  if (keeper_random_) build_keeper();
   replace_policy();
   for (int i = 0; i < (site_.faults.two_instances ? 2 : 1); ++i) {
     instances_.push_back(std::make_unique<Instance>(site_, checks_, i, Random(random_.next())));
@@ -54,13 +57,13 @@ DrainWorld::DrainWorld(const WorldOptions& options)
                       });
     };
   }
-  drain_checks_.journal_of = [this](int instance, const std::string& database) {
-    return instances_.at(static_cast<std::size_t>(instance))->journal_of(database);
+  drain_checks_.journal_of = [this](int instance, const std::string& database, GateKind kind) {
+    return instances_.at(static_cast<std::size_t>(instance))->journal_of(database, kind);
   };
-  drain_checks_.journals = [this](const std::string& database) {
+  drain_checks_.journals = [this](const std::string& database, GateKind kind) {
     std::vector<std::string> marks;
     for (const auto& instance : instances_) {
-      if (auto mark = instance->journal_of(database); !mark.empty()) marks.push_back(std::move(mark));
+      if (auto mark = instance->journal_of(database, kind); !mark.empty()) marks.push_back(std::move(mark));
     }
     return marks;
   };
@@ -93,7 +96,8 @@ void DrainWorld::build_nodes() {
 }
 
 void DrainWorld::replace_policy() {
-  policy_text_ = write_drains(site_.server().shown_now(), kLength, has_change_, random_);
+  policy_text_ = write_drains(site_.server().shown_now(), kLength, has_change_, random_,
+                              keeper_random_ ? &keeper_ : nullptr);
   if (rule_random_) policy_text_ += write_rules(*rule_random_);
   site_.trace.note("policy", 0, [&] { return "\n" + policy_text_; });
   policy_ = load_text(policy_text_);
@@ -123,6 +127,7 @@ void DrainWorld::plan_faults() {
 
 void DrainWorld::run() {
   plan_faults();
+  if (keeper_random_) plan_keeper();
   for (auto& instance : instances_) {
     auto* starting = instance.get();
     site_.agenda.in(random_.span(Duration(0), seconds(1)), [this, starting] { starting->start(policy_); });
@@ -131,6 +136,7 @@ void DrainWorld::run() {
   heal();
   site_.agenda.run_until(kLength + kTimeToNotice);
   site_.ready_since = site_.agenda.now();
+  if (keeper_random_) plan_keeper_when_whole();
   const auto end = site_.agenda.now() + kWhole;
   while (site_.agenda.now() < end) {
     site_.agenda.run_until(site_.agenda.now() + milliseconds(500));
@@ -144,6 +150,11 @@ Instance& DrainWorld::some_instance() {
       random_.between(0, static_cast<std::int64_t>(instances_.size()) - 1))];
 }
 
+void DrainWorld::lose_server(std::size_t node, const std::string& why) {
+  for (auto& instance : instances_) instance->wire().lose_server(node, why);
+  for (auto& reopener : reopeners_) reopener->wire().lose_server(node, why);
+}
+
 void DrainWorld::restart_server() {
   site_.inject("restart");
   const auto active = site_.active;
@@ -151,7 +162,7 @@ void DrainWorld::restart_server() {
   if (server.is_starting) return;
   server.is_starting = true;
   server.restart();
-  for (auto& instance : instances_) instance->wire().lose_server(active, "terminating connection");
+  lose_server(active, "terminating connection");
   site_.agenda.in(random_.log_span(milliseconds(100), seconds(40)), [this, active, &server] {
     server.postmaster_start = server.stamp();
     server.is_starting = false;
@@ -170,7 +181,7 @@ void DrainWorld::fail_over() {
   const auto lag =
       access_ == GateAccess::kMark ? random_.log_span(milliseconds(1), seconds(10)) : Duration(0);
   site_.trace.note("failover", static_cast<std::int64_t>(site_.active), [] { return "to the other server"; });
-  for (auto& instance : instances_) instance->wire().lose_server(before, "connection reset by peer");
+  lose_server(before, "connection reset by peer");
   site_.nodes[before].server->restart();
   auto& server = site_.server();
   server.restart();
@@ -213,8 +224,8 @@ void DrainWorld::meddle() {
   const std::string name = random_.pick(std::vector<std::string>{"app", "app_1", "shop"});
   // nobody can tell a 0 of theirs from a 0 of ours
   const auto& database = databases.all.at(name);
-  const bool is_closed =
-      !database.closed_for.empty() || !database.mark.empty() || !drain_checks_.journals(name).empty();
+  const bool is_closed = !database.closed_for.empty() || !database.mark.empty() ||
+                         !drain_checks_.journals(name, GateKind::kConnectionLimit).empty();
   const auto limit = random_.pick(std::vector<int>{-1, 5, 20, is_closed ? 7 : 0});
   site_.trace.note("meddle", limit,
                    [&] { return fmt::format("somebody sets the limit of {} to {}", name, limit); });
@@ -255,6 +266,9 @@ void DrainWorld::heal() {
     node.server->is_exhausted = false;
   }
   for (auto& instance : instances_) {
+    auto& disk = *instance->files();
+    disk.is_full = disk.is_unlistable = false;
+    disk.unreadable.clear();
     auto* waiting = instance.get();
     site_.agenda.in(seconds(1), [this, waiting] {
       if (!waiting->is_running()) waiting->start(policy_);

@@ -8,6 +8,7 @@
 #include "simulation/checks.hpp"
 #include "simulation/drain_checks.hpp"
 #include "simulation/instance.hpp"
+#include "simulation/keeper_wish.hpp"
 #include "simulation/people.hpp"
 #include "simulation/site.hpp"
 #include "simulation/world.hpp"
@@ -33,6 +34,7 @@ class DrainWorld {
   void build_nodes();
   void plan(double count, void (DrainWorld::*fault)());
   void plan_faults();
+  void lose_server(std::size_t node, const std::string& why);
   void replace_policy();
   void restart_server();
   void fail_over();
@@ -45,11 +47,25 @@ class DrainWorld {
   void crash_and_start();
   void stall();
   void heal();
+  // drain_world_keeper.cpp
+  void draw_keeper(const WorldOptions& options);
+  void build_keeper();
+  void plan_keeper();
+  void plan_keeper_when_whole();
+  void plan_for_keeper(double count, Duration from, Duration length, void (DrainWorld::*what)());
+  void restart_pgbouncer();
+  void hang_pgbouncer();
+  void open_by_hand();
+  void reopen();
+  void fail_disk();
   Instance& some_instance();
 
   Site site_;
   Random random_;
-  std::optional<Random> rule_random_;  ///< where there are rules, too
+  std::optional<Random> rule_random_;    ///< where there are rules, too
+  std::optional<Random> keeper_random_;  ///< where the keeper of gates is tried
+  KeeperWish keeper_;
+  bool is_journals_ = false;  ///< what the role may: marks go to the journal
   Checks checks_;
   DrainChecks drain_checks_;
   Duration offset_{};
@@ -59,6 +75,8 @@ class DrainWorld {
   std::shared_ptr<const Policy> policy_;
   std::vector<std::unique_ptr<People>> people_;
   std::vector<std::unique_ptr<Instance>> instances_;
+  /// Each is one `pgcurfew reopen`, on the machine of the first instance.
+  std::vector<std::unique_ptr<Instance>> reopeners_;
   bool is_healed_ = false;
 };
 

@@ -37,8 +37,8 @@ std::string once_at(ServerTime time) {
 
 class Writer {
  public:
-  Writer(ServerTime begin, Duration length, bool is_apart, Random& random)
-      : begin_(begin), length_(length), is_apart_(is_apart), random_(random) {}
+  Writer(ServerTime begin, Duration length, bool is_apart, Random& random, const KeeperWish* wish)
+      : begin_(begin), length_(length), is_apart_(is_apart), random_(random), wish_(wish) {}
 
   std::string file() {
     std::string text =
@@ -77,7 +77,14 @@ class Writer {
     parts.push_back("databases: " + databases(number));
     parts.push_back(is_once ? once_at(begin_ + random_.span(seconds(20), length_)) : schedule_at(phase));
     parts.push_back("duration: " + duration(seconds(50), minutes(4)));
-    if (random_.chance(0.15)) parts.emplace_back("gate: none");
+    if (random_.chance(0.15)) {
+      parts.emplace_back("gate: none");
+    } else if (wish_ != nullptr && wish_->has_pgbouncer && random_.chance(0.8)) {
+      parts.emplace_back("gate: pgbouncer");
+      parts.push_back(fmt::format("pgbouncer: {{ conninfo: \"host=/x user=pgbouncer\", by: {} }}",
+                                  wish_->disables ? "disable" : "pause"));
+    }
+    if (wish_ != nullptr && wish_->holds && random_.chance(0.6)) parts.emplace_back("afterwards: hold");
     if (random_.chance(0.5)) parts.push_back("except: [ { user: backup } ]");
     parts.push_back(ladder());
     if (random_.chance(0.2)) parts.emplace_back("while_draining: leave");
@@ -93,12 +100,14 @@ class Writer {
   Duration length_;
   bool is_apart_;
   Random& random_;
+  const KeeperWish* wish_;
 };
 
 }  // namespace
 
-std::string write_drains(ServerTime begin, Duration length, bool is_apart, Random& random) {
-  return Writer(begin, length, is_apart, random).file();
+std::string write_drains(ServerTime begin, Duration length, bool is_apart, Random& random,
+                         const KeeperWish* wish) {
+  return Writer(begin, length, is_apart, random, wish).file();
 }
 
 }  // namespace pgcurfew::simulation

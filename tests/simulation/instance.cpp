@@ -34,7 +34,8 @@ std::vector<std::string> orders_in(const std::vector<Command>& commands) {
 
 }  // namespace
 
-Instance::Instance(Site& site, Checks& checks, int number, Random random)
+Instance::Instance(Site& site, Checks& checks, int number, Random random,
+                   std::shared_ptr<testing::MemoryFiles> files)
     : site_(site),
       checks_(checks),
       number_(number),
@@ -44,17 +45,33 @@ Instance::Instance(Site& site, Checks& checks, int number, Random random)
       wire_(site, checks, number, Random(random_.next()),
             [this](const Happening& what, std::shared_ptr<const LookCopy> copy) {
               happen(what, copy, life_, wire_.epoch());
-            }) {}
+            }),
+      files_(std::move(files)),
+      console_(site, checks, number,
+               {[this](GateReply reply, bool may_have_acted) {
+                  hear_pgbouncer(std::move(reply), may_have_acted, life_);
+                },
+                [this](const std::string& database, PgbouncerState state, Duration at) {
+                  hear_pgbouncer(database, state, at, life_);
+                }}) {}
 
 void Instance::start(std::shared_ptr<const Policy> policy) {
   ++life_;
   const auto seed = static_cast<std::uint32_t>(random_.next());
   watch_ = std::make_unique<Watch>(policy, Watch::Options{"s", fmt::format("{}.{}", number_, life_), seed,
                                                           fmt::format("pgcurfew-{}", number_)});
-  keeper_.emplace("s", files_);
+  keeper_.emplace("s", *files_);
   checks_.on_started(number_, policy);
   site_.trace.note("begin", number_, [&] { return fmt::format("instance {} starts", number_); });
   happen(happening::Tick{}, nullptr, life_);
+}
+
+void Instance::start_reopening(std::shared_ptr<const Policy> policy, std::vector<std::string> databases) {
+  start(std::move(policy));
+  happen(happening::ReopenAsked{std::move(databases)}, nullptr, life_);
+  site_.agenda.in(seconds(10), [this, life = life_] {
+    if (life == life_) crash();
+  });
 }
 
 void Instance::replace_policy(std::shared_ptr<const Policy> policy) {
@@ -88,16 +105,17 @@ void Instance::crash() {
   site_.trace.note("gone", number_, [&] { return fmt::format("instance {} is gone", number_); });
   ++life_;
   wire_.abandon();
+  console_.abandon();
   watch_.reset();
   keeper_.reset();
   checks_.on_gone(number_);
   if (on_gone) on_gone();
 }
 
-std::string Instance::journal_of(const std::string& database) {
-  const auto contents = GateJournal(files_).read();
-  for (const auto& entry : contents->entries) {
-    if (entry.database == database) return entry.mark;
+std::string Instance::journal_of(const std::string& database, GateKind kind) const {
+  for (const auto& [name, text] : files_->files) {
+    const auto entry = parse_journal_text(text);
+    if (entry && entry->database == database && entry->kind == name_of(kind)) return entry->mark;
   }
   return {};
 }
@@ -109,11 +127,44 @@ void Instance::turn_gate(const GateOrder& order) {
       happen(happening::GateTurned{reply}, nullptr, life);
     });
   }
-  hear_keeper();
 }
 
-void Instance::hear_keeper() {
-  for (const auto& event : keeper_->take_events()) tell(event);
+void Instance::hear_pgbouncer(GateReply reply, bool may_have_acted, std::uint64_t life) {
+  if (!watch_ || life != life_) return;
+  if (site_.agenda.now() < stalled_until_) {
+    return site_.agenda.at(stalled_until_, [this, reply = std::move(reply), may_have_acted, life] {
+      hear_pgbouncer(reply, may_have_acted, life);
+    });
+  }
+  keeper_->pgbouncer_turned(std::move(reply), may_have_acted);
+  for (auto& turned : keeper_->take_replies())
+    happen(happening::GateTurned{std::move(turned)}, nullptr, life);
+}
+
+void Instance::hear_pgbouncer(const std::string& database, PgbouncerState state, Duration at,
+                              std::uint64_t life) {
+  if (!watch_ || life != life_) return;
+  if (site_.agenda.now() < stalled_until_) {
+    return site_.agenda.at(stalled_until_,
+                           [this, database, state, at, life] { hear_pgbouncer(database, state, at, life); });
+  }
+  keeper_->pgbouncer_seen(database, state);
+  if (state != PgbouncerState::kUnknown) checks_.on_pgbouncer_seen(number_, database, at);
+}
+
+/// As the service does after each turn of its loop: what is told last holds it up like all the rest.
+void Instance::settle_turn() {
+  for (const auto& command : keeper_->take_commands()) console_.carry_out(command);
+  for (auto& event : keeper_->take_events()) {
+    event.id = fmt::format("{}.{}.k{}", number_, life_, ++keepers_told_);
+    const auto held_up = tell(event);
+    if (held_up > Duration(0)) stalled_until_ = std::max(stalled_until_, site_.agenda.now()) + held_up;
+  }
+  checks_.on_settled(number_, *watch_);
+  const auto reopened = on_reopened ? watch_->reopened() : std::nullopt;
+  if (!reopened || !reopened->is_done) return;
+  on_reopened(*reopened);
+  crash();
 }
 
 void Instance::happen(const Happening& what, const std::shared_ptr<const LookCopy>& copy, std::uint64_t life,
@@ -139,10 +190,9 @@ void Instance::happen(const Happening& what, const std::shared_ptr<const LookCop
   checks_.on_turn(number_, std::holds_alternative<happening::Tick>(what));
   auto completed = what;
   complete(*keeper_, completed);
-  hear_keeper();
   const auto commands = watch_->on(completed, our_now(), WallTime(our_now().time_since_epoch()));
   carry_out(commands);
-  arm();
+  if (watch_) arm();
 }
 
 void Instance::carry_out(const std::vector<Command>& commands, std::size_t first) {
@@ -176,7 +226,7 @@ void Instance::carry_out(const std::vector<Command>& commands, std::size_t first
       return go_on_later(commands, i + 1, life_);
     }
   }
-  checks_.on_settled(number_, *watch_);
+  settle_turn();
 }
 
 void Instance::go_on_later(const std::vector<Command>& commands, std::size_t next, std::uint64_t life) {

@@ -6,6 +6,7 @@
 
 #include "drains/gate_keeper.hpp"
 #include "simulation/checks.hpp"
+#include "simulation/pgbouncer_console.hpp"
 #include "simulation/reader.hpp"
 #include "simulation/site.hpp"
 #include "simulation/wire.hpp"
@@ -17,9 +18,13 @@ namespace pgcurfew::simulation {
 /// One pgcurfew: a production Watch, its wire, its timer. It can stall, stop, crash and start again.
 class Instance {
  public:
-  Instance(Site& site, Checks& checks, int number, Random random);
+  /// `files`: of its machine, which may be another instance's, too.
+  Instance(Site& site, Checks& checks, int number, Random random,
+           std::shared_ptr<testing::MemoryFiles> files = std::make_shared<testing::MemoryFiles>());
 
   void start(std::shared_ptr<const Policy> policy);
+  /// Does what `pgcurfew reopen` does, for these databases or for all.
+  void start_reopening(std::shared_ptr<const Policy> policy, std::vector<std::string> databases);
   void replace_policy(std::shared_ptr<const Policy> policy);
   void ask_to_stop();
   void crash();
@@ -27,13 +32,17 @@ class Instance {
 
   [[nodiscard]] bool is_running() const { return watch_ != nullptr; }
   [[nodiscard]] const Watch* watch() const { return watch_.get(); }
-  /// What its machine has written down of a database's gate, or "".
-  [[nodiscard]] std::string journal_of(const std::string& database);
+  /// What its machine has written down of a database's gate, or "", whatever is wrong with the disk.
+  [[nodiscard]] std::string journal_of(const std::string& database, GateKind kind) const;
+  [[nodiscard]] const std::shared_ptr<testing::MemoryFiles>& files() const { return files_; }
+  [[nodiscard]] const PgbouncerConsole& console() const { return console_; }
   Wire& wire() { return wire_; }
   [[nodiscard]] const Wire& wire() const { return wire_; }
 
   /// Called when it has stopped or crashed.
   std::function<void()> on_gone;
+  /// Called when `reopen` is done.
+  std::function<void(const Reopened&)> on_reopened;
 
  private:
   /// `epoch`: of the connection that says so, 0 if it is none; what an earlier one said is dropped.
@@ -43,7 +52,9 @@ class Instance {
   void carry_out(const std::vector<Command>& commands, std::size_t first = 0);
   void go_on_later(const std::vector<Command>& commands, std::size_t next, std::uint64_t life);
   void turn_gate(const GateOrder& order);
-  void hear_keeper();
+  void hear_pgbouncer(GateReply reply, bool may_have_acted, std::uint64_t life);
+  void hear_pgbouncer(const std::string& database, PgbouncerState state, Duration at, std::uint64_t life);
+  void settle_turn();
   void arm();
   /// For how long that takes.
   Duration tell(const Event& event);
@@ -58,10 +69,12 @@ class Instance {
   Reader reader_;
   Wire wire_;
   std::unique_ptr<Watch> watch_;
-  testing::MemoryFiles files_;
+  std::shared_ptr<testing::MemoryFiles> files_;
+  PgbouncerConsole console_;
   std::optional<GateKeeper> keeper_;
   std::uint64_t life_ = 0;  ///< counts starts: what was meant for an earlier life is dropped
   std::uint64_t timer_ = 0;
+  std::uint64_t keepers_told_ = 0;
   Duration stalled_until_{};
 };
 

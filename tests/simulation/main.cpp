@@ -30,6 +30,11 @@ struct Totals {
     drains.foreign += more.foreign;
     drains.signals += more.signals;
     drains.emptied += more.emptied;
+    drains.lost += more.lost;
+    drains.overridden += more.overridden;
+    drains.reopened += more.reopened;
+    drains.pgbouncers += more.pgbouncers;
+    drains.disk_complaints += more.disk_complaints;
     add_common(world);
   }
   void add(const World& world) { add_common(world); }
@@ -162,6 +167,12 @@ bool run_seed(std::uint64_t seed, const Settings& settings, Totals& totals) {
     if (!run_drain_world(with_rules, seed % 32 == 4, settings, totals)) return false;
     if (settings.rivals_only) return true;
   }
+  if (settings.keeper_only || seed % 4 == 1) {
+    auto with_keeper = options;
+    with_keeper.tries_keeper = true;
+    if (!run_drain_world(with_keeper, seed % 32 == 1, settings, totals)) return false;
+    if (settings.keeper_only) return true;
+  }
   if (settings.drains_only || seed % 4 == 2) {
     if (!run_drain_world(options, seed % 32 == 2, settings, totals)) return false;
     if (settings.drains_only) return true;
@@ -188,6 +199,10 @@ void print_summary(const Totals& totals, std::uint64_t failed) {
   fmt::print(
       "{} worlds with drains: {} gates closed, {} opened, {} left to others, {} signals, {} times empty\n",
       totals.drain_worlds, drains.closings, drains.openings, drains.foreign, drains.signals, drains.emptied);
+  fmt::print(
+      "of these {} closed at PgBouncer; {} overridden, {} lost, {} reopened by hand, {} troubles with the "
+      "disk\n",
+      drains.pgbouncers, drains.overridden, drains.lost, drains.reopened, drains.disk_complaints);
 }
 
 int run(const Options& options) {
@@ -207,7 +222,8 @@ int run(const Options& options) {
     world.force_dry = options.dry;
     if (options.trace) world.text = Trace::Text::kPrint;
     world.has_rules = settings.rivals_only;
-    const bool has_drains = settings.drains_only || settings.rivals_only;
+    world.tries_keeper = settings.keeper_only;
+    const bool has_drains = settings.drains_only || settings.rivals_only || settings.keeper_only;
     const auto run_one = has_drains ? run_world<DrainWorld> : run_world<World>;
     if (options.trace ? !run_one(world, settings, totals, nullptr)
                       : !run_seed(*options.seed, settings, totals)) {

@@ -43,6 +43,7 @@ LOCKS = ("--part", "locks")
 BOUNDS = ("--part", "bounds")
 DRAINS = ("--drains",)
 RIVALS = ("--rivals",)
+KEEPER = ("--keeper",)
 
 MUTANTS = [
     Mutant("a drain is deaf to what others have just signalled", {"two-signals"}, "engine/due_steps.cpp",
@@ -176,7 +177,7 @@ MUTANTS = [
            (("if (since_ || !all_closed()) return;", "if (since_ || !any_closed()) return;"),
             ("entry.second.mark->since);", "entry.second.mark.value_or(GateMark{}).since);")), options=DRAINS),
     Mutant("drain: signals before the gates were read again", {"no-gate"}, "drains/drain_sessions.cpp",
-           (("(!has_gate() || all_known())", "true"),), options=DRAINS),
+           (("(all_known() && all_closed())", "all_closed()"),), options=DRAINS),
     Mutant("drain: forgets what others left closed", {"not-given-back", "drain-ladder"}, "drains/drain.cpp",
            (("if (!gates_ || is_stopping_) return;", "if (!gates_ || gates_) return;"),), options=DRAINS),
     Mutant("drain: does not see that somebody opened the gate", {"no-gate"}, "drains/drain_gates.cpp",
@@ -192,6 +193,24 @@ MUTANTS = [
            (("    ours.logging_in = here->logging_in;", "    ours.logging_in.emplace();"),), options=DRAINS),
     Mutant("drain: ends the excepted", {"drain-spares"}, "drains/drain_sessions.cpp",
            (("if (is_excepted(plan_, session)) {", "if (false && is_excepted(plan_, session)) {"),), options=DRAINS),
+    Mutant("drain: ends whoever comes late before it was empty", {"latecomer"}, "drains/drain_sessions.cpp",
+           (("claims.were_emptied = was_emptied_since_;", "claims.were_emptied = true;"),), options=KEEPER),
+    Mutant("drain: signals though PgBouncer has lost a gate", {"no-gate"}, "drains/drain_sessions.cpp",
+           (("(all_known() && all_closed())", "all_known()"),), options=KEEPER),
+    Mutant("drain: closes again what people have opened", {"overridden"}, "drains/drain_gates.cpp",
+           (("if (is_ours && gate.is_lost && !is_ending_)", "if (is_ours && gate.limit != 0 && !is_ending_)"),), options=KEEPER),
+    Mutant("drain: gives back what is to stay closed", {"held"}, "drains/drain.cpp",
+           (("if (!gate.mark->until && !is_asked_for) continue;", ""),
+            ("at = *gate.mark->until +", "at = gate.mark->until.value_or(now.server) +")), options=KEEPER),
+    Mutant("reopen: leaves a gate closed", {"reopen"}, "drains/drain.cpp",
+           (("return to_reopen_->empty() ||", "return (to_reopen_->empty() && database != \"app\") ||"),), options=KEEPER),
+    Mutant("keeper: closes at PgBouncer before it is written down", {"unwritten"}, "drains/gate_keeper.cpp",
+           (("if (const auto written = book_.write_first(made); !written) {",
+             "if (const auto written = order.kind == GateKind::kPgbouncer ? Result<void>() : book_.write_first(made); !written) {"),), options=KEEPER),
+    Mutant("keeper: overwrites what it could not list", {"limit-lost"}, "drains/gate_book.cpp",
+           (("if (found && *found && !knows(**found)) {", "if (found && *found && !knows(**found) && false) {"),), options=KEEPER),
+    Mutant("keeper: tells of a disk that is good", {"error-event"}, "drains/gate_book.cpp",
+           (("  if (removed) return;\n", ""), ("complain(removed.error());", "complain({\"it is full\", {}, {}, {}});")), options=KEEPER),
     # where the guard knows better, it is asked again and again
     Mutant("skips the built-in protections", {"protected-by-default", "busy-loop"}, "engine/judge.cpp",
            (("if (may_fit(match, session)) return &match;",

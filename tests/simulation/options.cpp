@@ -56,6 +56,7 @@ std::string options_of_each_world(const Settings& settings, const std::vector<st
   if (settings.is_late) text += " --late";
   if (settings.drains_only) text += " --drains";
   if (settings.rivals_only) text += " --rivals";
+  if (settings.keeper_only) text += " --keeper";
   for (const auto& hole : holes) text += " --hole " + hole;
   return text;
 }
@@ -87,6 +88,8 @@ Options read_options(int argc, const char* const* argv) {
   app.add_flag("--drains", settings.drains_only, "only the worlds in which databases are drained");
   app.add_flag("--rivals", settings.rivals_only,
                "only the worlds in which rules and drains claim the same sessions");
+  app.add_flag("--keeper", settings.keeper_only,
+               "only the worlds with a PgBouncer, gates that stay closed, and a disk that fails");
   app.add_option("--hole", holes, "a hole in the model's own guard, which a checker must notice")
       ->check(CLI::IsMember(known_holes()));
   try {

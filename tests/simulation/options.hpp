@@ -18,6 +18,7 @@ struct Settings {
   bool says_decisions = false;  ///< of each world: how many, and a hash of them
   bool drains_only = false;
   bool rivals_only = false;
+  bool keeper_only = false;
   std::string again;  ///< what draws the same worlds once more, to stand behind a seed
 };
 

@@ -51,6 +51,26 @@ void People::try_later(std::size_t number, Duration wait) {
   });
 }
 
+void People::go_through(const PgBouncer& pgbouncer, double chance, Random random) {
+  pgbouncer_ = &pgbouncer;
+  for (auto& person : people_) person.is_pooled = random.chance(chance);
+}
+
+void People::lose_pgbouncer() {
+  std::vector<std::int32_t> pids;
+  for (const auto& person : people_) {
+    if (!person.is_pooled || person.birth == 0) continue;
+    for (const auto& [pid, backend] : server_.backends()) {
+      if (backend.birth == person.birth) pids.push_back(pid);
+    }
+  }
+  for (const auto pid : pids) server_.end_backend(pid, "PgBouncer is gone");
+}
+
+bool People::is_kept_out(const Person& person) const {
+  return person.is_pooled && (pgbouncer_->is_down() || pgbouncer_->is_closed(person.database));
+}
+
 /// What CONNECTION LIMIT does.
 bool People::lets_in(const Person& person) const {
   if (server_.is_starting || server_.is_exhausted) return false;
@@ -64,8 +84,9 @@ bool People::lets_in(const Person& person) const {
 
 void People::knock(std::size_t number) {
   const auto& person = people_[number];
-  if (!lets_in(person)) {
-    if (!server_.is_starting) log_in(person, true, random_.log_span(Duration(200), milliseconds(20)), {});
+  if (is_kept_out(person) || !lets_in(person)) {
+    if (!server_.is_starting && !is_kept_out(person))
+      log_in(person, true, random_.log_span(Duration(200), milliseconds(20)), {});
     return try_later(number, person.is_patient ? random_.log_span(seconds(1), seconds(20))
                                                : random_.log_span(milliseconds(20), seconds(1)));
   }
@@ -83,7 +104,8 @@ void People::knock(std::size_t number) {
 void People::log_in(const Person& person, bool is_refused, Duration time,
                     std::function<void(std::int32_t)> done) {
   const auto pid = server_.unused_pid(random_);
-  server_.arrivals[pid] = {person.database, person.is_superuser, is_refused, agenda_.now()};
+  server_.arrivals[pid] = {person.database, person.is_superuser, is_refused, agenda_.now(),
+                           !person.is_pooled};
   agenda_.in(time, [this, pid, done = std::move(done), of = server_.generation] {
     if (server_.generation == of) server_.arrivals.erase(pid);
     if (done) done(pid);
@@ -117,9 +139,13 @@ void People::plan(std::size_t number, std::int32_t pid, Duration wait) {
 }
 
 void People::act(std::size_t number, Backend& backend) {
+  const bool is_paused = people_[number].is_pooled && pgbouncer_->is_paused(backend.database);
   if (backend.state == State::kActive) {
     backend.in_block = !backend.in_block && random_.chance(0.3);
     server_.end_statement(backend);
+    if (is_paused && !backend.in_block) return server_.end_backend(backend.pid, "it is paused");
+  } else if (is_paused && !backend.in_block) {
+    return server_.end_backend(backend.pid, "it is paused");
   } else if (random_.chance(0.05)) {
     return server_.end_backend(backend.pid, "client left");
   } else {

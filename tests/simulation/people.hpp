@@ -7,6 +7,7 @@
 
 #include "simulation/faults.hpp"
 #include "simulation/gates.hpp"
+#include "simulation/pgbouncer.hpp"
 #include "simulation/server.hpp"
 
 namespace pgcurfew::simulation {
@@ -18,6 +19,11 @@ class People {
   People(Server& server, const Databases& databases, Agenda& agenda, Random random, const Faults& faults,
          int count);
 
+  /// From now on so many of them come through a PgBouncer, each with this chance.
+  void go_through(const PgBouncer& pgbouncer, double chance, Random random);
+  /// PgBouncer is gone, and with it its connections.
+  void lose_pgbouncer();
+
   /// All come, as after a start of the server.
   void come();
 
@@ -28,6 +34,7 @@ class People {
     std::string application_name;
     bool is_superuser = false;
     bool is_patient = false;  ///< does not hurry to come back
+    bool is_pooled = false;   ///< comes through PgBouncer
     Temper temper = Temper::kProper;
     Duration latency{};
     std::uint64_t birth = 0;   ///< of the session; 0: none
@@ -42,11 +49,13 @@ class People {
   void act(std::size_t number, Backend& backend);
   void leave(const Backend& backend);
   [[nodiscard]] bool lets_in(const Person& person) const;
+  [[nodiscard]] bool is_kept_out(const Person& person) const;
 
   Server& server_;
   const Databases& databases_;
   Agenda& agenda_;
   Random random_;
+  const PgBouncer* pgbouncer_ = nullptr;
   std::vector<Person> people_;
 };
 

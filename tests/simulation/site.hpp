@@ -13,6 +13,7 @@
 #include "simulation/clients.hpp"
 #include "simulation/faults.hpp"
 #include "simulation/gates.hpp"
+#include "simulation/pgbouncer.hpp"
 #include "simulation/server.hpp"
 #include "simulation/trace.hpp"
 
@@ -37,8 +38,9 @@ struct Site {
   Faults faults;
   std::vector<Node> nodes;
   std::vector<Databases> gates;  ///< of the nodes; empty: a world without drains, where nobody reads gates
-  std::size_t active = 0;        ///< the node that new connections get to
-  Duration failed_over_at{};     ///< since when, true time; 0: ever
+  std::unique_ptr<PgBouncer> pgbouncer;  ///< in front of the active node; null: there is none
+  std::size_t active = 0;                ///< the node that new connections get to
+  Duration failed_over_at{};             ///< since when, true time; 0: ever
   /// Since when the world is whole again and everybody has had the time to notice.
   std::optional<Duration> ready_since;
   /// How often each fault was injected, by name; an error that is told needs one that can be its cause.

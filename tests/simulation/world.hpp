@@ -19,9 +19,10 @@ struct WorldOptions {
   bool no_faults = false;
   bool force_dry = false;  ///< the same policy, in dry-run
   bool force_enforce = false;
-  std::string part;        ///< of the language, that the world shall use in any case
-  bool has_rules = false;  ///< beside drains, on the same sessions
-  bool is_late = false;    ///< many requests wait on their way to the server
+  std::string part;           ///< of the language, that the world shall use in any case
+  bool has_rules = false;     ///< beside drains, on the same sessions
+  bool tries_keeper = false;  ///< a world of drains with what tries the keeper of gates
+  bool is_late = false;       ///< many requests wait on their way to the server
 };
 
 /// One world of one seed: servers, clients, faults, and the pgcurfews that watch over it.

@@ -16,6 +16,7 @@ class MemoryFiles final : public SmallFiles {
  public:
   Result<void> find() override { return {}; }
   [[nodiscard]] Result<std::vector<std::string>> list(std::string_view suffix) const override {
+    if (is_unlistable) return failure("could not list the files: Input/output error");
     std::vector<std::string> names;
     for (const auto& file : files) {
       if (file.first.ends_with(suffix)) names.push_back(file.first);
@@ -41,7 +42,8 @@ class MemoryFiles final : public SmallFiles {
 
   std::map<std::string, std::string> files;
   std::set<std::string> unreadable;
-  bool is_full = false;  ///< nothing can be written or removed
+  bool is_full = false;        ///< nothing can be written or removed
+  bool is_unlistable = false;  ///< their names cannot be read
 };
 
 }  // namespace pgcurfew::testing

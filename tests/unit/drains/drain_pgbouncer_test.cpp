@@ -43,6 +43,21 @@ TEST(DrainAtPgBouncer, AGateThatPgBouncerHasForgottenIsClosedAgainAndTheDrainGoe
   EXPECT_EQ(world.gate().mark, std::nullopt);
 }
 
+TEST(DrainAtPgBouncer, NobodyIsSignalledWhileAGateIsLost) {
+  World world;
+  world.go(1s, {active(1, -1s)});
+  ASSERT_TRUE(world.desk.claims().at(0).since);
+  world.gate().is_lost = true;
+  world.turns_fail = true;
+  for (int second = 3; second < 12; second += 3) world.go(std::chrono::seconds(second), {});
+  EXPECT_FALSE(world.desk.claims().at(0).since);
+  EXPECT_THAT(world.told(), Not(Contains("drain_empty")));
+  world.turns_fail = false;
+  for (int second = 12; second < 60; second += 3) world.go(std::chrono::seconds(second), {});
+  EXPECT_TRUE(world.desk.claims().at(0).since);
+  EXPECT_THAT(world.told(), Contains("drain_empty"));
+}
+
 TEST(DrainAtPgBouncer, AGateThatSomebodyOpensIsTheirs) {
   World world;
   world.gate().limit = -1;

@@ -236,6 +236,36 @@ TEST_F(GateKeeperTest, OfAPgbouncersGateThatIsClosedAgainItForgetsHowItStood) {
   EXPECT_FALSE(read(7).gates.at(1).is_lost);
 }
 
+TEST_F(GateKeeperTest, TakesNoPgbouncersGateForClosedThatItHasNotSeenSinceItStarted) {
+  read(7);
+  ASSERT_FALSE(keeper_.turn(closing("nightly", GateKind::kPgbouncer)));
+  keeper_.pgbouncer_turned(reply("1", GateOutcome::kClosed), true);
+  EXPECT_FALSE(read(7).gates.at(1).is_lost) << "we have just closed it";
+  GateKeeper next("main", files_);
+  const auto read_next = [&] { return read(7, next).gates.at(1).is_lost; };
+  EXPECT_TRUE(read_next()) << "PgBouncer may have been restarted while nobody looked";
+  next.pgbouncer_seen("orders", PgbouncerState::kUnknown);
+  EXPECT_TRUE(read_next());
+  next.pgbouncer_seen("orders", PgbouncerState::kClosed);
+  EXPECT_FALSE(read_next());
+}
+
+TEST_F(GateKeeperTest, OverwritesNoEntryThatWasNotListed) {
+  close();
+  const auto before = mark();
+  files_.is_unlistable = true;
+  GateKeeper next("main", files_);
+  read(0, next);
+  EXPECT_FALSE(next.turn(closing())) << "the limit of 7 stands there";
+  const auto events = next.take_events();
+  ASSERT_THAT(events, SizeIs(1));
+  EXPECT_EQ(events[0].kind, Kind::kJournalFailed);
+  EXPECT_EQ(events[0].server, "main");
+  files_.is_unlistable = false;
+  EXPECT_EQ(mark(), before);
+  EXPECT_TRUE(next.turn(closing()));
+}
+
 TEST_F(GateKeeperTest, KeepsAnEntryForWhatPgbouncerMayHaveHeardOf) {
   for (const bool may_have_acted : {false, true}) {
     read(7);
