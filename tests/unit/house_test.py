@@ -1,6 +1,6 @@
 """The laws of the house that no compiler enforces: who may include what, and who may not touch the world.
 
-The table below is that of daemon/ARCHITECTURE.md, "The house", for headers; the link interfaces of
+The table below is that of daemon/ARCHITECTURE.md, "The folders", for headers; the link interfaces of
 daemon/CMakeLists.txt say the same for libraries.
 """
 
