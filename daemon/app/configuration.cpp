@@ -96,8 +96,8 @@ void check_conninfos(LoadResult& loaded) {
       loaded.diagnostics.push_back(
           {Severity::kWarning,
            server.conninfo_place,
-           "a password stands in conninfo",
-           "Whoever may read the file knows it: put it into a pgpass file (PGPASSFILE).",
+           "conninfo contains a password",
+           "Every user who may read the file can see it: put it into a pgpass file (PGPASSFILE).",
            {}});
       continue;
     }

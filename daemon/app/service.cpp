@@ -260,8 +260,9 @@ void Service::finish_reload(LoadResult loaded) {
 }
 
 void Service::refuse_reload(const std::vector<Diagnostic>& diagnostics) {
-  Event event(Kind::kReloadRefused, fmt::format("the new configuration has {}; the one before stays in force",
-                                                counted(count_errors(diagnostics), "error")));
+  Event event(Kind::kReloadRefused,
+              fmt::format("the new configuration has {}; the previous one stays in force",
+                          counted(count_errors(diagnostics), "error")));
   event.add(field::kPolicy, policy_->version);
   teller_.tell(std::move(event));
   tell(diagnostics);

@@ -86,7 +86,7 @@ Result<TimeZone> TimeZone::load(std::string_view name) {
   cctz::time_zone zone;
   if (!is_zone_name(name) || !cctz::load_time_zone(std::string(name), &zone)) {
     return failure(fmt::format("unknown time zone \"{}\"", printable(name, 80)), {},
-                   "It takes a name of the system's tzdata, such as Europe/Vienna or UTC.");
+                   "Use a name in the system's tzdata, such as Europe/Vienna or UTC.");
   }
   TimeZone loaded;
   loaded.zone_ = std::make_shared<Zone>(Zone{zone});

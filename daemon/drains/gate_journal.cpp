@@ -95,7 +95,7 @@ Result<JournalEntry> parse_journal_text(std::string_view text) {
   const auto first_line = take_line();
   const bool is_old = first_line == kOldFirstLine;
   if (!is_old && first_line != kFirstLine)
-    return failure("it does not begin as a gate of pgcurfew's journal does");
+    return failure("it does not begin like an entry of the journal of gates");
   JournalEntry entry;
   std::string oid;
   std::string pools;
@@ -119,7 +119,7 @@ Result<JournalEntry> parse_journal_text(std::string_view text) {
   if (take_line() != kLastLine || !text.empty()) return failure("its end is missing or damaged");
   const auto read = std::from_chars(oid.data(), oid.data() + oid.size(), entry.oid);
   if (!is_old && (read.ec != std::errc() || read.ptr != oid.data() + oid.size()))
-    return failure("its oid is no number");
+    return failure("its oid is not a number");
   entry.pools = parted(pools);
   for (const auto known : {JournalState::kClosing, JournalState::kClosed, JournalState::kOpening}) {
     if (state != name_of(known)) continue;
@@ -152,8 +152,8 @@ Result<std::optional<JournalEntry>> GateJournal::read_file(const std::string& na
   if (!*text) return std::optional<JournalEntry>();
   auto entry = parse_journal_text(**text);
   if (entry && file_of(*entry) == name) return std::optional(std::move(*entry));
-  return failure(fmt::format("the journal's file {} is damaged", files_.path_of(name)),
-                 entry ? "It is about another gate than its name says." : entry.error().message,
+  return failure(fmt::format("file {} of the journal of gates is damaged", files_.path_of(name)),
+                 entry ? "It describes another gate than its name says." : entry.error().message,
                  "Compare the database's connection limit with what it should be, then remove the file.");
 }
 

@@ -254,7 +254,7 @@ void GateKeeper::merge(JournalEntry entry, Gates& gates) {
   auto mark = parse_gate_mark(entry.mark);
   if (!kind || !mark) {
     return book_.complain(
-        {fmt::format("the entry of database {} is not understood", printable(entry.database)), {}, {}, {}});
+        {fmt::format("the entry of database {} could not be parsed", printable(entry.database)), {}, {}, {}});
   }
   if (flights_.contains(GateBook::key_of(entry))) return;
   const bool was_closing = entry.state == JournalState::kClosing;

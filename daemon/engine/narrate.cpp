@@ -212,7 +212,7 @@ std::string outcome_message(const Order& order, const Reply& reply) {
     case ReplyKind::kEarly:
       return fmt::format("{} is not due yet by the server's clock", subject);
     case ReplyKind::kShifted:
-      return fmt::format("the server's list of backends moved before {} was signalled; trying again",
+      return fmt::format("the server's list of backends changed before {} was signalled; trying again",
                          subject);
     case ReplyKind::kStale:
       return fmt::format("spared {}: the order reached the server too late, or its clock jumped", subject);
@@ -285,7 +285,7 @@ Event skipped_event(const Rule& rule, const std::string& policy, const Session& 
 Event superseded_event(const Order& order, const EpisodeKey& key, const Episode& episode) {
   const auto claimant = claimant_of(order);
   Event event(Kind::kSuperseded,
-              fmt::format("{} of {} for {} is left to {}", name_of(episode.ordered_kind),
+              fmt::format("{} of {} for {} is superseded by {}", name_of(episode.ordered_kind),
                           text_of(claimant_of(key, episode)),
                           session_text(order.guard.session, order.user, order.database), text_of(claimant)));
   add_decision(event, key, episode);
@@ -364,7 +364,7 @@ std::string_view text_of(End end) {
     case End::kByItself:
       return "has moved on by itself";
     case End::kGone:
-      return "is gone, and not by a signal of ours";
+      return "is gone, but not because of our signal";
     case End::kUnseen:
       return "can no longer be seen";
     case End::kSpared:
@@ -378,7 +378,7 @@ std::string_view text_of(End end) {
     case End::kDrainOver:
       return "is left alone: the drain is over";
     case End::kConnectionLost:
-      return "was lost sight of: the server was started anew, or is another one";
+      return "is no longer watched: the server was restarted, or is another one";
     case End::kStopped:
       break;
   }

@@ -17,7 +17,7 @@ namespace pgcurfew {
 Event prepared_transaction_event(const std::string& gid, std::size_t waiters,
                                  std::optional<Duration> longest) {
   Event event(Kind::kPreparedTransaction,
-              fmt::format("prepared transaction \"{}\" holds up {} session{}: no signal can end it",
+              fmt::format("prepared transaction \"{}\" blocks {} session{}: no signal can end it",
                           printable(gid, 80), waiters, waiters == 1 ? "" : "s"));
   event.add(field::kGid, gid);
   event.add(field::kWaiters, waiters);

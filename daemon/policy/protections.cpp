@@ -88,11 +88,10 @@ std::vector<Protection> make_all() {
   return {
       made("dumps", "pg_dump, pg_dumpall and pg_restore",
            {texts(Field::kApplicationName, {"pg_dump", "pg_dumpall", "pg_restore"})}),
-      made(
-          "backups",
-          "pg_basebackup, pgBackRest, Barman and pgcopydb; WAL-G and pg_probackup where PGAPPNAME names them",
-          {texts(Field::kApplicationName,
-                 {"pg_basebackup", "pgBackRest*", "barman*", "wal-g*", "pg_probackup*", "pgcopydb*"})}),
+      made("backups",
+           "pg_basebackup, pgBackRest, Barman and pgcopydb; WAL-G and pg_probackup if PGAPPNAME names them",
+           {texts(Field::kApplicationName,
+                  {"pg_basebackup", "pgBackRest*", "barman*", "wal-g*", "pg_probackup*", "pgcopydb*"})}),
       made("agents", "Patroni and repmgr", {texts(Field::kApplicationName, {"Patroni*", "repmgr*"})}),
       made("sync-rep", "commits that wait for synchronous replication: they cannot be undone any more",
            {texts(Field::kWaitEvent, {"SyncRep"})}),

@@ -133,13 +133,13 @@ Result<CronSchedule> CronSchedule::parse(std::string_view text) {
   constexpr std::string_view kHint =
       "A schedule has five fields, minute, hour, day of the month, month and day of the week, as in \"0 2 * "
       "* sun\".";
-  if (text.size() > kLongest) return failure("a schedule of cron is not that long", {}, std::string(kHint));
+  if (text.size() > kLongest) return failure("a cron schedule is not that long", {}, std::string(kHint));
   std::vector<std::string_view> fields;
   for (const auto part : split(text, " \t")) {
     if (!part.empty()) fields.push_back(part);
   }
   if (fields.size() != kFields.size()) {
-    return failure(fmt::format("\"{}\" is not a schedule of cron: it has {} field{}", printable(text, 80),
+    return failure(fmt::format("\"{}\" is not a cron schedule: it has {} field{}", printable(text, 80),
                                fields.size(), fields.size() == 1 ? "" : "s"),
                    {}, std::string(kHint));
   }

@@ -31,7 +31,7 @@ std::string on_one_line(std::string_view text) {
 Error too_much() {
   return {fmt::format("a reply is larger than {} MB", Link::kMostOfAReply >> 20),
           {},
-          "Is this PostgreSQL, and not something that only speaks its protocol?",
+          "Check that this is PostgreSQL, and not another server that speaks its protocol.",
           {}};
 }
 

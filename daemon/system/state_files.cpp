@@ -58,7 +58,7 @@ constexpr int kCarefully = O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY;
 Result<void> check_regular(int descriptor, const std::string& path) {
   struct stat status {};
   if (fstat(descriptor, &status) != 0) return system_error("open", path);
-  if (!S_ISREG(status.st_mode)) return failure(fmt::format("{} is no regular file", path));
+  if (!S_ISREG(status.st_mode)) return failure(fmt::format("{} is not a regular file", path));
   return {};
 }
 
@@ -147,7 +147,8 @@ Result<std::string> find_state_directory(std::string_view suffix) {
     auto candidate = home + "/pgcurfew";
     if (make_directories(candidate) && is_usable(candidate)) return candidate;
   }
-  return failure("there is no directory for the journal", "It holds what has to be given back.",
+  return failure("there is no directory for the journal of gates",
+                 "It stores which gates have to be opened again.",
                  "Set STATE_DIRECTORY to a directory that pgcurfew may write to, or let it set marks in the "
                  "server with what \"pgcurfew setup-sql\" prints.");
 }

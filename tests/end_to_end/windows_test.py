@@ -236,7 +236,7 @@ def test_a_drain_that_is_under_way_says_for_how_long(drain_windows):
 
 def test_a_drain_that_does_not_come_again_says_so(drain_windows):
     done = drain_windows("at: 2020-12-01 02:00")
-    assert done.stdout == "drain d (Europe/Vienna)\n  past: it began Tue 2020-12-01 02:00 CET, and does not come again\n"
+    assert done.stdout == "drain d (Europe/Vienna)\n  past: it began Tue 2020-12-01 02:00 CET, and does not run again\n"
     drain, = stretches(drain_windows("at: 2020-12-01 02:00", "--json"))
     assert drain["windows"] == [] and not drain["under_way"]
     assert (drain["past"]["start"], drain["past"]["end"]) == ("2020-12-01T01:00:00Z", "2020-12-01T02:00:00Z")

@@ -128,7 +128,7 @@ def test_a_gate_of_a_server_that_was_renamed_in_the_policy_is_told_wherever_some
     wait_until(lambda: len(daemon.all("gate_unclaimed")) == 2)
     for names in ([], [DATABASE]):
         status, output = reopen(pgcurfew, daemon, state, *names)
-        assert (status, kept.limit) == (69, 0) and str(file) in output and "bears no mark" not in output, output
+        assert (status, kept.limit) == (69, 0) and str(file) in output and "has no mark" not in output, output
     status, output = reopen(pgcurfew, daemon, state, "elsewhere")
     assert status == 66 and str(file) not in output, output
     # the hint holds what it promises

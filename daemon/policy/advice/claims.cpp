@@ -76,7 +76,7 @@ void warn_of_claim(const Match& match, PlaceInText at, std::string_view what, st
                    Complaints& complaints) {
   const auto fields = claimable_fields(match);
   if (fields.empty()) return;
-  complaints.warn(at, fmt::format("this {} rests on {}, which any client can choose", what, fields),
+  complaints.warn(at, fmt::format("this {} relies on {}, which any client can choose", what, fields),
                   fmt::format("Any client can {} that way: name the user as well.", gain));
 }
 

@@ -249,8 +249,8 @@ Diagnostic error_of(const Drain& a, const Drain& b, const Overlaps::Overlap& ove
                       overlap.common.databases,
                       server.empty() ? "" : fmt::format(" on server {}", printable(server)),
                       b.zone.to_text(overlap.at)),
-          fmt::format("Move one of them, or make them one. {} stands at {}:{}.", a.name,
-                      printable(a.place.file), a.place.line),
+          fmt::format("Move one of them, or merge them. {} is at {}:{}.", a.name, printable(a.place.file),
+                      a.place.line),
           {}};
 }
 

@@ -18,7 +18,7 @@ constexpr std::int64_t kLongest = 10'000 * kDay;
 
 constexpr KeyEntry kWaiters{.name = "sessions",
                             .takes = Takes::kCount,
-                            .meaning = "how many such sessions, at least",
+                            .meaning = "minimum number of such sessions",
                             .fallback = "1",
                             .example = "3",
                             .least = 1,

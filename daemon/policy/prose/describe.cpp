@@ -88,7 +88,7 @@ std::string qualifiers_of(const Match& match) {
       {Field::kBackendType, " of backend_type "},
       {Field::kWaitEventType, " waiting for wait_event_type "},
       {Field::kWaitEvent, " waiting for wait_event "},
-      {Field::kQuery, " with a text that fits "},
+      {Field::kQuery, " with a text that matches "},
       {Field::kQueryId, " with query_id "},
   }};
   std::string text;

@@ -38,7 +38,7 @@ std::optional<BackendTypeTest> read_backend_types(const std::vector<const YamlNo
                       std::move(hint));
     }
     if (verdict.kind == BackendTypeVerdict::Kind::kRefused && may_be_victim) {
-      complaints.error(node->at, fmt::format("no rule can be for backend_type \"{}\"", *text),
+      complaints.error(node->at, fmt::format("no rule can apply to backend_type \"{}\"", *text),
                        std::string(verdict.reason));
     }
   }
@@ -75,7 +75,7 @@ std::optional<QueryIdTest> read_query_ids(const std::vector<const YamlNode*>& no
       test.any_of.push_back(*value);
     } else {
       complaints.error(node->at, fmt::format("\"{}\" is not a query_id", printable(*text, 80)),
-                       "It is a whole number of 64 bits with its sign, in decimal, without leading zeros.");
+                       "It is a signed 64-bit integer, in decimal, without leading zeros.");
     }
   }
   if (test.any_of.size() != nodes.size() || nodes.empty()) return std::nullopt;
@@ -140,8 +140,8 @@ std::optional<XminAgeTest> read_transactions(const YamlNode& node, const FieldEn
   const auto number = parse_transactions(*text);
   if (!number) {
     complaints.error(node.at, fmt::format("\"{}\" is not a number of transactions", printable(*text, 80)),
-                     "It is a whole number, with k, M or G for a thousand, a million or a thousand million "
-                     "if need be, as in 50M.");
+                     "It is a whole number, optionally with k, M or G for a thousand, a million or a "
+                     "thousand million, as in 50M.");
     return std::nullopt;
   }
   if (*number < key.least || *number > key.most) {

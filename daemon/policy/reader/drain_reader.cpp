@@ -45,9 +45,8 @@ std::vector<TextPattern> read_names(const YamlNode& node, std::string_view key, 
     const auto text = read_text(*value, key, complaints);
     if (!text) continue;
     if (text->size() > 1 && text->front() == '/' && text->back() == '/') {
-      complaints.error(
-          value->at, fmt::format("\"{}\" takes no regular expression", key),
-          "A drain's databases have to be plain to see: it takes names, with * and ? as wildcards.");
+      complaints.error(value->at, fmt::format("\"{}\" takes no regular expression", key),
+                       "A drain's databases must be obvious: use names, with * and ? as wildcards.");
       continue;
     }
     auto pattern = TextPattern::parse(*text);
@@ -59,7 +58,7 @@ std::vector<TextPattern> read_names(const YamlNode& node, std::string_view key, 
       return other.written() == pattern->written();
     });
     if (is_there) {
-      complaints.error(value->at, fmt::format("\"{}\" stands twice in \"{}\"", printable(*text, 80), key));
+      complaints.error(value->at, fmt::format("\"{}\" appears twice in \"{}\"", printable(*text, 80), key));
       continue;
     }
     databases.push_back(std::move(*pattern));
@@ -90,11 +89,11 @@ void read_begins(const YamlNode& node, const DefaultZone& zone, Drain& drain, Co
   drain.zone = own.value_or(TimeZone());
   if (schedule == nullptr && at == nullptr) {
     complaints.error(node.at, "a drain has neither \"schedule\" nor \"at\"",
-                     "Add schedule: \"0 2 * * sun\" for one that comes again, or at: 2026-12-01 02:00.");
+                     "Add schedule: \"0 2 * * sun\" for a drain that repeats, or at: 2026-12-01 02:00.");
   }
   if (schedule != nullptr && at != nullptr) {
     complaints.error(at->at, "a drain has both \"schedule\" and \"at\"",
-                     "One of them says when it begins: make two drains of it if both shall be.");
+                     "Remove one of them, or write two drains.");
   }
   if (schedule != nullptr) {
     const auto text = read_plain(*schedule, "schedule", complaints);
@@ -113,7 +112,7 @@ std::vector<Duration> read_announce(const YamlNode& node, Complaints& complaints
     const auto time = read_duration(*value, key_of_drain("announce"), complaints);
     if (!time) continue;
     if (std::find(times.begin(), times.end(), *time) != times.end()) {
-      complaints.error(value->at, fmt::format("\"{}\" stands twice in \"announce\"", value->text));
+      complaints.error(value->at, fmt::format("\"{}\" appears twice in \"announce\"", value->text));
       continue;
     }
     times.push_back(*time);
@@ -153,7 +152,7 @@ void read_gate(const YamlNode& node, Drain& drain, Complaints& complaints) {
                      "Add pgbouncer: { conninfo: ... } with the connection string of its admin console.");
   }
   if (drain.gate != GateKind::kPgbouncer && pgbouncer != nullptr) {
-    complaints.error(pgbouncer->at, "\"pgbouncer\" says nothing without gate: pgbouncer",
+    complaints.error(pgbouncer->at, "\"pgbouncer\" has no effect without gate: pgbouncer",
                      "Add gate: pgbouncer, or leave this out.");
   }
 }
@@ -202,7 +201,7 @@ std::optional<Drain> read_drain(const YamlNode& node, const RuleContext& context
   check_keys(node, Mapping::kDrain, complaints);
   Drain drain;
   drain.place = complaints.place(node.at);
-  if (const auto* name = required(node, "name", "The log knows it by its name.", complaints)) {
+  if (const auto* name = required(node, "name", "The log identifies it by its name.", complaints)) {
     drain.name = read_identifier(*name, "name", complaints).value_or("");
   }
   if (const auto* text = node.find("description")) {
@@ -212,12 +211,12 @@ std::optional<Drain> read_drain(const YamlNode& node, const RuleContext& context
   if (const auto* servers = node.find("servers")) {
     drain.servers = read_server_selection(*servers, context.servers, complaints);
   }
-  if (const auto* databases = required(node, "databases", "It names those that it empties.", complaints)) {
+  if (const auto* databases = required(node, "databases", "It names the databases to empty.", complaints)) {
     drain.databases = read_names(*databases, "databases", complaints);
   }
   read_begins(node, context.zone, drain, complaints);
   if (const auto* duration =
-          required(node, "duration", "It says how long it lasts, as in 45min.", complaints)) {
+          required(node, "duration", "It says how long the drain lasts, as in 45min.", complaints)) {
     drain.duration =
         read_duration(*duration, key_of_drain("duration"), complaints).value_or(Duration::zero());
   }

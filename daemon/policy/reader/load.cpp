@@ -29,9 +29,9 @@ namespace pgcurfew {
 namespace {
 
 constexpr std::string_view kProtectExample =
-    "Each entry of the list stands behind a dash, as in - { user: backup }.";
-constexpr std::string_view kDrainsExample = "Each drain of the list stands behind a dash.";
-constexpr std::string_view kRulesExample = "Each rule of the list stands behind a dash.";
+    "Write each entry of the list after a dash, as in - { user: backup }.";
+constexpr std::string_view kDrainsExample = "Write each drain of the list after a dash.";
+constexpr std::string_view kRulesExample = "Write each rule of the list after a dash.";
 
 bool has_key(Mapping mapping, std::string_view key) {
   const auto keys = keys_of(mapping);
@@ -153,7 +153,7 @@ class Loader {
     YamlNode rest;
     for (const auto& key : file.root->keys) {
       if (is_main_only(key.text)) {
-        file.complaints.error(key.at, fmt::format("\"{}\" cannot stand in a drop-in", key.text),
+        file.complaints.error(key.at, fmt::format("\"{}\" is not allowed in a drop-in", key.text),
                               "It belongs in the main file.");
       } else {
         rest.keys.push_back(key);
@@ -188,9 +188,8 @@ class Loader {
       if (!rule) continue;
       const auto [first, is_new] = names_.emplace(rule->name, rule->place);
       if (!is_new) {
-        complaints.error(
-            value.find("name")->at, fmt::format("duplicate rule \"{}\"", rule->name),
-            fmt::format("The other one stands at {}:{}.", first->second.file, first->second.line));
+        complaints.error(value.find("name")->at, fmt::format("duplicate rule \"{}\"", rule->name),
+                         fmt::format("The other one is at {}:{}.", first->second.file, first->second.line));
       }
       policy_.rules.push_back(std::move(*rule));
       const auto* match = value.find("match");
@@ -205,9 +204,8 @@ class Loader {
       if (!drain) continue;
       const auto [first, is_new] = drain_names_.emplace(drain->name, drain->place);
       if (!is_new) {
-        complaints.error(
-            value.find("name")->at, fmt::format("duplicate drain \"{}\"", drain->name),
-            fmt::format("The other one stands at {}:{}.", first->second.file, first->second.line));
+        complaints.error(value.find("name")->at, fmt::format("duplicate drain \"{}\"", drain->name),
+                         fmt::format("The other one is at {}:{}.", first->second.file, first->second.line));
       }
       policy_.drains.push_back(std::move(*drain));
     }

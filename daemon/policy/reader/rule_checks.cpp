@@ -72,7 +72,7 @@ void warn_of_states(const ReadMatch& read, Complaints& complaints) {
                       fmt::format("state \"{}\" never matches here: its {} is NULL, so it has no {}",
                                   name_of(state), column_of(age.clock), name_of(age.clock)),
                       has_timestamp(state, Clock::kStateAge) ? "Use state_age for it."
-                                                             : "Of the ages it has session_age alone.");
+                                                             : "The only age that it has is session_age.");
     }
     if (state != State::kStarting) continue;
     complaints.warn(at,

@@ -142,7 +142,7 @@ std::optional<std::string> read_text(const YamlNode& node, std::string_view name
   }
   if (lines == Lines::kMany) return text;
   if (node.is_folded) {
-    complaints.error(node.at, fmt::format("\"{}\" goes on over the end of the line", name),
+    complaints.error(node.at, fmt::format("\"{}\" continues past the end of the line", name),
                      "Look for a missing colon or quote in the next line.");
     return std::nullopt;
   }
@@ -232,7 +232,7 @@ std::vector<const YamlNode*> one_or_many(const YamlNode& node, std::string_view 
                                          Complaints& complaints) {
   if (node.kind != YamlNode::Kind::kList) return {&node};
   std::vector<const YamlNode*> values;
-  if (!expect_list(node, name, "Leave the key out if it shall not matter.", complaints)) return values;
+  if (!expect_list(node, name, "Leave the key out if it should not matter.", complaints)) return values;
   for (const auto& value : node.values) values.push_back(&value);
   return values;
 }

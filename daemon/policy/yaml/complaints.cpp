@@ -105,7 +105,7 @@ std::vector<Diagnostic> Complaints::sorted() const {
     const auto severity = has_errors() ? Severity::kError : Severity::kWarning;
     all.push_back({severity,
                    place({}),
-                   "there is more to say than is shown here",
+                   "there are more messages than are shown here",
                    fmt::format("The first {} are shown.", kMostDiagnostics),
                    {}});
   }

@@ -160,7 +160,7 @@ class TreeBuilder : public YAML::EventHandler {
       const bool is_rest = may_be_rest_of_text(map.node, key.at, complaints_);
       const auto shown = is_rest ? "" : fmt::format(" \"{}\"", printable(key.text));
       complaints_.error(key.at, "duplicate key" + shown,
-                        fmt::format("It stands in line {} already.", first->second.line));
+                        fmt::format("It is already in line {}.", first->second.line));
       return;
     }
     map.lost_entries = false;
@@ -173,7 +173,7 @@ class TreeBuilder : public YAML::EventHandler {
   bool refuse_tag(const YamlNode& made, const std::string& tag) {
     if (tag == "?" || (tag == "!" && !complaints_.text_from(made.at).starts_with('!'))) return false;
     complaints_.error(made.at, "tags are not allowed",
-                      "Write a text in quotes where YAML would read something else into it.");
+                      "Quote a text that YAML would take for something else.");
     return true;
   }
 
@@ -310,8 +310,7 @@ std::optional<YamlNode> parse_yaml(Complaints& complaints) {
   }
   auto root = builder.take_root();
   if (builder.documents() == 0 || root.kind == YamlNode::Kind::kNothing) {
-    complaints.error({}, "the file is empty",
-                     "A file without any rules that is meant to be so is better taken away.");
+    complaints.error({}, "the file is empty", "Remove the file if it is meant to have no rules.");
     return std::nullopt;
   }
   return root;

@@ -70,11 +70,10 @@ TEST(Breaker, SaysOfTheShareHowManyWereSentAndHowManyAreAllowed) {
   EXPECT_EQ(seventh.bound, Breaker::Bound::kShare);
   EXPECT_EQ(seventh.sent, 6U);
   EXPECT_EQ(seventh.allowed, 6U);
-  EXPECT_EQ(
-      breaker_opened_event(seventh, bench.safety, 31, Mode::kEnforce).message,
-      "the breaker of user app in database app opens: 7 signals within 1s (6 sent, 1 due) among 31 client "
-      "sessions, one role may get 6 of 7; none go now, 1 is held back for 1min, and then as many go as the "
-      "bounds allow, the longest due first");
+  EXPECT_EQ(breaker_opened_event(seventh, bench.safety, 31, Mode::kEnforce).message,
+            "the breaker of user app in database app opens: 7 signals within 1s (6 sent, 1 due) among 31 "
+            "client sessions, one role may use 6 of 7; none go now, 1 is held back for 1min; then as many "
+            "signals are sent as the bounds allow, the longest due first");
 }
 
 TEST(Breaker, SaysOfTheSignalsHowManyWereSentInTheirTime) {
@@ -88,12 +87,10 @@ TEST(Breaker, SaysOfTheSignalsHowManyWereSentInTheirTime) {
   for (int i = 0; i < 5; ++i) bench.breaker.answered(kApp, true, mono(30s));
   const auto rest = bench.ask({wave.begin(), wave.begin() + 3}, mono(30s)).trips.at(0);
   EXPECT_EQ(rest.bound, Breaker::Bound::kSignals);
-  EXPECT_EQ(
-      breaker_opened_event(rest, bench.safety, 100, Mode::kDryRun).message,
-      "the breaker of user app in database app would open: 18 signals within 1min (15 sent, 3 due), one "
-      "role may get 15 of 20; none go now, 3 are held back for 1min, and then as many go as the bounds "
-      "allow, "
-      "the longest due first");
+  EXPECT_EQ(breaker_opened_event(rest, bench.safety, 100, Mode::kDryRun).message,
+            "the breaker of user app in database app would open: 18 signals within 1min (15 sent, 3 due), "
+            "one role may use 15 of 20; none go now, 3 are held back for 1min; then as many signals are sent "
+            "as the bounds allow, the longest due first");
 }
 
 TEST(Breaker, CountsNoOrderThatBroughtNoSignal) {

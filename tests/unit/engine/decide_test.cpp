@@ -270,8 +270,8 @@ TEST(Decide, ADryRunGoesOnAsIfNothingHadHadAnEffectAndCountsItNowhere) {
   ASSERT_THAT(over, SizeIs(1));
   EXPECT_EQ(over[0].kind, Kind::kEnded);
   EXPECT_EQ(over[0].message,
-            "pid 1 app@app (rule r) is gone, and not by a signal of ours, "
-            "39.0s after it would have been sent cancel");
+            "pid 1 app@app (rule r) is gone, but not because of our signal, 39.0s after it would have been "
+            "sent cancel");
 }
 
 TEST(Decide, AnAlertIsNoSignalAndTheLadderGoesOn) {

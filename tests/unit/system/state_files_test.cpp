@@ -218,7 +218,7 @@ TEST_F(StateDirectory, ThatIsNowhereIsAnErrorWithAHint) {
   setenv("HOME", "/proc", 1);
   const auto found = find_state_directory(".gate");
   ASSERT_FALSE(found);
-  EXPECT_EQ(found.error().message, "there is no directory for the journal");
+  EXPECT_EQ(found.error().message, "there is no directory for the journal of gates");
   EXPECT_FALSE(found.error().hint.empty());
 }
 
