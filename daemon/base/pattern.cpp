@@ -11,7 +11,7 @@ namespace pgcurfew {
 
 namespace {
 
-/// Past the character that begins at `at`; bytes that continue no character count as one each.
+/// The position after the character that begins at `at`; a stray continuation byte counts as one character.
 std::size_t past_character(std::string_view text, std::size_t at) {
   return at + std::max<std::size_t>(1, utf8_length(text.substr(at)));
 }

@@ -24,7 +24,7 @@ namespace {
 using namespace std::chrono_literals;
 
 constexpr Duration kCheapLimit = 100ms;
-/// Hours are the same at any time but for what a year brings, so any moment will do: this one is in 2026.
+/// Hours repeat apart from changes over a year, so any moment will do: this one is in 2026.
 constexpr ServerTime kSomeTime{std::chrono::hours(24) * 365 * 26};
 
 const Condition* find(const Match& match, Field field) {
@@ -43,7 +43,8 @@ bool has_states(const Match& match, bool (*fits)(State)) {
   return states != nullptr && std::all_of(states->any_of.begin(), states->any_of.end(), fits);
 }
 
-// -- it can never match or act ---------------------------------------------------------------------------
+// -- a rule that can never match or act
+// ---------------------------------------------------------------------------
 
 /// *Source*: a session waits for a lock within a statement; one that is idle outside of a transaction holds
 /// no snapshot and has no transaction id.
@@ -106,7 +107,7 @@ void warn_of_hours(const YamlNode& node, const Rule& rule, Complaints& complaint
       during != nullptr && not_during != nullptr ? "not_during excludes all hours of during." : "");
 }
 
-// -- whom it hits ----------------------------------------------------------------------------------------
+// -- what a rule matches --------------------------------------------------------------------------------
 
 void warn_of_active_blockers(const ReadMatch& match, Complaints& complaints) {
   const auto is_active = [](State state) { return state == State::kActive; };
@@ -135,7 +136,7 @@ void warn_of_wait_event_types(const ReadMatch& match, Complaints& complaints) {
   }
 }
 
-/// `select *`, `COPY*`: compiles as an expression, and means something else.
+/// `select *`, `COPY*`: compile as an expression with another meaning.
 bool looks_like_wildcards(std::string_view written) {
   return !written.starts_with('/') && written.find_first_of("*?") != std::string_view::npos &&
          written.find_first_of("\\^$.|()[]{}+") == std::string_view::npos;
@@ -164,9 +165,9 @@ void warn_of_short_limits(const ReadMatch& match, Complaints& complaints) {
   }
 }
 
-// -- what it does ----------------------------------------------------------------------------------------
+// -- what a rule does -------------------------------------------------------------------------------------
 
-/// Whether anything but the passing moment says that a session has gone too far.
+/// Whether anything other than the state of the moment shows that a session has exceeded a limit.
 bool has_limit(const ReadMatch& match, const Rule& rule) {
   if (rule.selection.keep || match.named.contains(Field::kXminAge) || !match.match.ages.empty()) return true;
   const auto* blocks = find(match.match, Field::kBlocks);
@@ -221,7 +222,7 @@ void warn_of_repeat(const YamlNode& node, const Rule& rule, Complaints& complain
 
 // -- names that clients choose ---------------------------------------------------------------------------
 
-/// Whether all sessions that fit have the same value of a field.
+/// Whether all sessions that match have the same value of a field.
 bool is_one_value(const Condition* condition) {
   if (condition == nullptr) return false;
   if (const auto* ids = std::get_if<QueryIdTest>(&condition->test)) return ids->any_of.size() == 1;
@@ -237,7 +238,7 @@ const YamlNode* value_in(const YamlNode* per, std::string_view name) {
   return found == per->values.end() ? nullptr : &*found;
 }
 
-/// Users in `match` are no help: each of them can still leave its group, or count in that of another.
+/// Users in `match` do not help: each of them can still leave its group, or count in another's.
 void warn_of_chosen_groups(const YamlNode& node, const Rule& rule, const ReadMatch& match,
                            Complaints& complaints) {
   const auto warn = [&](const YamlNode* per, std::string_view what, std::string_view consequence) {
@@ -286,7 +287,7 @@ void warn_of_taken_connections(const YamlNode& node, const Rule& rule, const Rea
 
 void warn_of_exceptions(const YamlNode& list, const ReadMatch& match, const std::vector<ReadMatch>& except,
                         Complaints& complaints) {
-  // within roles or addresses that the rule names, their own names are trusted
+  // within roles or addresses that the rule names, application names are trusted
   const bool is_for_some = is_for_named_clients(match.match);
   for (std::size_t i = 0; i < except.size(); ++i) {
     const auto at = list.values[i].at;

@@ -107,7 +107,7 @@ KeyEntry key_of_field(const FieldEntry& field) {
   return key;
 }
 
-/// Fields that say who a session is, or what it is about; neither how old nor how harmful.
+/// Fields that say which session it is and what it does, but not how old or how harmful it is.
 bool describes_a_session(const FieldEntry& field) {
   return field.kind != ValueKind::kAge && field.kind != ValueKind::kBlocks &&
          field.kind != ValueKind::kTransactions;
