@@ -16,12 +16,12 @@ namespace pgcurfew {
 /// invalid UTF-8 in a client's query text cannot hide the rest of it.
 class TextPattern {
  public:
-  /// Reads `app`, `app_*`, or `/re/`, as names are written in YAML. *Errors*: an empty pattern, a regular
-  /// expression that RE2 refuses (RE2's message is the detail).
+  /// Reads `app`, `app_*`, or `/re/`, as names are written in YAML.
+  /// *Errors*: an empty pattern, a regular expression that RE2 refuses (RE2's message is the detail).
   static Result<TextPattern> parse(std::string_view written);
 
-  /// Reads a regular expression, with or without slashes around it, as `query:` takes it. *Errors*: as
-  /// parse().
+  /// Reads a regular expression, with or without slashes around it, as `query:` takes it.
+  /// *Errors*: as parse().
   static Result<TextPattern> parse_regular_expression(std::string_view written);
 
   /// Matches only this text, whatever characters it contains.

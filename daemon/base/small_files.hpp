@@ -24,17 +24,19 @@ class SmallFiles {
   /// *Errors*: there is no directory that we may use.
   virtual Result<void> find() = 0;
 
-  /// The names that end with `suffix`, in no particular order. *Errors*: the system's.
+  /// The names that end with `suffix`, in no particular order.
+  /// *Errors*: the system's.
   [[nodiscard]] virtual Result<std::vector<std::string>> list(std::string_view suffix) const = 0;
 
-  /// The content of a file; empty if there is no such file. *Errors*: the system's; the file is not one of
-  /// ours.
+  /// The content of a file; empty if there is no such file.
+  /// *Errors*: the system's; the file is not one of ours.
   [[nodiscard]] virtual Result<std::optional<std::string>> read(const std::string& name) const = 0;
 
   /// *Errors*: the system's; the file then has either the old or the new text.
   virtual Result<void> write(const std::string& name, std::string_view text) = 0;
 
-  /// Removes a file; does nothing if there is none. *Errors*: the system's.
+  /// Removes a file; does nothing if there is none.
+  /// *Errors*: the system's.
   virtual Result<void> remove(const std::string& name) = 0;
 
   /// The path of a file, for messages.

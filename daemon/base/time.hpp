@@ -27,8 +27,9 @@ struct MonotonicClock {
   static constexpr bool is_steady = true;
 };
 
-/// A moment on the server's clock; all ages are differences of two of these. *Units*: microseconds since
-/// 2000-01-01 00:00 UTC, PostgreSQL's own epoch, so that a binary timestamptz is used as it is.
+/// A moment on the server's clock; all ages are differences of two of these.
+/// *Units*: microseconds since 2000-01-01 00:00 UTC, PostgreSQL's own epoch, so that a binary timestamptz is
+/// used as it is.
 using ServerTime = ServerClock::time_point;
 
 /// A moment on our clock, used for all waits and deadlines. Subtracting it from a ServerTime does not

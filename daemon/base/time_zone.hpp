@@ -27,8 +27,9 @@ class TimeZone {
   TimeZone();
 
   /// *Shapes*: a name below the tzdata directory, letter for letter; neither a path out of it nor an entry
-  /// whose meaning depends on the machine (`localtime`). *Errors*: no such zone. *Source*: the system's
-  /// files, each read once in the life of the process, even if it was missing.
+  /// whose meaning depends on the machine (`localtime`).
+  /// *Errors*: no such zone.
+  /// *Source*: the system's files, each read once in the life of the process, even if it was missing.
   static Result<TimeZone> load(std::string_view name);
 
   [[nodiscard]] const std::string& name() const { return name_; }
@@ -41,7 +42,8 @@ class TimeZone {
 
   /// The end of the last period in which the wall clock shows less than `civil`: the instant that shows
   /// `civil`, the last one if there are two, but the first if clocks are set back to exactly that time; in a
-  /// gap, its beginning. *Shapes*: as for first_instant_of().
+  /// gap, its beginning.
+  /// *Shapes*: as for first_instant_of().
   [[nodiscard]] ServerTime end_before(const CivilTime& civil) const;
 
   /// The wall time with the zone's abbreviation: `Sun 2026-11-29 02:00 CET`, with seconds where there are

@@ -34,7 +34,7 @@ constexpr std::array<EventFieldEntry, sizeof...(T)> fields(EventField<T>... fiel
   return {entry(field)...};
 }
 
-/// One after the other.
+/// Concatenates arrays.
 template <std::size_t... N>
 constexpr auto joined(const std::array<EventFieldEntry, N>&... parts) {
   std::array<EventFieldEntry, (N + ... + 0)> all{};
@@ -48,21 +48,21 @@ constexpr auto joined(const std::array<EventFieldEntry, N>&... parts) {
 
 namespace shared {
 
-/// Of every decision.
+/// The fields of every decision.
 constexpr auto kDecision = fields(field::kDecision, field::kRule, field::kDrain, field::kPolicy, field::kPid,
                                   field::kSessionId, field::kBackendStart, field::kMode, field::kStep);
-/// Which session.
+/// The fields that identify the session.
 constexpr auto kSession = fields(field::kPid, field::kSessionId, field::kBackendStart);
-/// Who the session is.
+/// The fields with the session's names.
 constexpr auto kNames =
     fields(field::kDatabase, field::kUser, field::kApplicationName, field::kClientAddr, field::kQueryId);
-/// Why now.
+/// The fields that say why the step is due.
 constexpr auto kAge = fields(field::kClock, field::kAgeS, field::kLimitS);
 /// A server's or the system's error.
 constexpr auto kError = fields(field::kError, field::kDetail, field::kHint, field::kSqlstate);
-/// What the session does.
+/// What the session is doing.
 constexpr auto kWaits = fields(field::kState, field::kWaitEventType, field::kWaitEvent);
-/// What stands at a gate.
+/// The mark of a gate.
 constexpr auto kMark = fields(field::kBy, field::kLimitBefore, field::kUntil);
 
 }  // namespace shared

@@ -42,9 +42,10 @@ struct Hours {
   [[nodiscard]] bool is_open(ServerTime time) const;
 
   /// The first open interval from `time` on; it begins at `time` itself if the hours are open then. Empty if
-  /// there is none within a year. *Shapes*: the hours are closed at its end, unless it is longer than eight
-  /// days: then it may be cut short after that, and the next one begins at its end. *Cost*: some
-  /// microseconds, as is_open(); a millisecond if the hours never open.
+  /// there is none within a year.
+  /// *Shapes*: the hours are closed at its end, unless it is longer than eight days: then it may be cut short
+  /// after that, and the next one begins at its end.
+  /// *Cost*: some microseconds, as is_open(); a millisecond if the hours never open.
   [[nodiscard]] std::optional<Interval> next_open(ServerTime time) const;
 };
 

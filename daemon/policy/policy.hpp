@@ -77,9 +77,9 @@ struct AgeLimit {
   Place place;
 };
 
-/// The value of `match`, `protect` and `except`: all conditions and all ages must hold. *Shapes*: conditions
-/// are in order of their cost to evaluate; at most one per field; ages finest clock first, at most one per
-/// clock.
+/// The value of `match`, `protect` and `except`: all conditions and all ages must hold.
+/// *Shapes*: conditions are in order of their cost to evaluate; at most one per field; ages finest clock
+/// first, at most one per clock.
 struct Match {
   std::vector<Condition> conditions;
   std::vector<AgeLimit> ages;

@@ -9,7 +9,8 @@
 /// The tables behind grammar.hpp, one for each mapping; no other file reads them.
 namespace pgcurfew::grammar {
 
-/// The highest possible number of sessions. *Source*: guc_tables.c: the greatest max_connections.
+/// The highest possible number of sessions.
+/// *Source*: guc_tables.c: the greatest max_connections.
 inline constexpr std::int64_t kMostSessions = 262'143;
 
 std::span<const KeyEntry> main_file();
