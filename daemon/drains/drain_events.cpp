@@ -45,7 +45,7 @@ void add_window(Event& event, const Interval& window) {
   event.add(field::kEnds, window.end);
 }
 
-/// PgBouncer's gate has no limit, and asks for no right of our role.
+/// PgBouncer's gate has no limit, and needs no privilege of our role.
 bool is_of_server(GateKind kind) {
   return kind == GateKind::kConnectionLimit;
 }
@@ -56,7 +56,7 @@ void add_mark(Event& event, const GateMark& mark, GateKind kind) {
   if (mark.until) event.add(field::kUntil, *mark.until);
 }
 
-/// An announcement is due so long before, and made a moment later.
+/// An announcement is due this long before, and made a moment later.
 std::string time_until_text(Duration wait) {
   const auto whole = std::chrono::round<std::chrono::seconds>(wait);
   return whole.count() > 0 ? to_text(whole) : to_rough_text(wait);

@@ -9,7 +9,7 @@ namespace pgcurfew {
 
 namespace {
 
-/// What a wildcard leaves out unless the name stands beside it.
+/// What a wildcard leaves out unless it is also named.
 bool is_left_out(const Gate& gate, const Gates& gates) {
   return gate.is_template || gate.database == "postgres" || gate.database == gates.own_database;
 }

@@ -11,11 +11,11 @@ namespace pgcurfew {
 namespace {
 
 constexpr std::string_view kFirstLine = "pgcurfew gate 2";
-/// Of an entry that names neither cluster nor oid: what pgcurfew of old wrote.
+/// For an entry that names neither cluster nor oid, as older versions of pgcurfew wrote.
 constexpr std::string_view kOldFirstLine = "pgcurfew gate 1";
 constexpr std::string_view kLastLine = "end";
 
-/// One line of it: no newline, no NUL, no doubt about where it ends.
+/// One line of it: no newline, no NUL, an unambiguous end.
 std::string escaped(std::string_view bytes) {
   std::string text;
   for (const char c : bytes) {
@@ -52,7 +52,7 @@ std::optional<std::string> unescaped(std::string_view text) {
   return bytes;
 }
 
-/// No name of a database of PgBouncer's holds a newline: they stand in its file, each on a line.
+/// No name of a PgBouncer database contains a newline: each is on a line of PgBouncer's configuration file.
 std::string joined(const std::vector<std::string>& names) {
   std::string text;
   for (const auto& name : names) text += name + '\n';
@@ -130,7 +130,8 @@ Result<JournalEntry> parse_journal_text(std::string_view text) {
 }
 
 std::string GateJournal::file_of(const JournalEntry& entry) {
-  // a database's name can hold any byte but NUL; a server's and a kind's are words of the policy, without `@`
+  // a database's name may contain any byte but NUL; a server's name and a kind are words of the policy,
+  // without `@`
   std::string id;
   for (const char c : entry.database) id += fmt::format("{:02x}", static_cast<unsigned char>(c));
   if (entry.oid != 0) id = fmt::format("oid-{}", entry.oid);

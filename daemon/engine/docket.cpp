@@ -17,7 +17,7 @@ constexpr Duration kShortestForBlockers = milliseconds(250);
 constexpr Duration kIntervalWithoutAge = seconds(1);
 constexpr Duration kLongestInterval = std::chrono::hours(1);
 
-/// Room for the look itself: a tenth of the limit, at least 250 ms where the limit allows it.
+/// Time for the look itself: a tenth of the limit, at least 250 ms if the limit allows it.
 Duration interval_for(Duration limit) {
   const Duration margin = std::max<Duration>(limit / 10, std::min<Duration>(milliseconds(250), limit / 2));
   return limit - margin;
@@ -38,7 +38,7 @@ std::size_t count_client_backends(const Look& look) {
                     [](const Session& session) { return session.backend_type == "client backend"; }));
 }
 
-/// The shortest time within which a lock wait matters to a rule; nothing if none does.
+/// The shortest time within which a lock wait matters to a rule; empty if none does.
 std::optional<Duration> time_for_waits(const Rule& rule) {
   auto shortest = blocking_of(rule.match).waiter_blocked_for;
   for (const auto& age : rule.match.ages) {
@@ -48,8 +48,7 @@ std::optional<Duration> time_for_waits(const Rule& rule) {
   return shortest;
 }
 
-/// A session that holds others up can have waited itself unless a look showed that it does not, and it counts
-/// from that look on.
+/// A blocker may have waited itself unless a look showed that it does not; its time counts from that look on.
 Duration interval_for_blockers(Duration limit) {
   return std::min(interval_for(limit), std::max<Duration>(limit / 10, kShortestForBlockers));
 }
@@ -80,7 +79,7 @@ Docket make_docket(const Policy& policy, const Look& look, const ClockSteps& ste
       if (is_immune && judgement.verdict == Verdict::kDue) {
         look_again_from(docket, judgement.due);
       } else if (judgement.verdict == Verdict::kDue) {
-        // a role changes too seldom to watch for it; the next look shows it
+        // a server's role changes too seldom to watch for it; the next look shows it
         if (!when_holds[r] && policy.rules[r].when.connections_used) look_again_from(docket, judgement.due);
         docket.cases.push_back({r, s, judgement, !when_holds[r]});
       }
@@ -94,7 +93,7 @@ Duration look_interval(const Policy& policy) {
   Duration interval = kLongestInterval;
   for (const auto& rule : policy.rules) {
     auto needed = rule.match.ages.empty() ? kIntervalWithoutAge : interval_for(rule.match.ages.front().limit);
-    // the wait is what began last, whatever other ages there are
+    // the wait began last, whatever other ages there are
     if (const auto time = time_for_waits(rule)) needed = interval_for(*time);
     for (const auto& age : rule.match.ages) {
       if (age.clock == Clock::kBlocksFor) needed = std::min(needed, interval_for_blockers(age.limit));

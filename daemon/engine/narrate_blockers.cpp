@@ -1,4 +1,4 @@
-// Of sessions and transactions that hold others up, and that nobody ends.
+// Events about blocking sessions and transactions that no rule ends.
 
 #include <cstdint>
 #include <string>

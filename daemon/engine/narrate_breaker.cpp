@@ -7,7 +7,7 @@
 #include "engine/narrate.hpp"
 #include "events/fields.hpp"
 
-/// What is said of the breaker.
+/// The events of the breaker.
 namespace pgcurfew {
 
 namespace {
@@ -25,7 +25,7 @@ void add_tenant(Event& event, const std::optional<Tenant>& tenant) {
   if (tenant && tenant->user) event.add(field::kUser, *tenant->user);
 }
 
-/// What of the bound may go to whom.
+/// The parts of the bound, and for whom they are.
 std::string allowance_of(const Breaker::Trip& trip) {
   if (trip.allowed == trip.whole) return fmt::format("at most {} are allowed", trip.whole);
   if (trip.tenant) return fmt::format("one role may use {} of {}", trip.allowed, trip.whole);
