@@ -25,7 +25,7 @@ void add_tenant(Event& event, const std::optional<Tenant>& tenant) {
   if (tenant && tenant->user) event.add(field::kUser, *tenant->user);
 }
 
-/// The parts of the bound, and for whom they are.
+/// The parts of the bound, and for which sessions they are.
 std::string allowance_of(const Breaker::Trip& trip) {
   if (trip.allowed == trip.whole) return fmt::format("at most {} are allowed", trip.whole);
   if (trip.tenant) return fmt::format("one role may use {} of {}", trip.allowed, trip.whole);

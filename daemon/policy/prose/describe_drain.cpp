@@ -31,7 +31,7 @@ std::vector<std::string> fields_of(std::string_view written) {
   return fields;
 }
 
-/// `1-5` -> `mon-fri`, `SUN` -> `sun`; nothing for steps, which are said as they are written.
+/// `1-5` -> `mon-fri`, `SUN` -> `sun`; empty for steps, which are shown as written.
 std::optional<std::string> weekdays_text(std::string_view field) {
   constexpr std::array<std::string_view, 8> kDays{"sun", "mon", "tue", "wed", "thu", "fri", "sat", "sun"};
   if (field.find_first_of("*/") != std::string_view::npos) return std::nullopt;
@@ -50,7 +50,7 @@ std::optional<std::string> weekdays_text(std::string_view field) {
   return text;
 }
 
-/// `every day at 02:00`, `every sun at 02:00`, `on day 1 of each month at 02:00`; else cron's own words.
+/// `every day at 02:00`, `every sun at 02:00`, `on day 1 of each month at 02:00`; otherwise the cron text.
 std::string schedule_text(const std::string& written) {
   const auto fields = fields_of(written);
   auto as_written = fmt::format("by the schedule \"{}\" in", printable(written));

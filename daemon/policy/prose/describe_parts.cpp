@@ -36,7 +36,7 @@ std::string time_text(Duration since_midnight) {
   return fmt::format("{:02}:{:02}", minutes / 60, minutes % 60);
 }
 
-/// The zone behind each window, or once behind the last where it is the same for all.
+/// The time zone after each window, or once after the last if it is the same for all.
 std::string windows_text(const std::vector<Window>& windows) {
   std::string text;
   for (std::size_t i = 0; i < windows.size(); ++i) {

@@ -56,7 +56,7 @@ std::optional<StateTest> read_states(const std::vector<const YamlNode*>& nodes, 
   return test;
 }
 
-/// A signed 64-bit number, and only as people write one: YAML 1.1 would read 010 as eight.
+/// A signed 64-bit integer in plain decimal notation only: YAML 1.1 would read 010 as eight.
 std::optional<std::int64_t> parse_query_id(std::string_view text) {
   const auto digits = text.substr(text.starts_with('-') ? 1 : 0);
   if (digits.empty() || (digits.front() == '0' && digits.size() > 1)) return std::nullopt;
@@ -116,7 +116,7 @@ std::optional<TextTest> read_patterns(const std::vector<const YamlNode*>& nodes,
   return test;
 }
 
-/// `50M`, `200000`. Far out of range is as good as out of range.
+/// `50M`, `200000`. A number that is far out of range is treated as out of range.
 std::optional<std::int64_t> parse_transactions(std::string_view text) {
   std::int64_t factor = 1;
   if (text.ends_with('k')) factor = 1'000;

@@ -14,13 +14,13 @@ namespace pgcurfew {
 
 namespace {
 
-/// Schedules are the same at any time but for what a year brings, so any moment will do: this one is in 2026.
+/// Schedules repeat apart from changes over a year, so any moment will do: this one is in 2026.
 constexpr ServerTime kSomeTime{std::chrono::hours(24) * 365 * 26};
 constexpr Duration kYear = std::chrono::hours(24) * 400;
-/// Enough for each day of a year; what comes more often repeats itself long before.
+/// Enough for each day of a year; a schedule that begins more often repeats long before.
 constexpr int kMostBeginnings = 24 * 366;  ///< a year of every hour
 
-/// The shortest time from one beginning to the next; nothing if there is no second one.
+/// The shortest time from one beginning to the next; empty if there is no second one.
 std::optional<Duration> shortest_period(const CronSchedule& schedule, const TimeZone& zone) {
   std::optional<Duration> shortest;
   const auto first = schedule.next_after(kSomeTime, zone);
@@ -40,7 +40,7 @@ void check_schedule(const YamlNode& node, const Drain& drain, const CronSchedule
                      "There is no such day within eight years.");
     return;
   }
-  // in UTC no clock changes make one day shorter than the others
+  // in UTC no clock change makes a day shorter than the others
   const auto period = shortest_period(schedule, TimeZone());
   if (!period) return;
   const auto shortest = shortest_period(schedule, drain.zone).value_or(*period);

@@ -66,7 +66,7 @@ std::vector<TextPattern> read_names(const YamlNode& node, std::string_view key, 
   return databases;
 }
 
-/// Nothing if none is known; that is said.
+/// Empty if no time zone is known, which is reported.
 std::optional<TimeZone> read_zone(const YamlNode& node, const DefaultZone& zone, Complaints& complaints) {
   if (const auto* name = node.find("timezone")) return read_time_zone(*name, complaints);
   const auto* begins = node.find("schedule") != nullptr ? node.find("schedule") : node.find("at");
@@ -102,7 +102,7 @@ void read_begins(const YamlNode& node, const DefaultZone& zone, Drain& drain, Co
     if (!read) return complaints.error(schedule->at, read.error());
     drain.begins = std::move(*read);
   }
-  // without a zone of its own that can be read, nothing can be said of gaps
+  // without a readable zone of its own, gaps cannot be checked
   if (at != nullptr) drain.begins = read_moment(*at, drain.zone, complaints).value_or(ServerTime{});
 }
 
@@ -145,7 +145,7 @@ void read_gate(const YamlNode& node, Drain& drain, Complaints& complaints) {
       gate == nullptr ? std::optional<std::size_t>(0) : read_choice(*gate, key_of_drain("gate"), complaints);
   if (index) drain.gate = kGates[*index];
   if (pgbouncer != nullptr) read_pgbouncer(*pgbouncer, drain, complaints);
-  // of a gate that cannot be read, nothing follows
+  // if the gate cannot be read, nothing else is checked
   if (!index) return;
   if (drain.gate == GateKind::kPgbouncer && pgbouncer == nullptr) {
     complaints.error(gate->at, "gate pgbouncer needs \"pgbouncer\"",
@@ -176,7 +176,7 @@ std::optional<GiveUp> read_give_up(const YamlNode& node, Complaints& complaints)
   return give_up;
 }
 
-/// What becomes of sessions, and of the gate in the end.
+/// What happens to sessions, and to the gate at the end.
 void read_course(const YamlNode& node, Drain& drain, Complaints& complaints) {
   const auto* escalate = node.find("escalate");
   auto ladder =
@@ -228,7 +228,7 @@ std::optional<Drain> read_drain(const YamlNode& node, const RuleContext& context
     }
   }
   read_course(node, drain, complaints);
-  // of what is wrong otherwise, nothing can be said for sure
+  // with other errors, these checks would be unreliable
   if (complaints.error_count() == errors_before) check_drain(node, drain, complaints);
   if (drain.name.empty()) return std::nullopt;
   return drain;

@@ -31,7 +31,7 @@ std::optional<StepKind> read_kind(const YamlNode& node, Complaints& complaints) 
   return index ? std::optional(kKinds[*index]) : std::nullopt;
 }
 
-/// The wait of `cancel: { after: 30s }`; nothing if it does not say or cannot be read.
+/// The wait of `cancel: { after: 30s }`; empty if it is missing or cannot be read.
 std::optional<Duration> read_after(const YamlNode& options, std::string_view step, Complaints& complaints) {
   const auto example = fmt::format("Write {0} alone, or {0}: {{ after: 30s }}.", step);
   if (!expect_map(options, step, example, complaints)) return std::nullopt;
@@ -40,7 +40,7 @@ std::optional<Duration> read_after(const YamlNode& options, std::string_view ste
   return after == nullptr ? std::nullopt : read_duration(*after, key_of(Mapping::kStep, "after"), complaints);
 }
 
-/// One entry of a ladder: the word, and what stands behind it.
+/// One entry of a ladder: the word, and its options.
 struct Rung {
   const YamlNode* word = nullptr;
   const YamlNode* options = nullptr;
@@ -66,7 +66,7 @@ std::optional<Step> read_step(const YamlNode& node, bool is_first, Complaints& c
   return Step{*kind, after.value_or(is_first ? Duration::zero() : kLaterStep), complaints.place(node.at)};
 }
 
-/// A ladder goes upwards; an alert may stand on any rung.
+/// The steps of a ladder get stronger; an alert may be at any place.
 void check_order(const std::vector<Step>& before, const Step& step, PlaceInText at, Complaints& complaints) {
   if (step.kind == StepKind::kAlert) return;
   for (const auto& earlier : before) {
@@ -100,7 +100,7 @@ void check_cancel(const Match& match, const Step& step, PlaceInText at, Complain
 
 // -- drains ----------------------------------------------------------------------------------------------
 
-constexpr std::size_t kWaitStep = 0;  ///< of the choices
+constexpr std::size_t kWaitStep = 0;  ///< index among the choices
 
 Duration read_wait(const Rung& rung, Complaints& complaints) {
   if (rung.options == nullptr) return kDrainWait;

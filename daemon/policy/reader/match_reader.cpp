@@ -86,7 +86,7 @@ void read_age(const FieldEntry& field, const YamlNode& value, PlaceInText key, M
   match.ages.push_back({*clock_of(field.field), *limit, complaints.place(key)});
 }
 
-/// The field of a key; what is wrong with it is said.
+/// The field of a key; an error is reported.
 const FieldEntry* field_for(const YamlNode& key, Mapping mapping, Complaints& complaints) {
   const auto names = key_names_of(mapping);
   const auto field = field_of(key.text);
@@ -128,7 +128,7 @@ std::optional<ReadMatch> read_match(const YamlNode& node, MatchOwner owner, Comp
     const auto& key = node.keys[i];
     if (owner == MatchOwner::kWaiter && key.text == kWaiterCount) continue;
     const auto* field = field_for(key, mapping, complaints);
-    // of a key that is not known it is said; some condition was meant
+    // an unknown key is reported; it was meant as a condition
     if (field == nullptr || field->kind != ValueKind::kAge) has_condition = true;
     if (field == nullptr) continue;
     read.named.emplace(field->field, key.at);

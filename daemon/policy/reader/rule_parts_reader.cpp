@@ -44,7 +44,7 @@ std::vector<Field> read_per(const YamlNode& node, Complaints& complaints) {
   return fields;
 }
 
-/// Of the servers' labels, all that there are: `env: prod, env: test`.
+/// All labels of the servers: `env: prod, env: test`.
 std::string labels_text(const std::vector<Server>& servers) {
   std::vector<std::string> all;
   for (const auto& server : servers) {
@@ -57,7 +57,7 @@ std::string labels_text(const std::vector<Server>& servers) {
 
 using Selects = std::function<bool(const Server&)>;
 
-/// Adds those that are selected, each once; false if there are none.
+/// Adds the selected servers, each once; false if there are none.
 bool add_selected(const std::vector<Server>& known, const Selects& selects, std::vector<std::string>& names) {
   bool any = false;
   for (const auto& server : known) {

@@ -99,7 +99,7 @@ std::optional<Rule> read_rule(const YamlNode& node, const RuleContext& context, 
   }
   if (match) {
     check_rule(*match, node.find("match")->at, except, rule.escalate, complaints);
-    // of what is wrong otherwise, nothing can be said for sure
+    // with other errors, these checks would be unreliable
     if (complaints.error_count() == errors_before) {
       warn_of_rule(node, rule, *match, except, context.servers, complaints);
     }

@@ -60,7 +60,8 @@ bool expect_kind(const YamlNode& node, YamlNode::Kind kind, std::string_view nam
   return true;
 }
 
-/// As people write one: no sign, no zeros before it. Far out of range is as good as out of range.
+/// In plain notation: no sign, no leading zeros. A number that is far out of range is treated as out of
+/// range.
 std::optional<std::int64_t> parse_count(std::string_view text) {
   const bool is_number = !text.empty() &&
                          std::all_of(text.begin(), text.end(), [](char c) { return c >= '0' && c <= '9'; }) &&
