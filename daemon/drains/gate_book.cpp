@@ -16,7 +16,7 @@ namespace {
 /// Only a DBA can change that: a drain by hand ends at once.
 constexpr const char* kNotInPrerequisiteState = "55000";
 
-/// Compares two gates of one cluster.
+/// Whether an entry and an order, both of one cluster, are for the same gate.
 bool is_of(const JournalEntry& entry, const GateOrder& order) {
   if (entry.kind != name_of(order.kind)) return false;
   return entry.oid != 0 ? entry.oid == order.oid : entry.database == order.database;

@@ -27,7 +27,7 @@ Gate gate_at_pgbouncer(const JournalEntry& entry) {
   return gate;
 }
 
-/// The gate that has to be opened; `standing`: its entry in the journal of gates.
+/// The connection limit to restore; `standing`: the mark in the journal of gates.
 int limit_before(int limit, const std::optional<GateMark>& in_server, const Result<GateMark>& standing) {
   if (limit == 0 && standing) return standing->limit;
   if (limit == 0 && in_server) return in_server->limit;

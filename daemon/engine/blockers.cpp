@@ -242,7 +242,7 @@ void WaitMemory::remember_waits(const Look& look) {
 /// A session may have waited between two looks while it blocked others: a new waiter counts from the first
 /// look that shows the session not waiting.
 void WaitMemory::link_free_since(Look& look) {
-  std::unordered_map<SessionKey, bool> is_unknown;  // by waiter: whether the look shows its blockers
+  std::unordered_map<SessionKey, bool> is_unknown;  // by waiter: whether its blockers are unknown
   for (const auto& session : look.sessions) {
     if (waits_for_lock(session)) is_unknown[session.key] = !session.blocked_since;
   }

@@ -85,7 +85,7 @@ void settle_pace(Pace& pace, const Order& order, const Reply& reply, MonotonicTi
   const bool may_have_acted = reply.kind == ReplyKind::kSignalled || is_unknown;
   const Duration late = is_unknown ? ServerClockEstimate::kTolerance : Duration(0);
   if (pace.paused_until) pace.paused_until = may_have_acted ? now + late + pace.pause : now;
-  // no action of another look was without effect
+  // the count is for the actions of one look
   if (!may_have_acted && pace.look_number == order.look_number && pace.signals > 0) --pace.signals;
 }
 
@@ -137,7 +137,7 @@ class LookSettler {
     pgcurfew::tell_end(key, episode, end, look_.taken_at, events_);
   }
 
-  /// What ended a session that is gone, as far as our signals may have.
+  /// How the episode ended: by a signal of ours if one may have ended it, otherwise `otherwise`.
   [[nodiscard]] End end_by(const EpisodeKey& key, const Episode& episode, End otherwise) const {
     const auto by_another = signalled_.contains(key.session) ? Signalled::kByAnother : Signalled::kNo;
     return end_after(std::max(episode.signalled, by_another), otherwise);
