@@ -26,7 +26,7 @@ struct Bench {
   std::size_t clients = 100;
   Breaker breaker;
 
-  /// How many of so many due sessions of a tenant may go now.
+  /// How many of a tenant's due sessions are admitted now.
   std::size_t admit(std::size_t due, MonotonicTime now, const Tenant& tenant = kApp) {
     return ask(std::vector<Breaker::Due>(due, {tenant, true}), now).admitted.size();
   }
@@ -42,7 +42,7 @@ TEST(Breaker, AnAnnouncementOfLastWeekIsNoAnnouncement) {
   Bench bench;
   EXPECT_EQ(bench.admit(60, mono(0s)), 0U);
   EXPECT_THAT(bench.breaker.close_if_quiet(mono(1min)), SizeIs(1));
-  // those went away by themselves; three days later others come
+  // those ended by themselves; three days later others come
   const auto later = bench.ask(std::vector<Breaker::Due>(60, {kApp, true}), mono(72h));
   EXPECT_THAT(later.admitted, IsEmpty());
   ASSERT_THAT(later.trips, SizeIs(1));
@@ -125,7 +125,7 @@ TEST(Breaker, ATenantOfWhomTooManyAreDueHoldsNobodyElseBack) {
 
 TEST(Breaker, TenantsTakeTurns) {
   Bench bench;
-  bench.safety.signals = 8;  // six but for the reserve
+  bench.safety.signals = 8;  // six without the reserve
   std::vector<Breaker::Due> due(6, {kApp, true});
   due.push_back({kOther, true});
   due.push_back({kThird, true});
@@ -181,7 +181,7 @@ TEST(Breaker, WhoOpenedItGetsNothingOfTheReserve) {
 
 TEST(Breaker, ARoleThatComesFromManyDatabasesTakesOneTurn) {
   Bench bench;
-  bench.safety.signals = 8;  // six but for the reserve
+  bench.safety.signals = 8;  // six without the reserve
   std::vector<Breaker::Due> due;
   for (int database = 0; database < 6; ++database) due.push_back({{std::to_string(database), "eve"}, true});
   due.push_back({kApp, true});

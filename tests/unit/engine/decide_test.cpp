@@ -340,7 +340,7 @@ TEST(Decide, AfterTheQuietTimeTheOldestGoUpToTheShareSoThatItEnds) {
 }
 
 TEST(Decide, AboveTheRateTheOldestGoFirstAndTheRestIsHeld) {
-  // one of the three is for others
+  // one of the three is kept for others
   Desk desk("safety: { signals: 3 per 1min, share: 100%, quiet: 1min }\n" +
             std::string(kCancelThenTerminate));
   desk.look({active(1, 3s), active(2, 1s), active(3, 2s)}, 5s);

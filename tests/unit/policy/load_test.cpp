@@ -243,8 +243,7 @@ TEST(Load, KnowsAMainFileByItsWords) {
   EXPECT_FALSE(looks_like_main_file({"x", ""}));
 }
 
-// Any single damage to a file is refused or harmless; what matters here is that it is survived, and that what
-// is said can be shown.
+// Any single damage to a file is refused or harmless; it must not crash, and the messages must be printable.
 TEST(Load, SurvivesDamagedFiles) {
   std::mt19937 random(20261123);  // NOLINT(cert-msc51-cpp): the same damage on each run
   static constexpr char kLiteral[] = "\0\x04\t\n #&*!|>'\"%@`{}[],:-?~\\\xFF\xC3\x80 0a";

@@ -148,7 +148,7 @@ TEST(Warnings, OfAnExceptionThatAnyClientCanClaim) {
   expect_claim("{ user: /./, query_age: 1s }", "{ application_name: etl }", "application_name");
   taken(load(with_except("{ query_age: 1s }", "[ { user: a, application_name: etl } ]")));
   taken(load(with_except("{ query_age: 1s }", "[ { client_addr: local, query: x } ]")));
-  // what a session does is not a name that it gives itself
+  // a session's state is not a name that it gives itself
   taken(load(with_except("{ query_age: 1s }", "[ { state: idle, wait_event: SyncRep } ]")));
   taken(load(with_except("{ query_age: 1s }", "[ { database: etl } ]")));
   // within one role, its own name can be trusted
@@ -178,7 +178,7 @@ TEST(Warnings, OfGroupsThatAnyClientCanLeave) {
                  kHint);
   expect_warning(with("{ state_age: 1s }", "query_id"), 6, 8,
                  "keep counts by query_id, which any client can choose", kHint);
-  // a role can give each of its sessions another name, or count in the group of another role
+  // a role can give each of its sessions another name, or count in another role's group
   expect_warning(with("{ user: eve, state_age: 1s }", "application_name"), 6, 8, message, kHint);
   expect_warning(with("{ client_addr: local, state_age: 1s }", "application_name"), 6, 8, message, kHint);
   expect_warning(with("{ application_name: [ a, b ], state_age: 1s }", "application_name"), 6, 8, message,

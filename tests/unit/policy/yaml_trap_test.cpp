@@ -1,4 +1,4 @@
-// What YAML and yaml-cpp would let pass, and a policy must not.
+// What YAML and yaml-cpp would accept, but a policy must not.
 
 #include <gtest/gtest.h>
 
@@ -27,7 +27,7 @@ TEST(YamlTrap, RefusesAliasesOfNothing) {
                "A text that begins with * or & is written in quotes: \"*_app\".");
 }
 
-/// The hint of the first thing that is said.
+/// The hint of the first message.
 std::string hint_of(const LoadResult& result) {
   return result.diagnostics.empty() ? "nothing" : result.diagnostics.front().hint;
 }
