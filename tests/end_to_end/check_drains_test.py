@@ -25,7 +25,7 @@ def databases(server):
 
 @pytest.fixture
 def check(server, databases, command, tmp_path):
-    """Runs it with one drain; gives back the exit status, the lines about drains, and standard error."""
+    """Runs it with one drain; returns the exit status, the lines about drains, and standard error."""
     # A session that was closed, or pgcurfew's own, is still in its database for a moment, and would be counted.
     there = "select from pg_stat_activity where datname like 'check\\_%' and backend_type = 'client backend'"
     wait_until(lambda: not server.execute(there))

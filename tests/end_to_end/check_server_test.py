@@ -24,7 +24,7 @@ RULES = """
 
 @pytest.fixture
 def check_server(stage, command, tmp_path):
-    """Runs `check --server`, and gives back the lines about servers."""
+    """Runs `check --server`, and returns the lines about servers."""
 
     def run(rules=RULES, code=0, **policy):
         path = tmp_path / "main.yaml"

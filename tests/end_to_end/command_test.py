@@ -50,7 +50,7 @@ def test_the_complaint_about_a_pid_can_be_read(command):
 
 
 def logged(done):
-    """The events that a daemon told instead of starting."""
+    """The events that a daemon logged instead of starting."""
     return [json.loads(line) for line in done.stdout.splitlines()]
 
 

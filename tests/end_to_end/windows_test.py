@@ -255,7 +255,7 @@ def test_drains_that_overlap_within_a_year_end_with_78(command, tmp_path, name):
         for minute in ("0", "30"))
     path.write_text(text, encoding="utf-8")
     done = command(name, "--config", path)
-    # a daemon tells of it in its log
+    # a daemon logs it
     told, other = (done.stdout, done.stderr) if name == "run" else (done.stderr, done.stdout)
     assert (done.returncode, other) == (78, ""), done
     assert 'drains "d0" and "d30" overlap: both empty database a on server s at ' in told.replace('\\"', '"')

@@ -420,7 +420,7 @@ def test_a_signal_to_pgcurfew_alone_reaches_the_command(on_terminal, orders, tmp
 
 @pytest.mark.parametrize("shell", [False, True])
 def test_a_terminal_that_is_closed_tells_the_command_once(on_terminal, orders, tmp_path, shell):
-    """The kernel tells the leader of the session, and once that has ended its foreground processes."""
+    """The kernel signals the leader of the session, and once that has ended its foreground processes."""
     counter = Counter(on_terminal, orders, tmp_path / "signals", shell=shell)
     counter.terminal.hang_up()
     assert counter.signals == ["SIGHUP"]
