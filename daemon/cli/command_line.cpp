@@ -116,10 +116,10 @@ void describe_drain(CLI::App& app, DrainOptions& options) {
       ->type_name("FILE");
   command->add_option("--server", options.server, "a server of the main file, if there are several")
       ->type_name("NAME");
-  command->add_option("--wait", options.wait, "for sessions to end by themselves")
+  command->add_option("--wait", options.wait, "time for sessions to end by themselves")
       ->capture_default_str()
       ->type_name("TIME");
-  command->add_option("--grace", options.grace, "between cancel and terminate")
+  command->add_option("--grace", options.grace, "time between cancel and terminate")
       ->capture_default_str()
       ->type_name("TIME");
   command->add_option("--give-up", options.give_up, "open the gates if a database is not empty by then")
@@ -133,7 +133,9 @@ void describe_drain(CLI::App& app, DrainOptions& options) {
       ->check(CLI::IsMember({"connection-limit", "pgbouncer", "pgbouncer-disable", "none"}))
       ->capture_default_str()
       ->type_name("GATE");
-  command->add_option("--pgbouncer", options.pgbouncer_conninfo, "of PgBouncer's admin console")
+  command
+      ->add_option("--pgbouncer", options.pgbouncer_conninfo,
+                   "connection string of PgBouncer's admin console")
       ->type_name("CONNINFO");
   command->add_option("--pool", options.pools, "a database of PgBouncer, if several are possible")
       ->type_name("NAME")
@@ -213,7 +215,7 @@ void describe_commands(CLI::App& app, Arguments& arguments) {
       ->add_option("--pid", arguments.explain.pid, "show every condition of every rule for this session")
       ->check(CLI::Range(1, std::numeric_limits<std::int32_t>::max()))
       ->type_name("PID");
-  explain_command->add_flag("--json", arguments.explain.json, "for machines");
+  explain_command->add_flag("--json", arguments.explain.json, "print JSON");
 
   auto* windows_command =
       app.add_subcommand("windows", "show when rules with hours are open, and when drains begin");
@@ -224,7 +226,7 @@ void describe_commands(CLI::App& app, Arguments& arguments) {
       ->check(CLI::Range(1, 1000))
       ->capture_default_str()
       ->type_name("N");
-  windows_command->add_flag("--json", arguments.windows.json, "for machines");
+  windows_command->add_flag("--json", arguments.windows.json, "print JSON");
 
   auto* setup_command =
       app.add_subcommand("setup-sql", "print the SQL that a superuser has to run on a server");
@@ -241,7 +243,7 @@ void describe_commands(CLI::App& app, Arguments& arguments) {
   describe_reopen(app, arguments.reopen);
 
   app.add_subcommand("schema", "print the JSON Schema of the files, for editors")
-      ->add_flag("--log", arguments.schema_of_log, "of the lines of the log instead");
+      ->add_flag("--log", arguments.schema_of_log, "print the JSON Schema of log lines instead");
 }
 
 /// CLI11 calls whatever stands in a command's place a missing command.
