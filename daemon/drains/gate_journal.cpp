@@ -153,7 +153,7 @@ Result<std::optional<JournalEntry>> GateJournal::read_file(const std::string& na
   if (!*text) return std::optional<JournalEntry>();
   auto entry = parse_journal_text(**text);
   if (entry && file_of(*entry) == name) return std::optional(std::move(*entry));
-  return failure(fmt::format("file {} of the journal of gates is damaged", files_.path_of(name)),
+  return failure(fmt::format("file {} is damaged", files_.path_of(name)),
                  entry ? "It describes another gate than its name says." : entry.error().message,
                  "Compare the database's connection limit with what it should be, then remove the file.");
 }
