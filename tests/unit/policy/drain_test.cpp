@@ -253,7 +253,7 @@ TEST(DrainDuration, IsOverBeforeTheDrainComesAgain) {
                "a drain of 2d is not over before it begins again, after 1d", kHint);
   // on one day of the year it is but 23 hours
   expect_warning(load(begun_by("schedule: 0 12 * * *", "23h 30min")), 6, 13,
-                 "where clocks change in Europe/Vienna a drain of 23h 30min comes again after 23h",
+                 "when clocks change in Europe/Vienna, a drain of 23h 30min begins again after 23h",
                  "The first drain ends then, and the next one begins.");
   EXPECT_TRUE(load(begun_by("schedule: 0 12 * * *", "22h 30min")).diagnostics.empty());
 }
