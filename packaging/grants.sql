@@ -14,7 +14,7 @@ CREATE ROLE pgcurfew LOGIN
 -- To see sessions of others: without it, state, query and all times are NULL and no rule would ever match.
 GRANT pg_read_all_stats TO pgcurfew;
 
--- To cancel and terminate sessions of others. It does not reach sessions of superusers: nobody but a superuser
+-- To cancel and terminate sessions of others. It does not cover sessions of superusers: only a superuser
 -- can end these, and pgcurfew reports them as denied.
 GRANT pg_signal_backend TO pgcurfew;
 

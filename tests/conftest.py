@@ -25,7 +25,7 @@ SETTINGS = ["max_connections = 100", "max_prepared_transactions = 4", "synchrono
 
 
 def pytest_collection_modifyitems(items):
-    """Spreads the slow tests, which stand side by side, over the run: a worker is given what stands together."""
+    """Spreads the slow tests, which are side by side, over the run: a worker gets neighbouring tests."""
     slow = [item for item in items if item.get_closest_marker("slow")]
     others = [item for item in items if not item.get_closest_marker("slow")]
     distance = max(1, len(others) * 3 // 4 // max(1, len(slow)))
@@ -58,7 +58,7 @@ def standby():
 
 @pytest.fixture
 def probe(server):
-    """Opens links to `server` (or as told) that can be asked for looks and guarded statements."""
+    """Opens links to `server` (or another one) for looks and guarded statements."""
     opened = []
 
     def open_probe(on=server, environment=None, **parameters):
@@ -73,7 +73,7 @@ def probe(server):
 
 @pytest.fixture
 def session(server):
-    """Opens sessions of the role `app` (or as told) that end with the test."""
+    """Opens sessions of the role `app` (or another one) that end with the test."""
     opened = {}
 
     def open_session(on=server, **parameters):
@@ -96,7 +96,7 @@ def pgcurfew():
 
 @pytest.fixture
 def command(pgcurfew, tmp_path):
-    """Runs `pgcurfew ARGUMENTS...` to its end and gives back returncode, stdout and stderr."""
+    """Runs `pgcurfew ARGUMENTS...` to its end and returns returncode, stdout and stderr."""
 
     def run(*arguments, timeout=60, **kwargs):
         clean = {k: v for k, v in os.environ.items() if not k.startswith("PG")}
@@ -156,7 +156,7 @@ def standby_stage(standby, daemon):
 
 @pytest.fixture
 def notify_socket(tmp_path):
-    """A stand-in for systemd's NOTIFY_SOCKET."""
+    """A substitute for systemd's NOTIFY_SOCKET."""
     listener = NotifySocket(tmp_path / "notify")
     yield listener
     listener.close()

@@ -19,14 +19,14 @@ namespace {
 
 namespace fs = std::filesystem;
 
-/// Anything larger is refused by the loader; this only keeps a slip such as /dev/zero from eating the memory.
+/// The loader refuses larger files; this limit only keeps a mistake such as /dev/zero from using up memory.
 constexpr std::size_t kReadAtMost = (1U << 20) + 1;
 
 Diagnostic unreadable(const std::string& path, const std::string& why, std::string hint = {}) {
   return {Severity::kError, {path, 0, 0}, fmt::format("cannot read the file: {}", why), std::move(hint), {}};
 }
 
-/// What to do about it, as far as that is known.
+/// The hint, if there is one.
 std::string hint_for(const std::string& path, const std::error_code& error) {
   if (error == std::errc::permission_denied) {
     return "Run it as a user who may read the file, for instance with sudo -u pgcurfew.";
@@ -41,7 +41,7 @@ Diagnostic unreadable(const std::string& path, const std::error_code& error) {
   return unreadable(path, error.message(), hint_for(path, error));
 }
 
-/// *Errors*: adds a diagnostic and gives nothing.
+/// *Errors*: adds a diagnostic and returns nothing.
 std::optional<Source> read_source(const std::string& path, std::vector<Diagnostic>& diagnostics) {
   std::error_code error;
   const auto status = fs::status(path, error);
@@ -72,7 +72,7 @@ std::vector<Source> read_drop_ins(const std::string& main_path, std::vector<Diag
     const auto& path = it->path();
     if (path.filename().string().front() == '.') continue;
     if (path.extension() == ".yaml") paths.push_back(path.string());
-    // not to be skipped without a word
+    // must not be skipped silently
     if (path.extension() == ".yml") diagnostics.push_back(unreadable(path.string(), "drop-ins end in .yaml"));
   }
   if (error && error != std::errc::no_such_file_or_directory) {
@@ -96,8 +96,8 @@ void check_conninfos(LoadResult& loaded) {
       loaded.diagnostics.push_back(
           {Severity::kWarning,
            server.conninfo_place,
-           "a password stands in conninfo",
-           "Whoever may read the file knows it: put it into a pgpass file (PGPASSFILE).",
+           "conninfo contains a password",
+           "Every user who may read the file can see it: put it into a pgpass file (PGPASSFILE).",
            {}});
       continue;
     }

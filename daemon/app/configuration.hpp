@@ -9,15 +9,14 @@ namespace pgcurfew {
 
 inline constexpr const char* kDefaultConfiguration = "/etc/pgcurfew/pgcurfew.yaml";
 
-/// Reads the main file and `policies.d/*.yaml` beside it, in the order of their names, and checks all of it:
-/// what the files say, whether libpq can make sense of each conninfo, and by this machine's clock whether
-/// drains overlap.
+/// Reads the main file and `policies.d/*.yaml` beside it, in the order of their names, and checks everything:
+/// the files, whether libpq can parse each conninfo, and, by this machine's clock, whether drains overlap.
 LoadResult read_configuration(const std::string& path);
 
 /// Reads one file as `check` does: the main file with its drop-ins, or a drop-in on its own.
 LoadResult read_any(const std::string& path);
 
-/// A policy that only rehearses, whatever its files say.
+/// Turns a policy into a rehearsal, whatever its files say.
 void make_dry(Policy& policy);
 
 }  // namespace pgcurfew

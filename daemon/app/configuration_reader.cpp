@@ -47,7 +47,7 @@ void ConfigurationReader::start() {
       return;
     }
   } catch (const std::system_error&) {
-    // no thread to be had: better late than never
+    // no thread can be started: read on this one
   }
   work();
   finish();

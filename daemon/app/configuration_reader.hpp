@@ -9,17 +9,17 @@
 
 namespace pgcurfew {
 
-/// Reads the configuration beside the loop: a year of a thousand drains takes seconds to check.
+/// Reads the configuration on a thread beside the loop: checking a year of a thousand drains takes seconds.
 class ConfigurationReader {
  public:
-  /// `done` is called by the loop.
+  /// The loop calls `done`.
   ConfigurationReader(Loop& loop, std::string path, std::function<void(LoadResult)> done);
-  /// Waits for what is being read.
+  /// Waits for a read in progress.
   ~ConfigurationReader();
   ConfigurationReader(const ConfigurationReader&) = delete;
   ConfigurationReader& operator=(const ConfigurationReader&) = delete;
 
-  /// Begins to read. While it reads already: reads again after that, and only then is done.
+  /// Begins to read. During a read it reads again after that, and only then calls `done`.
   void read();
 
  private:
@@ -28,9 +28,9 @@ class ConfigurationReader {
 
   std::string path_;
   std::function<void(LoadResult)> done_;
-  int finished_;  ///< readable when the thread is through
+  int finished_;  ///< readable when the thread has finished
   std::thread thread_;
-  LoadResult result_;  ///< the thread's, until it is joined
+  LoadResult result_;  ///< owned by the thread, until it is joined
   bool is_reading_ = false;
   bool must_read_again_ = false;
   Readiness readiness_;

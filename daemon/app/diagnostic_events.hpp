@@ -5,10 +5,10 @@
 
 namespace pgcurfew {
 
-/// As an event of the log.
+/// A diagnostic as an event of the log.
 Event event_of(const Diagnostic& diagnostic);
 
-/// That a daemon does not start with these files, and how many errors they have.
+/// The event that a daemon does not start with these files, with the number of errors.
 Event start_refused_event(const LoadResult& loaded);
 
 }  // namespace pgcurfew

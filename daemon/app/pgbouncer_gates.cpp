@@ -31,11 +31,11 @@ void PgbouncerGates::carry_out(const pgbouncer::Command& command) {
 }
 
 void PgbouncerGates::start(GateOrder order) {
-  // each gate has one turn at a time: an order that was given up must not take effect after the next one
+  // each gate has one order at a time: an abandoned order must not take effect after the next one
   const auto database = order.database;
   auto turning = std::make_unique<Turning>(std::move(order), hosts_);
   turning->timer = std::make_unique<Timer>(loop_, [this, database] { pump(database); });
-  // it may fail at once, and its reply must not come before the order has been given
+  // it may fail at once, and its reply must not come before the order was recorded
   turning->timer->arm(Loop::now());
   turnings_.insert_or_assign(database, std::move(turning));
 }
@@ -48,7 +48,7 @@ void PgbouncerGates::pump(const std::string& database) {
   const auto ready = std::exchange(turning.ready, {});
   if (auto reply = turning.turn.proceed(Loop::now(), ready)) {
     turned_.push_back({std::move(*reply), turning.turn.has_acted()});
-    // one of its timers and descriptors calls just now: they fall silent, and go later
+    // one of its timers or descriptors is calling right now: they are stopped now, and deleted later
     turning.timer->disarm();
     for (const auto& readiness : turning.readiness) readiness->watch(-1, false, false);
     turning.turn.hang_up();

@@ -14,10 +14,10 @@
 
 namespace pgcurfew {
 
-/// Carries out at PgBouncer's console what the keeper of one server's gates asks for.
+/// Carries out the requests of one server's gate keeper at PgBouncer's console.
 class PgbouncerGates {
  public:
-  /// `hosts`: of the server. `on_turned`: take_turned() has something to tell.
+  /// `hosts`: of the server. `on_turned`: called when take_turned() has results.
   PgbouncerGates(Loop& loop, std::vector<Conninfo::Host> hosts, std::function<void()> on_turned);
 
   void carry_out(const pgbouncer::Command& command);
@@ -27,7 +27,7 @@ class PgbouncerGates {
     bool may_have_acted = false;
   };
   std::vector<Turned> take_turned();
-  /// How gates stand, by database.
+  /// The states of gates, by database.
   std::vector<std::pair<std::string, PgbouncerState>> take_seen();
 
  private:
@@ -50,7 +50,7 @@ class PgbouncerGates {
   std::vector<std::unique_ptr<Turning>> finished_;            ///< until their calls have returned
   std::vector<Turned> turned_;
   std::vector<std::pair<std::string, PgbouncerState>> seen_;
-  PgbouncerWatch watched_;  ///< those that are closed
+  PgbouncerWatch watched_;  ///< watches the closed gates
 };
 
 }  // namespace pgcurfew

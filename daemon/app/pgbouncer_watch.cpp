@@ -4,7 +4,7 @@ namespace pgcurfew {
 
 namespace {
 
-/// What was closed, whatever else leads there by now.
+/// The databases that were closed, whatever others lead there now.
 PgbouncerChoice choice_of(const Gate& gate) {
   PgbouncerChoice choice;
   choice.database = gate.database;

@@ -12,16 +12,16 @@
 
 namespace pgcurfew {
 
-/// Looks after the gates of one server that are closed at PgBouncer, each over a connection of its own.
+/// Watches the gates of one server that are closed at PgBouncer, each over a connection of its own.
 class PgbouncerWatch {
  public:
   using OnSeen = std::function<void(const std::string& database, PgbouncerState)>;
   PgbouncerWatch(Loop& loop, OnSeen on_seen) : loop_(loop), on_seen_(std::move(on_seen)) {}
 
-  /// Asks how this gate stands, unless it is asked already.
+  /// Asks for the state of this gate, unless a request is under way.
   void look(const Gate& gate);
 
-  /// Drops the connection over which a database's gate is looked at.
+  /// Drops the connection that watches a database's gate.
   void forget(const std::string& database) { gates_.erase(database); }
 
  private:

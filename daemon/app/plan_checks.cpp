@@ -54,8 +54,8 @@ void warn_of_own_database(const Policy& policy, const OwnDatabases& own,
          drain.place,
          fmt::format("drain \"{}\" empties database {}, which our own connection to server {} is in",
                      drain.name, printable(found->second), printable(found->first)),
-         fmt::format("Unless its role is a superuser, pgcurfew locks itself out: let conninfo name another "
-                     "database, {}.",
+         fmt::format("Unless its role is a superuser, pgcurfew locks itself out: name another database in "
+                     "conninfo, {}.",
                      found->second == "postgres" ? "one that no drain empties" : "such as postgres"),
          {}});
   }

@@ -5,10 +5,10 @@
 
 namespace pgcurfew {
 
-/// What is wrong with the drains of a policy that is free of errors otherwise, as far as libpq or a clock is
-/// needed to see it. Adds to `loaded`, and takes its policy away if there is an error.
+/// Checks the drains of a policy without other errors for mistakes that only libpq or a clock can show. Adds
+/// to `loaded`, and removes its policy if there is an error.
 /// *Errors*: a conninfo of PgBouncer that libpq cannot parse, drains that overlap within a year from `now`.
-/// *Warnings*: a drain that closes the connection limit of the database that our own connection is in.
+/// *Warnings*: a drain that closes the gate of the database of our own connection.
 void check_plans(LoadResult& loaded, ServerTime now);
 
 }  // namespace pgcurfew

@@ -23,7 +23,7 @@ Watch::Options options_for(const Server& server) {
   return {server.name, fmt::format("{:08x}", random()), random(), instance_name()};
 }
 
-/// The configuration was checked before; a conninfo that is wrong all the same cannot connect, and says so.
+/// The configuration was checked before; a conninfo that is still wrong cannot connect, and reports that.
 Conninfo conninfo_of(const Server& server) {
   return Conninfo::parse(server.conninfo).value_or(Conninfo{});
 }

@@ -16,17 +16,17 @@ namespace pgcurfew {
 /// One server's watch, wired to its link and a timer.
 class ServerRuntime {
  public:
-  /// `tell` gets each event at once.
+  /// `tell` is called with each event at once.
   ServerRuntime(Loop& loop, std::function<void(const Event&)> tell, const Server& server,
                 std::shared_ptr<const Policy> policy, std::function<void()> on_change);
 
   void start();
   void replace_policy(std::shared_ptr<const Policy> policy);
-  /// Opens the gates of these databases now; of all that bear a mark of pgcurfew if none is named.
+  /// Opens the gates of these databases now, or of all databases with a mark of pgcurfew if none is named.
   void reopen(std::vector<std::string> databases);
-  /// Orders nothing more; is_stopped() once all is answered.
+  /// Stops ordering; is_stopped() once everything is answered.
   void stop(happening::StopAsked why = {});
-  void give_up();  ///< what is still in flight is reported as unknown
+  void give_up();  ///< orders in flight are reported as unknown
 
   [[nodiscard]] bool is_stopped() const { return watch_.is_stopped(); }
   [[nodiscard]] bool has_gate_to_open() const { return watch_.has_gate_to_open(); }
@@ -40,7 +40,7 @@ class ServerRuntime {
  private:
   void happen(Happening what);
   void pump(bool ready);
-  /// Whether the connection was dropped, so that what else it reported no longer counts.
+  /// Whether the connection was dropped, so that its further reports no longer count.
   bool carry_out(const std::vector<Command>& commands);
   void hear_pgbouncer();
   void settle_waits();

@@ -22,9 +22,9 @@ namespace pgcurfew {
 namespace {
 
 constexpr Duration kStatusInterval = std::chrono::seconds(1);
-/// How long a stop waits for replies to what is in flight; systemd and people are promised a second.
+/// How long a stop waits for replies to orders in flight; users and systemd are promised one second.
 constexpr Duration kStopDeadline = std::chrono::milliseconds(800);
-/// The same where gates have to be opened, which can take a second attempt: within systemd's ten seconds.
+/// The same if gates have to be opened, which may need a second attempt: within systemd's ten seconds.
 constexpr Duration kGatesDeadline = std::chrono::seconds(8);
 
 std::string_view capitals(Mode mode) {
@@ -54,7 +54,7 @@ std::string drains_text(const Policy& policy) {
   return policy.drains.empty() ? std::string() : ", " + counted(policy.drains.size(), "drain");
 }
 
-/// `14:03:22Z`; of another day than today `2026-11-27 14:03:22Z`.
+/// `14:03:22Z`; on another day than today `2026-11-27 14:03:22Z`.
 std::string time_text(WallTime time) {
   const auto day_of = [](WallTime one) {
     return std::chrono::floor<std::chrono::days>(one.time_since_epoch());
@@ -83,7 +83,7 @@ Event started_event(const Policy& policy) {
   return event;
 }
 
-/// What became of rules or drains, by name.
+/// What changed in rules or drains, by name.
 struct Changes {
   std::string added;
   std::string removed;
@@ -175,7 +175,7 @@ void Service::stop() {
   finish_if_stopped();
 }
 
-/// Its time to stop is over.
+/// The time to stop is over.
 void Service::stop_for_good() {
   for (const auto& server : servers_) give_up(*server);
   for (const auto& leaving : leaving_) give_up(*leaving.server);
@@ -199,8 +199,7 @@ void Service::finish_if_stopped() {
   if (all) loop_.exit(kExitOk);
 }
 
-/// A server that is no longer in the policy, or is reached in another way: what it has closed is opened
-/// first.
+/// A server that is no longer in the policy, or has another conninfo: its closed gates are opened first.
 void Service::take_leave(std::unique_ptr<ServerRuntime> server) {
   Event event(Kind::kServerRemoved, fmt::format("no longer watching {}", printable(server->name())));
   event.server = server->name();
@@ -228,7 +227,7 @@ void Service::see_off() {
   if (is_stopping_) finish_if_stopped();
 }
 
-/// What we are about to give back on a server that we take leave of, is not yet left.
+/// Gates that we still have to open on a server that we are leaving do not count as unclaimed.
 void Service::tell_unclaimed_gates() {
   auto watched = policy_->servers;
   for (const auto& leaving : leaving_) watched.emplace_back().name = leaving.server->name();
@@ -260,8 +259,9 @@ void Service::finish_reload(LoadResult loaded) {
 }
 
 void Service::refuse_reload(const std::vector<Diagnostic>& diagnostics) {
-  Event event(Kind::kReloadRefused, fmt::format("the new configuration has {}; the one before stays in force",
-                                                counted(count_errors(diagnostics), "error")));
+  Event event(Kind::kReloadRefused,
+              fmt::format("the new configuration has {}; the previous one stays in force",
+                          counted(count_errors(diagnostics), "error")));
   event.add(field::kPolicy, policy_->version);
   teller_.tell(std::move(event));
   tell(diagnostics);
@@ -294,7 +294,7 @@ void Service::replace_policy(Policy policy) {
   teller_.tell(std::move(event));
   teller_.set_query_text(policy.query_text);
   policy_ = std::make_shared<const Policy>(std::move(policy));
-  // servers_ is whole at any time: what is called below reads it for the status
+  // servers_ is complete at any time: the calls below read it for the status
   auto before = std::exchange(servers_, {});
   std::vector<ServerRuntime*> fresh;
   for (const auto& server : policy_->servers) {
@@ -317,7 +317,8 @@ void Service::replace_policy(Policy policy) {
   };
   for (const auto& server : servers_) {
     if (std::find(fresh.begin(), fresh.end(), server.get()) != fresh.end()) {
-      // one of the same name opens its gates first, or it would look as if somebody else had
+      // a server of the same name opens its gates first, otherwise it would look as if another client had
+      // opened them
       if (!is_leaving(server->name())) server->start();
     } else {
       server->replace_policy(policy_of(server->name()));

@@ -14,7 +14,7 @@
 
 namespace pgcurfew {
 
-/// The daemon: all servers, reload, stop, and what the service manager is told.
+/// The daemon: all servers, reload, stop, and notifications to the service manager.
 class Service {
  public:
   struct Options {
@@ -24,7 +24,7 @@ class Service {
 
   Service(Loop& loop, Teller& teller, Options options, Policy policy);
 
-  /// Runs until SIGTERM or SIGINT; gives the exit status.
+  /// Runs until SIGTERM or SIGINT; returns the exit status.
   int run();
 
  private:
@@ -55,8 +55,8 @@ class Service {
     MonotonicTime deadline;
   };
   std::vector<std::unique_ptr<ServerRuntime>> servers_;
-  std::set<std::string> told_files_;  ///< of unclaimed gates, since the files were read
-  std::vector<Leaving> leaving_;      ///< no longer watched; their drains give back what they have closed
+  std::set<std::string> told_files_;  ///< of unclaimed gates that were reported since the files were read
+  std::vector<Leaving> leaving_;      ///< no longer watched; their drains open what they have closed
   ConfigurationReader reader_;
   Timer status_timer_;
   Timer stop_timer_;

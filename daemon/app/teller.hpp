@@ -8,8 +8,8 @@
 
 namespace pgcurfew {
 
-/// Hands events to all who hear of them. What has no id yet is of pgcurfew itself, and gets its id and its
-/// time here.
+/// Passes events to all their receivers. An event without an id is of pgcurfew itself, and gets its id and
+/// its time here.
 class Teller {
  public:
   explicit Teller(Log& log);
@@ -19,7 +19,7 @@ class Teller {
 
  private:
   Log& log_;
-  std::string prefix_;  ///< of ids: differs from one run to the next
+  std::string prefix_;  ///< of ids: differs from run to run
   std::uint64_t told_ = 0;
 };
 

@@ -4,7 +4,7 @@
 
 namespace pgcurfew {
 
-/// This machine's clock, as if it were a server's: for what people are told, never for what is done.
+/// This machine's clock, as if it were a server's: for output only, never for decisions.
 ServerTime wall_clock();
 
 }  // namespace pgcurfew

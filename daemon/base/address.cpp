@@ -76,7 +76,7 @@ Result<AddressPattern> AddressPattern::parse(std::string_view written) {
     if (bit(pattern.network_, i)) {
       return failure(
           fmt::format("network \"{}\" has bits set to the right of its prefix", printable(written)), {},
-          "Either the address or the prefix length is a slip.");
+          "Correct either the address or the prefix length.");
     }
   }
   if (is_mapped(pattern.network_) && pattern.prefix_ >= kMappedBits) {

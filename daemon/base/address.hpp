@@ -25,10 +25,10 @@ class AddressPattern {
   /// *Errors*: not an address, a prefix length out of range, host bits set to the right of the prefix.
   static Result<AddressPattern> parse(std::string_view written);
 
-  /// An address in the network. IPv4-mapped IPv6 addresses are compared as IPv4.
+  /// Whether the address is in the network. IPv4-mapped IPv6 addresses are compared as IPv4.
   [[nodiscard]] bool matches(const Address& address) const;
 
-  /// Whether it means the Unix-domain socket.
+  /// Whether this is the Unix-domain socket.
   [[nodiscard]] bool is_local() const { return is_local_; }
 
   [[nodiscard]] const std::string& written() const { return written_; }
@@ -40,7 +40,7 @@ class AddressPattern {
   unsigned prefix_ = 0;
 };
 
-/// *Errors*: not an address in numbers.
+/// *Errors*: the text is not a numeric address.
 Result<Address> parse_address(std::string_view text);
 
 }  // namespace pgcurfew

@@ -72,7 +72,7 @@ Result<std::int64_t> scaled(std::string_view whole, std::string_view fraction, c
     return failure(fmt::format("duration \"{}\" is out of range", printable(text)), {},
                    "The longest duration is 10000d.");
   }
-  // From the last digit to the first: each tenth has to be whole, or the sum cannot be.
+  // From the last digit to the first: each tenth must be a whole number, otherwise the sum is not.
   std::int64_t part = 0;
   for (auto digit = fraction.rbegin(); digit != fraction.rend(); ++digit) {
     part += (*digit - '0') * unit.microseconds;
@@ -128,7 +128,7 @@ std::string to_text(Duration duration) {
   auto rest = duration.count();
   if (rest == 0) return "0s";
   std::string text = rest < 0 ? "-" : "";
-  // -INT64_MIN does not exist; no duration of ours comes near it
+  // -INT64_MIN does not exist; no duration here comes near it
   rest = std::abs(rest);
   for (const auto& unit : kUnits) {
     const auto count = rest / unit.microseconds;
@@ -146,7 +146,7 @@ std::string to_rough_text(Duration duration) {
   using std::chrono::round;
   using Tenths = std::chrono::duration<std::int64_t, std::deci>;
   if (duration < 1ms) return fmt::format("{}us", duration.count());
-  // what is rounded up to the next unit is shown in that
+  // a value that is rounded up to the next unit is shown in that unit
   if (const auto ms = round<std::chrono::milliseconds>(duration); ms < 1s) {
     return fmt::format("{}ms", ms.count());
   }

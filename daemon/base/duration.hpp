@@ -19,7 +19,8 @@ Result<Duration> parse_duration(std::string_view text);
 /// to the same value.
 std::string to_text(Duration duration);
 
-/// A duration for people, rounded to what matters: `12min 4s`, `3.2s`, `15ms`; a leading minus if negative.
+/// A duration for readers, rounded to the leading units: `12min 4s`, `3.2s`, `15ms`; a leading minus if
+/// negative.
 std::string to_rough_text(Duration duration);
 
 }  // namespace pgcurfew

@@ -11,7 +11,7 @@ namespace pgcurfew {
 
 namespace {
 
-/// Past the character that begins at `at`; bytes that continue no character count as one each.
+/// The position after the character that begins at `at`; a stray continuation byte counts as one character.
 std::size_t past_character(std::string_view text, std::size_t at) {
   return at + std::max<std::size_t>(1, utf8_length(text.substr(at)));
 }
@@ -57,7 +57,7 @@ struct TextPattern::Compiled {
 };
 
 Result<TextPattern> TextPattern::compile(std::string_view written, std::string_view expression) {
-  if (expression.empty()) return failure("the regular expression is empty", {}, "It would fit every text.");
+  if (expression.empty()) return failure("the regular expression is empty", {}, "It would match every text.");
   re2::RE2::Options options;
   options.set_encoding(re2::RE2::Options::EncodingLatin1);
   options.set_log_errors(false);
@@ -81,7 +81,7 @@ Result<TextPattern> TextPattern::parse(std::string_view written) {
   if (written.front() == '/' && written.find('*') == std::string_view::npos) {
     return failure(
         fmt::format("pattern \"{}\" has a slash at its front but none at its end", printable(written)), {},
-        "A regular expression stands between slashes, as in /^app_[0-9]+$/.");
+        "Write a regular expression between slashes, as in /^app_[0-9]+$/.");
   }
   TextPattern pattern;
   pattern.written_ = written;

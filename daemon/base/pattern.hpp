@@ -11,34 +11,34 @@ namespace pgcurfew {
 
 /// A test on a text: exact, with the wildcards `*` and `?`, or a regular expression.
 ///
-/// A wildcard pattern and an exact text have to fit the whole text, letter for letter; `?` is one character
-/// of UTF-8. A regular expression (RE2's syntax, linear time) fits if it is found anywhere; it sees bytes, so
-/// that invalid UTF-8 in a stranger's query text cannot hide the rest of it.
+/// A wildcard pattern and an exact text must match the whole text, letter for letter; `?` is one UTF-8
+/// character. A regular expression (RE2's syntax, linear time) may match anywhere; it sees bytes, so that
+/// invalid UTF-8 in a client's query text cannot hide the rest of it.
 class TextPattern {
  public:
-  /// `app`, `app_*`, or `/re/`, as the YAML writes names.
-  /// *Errors*: an empty pattern, a regular expression that RE2 refuses (its words are the detail).
+  /// Reads `app`, `app_*`, or `/re/`, as names are written in YAML.
+  /// *Errors*: an empty pattern, a regular expression that RE2 refuses (RE2's message is the detail).
   static Result<TextPattern> parse(std::string_view written);
 
-  /// A regular expression, with or without slashes around it, as `query:` takes it.
+  /// Reads a regular expression, with or without slashes around it, as `query:` takes it.
   /// *Errors*: as parse().
   static Result<TextPattern> parse_regular_expression(std::string_view written);
 
-  /// Fits this text alone, whatever characters it has.
+  /// Matches only this text, whatever characters it contains.
   static TextPattern exact(std::string text);
 
   [[nodiscard]] bool matches(std::string_view text) const;
 
-  /// As it stands in the file.
+  /// The pattern as written in the file.
   [[nodiscard]] const std::string& written() const { return written_; }
 
-  /// Whether it is a plain text, without wildcards, that fits exactly one text.
+  /// Whether the pattern is a plain text without wildcards, which matches exactly one text.
   [[nodiscard]] bool is_exact() const { return kind_ == Kind::kExact; }
 
   [[nodiscard]] bool is_regular_expression() const { return kind_ == Kind::kRegularExpression; }
 
-  /// The same test as a pattern of SQL's LIKE, with its usual escape character, for a column that holds ASCII
-  /// alone. Nothing for a regular expression, and for a pattern that is not ASCII.
+  /// The same test as an SQL LIKE pattern, with the default escape character, for a column that holds only
+  /// ASCII. Empty for a regular expression, and for a pattern that is not ASCII.
   [[nodiscard]] std::optional<std::string> as_like() const;
 
  private:

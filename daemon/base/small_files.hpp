@@ -9,8 +9,8 @@
 
 namespace pgcurfew {
 
-/// A place where small files outlast us: each is written, replaced or removed as a whole, and what was done
-/// lasts once the call has returned.
+/// A store of small files that outlives the process: each file is written, replaced or removed as a whole,
+/// and the change is durable once the call has returned.
 class SmallFiles {
  public:
   SmallFiles() = default;
@@ -20,26 +20,26 @@ class SmallFiles {
   SmallFiles& operator=(SmallFiles&&) = delete;
   virtual ~SmallFiles() = default;
 
-  /// Finds the place; to be called before anything else, and does nothing once it is found.
-  /// *Errors*: there is none that we may use.
+  /// Finds the directory. Call it before anything else; it does nothing once the directory is found.
+  /// *Errors*: there is no directory that we may use.
   virtual Result<void> find() = 0;
 
-  /// The names that end with `suffix`, in no order.
+  /// The names that end with `suffix`, in no particular order.
   /// *Errors*: the system's.
   [[nodiscard]] virtual Result<std::vector<std::string>> list(std::string_view suffix) const = 0;
 
-  /// Nothing if there is no such file.
-  /// *Errors*: the system's; it is no file of ours.
+  /// The content of a file; empty if there is no such file.
+  /// *Errors*: the system's; the file is not one of ours.
   [[nodiscard]] virtual Result<std::optional<std::string>> read(const std::string& name) const = 0;
 
-  /// *Errors*: the system's; what was there before is there still, or the new text is.
+  /// *Errors*: the system's; the file then has either the old or the new text.
   virtual Result<void> write(const std::string& name, std::string_view text) = 0;
 
-  /// Does nothing if there is none.
+  /// Removes a file; does nothing if there is none.
   /// *Errors*: the system's.
   virtual Result<void> remove(const std::string& name) = 0;
 
-  /// A file as people find it.
+  /// The path of a file, for messages.
   [[nodiscard]] virtual std::string path_of(const std::string& name) const = 0;
 };
 

@@ -8,7 +8,7 @@ namespace pgcurfew {
 
 using Duration = std::chrono::microseconds;
 
-/// PostgreSQL's wall clock. It has no now(): it is only ever read by the server.
+/// PostgreSQL's wall clock. It has no now(): only the server reads it.
 struct ServerClock {
   using rep = std::int64_t;
   using period = std::micro;
@@ -17,8 +17,8 @@ struct ServerClock {
   static constexpr bool is_steady = false;
 };
 
-/// Our own clock for waits (CLOCK_MONOTONIC). It has no now() either: time comes in as a parameter, read by
-/// system/ alone.
+/// Our own clock for waits (CLOCK_MONOTONIC). It has no now() either: time is a parameter, and only system/
+/// reads the clock.
 struct MonotonicClock {
   using rep = std::int64_t;
   using period = std::micro;
@@ -29,14 +29,14 @@ struct MonotonicClock {
 
 /// A moment on the server's clock; all ages are differences of two of these.
 /// *Units*: microseconds since 2000-01-01 00:00 UTC, PostgreSQL's own epoch, so that a binary timestamptz is
-/// taken over bit by bit.
+/// used as it is.
 using ServerTime = ServerClock::time_point;
 
-/// A moment on our clock; all waits and deadlines are in this one. Subtracting it from a ServerTime does not
+/// A moment on our clock, used for all waits and deadlines. Subtracting it from a ServerTime does not
 /// compile.
 using MonotonicTime = MonotonicClock::time_point;
 
-/// This machine's wall clock, for what people are told; nothing is ever decided by it. No now() either.
+/// This machine's wall clock, used only in output; no decision depends on it. It has no now() either.
 struct WallClock {
   using rep = std::int64_t;
   using period = std::micro;
@@ -48,7 +48,7 @@ struct WallClock {
 /// *Units*: microseconds since 1970-01-01 00:00 UTC.
 using WallTime = WallClock::time_point;
 
-/// Both clocks at one instant: what the engine is told the time is.
+/// Both clocks at one instant: the time that the engine gets.
 struct Now {
   ServerTime server;
   MonotonicTime monotonic;

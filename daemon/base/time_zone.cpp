@@ -24,15 +24,15 @@ constexpr std::int64_t kEpoch = 946'684'800;
 
 constexpr std::size_t kLongestName = 100;
 
-/// Letters of the tzdata's names. Without a dot and a colon nothing leads out of its folder, and cctz's own
-/// names (`Fixed/UTC+01:00:00`, `libc:localtime`, `file:...`) are none.
+/// The characters of names in tzdata. Without a dot and a colon no name leads out of its directory, and
+/// cctz's own names (`Fixed/UTC+01:00:00`, `libc:localtime`, `file:...`) are excluded.
 bool is_name_letter(char c) {
   return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_' || c == '+' ||
          c == '-' || c == '/';
 }
 
-/// Whether it has the form of a name, and not one of the entries that hang on this machine (`localtime`) or
-/// stand for no place (`posixrules`, `Factory`).
+/// Whether it has the form of a name, and is not an entry that depends on this machine (`localtime`) or names
+/// no place (`posixrules`, `Factory`).
 bool is_zone_name(std::string_view name) {
   return !name.empty() && name.size() <= kLongestName &&
          std::all_of(name.begin(), name.end(), is_name_letter) && name.front() != '/' && name.back() != '/' &&
@@ -40,14 +40,14 @@ bool is_zone_name(std::string_view name) {
          name != "Factory";
 }
 
-/// A moment's whole second, and what is beyond it.
+/// A moment's whole second, and the rest.
 struct SplitTime {
   std::chrono::seconds seconds;
   Duration rest;
 };
 
 SplitTime split(ServerTime time) {
-  // the very first second of all is not a whole one
+  // the first representable second is not a whole one
   const auto since_epoch = std::max(time.time_since_epoch(), Duration::min() + std::chrono::seconds(1));
   const auto seconds = std::chrono::floor<std::chrono::seconds>(since_epoch);
   return {seconds, since_epoch - seconds};
@@ -57,16 +57,16 @@ Instant instant_of(ServerTime time) {
   return Instant(cctz::seconds(split(time).seconds.count() + kEpoch));
 }
 
-/// The nearest that a ServerTime can hold.
+/// The nearest value that a ServerTime can hold.
 ServerTime server_time_of(Instant instant) {
   constexpr auto kFirst = std::chrono::ceil<std::chrono::seconds>(ServerTime::duration::min()).count();
-  // less some, so that a second and a fraction still fit
+  // less a margin, so that a second and a fraction still fit
   constexpr auto kLast = std::chrono::floor<std::chrono::seconds>(ServerTime::duration::max()).count() - 2;
   return ServerTime(std::chrono::seconds(
       std::clamp<std::int64_t>(instant.time_since_epoch().count() - kEpoch, kFirst, kLast)));
 }
 
-/// A wall time's whole seconds, and what is beyond them.
+/// A wall time's whole seconds, and the rest.
 struct SplitCivil {
   cctz::civil_second seconds;
   Duration rest;
@@ -86,7 +86,7 @@ Result<TimeZone> TimeZone::load(std::string_view name) {
   cctz::time_zone zone;
   if (!is_zone_name(name) || !cctz::load_time_zone(std::string(name), &zone)) {
     return failure(fmt::format("unknown time zone \"{}\"", printable(name, 80)), {},
-                   "It takes a name of the system's tzdata, such as Europe/Vienna or UTC.");
+                   "Use a name in the system's tzdata, such as Europe/Vienna or UTC.");
   }
   TimeZone loaded;
   loaded.zone_ = std::make_shared<Zone>(Zone{zone});

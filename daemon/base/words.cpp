@@ -34,7 +34,7 @@ std::uint32_t decode(std::string_view character) {
   return code;
 }
 
-/// Characters that change what a terminal or a reader sees around them.
+/// Characters that change how a terminal or a reader shows the text around them.
 bool is_treacherous(std::uint32_t code) {
   return code < 0x20 || (code >= 0x7F && code < 0xA0) || code == 0x61C ||
          (code >= 0x200B && code <= 0x200F) || (code >= 0x2028 && code <= 0x202E) ||

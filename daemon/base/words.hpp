@@ -8,8 +8,8 @@
 
 namespace pgcurfew {
 
-/// The known word that was most likely meant, for "did you mean": by edit distance, at most a third of the
-/// word's length (and always one letter) away; the first of several equally near ones.
+/// The known word nearest to a misspelt one, for "did you mean": by edit distance, at most a third of the
+/// word's length (but at least one letter) away; the first of several equally near words.
 std::optional<std::string_view> nearest_word(std::string_view word, std::span<const std::string_view> known);
 
 inline std::optional<std::string_view> nearest_word(std::string_view word,
@@ -21,18 +21,18 @@ inline std::optional<std::string_view> nearest_word(std::string_view word,
 /// *Source*: Unicode 15, table 3-7; overlong forms and surrogates are not well-formed.
 std::size_t utf8_length(std::string_view text);
 
-/// A stranger's text made safe for a terminal and a line-oriented log: every byte outside printable ASCII and
+/// A client's text made safe for a terminal and a line-oriented log: every byte outside printable ASCII and
 /// well-formed UTF-8 becomes `\xNN`, tab and newline become `\t` and `\n`, and a text longer than `limit`
 /// bytes is cut at a character with `...` at its end. C1 controls and bidirectional overrides are escaped as
 /// well.
 std::string printable(std::string_view text, std::size_t limit = 400);
 
-/// Words as people say them: `a`, `a or b`, `a, b or c`.
+/// Words as a list in a sentence: `a`, `a or b`, `a, b or c`.
 std::string or_list(std::span<const std::string> words);
 std::string or_list(std::span<const std::string_view> words);
 
-/// A name as it has to stand in an SQL statement: in double quotes, unless it is of lower-case letters,
-/// digits and underscores alone and begins with no digit. For people; a stranger's bytes are as they were.
+/// A name as an identifier in an SQL statement: in double quotes, unless it consists of lower-case letters,
+/// digits and underscores and does not begin with a digit. For display; other bytes are not changed.
 std::string quoted_identifier(std::string_view name);
 
 }  // namespace pgcurfew

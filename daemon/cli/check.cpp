@@ -57,8 +57,9 @@ void print_policy(const Policy& policy) {
   const auto signals = static_cast<std::size_t>(policy.safety.signals);
   print(
       "bounds per server: at most {} signals per {}, {} of them to one role; within a second at most {:g}% "
-      "of all client sessions, rounded down, three quarters of that to one role, but {} in any case; past "
-      "either no signals for {}, and where more than that share fall due together, none before\n",
+      "of all client sessions, rounded down, three quarters of that to one role, but at least {}; past "
+      "either bound no signals for {}; if more sessions than that share fall due together, none before "
+      "that\n",
       signals, to_text(policy.safety.per), signals - Breaker::reserve_of(signals), policy.safety.share * 100,
       Breaker::kAlwaysPass, to_text(policy.safety.quiet));
 }

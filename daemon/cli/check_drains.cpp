@@ -65,9 +65,9 @@ std::string gate_text(const Drain& plan, const Gate& gate, const std::optional<E
   if (obstacle) return fmt::format("its gate could not be closed: {}", obstacle->message);
   if (plan.gate == GateKind::kNone) return "no gate";
   const auto* const mark =
-      needs_journal(plan, gate) ? "mark in the journal of this machine" : "mark in the server";
+      needs_journal(plan, gate) ? "mark in the journal of gates of this machine" : "mark in the server";
   if (plan.gate == GateKind::kPgbouncer) {
-    return fmt::format("gate: {} of a PgBouncer, which was not asked, {}",
+    return fmt::format("gate: {} of a PgBouncer, which was not queried, {}",
                        plan.pgbouncer_gate == PgbouncerGate::kPause ? "PAUSE" : "DISABLE", mark);
   }
   return fmt::format("gate: CONNECTION LIMIT 0{}, {}",
@@ -164,7 +164,7 @@ int check_drains(const Policy& policy, const Server& server, const OneLook& seen
                          ? fmt::format("GRANT SET ON PARAMETER pgcurfew.drain TO {};",
                                        printable(quoted_identifier(seen.facts->role)))
                          : std::string("what pgcurfew setup-sql prints");
-    print("  with {} marks stand in the server, where every pgcurfew finds them\n", way);
+    print("  with {} marks are stored in the server, where every pgcurfew finds them\n", way);
   }
   return check.code;
 }

@@ -70,8 +70,7 @@ std::string are(std::size_t count) {
 /// What lets others go first.
 std::string turn_of(Stand stand) {
   if (stand == Stand::kBreaker) return "the breaker";
-  return stand == Stand::kRoom ? "the room for orders without an answer"
-                               : fmt::format("its {}", name_of(stand));
+  return stand == Stand::kRoom ? "the room for unanswered orders" : fmt::format("its {}", name_of(stand));
 }
 
 std::string text_of(const Tally& tally) {
@@ -82,7 +81,7 @@ std::string text_of(const Tally& tally) {
     text += fmt::format(" ({} of them superusers', which the server will deny)", tally.superusers);
   if (tally.without_right > 0) {
     text += fmt::format(
-        " ({} of them the server will deny, for our role is a member of neither pg_signal_backend nor "
+        " ({} of them the server will deny, because our role is a member of neither pg_signal_backend nor "
         "theirs)",
         tally.without_right);
   }
@@ -90,14 +89,14 @@ std::string text_of(const Tally& tally) {
     text += fmt::format(" ({} of them later, when {} lets {} through)", number, turn_of(by),
                         number == 1 ? "it" : "them");
   if (tally.too_young > 0) {
-    text += tally.too_young == 1 ? ", 1 more fits and is not old enough yet"
-                                 : fmt::format(", {} more fit and are not old enough yet", tally.too_young);
+    text += tally.too_young == 1 ? ", 1 more matches but is not old enough yet"
+                                 : fmt::format(", {} more match but are not old enough yet", tally.too_young);
   }
   std::vector<std::string> spared;
   if (tally.exempt > 0) spared.push_back(are(tally.exempt) + " exempt");
   if (tally.protection > 0) spared.push_back(are(tally.protection) + " protected");
   if (tally.unaffected > 0)
-    spared.push_back(are(tally.unaffected) + " beyond the reach of its steps as they are");
+    spared.push_back(are(tally.unaffected) + " in a state that its steps cannot affect");
   for (const auto& [by, number] : tally.held)
     spared.push_back(fmt::format("{} left alone by its {}", are(number), by));
   if (!spared.empty()) text += fmt::format("; {}", fmt::join(spared, ", "));
@@ -119,7 +118,7 @@ void print_server(const Policy& policy, const Server& server, const OneLook& see
   const auto& look = *seen.look;
   print("server {} (PostgreSQL {}, {}):\n", printable(server.name), seen.facts->version,
         seen.facts->in_recovery ? "standby" : "primary");
-  if (policy.rules.empty()) print("  no rule is for it\n");
+  if (policy.rules.empty()) print("  no rule applies to it\n");
   const auto around = find_in_look(policy, look);
   std::vector<Tally> tallies(policy.rules.size());
   std::vector<bool> open;

@@ -101,55 +101,66 @@ int print_setup(const SetupOptions& options) {
 void describe_drain(CLI::App& app, DrainOptions& options) {
   auto* command =
       app.add_subcommand("drain",
-                         "empty databases now, keep them empty for a while, and give them back\n"
+                         "empty databases now, keep them empty for a while, and open them again\n"
                          "pgcurfew drain DATABASE... --for TIME [-- COMMAND...] runs the command meanwhile");
-  command->add_option("DATABASE", options.databases, "letter for letter; or behind --, if it begins with -")
+  command
+      ->add_option("DATABASE", options.databases,
+                   "name of a database, letter for letter; put it after -- if it begins with -")
       ->type_name("NAME");
-  command->add_option("--for", options.duration, "how long, all of it: 45min")->required()->type_name("TIME");
+  command->add_option("--for", options.duration, "how long the whole drain lasts, as in 45min")
+      ->required()
+      ->type_name("TIME");
   options.configuration = kDefaultConfiguration;
-  command->add_option("--config", options.configuration, "the main file; for its servers and protect")
+  command->add_option("--config", options.configuration, "the main file, for its servers and protect")
       ->default_str(kDefaultConfiguration)
       ->type_name("FILE");
-  command->add_option("--server", options.server, "which of its servers, if there are several")
+  command->add_option("--server", options.server, "a server of the main file, if there are several")
       ->type_name("NAME");
-  command->add_option("--wait", options.wait, "for sessions to end by themselves")
+  command->add_option("--wait", options.wait, "time for sessions to end by themselves")
       ->capture_default_str()
       ->type_name("TIME");
-  command->add_option("--grace", options.grace, "between cancel and terminate")
+  command->add_option("--grace", options.grace, "time between cancel and terminate")
       ->capture_default_str()
       ->type_name("TIME");
-  command->add_option("--give-up", options.give_up, "give the database back if it is not empty by then")
+  command->add_option("--give-up", options.give_up, "open the gates if a database is not empty by then")
       ->type_name("TIME");
-  command->add_option("--except", options.except, "who may stay: user=, application_name= or client_addr=")
+  command
+      ->add_option("--except", options.except,
+                   "sessions that may stay: user=, application_name= or client_addr=")
       ->type_name("KEY=VALUE")
       ->allow_extra_args(false);
   command->add_option("--gate", options.gate, "what keeps new sessions out")
       ->check(CLI::IsMember({"connection-limit", "pgbouncer", "pgbouncer-disable", "none"}))
       ->capture_default_str()
       ->type_name("GATE");
-  command->add_option("--pgbouncer", options.pgbouncer_conninfo, "of PgBouncer's admin console")
+  command
+      ->add_option("--pgbouncer", options.pgbouncer_conninfo,
+                   "connection string of PgBouncer's admin console")
       ->type_name("CONNINFO");
-  command->add_option("--pool", options.pools, "which of PgBouncer's databases, if several are in doubt")
+  command->add_option("--pool", options.pools, "a database of PgBouncer, if several are possible")
       ->type_name("NAME")
       ->allow_extra_args(false);
-  command->add_flag("--leave-latecomers", options.leaves_latecomers, "let be who gets in all the same");
+  command->add_flag("--leave-latecomers", options.leaves_latecomers,
+                    "do not terminate sessions that still get in");
   command->add_flag(
       "--exit-when-empty", options.exits_when_empty,
-      "return as soon as it is empty; the gate stays closed until `pgcurfew reopen`, or until the "
+      "exit as soon as no session is left; the gate stays closed until `pgcurfew reopen`, or until the "
       "time is over and a pgcurfew watches the server");
   command->add_flag("--dry-run", options.dry_run,
-                    "close nothing, signal no session, and say what would be done");
+                    "close no gate, signal no session, and report what would be done");
 }
 
 void describe_reopen(CLI::App& app, ReopenOptions& options) {
-  auto* command = app.add_subcommand("reopen", "give databases back whose gate pgcurfew has closed");
-  command->add_option("DATABASE", options.databases, "letter for letter; all of them if none is named")
+  auto* command = app.add_subcommand("reopen", "open the gates of databases that pgcurfew has closed");
+  command
+      ->add_option("DATABASE", options.databases,
+                   "name of a database, letter for letter; all if none is named")
       ->type_name("NAME");
   options.configuration = kDefaultConfiguration;
-  command->add_option("--config", options.configuration, "the main file; for its servers")
+  command->add_option("--config", options.configuration, "the main file, for its servers")
       ->default_str(kDefaultConfiguration)
       ->type_name("FILE");
-  command->add_option("--server", options.server, "only on this one of its servers")->type_name("NAME");
+  command->add_option("--server", options.server, "only on this server of the main file")->type_name("NAME");
 }
 
 /// What stands behind `--` on the command line of `drain` is the command; gives the count without it.
@@ -190,46 +201,49 @@ void describe_commands(CLI::App& app, Arguments& arguments) {
       ->type_name("FORMAT");
   run_command->add_flag("--debug", arguments.debug, "log more");
 
-  auto* check_command = app.add_subcommand("check", "validate files and say what they will do");
+  auto* check_command = app.add_subcommand("check", "validate files and describe what they will do");
   check_command->add_option("FILE,--config", arguments.files, "main files or files of rules")
       ->type_name("FILE");
   check_command->add_flag("--server", arguments.check_servers,
-                          "look once at each server, and tell how many sessions each rule would touch");
+                          "look once at each server, and report how many sessions each rule would touch");
 
   auto* explain_command =
-      app.add_subcommand("explain", "look once and say what the rules make of each session");
+      app.add_subcommand("explain", "look once and show what the rules would do with each session");
   arguments.explain.configuration = kDefaultConfiguration;
   add_configuration(explain_command, arguments.explain.configuration);
-  explain_command->add_option("--pid", arguments.explain.pid, "everything about this session")
+  explain_command
+      ->add_option("--pid", arguments.explain.pid, "show every condition of every rule for this session")
       ->check(CLI::Range(1, std::numeric_limits<std::int32_t>::max()))
       ->type_name("PID");
-  explain_command->add_flag("--json", arguments.explain.json, "for machines");
+  explain_command->add_flag("--json", arguments.explain.json, "print JSON");
 
   auto* windows_command =
-      app.add_subcommand("windows", "say when rules that have hours are open, and drains come");
+      app.add_subcommand("windows", "show when rules with hours are open, and when drains begin");
   arguments.windows.file = kDefaultConfiguration;
   add_configuration(windows_command, arguments.windows.file);
   windows_command
-      ->add_option("--next", arguments.windows.next, "number of windows to show of each rule and drain")
+      ->add_option("--next", arguments.windows.next, "number of windows to show for each rule and drain")
       ->check(CLI::Range(1, 1000))
       ->capture_default_str()
       ->type_name("N");
-  windows_command->add_flag("--json", arguments.windows.json, "for machines");
+  windows_command->add_flag("--json", arguments.windows.json, "print JSON");
 
-  auto* setup_command = app.add_subcommand("setup-sql", "print what a superuser has to run on a server");
+  auto* setup_command =
+      app.add_subcommand("setup-sql", "print the SQL that a superuser has to run on a server");
   setup_command->add_option("--role", arguments.setup.role, "the role that pgcurfew connects with")
       ->capture_default_str()
       ->type_name("NAME");
   setup_command
-      ->add_option("--database", arguments.setup.databases,
-                   "a database that drains may close, once for each; all but templates if not given")
+      ->add_option(
+          "--database", arguments.setup.databases,
+          "a database that drains may close, can be given several times; all but templates by default")
       ->allow_extra_args(false)
       ->type_name("NAME");
   describe_drain(app, arguments.drain);
   describe_reopen(app, arguments.reopen);
 
   app.add_subcommand("schema", "print the JSON Schema of the files, for editors")
-      ->add_flag("--log", arguments.schema_of_log, "of the lines of the log instead");
+      ->add_flag("--log", arguments.schema_of_log, "print the JSON Schema of log lines instead");
 }
 
 /// CLI11 calls whatever stands in a command's place a missing command.

@@ -178,7 +178,7 @@ class HandDrain {
       display_.clear();
       const auto why = progress_.yielded            ? "another client has opened the gate"
                        : !progress_.trouble.empty() ? "its gate could not be closed: " + progress_.trouble
-                       : progress_.was_emptied      ? "not empty to the end: " + remaining_text(progress_)
+                       : progress_.was_emptied      ? "not empty until the end: " + remaining_text(progress_)
                                                     : "not empty in time: " + remaining_text(progress_);
       say("pgcurfew: {}: {}{}\n", database_names(), why,
           options_.command.empty() ? "" : "; the command was not run");
@@ -230,7 +230,7 @@ class HandDrain {
   void warn_of_open_gate() {
     if (is_stopping_ || std::exchange(was_outlived_, true)) return;
     display_.clear();
-    say("pgcurfew: {}: {} is open to everybody again while the command still runs\n",
+    say("pgcurfew: {}: {} is open to all clients again while the command still runs\n",
         progress_.yielded ? "another client has opened the gate" : "the time is over", database_names());
   }
 
@@ -263,8 +263,7 @@ class HandDrain {
   void leave_closed() {
     if (progress_.closed < closed_then_) return await_gates();  // they open one after the other
     display_.clear();
-    say("pgcurfew: not all gates could be opened; pgcurfew reopen does it when nothing stands in its way any "
-        "more\n");
+    say("pgcurfew: not all gates could be opened; run pgcurfew reopen once nothing prevents it\n");
     if (!progress_.trouble.empty()) say("pgcurfew: {}\n", printable(progress_.trouble, 400));
     finish(kExitUnavailable);
   }
@@ -304,7 +303,7 @@ void warn_of_claims(const Drain& plan, const std::vector<std::string>& written) 
   for (std::size_t i = 0; i < plan.except.size(); ++i) {
     const auto fields = claimable_fields(plan.except[i].match);
     if (fields.empty()) continue;
-    say("pgcurfew: warning: --except {} rests on {}, which any client can choose\n",
+    say("pgcurfew: warning: --except {} relies on {}, which any client can choose\n",
         printable(written[i], 80), fields);
     say("pgcurfew: hint: Any client can stay that way: write --except user=NAME.\n");
   }

@@ -87,7 +87,7 @@ std::string verdict_text(const Policy& policy, const RuleFinding& finding, const
   if (finding.is_left_alone())
     return fmt::format("matches, but its \"{}\" holds it back", name_of(*finding.stand));
   return finding.next ? step_text(policy, finding, session, now)
-                      : "matches, but a cancel cannot affect it while it is idle, and nothing follows that";
+                      : "matches, but a cancel cannot affect it while it is idle, and no step follows";
 }
 
 std::string immunity_text(const SessionFinding& finding) {
@@ -212,7 +212,7 @@ class ServerReport {
       print("server {} (PostgreSQL {}, {})\n", printable(server_.name), seen_.facts->version,
             seen_.facts->in_recovery ? "standby" : "primary");
       print("{:>8}  {:<14} {:<14} {:<20} {:<22} {}\n", "pid", "database", "user", "application_name", "state",
-            "nearest rule (judged anew: a running daemon may be further)");
+            "nearest rule (judged from scratch: a running daemon may be further)");
     }
     for (std::size_t i = 0; i < sessions.size(); ++i) {
       if (options_.pid && sessions[i].key.pid != *options_.pid) continue;

@@ -126,7 +126,7 @@ int HandReopening::report() {
           error.message, error.detail, error.hint);
     }
     if (!reopened->is_done) {
-      say("pgcurfew: server {}: it has not answered in time\n", printable(servers_[i].name));
+      say("pgcurfew: server {}: it did not answer in time\n", printable(servers_[i].name));
       code = kExitUnavailable;
     }
     std::erase_if(missing, [&](const std::string& database) {
@@ -139,9 +139,9 @@ int HandReopening::report() {
   }
   if (code != kExitOk) return code;
   for (const auto& database : missing) {
-    say("pgcurfew: database {} bears no mark of pgcurfew\n", printable(database, 80));
+    say("pgcurfew: database {} has no mark of pgcurfew\n", printable(database, 80));
   }
-  if (options_.databases.empty() && opened == 0 && !is_malformed) print("no gate bears a mark of pgcurfew\n");
+  if (options_.databases.empty() && opened == 0 && !is_malformed) print("no gate has a mark of pgcurfew\n");
   return missing.empty() && !is_malformed ? kExitOk : kExitNoInput;
 }
 

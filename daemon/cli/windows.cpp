@@ -120,8 +120,8 @@ void print_one(const Drain& drain, const std::vector<Interval>& windows, ServerT
   if (windows.empty()) {
     const auto past = past_window(drain);
     print("  {}\n",
-          past ? fmt::format("past: it began {}, and does not come again", drain.zone.to_text(past->start))
-               : "does not come within eight years");
+          past ? fmt::format("past: it began {}, and does not run again", drain.zone.to_text(past->start))
+               : "does not run within eight years");
   }
   for (const auto& window : windows) {
     const bool is_under_way = window.start <= now;

@@ -15,16 +15,16 @@ using std::chrono::hours;
 using std::chrono::minutes;
 using std::chrono::seconds;
 
-/// How far back is looked for windows that nobody watched.
+/// How far back missed windows are searched.
 constexpr Duration kLookBack = hours(24);
-/// How often gates are read: somebody else may have closed one, or opened ours.
+/// How often gates are read: another client may have closed one, or opened ours.
 constexpr Duration kCalmReading = minutes(1);
 constexpr Duration kHotReading = seconds(2);
 constexpr Duration kReadingRetry = seconds(5);
-/// The instance that closed a gate is the first to open it.
+/// The instance that closed a gate has this time to open it first.
 constexpr Duration kStrayGrace = seconds(3);
 constexpr Duration kStrayDeadline = seconds(10);
-/// A clock that was set back by more shows times anew that calendars were past.
+/// A clock that was set back by more repeats times that calendars have passed.
 constexpr Duration kSetBack = seconds(1);
 
 std::string key_of(const Gate& gate) {
@@ -32,7 +32,7 @@ std::string key_of(const Gate& gate) {
                        : fmt::format("{} oid {}", name_of(gate.kind), gate.oid);
 }
 
-/// Whether the gates of a run under `before` would be none under `after`.
+/// Whether the gates of a run under `before` would not belong to it under `after`.
 bool rests_on_other_gates(const Drain& before, const Drain& after) {
   const auto same = [](const TextPattern& one, const TextPattern& other) {
     return one.written() == other.written();
@@ -106,7 +106,7 @@ void DrainDesk::take(const Gates& gates, Now now) {
   if (gates.may_not_see_logins && !std::exchange(told_unseen_logins_, true))
     events_.push_back(logins_unseen_event());
   for (auto& entry : runs_) entry.second.take(gates, now);
-  // strays are those marks that are there
+  // strays are the marks that are there now
   std::map<std::string, Stray> found;
   for (const auto& gate : gates.gates) {
     if (!gate.mark || is_ours(gate)) continue;
@@ -209,7 +209,7 @@ std::optional<Reopened> DrainDesk::reopened() const {
   return found;
 }
 
-/// Windows that passed as a whole while nobody watched.
+/// Windows that passed entirely while no pgcurfew watched.
 void DrainDesk::find_missed(const Drain& plan, Calendar& calendar, Now now) {
   auto from = std::max(watched_until_.value_or(ServerTime::min()), now.server - kLookBack);
   if (calendar.finished) from = std::max(from, *calendar.finished);
@@ -225,7 +225,7 @@ void DrainDesk::find_missed(const Drain& plan, Calendar& calendar, Now now) {
 
 void DrainDesk::announce(const Drain& plan, Calendar& calendar, Now now) {
   bool is_told = false;
-  // the longest first: of several whose time has come, the last is told, and the others are past
+  // the longest first: if several are due, the last is announced, and the others are past
   for (const auto before : plan.announce) {
     const auto at = calendar.next->start - before;
     if (at > now.server) {
@@ -247,7 +247,7 @@ void DrainDesk::begin(const Drain& plan, const Interval& window, Now now) {
 void DrainDesk::keep_calendar(const Drain& plan, Now now) {
   auto& calendar = calendars_[plan.name];
   if (!calendar.is_reckoned || (calendar.next && now.server >= calendar.next->start)) {
-    if (calendar.is_reckoned && runs_.contains(plan.name)) return;  // the one before is about to end
+    if (calendar.is_reckoned && runs_.contains(plan.name)) return;  // the run before is about to end
     const auto open = window_at(plan, now.server);
     if (open && calendar.finished != open->start && !runs_.contains(plan.name)) {
       begin(plan, *open, now);
@@ -266,7 +266,8 @@ void DrainDesk::keep_calendar(const Drain& plan, Now now) {
   due_by(calendar.next->start);
 }
 
-/// Whether so many orders for strays of the server's are in flight that the next one has to wait.
+/// Whether the maximum number of orders for strays in the server is in flight, so that the next one has to
+/// wait.
 bool DrainDesk::is_giving_back() const {
   return kMostOpenings <= std::count_if(strays_.begin(), strays_.end(), [](const auto& entry) {
            return entry.second.kind == GateKind::kConnectionLimit && !entry.second.order.empty();
@@ -295,7 +296,7 @@ void DrainDesk::give_back_strays(Ledger& ledger, DrainActions& actions, Now now)
       continue;
     }
     if (!is_asked_for && gates_->taken_at < at) {
-      must_read_ = true;  // whoever closed it may have opened it since
+      must_read_ = true;  // the instance that closed it may have opened it since
       continue;
     }
     if (now.monotonic < stray.not_before) {
@@ -346,7 +347,7 @@ DrainActions DrainDesk::advance(Ledger& ledger, bool may_begin, Now now) {
     if (run.next_due()) due_by(*run.next_due());
     if (run.is_done()) {
       ended_[entry->first] = run.progress();
-      // of one that has changed on the way the rest of the window is left
+      // if the drain changed meanwhile, the rest of the window is left
       const auto calendar = calendars_.find(entry->first);
       if (calendar != calendars_.end() && !calendar->second.finished) calendar->second.is_reckoned = false;
       entry = runs_.erase(entry);
@@ -373,7 +374,7 @@ bool DrainDesk::has_gate_to_open() const {
 }
 
 std::optional<MonotonicTime> DrainDesk::next_reading() const {
-  // who was told to stop reads them only for what did not open at once
+  // during a stop, gates are read only for those that did not open at once
   if (is_reading_ || (is_stopping_ && (runs_.empty() || !must_read_))) return std::nullopt;
   const auto at =
       must_read_ ? MonotonicTime::min() : read_at_ + (has_gated_run() ? kHotReading : kCalmReading);

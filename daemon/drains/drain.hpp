@@ -16,23 +16,24 @@
 
 namespace pgcurfew {
 
-/// What became of gates that were to be opened by hand.
+/// The result of opening gates by hand.
 struct Reopened {
   std::vector<std::string> opened;   ///< databases
-  std::vector<std::string> foreign;  ///< somebody else had changed the limit: left alone, our mark is gone
-  std::vector<std::string> missing;  ///< databases that were asked for and bear no mark of pgcurfew
+  std::vector<std::string> foreign;  ///< another client had changed the limit: left alone, our mark is gone
+  std::vector<std::string> missing;  ///< requested databases without a mark of pgcurfew
   std::vector<std::pair<std::string, Error>> failed;     ///< the database, and why
-  std::vector<std::pair<std::string, Error>> malformed;  ///< with something that is no mark in place of one
-  bool is_done = false;  ///< nothing is left to be opened, or only what failed
+  std::vector<std::pair<std::string, Error>> malformed;  ///< with a setting that is not a mark in its place
+  bool is_done = false;  ///< no gate is left to be opened, or only those that failed
 };
 
-/// All drains of one server: begins each when its window does, and gives back whatever gate was left closed
-/// past its time, whoever closed it. Pure.
+/// All drains of one server: begins each with its window, and opens every gate that was left closed past its
+/// time, whichever instance closed it. Pure.
 class DrainDesk {
  public:
   explicit DrainDesk(std::string by) : by_(std::move(by)) {}
 
-  /// Runs whose drain is no longer in the policy end; those whose drain has changed go on under the new one.
+  /// Takes a new policy. Runs whose drain is no longer in it end; those whose drain has changed continue
+  /// under the new one.
   void take_policy(std::shared_ptr<const Policy> policy);
 
   void connected();
@@ -40,54 +41,55 @@ class DrainDesk {
   void take(const Gates& gates, Now now);
   void gates_failed(Now now);
   void take(const GateReply& reply, Now now);
-  /// Counts a signal that has been answered, if a drain under way has ordered it.
+  /// Counts an answered signal if a running drain has ordered it.
   void count(const Order& order, const Reply& reply);
   void take_look(const Look& look, const Ledger& ledger, Now now);
 
-  /// Everything that is under way ends, and its gates are opened. `why`: as the end of each drain tells it.
+  /// Ends all running drains, and opens their gates. `why`: the reason that the end of each drain reports.
   void stop(const std::string& why);
 
-  /// Gives these databases back now, whoever closed their gates and for however long; all if there are none.
+  /// Opens the gates of these databases now, whichever drain closed them and for however long; all gates if
+  /// none is named.
   void reopen(std::vector<std::string> databases);
 
-  /// What to do now, the connection standing and the server's clock being trusted. `may_begin`: it was asked
-  /// lately; while it was not (we may have been stopped), it may have been set, and no window begins by it.
+  /// What to do now, with a connection and a trusted server clock. `may_begin`: the clock was read lately;
+  /// otherwise it may have been set (we may have been stopped), and no window begins by it.
   DrainActions advance(Ledger& ledger, bool may_begin, Now now);
 
-  /// What the drains under way claim of the last look, one entry each. Points into this desk.
+  /// What the running drains claim of the last look, one entry each. Points into this desk.
   [[nodiscard]] std::vector<DrainClaims> claims() const;
 
-  /// Whether to ask for the gates; true once, then not before the answer.
+  /// Whether to read the gates; true once, then not before the answer.
   bool asks_for_gates(Now now);
 
   [[nodiscard]] std::optional<ServerTime> next_due() const { return next_due_; }
   [[nodiscard]] std::optional<MonotonicTime> next_reading() const;
   [[nodiscard]] std::optional<Duration> look_interval() const;
-  /// Whether nothing is under way.
+  /// Whether no drain is running.
   [[nodiscard]] bool is_idle() const { return runs_.empty(); }
 
-  /// Whether a gate that is ours to open is closed, or may be.
+  /// Whether a gate that we have to open is closed, or may be.
   [[nodiscard]] bool has_gate_to_open() const;
 
-  /// What reopen() has found so far, once the gates were read.
+  /// The result of reopen() so far, once the gates were read.
   [[nodiscard]] std::optional<Reopened> reopened() const;
 
-  /// Of what is under way, and the last of each drain that has ended.
+  /// The progress of running drains, and the last of each drain that has ended.
   [[nodiscard]] std::vector<DrainProgress> progress() const;
-  /// Whether a drain is under way that keeps gates closed.
+  /// Whether a running drain keeps gates closed.
   [[nodiscard]] bool has_gated_run() const;
 
  private:
   struct Calendar {
     bool is_reckoned = false;
     std::optional<Interval> next;        ///< the next window, if there is one
-    std::optional<ServerTime> finished;  ///< the beginning of the last window that we have dealt with
-    std::set<Duration> announced;        ///< of the next window
+    std::optional<ServerTime> finished;  ///< the beginning of the last window that was handled
+    std::set<Duration> announced;        ///< announcements of the next window
   };
   struct Stray {
     std::string database;
     GateKind kind = GateKind::kConnectionLimit;
-    std::string text;   ///< of the mark
+    std::string text;   ///< the mark's text
     std::string order;  ///< in flight
     MonotonicTime not_before{};
     int failures = 0;
@@ -107,19 +109,19 @@ class DrainDesk {
   std::string by_;
   std::shared_ptr<const Policy> policy_;
   std::map<std::string, DrainRun> runs_;        ///< by the drain's name
-  std::uint64_t begun_ = 0;                     ///< runs so far
-  std::map<std::string, DrainProgress> ended_;  ///< the last of each drain that is in no run
+  std::uint64_t begun_ = 0;                     ///< number of runs so far
+  std::map<std::string, DrainProgress> ended_;  ///< the last of each drain that is not running
   std::map<std::string, Calendar> calendars_;
-  std::optional<ServerTime> watched_until_;  ///< up to then no beginning of a window was missed
+  std::optional<ServerTime> watched_until_;  ///< no beginning of a window was missed up to then
 
   std::optional<Gates> gates_;
   bool must_read_ = true;
   bool is_reading_ = false;
   bool told_unseen_logins_ = false;
-  bool is_outdated_ = false;  ///< a gate was turned since the question left
+  bool is_outdated_ = false;  ///< a gate was turned since the request was sent
   MonotonicTime read_at_{};
   MonotonicTime reading_not_before_{};
-  std::optional<std::vector<std::string>> to_reopen_;  ///< databases; none named: all
+  std::optional<std::vector<std::string>> to_reopen_;  ///< databases; empty: all
   Reopened reopened_;
   std::map<std::string, Stray> strays_;  ///< by kind of gate, and oid or name of the database
   bool is_stopping_ = false;

@@ -7,7 +7,7 @@
 #include "drains/drain_reach.hpp"
 #include "drains/drain_run.hpp"
 
-/// Which databases a drain is about, whatever becomes of them in its window.
+/// The databases of a drain, whatever happens to them in its window.
 namespace pgcurfew {
 
 namespace {
@@ -49,13 +49,13 @@ void DrainRun::find_gates(const Gates& gates, Now now) {
   }
 }
 
-/// What the drain is said to be about.
+/// The databases that reports name.
 void DrainRun::list_databases() {
   progress_.databases.clear();
   for (const auto& entry : our_gates_) progress_.databases.push_back(entry.first);
 }
 
-/// PgBouncer's gate is that of a name, all others are that of a database.
+/// PgBouncer's gate belongs to a name, all others to a database.
 bool DrainRun::goes_by_names() const {
   return plan_.gate == GateKind::kPgbouncer;
 }
@@ -66,8 +66,8 @@ const Gate* DrainRun::find_database(const OurGate& ours, const std::string& name
   });
 }
 
-/// A gate goes along with a database that is renamed. Of one that is dropped it is gone; another one that
-/// bears its name then is to be kept empty as well.
+/// A renamed database keeps its gate. A dropped database loses it; another database that then has its name
+/// has to be kept empty as well.
 void DrainRun::follow_databases(const Gates& gates) {
   if (!has_found_gates_ || goes_by_names()) return;
   std::map<std::string, OurGate> followed;
@@ -95,7 +95,7 @@ void DrainRun::follow_databases(const Gates& gates) {
   list_databases();
 }
 
-/// Nobody is ended before the gates are closed again, all of them; and all have the whole time once more.
+/// No session is ended before all gates are closed again; and all sessions get the whole wait once more.
 void DrainRun::close_anew() {
   since_.reset();
   claims_.reset();

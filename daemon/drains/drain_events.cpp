@@ -45,7 +45,7 @@ void add_window(Event& event, const Interval& window) {
   event.add(field::kEnds, window.end);
 }
 
-/// PgBouncer's gate has no limit, and asks for no right of our role.
+/// PgBouncer's gate has no limit, and needs no privilege of our role.
 bool is_of_server(GateKind kind) {
   return kind == GateKind::kConnectionLimit;
 }
@@ -56,7 +56,7 @@ void add_mark(Event& event, const GateMark& mark, GateKind kind) {
   if (mark.until) event.add(field::kUntil, *mark.until);
 }
 
-/// An announcement is due so long before, and made a moment later.
+/// An announcement is due this long before, and made a moment later.
 std::string time_until_text(Duration wait) {
   const auto whole = std::chrono::round<std::chrono::seconds>(wait);
   return whole.count() > 0 ? to_text(whole) : to_rough_text(wait);
@@ -110,7 +110,7 @@ Event drain_missed_event(const Drain& plan, const Interval& window) {
 Event drain_began_event(const Drain& plan, const Interval& window, bool is_joined) {
   auto event = event_of(plan, Kind::kDrainBegan,
                         fmt::format("drain {} {}, until {}", plan.name,
-                                    is_joined ? "is joined in the middle of its window" : "begins",
+                                    is_joined ? "is joined after the beginning of its window" : "begins",
                                     plan.zone.to_text(window.end)));
   add_window(event, window);
   event.add(field::kGate, name_of(plan.gate));
@@ -128,7 +128,7 @@ Event drain_no_database_event(const Drain& plan, std::string_view pattern) {
 
 Event logins_unseen_event() {
   Event event(Kind::kLoginsUnseen,
-              "our role may not read pg_locks: a drain cannot know who is still logging in");
+              "our role may not read pg_locks: a drain cannot know which sessions are still logging in");
   event.add(field::kHint, "EXECUTE on pg_lock_status() was revoked from PUBLIC: grant it to our role.");
   return event;
 }
@@ -149,7 +149,7 @@ Event drain_empty_event(const Drain& plan, const DrainProgress& progress, Durati
   const auto& [prepared, slots, backends] = in_the_way;
   if (!prepared.empty()) message += fmt::format("; prepared transactions: {}", list_of(prepared));
   if (!slots.empty()) message += fmt::format("; logical slots: {}", list_of(slots));
-  if (!backends.empty()) message += fmt::format("; still in there: {}", list_of(backends));
+  if (!backends.empty()) message += fmt::format("; other backends: {}", list_of(backends));
   auto event = event_of(plan, Kind::kDrainEmpty, std::move(message));
   event.add(field::kDatabases, list_of(progress.databases));
   event.add(field::kAfterS, after);
@@ -170,7 +170,7 @@ Event drain_refilled_event(const Drain& plan, const DrainProgress& progress) {
 
 Event drain_gave_up_event(const Drain& plan, const DrainProgress& progress) {
   const auto then = plan.give_up->then;
-  const std::string_view consequence = then == GiveUpAction::kReopen ? "the database is given back"
+  const std::string_view consequence = then == GiveUpAction::kReopen ? "the gate is opened"
                                        : then == GiveUpAction::kHold ? "the gate stays closed"
                                                                      : "it goes on";
   const auto why = progress.trouble.empty() ? remaining_text(progress) + " left" : progress.trouble;
@@ -294,15 +294,15 @@ Event gate_opened_event(std::string_view drain, const std::string& database, Gat
 }
 
 Event gate_overridden_event(const Drain& plan, const std::string& database) {
-  return gate_event(plan.name, database, Kind::kGateOverridden,
-                    fmt::format("another client has changed the gate of database {}: it is theirs, and the "
-                                "drain ends",
-                                printable(database, 80)));
+  return gate_event(
+      plan.name, database, Kind::kGateOverridden,
+      fmt::format("another client has changed the gate of database {}: it is left alone, and the drain ends",
+                  printable(database, 80)));
 }
 
 Event gate_renamed_event(const Drain& plan, const std::string& database, const std::string& now) {
   auto event = gate_event(plan.name, now, Kind::kGateRenamed,
-                          fmt::format("database {} is called {} now, and its gate is closed still",
+                          fmt::format("database {} was renamed to {}, and its gate is still closed",
                                       printable(database, 80), printable(now, 80)));
   event.add(field::kRenamedFrom, database);
   return event;
@@ -315,7 +315,7 @@ Event gate_gone_event(const Drain& plan, const std::string& database) {
 
 Event gate_replaced_event(const Drain& plan, const std::string& database) {
   return gate_event(plan.name, database, Kind::kGateReplaced,
-                    fmt::format("another database is called {} now, whose gate is open: closing it, too",
+                    fmt::format("another database has the name {} now, and its gate is open: closing it too",
                                 printable(database, 80)));
 }
 
@@ -350,9 +350,9 @@ Event gate_overdue_event(const Gate& gate, Mode mode) {
   const auto& mark = *gate.mark;
   auto event = gate_event(
       mark.drain, gate.database, Kind::kGateFound,
-      fmt::format("the gate of database {} was left closed past its time: giving it back{}",
+      fmt::format("the gate of database {} was left closed past its time: opening it{}",
                   printable(gate.database, 80),
-                  mode == Mode::kDryRun ? "; a dry run does so with what enforcement has closed" : ""));
+                  mode == Mode::kDryRun ? "; a dry run also opens gates that enforcement has closed" : ""));
   event.level = Level::kWarning;
   add_mark(event, mark, gate.kind);
   return event;

@@ -11,7 +11,7 @@
 #include "drains/drain_run.hpp"
 #include "policy/condition.hpp"
 
-/// The half of a drain that turns gates.
+/// The part of a drain that turns gates.
 namespace pgcurfew {
 
 namespace {
@@ -24,7 +24,7 @@ constexpr Duration kTurnDeadline = seconds(10);
 constexpr Duration kLastLockRetry = seconds(5);
 constexpr std::string_view kLockNotAvailable = "55P03";
 
-/// Whether it takes somebody to change that: a right, another database, the end of another drain.
+/// Whether only a change from outside helps: a privilege, another database, the end of another drain.
 bool is_lasting(const Error& error) {
   constexpr std::array<std::string_view, 5> kLasting{"42501", "55006", "25006", "55000", "0A000"};
   return std::find(kLasting.begin(), kLasting.end(), error.sqlstate) != kLasting.end();
@@ -70,14 +70,14 @@ void DrainRun::take(const Gates& gates, Now now) {
   }
 }
 
-/// Who did not log in when the gate had closed has not come past it: a client that is refused, too, logs in
-/// for a moment, and where many try again and again there is always one.
+/// Only clients that were logging in when the gate had closed can have got in: a refused client also logs in
+/// for a moment, and if many retry there is always one.
 void DrainRun::note_who_logs_in(const std::string& database, OurGate& ours, const Gates& gates) const {
   const auto* here = find_database(ours, database, gates);
   if (!has_gate() || ours.state != GateState::kClosed) {
     ours.logging_in.reset();
   } else if (here == nullptr) {
-    ours.logging_in.emplace();  // of PgBouncer's gates: the database was dropped
+    ours.logging_in.emplace();  // for PgBouncer's gates: the database was dropped
   } else if (!gates.has_asked_logins) {
     return;
   } else if (!ours.logging_in) {
@@ -130,7 +130,7 @@ void DrainRun::match_gate(const std::string& database, OurGate& ours, const Gate
   }
 }
 
-/// Whether a closing whose reply was lost has closed the gate that is to be opened now.
+/// Whether an order to close, whose reply was lost, has closed the gate that has to be opened now.
 void DrainRun::match_lost_closing(OurGate& ours, const Gate& gate) {
   ours.may_be_closed = false;
   if (!gate.mark || gate.mark->drain != plan_.name || (gate.mark->by != by_ && !gate.is_lost)) return;
@@ -144,7 +144,7 @@ void DrainRun::match_lost_closing(OurGate& ours, const Gate& gate) {
 void DrainRun::match_open_gate(const std::string& database, OurGate& ours, const Gate& gate,
                                const Gates& gates, Now now) {
   bool is_in_force = gate.mark && (!gate.mark->until || *gate.mark->until > now.server);
-  // held since an earlier window, and opened by somebody else without us: their limit is what was before
+  // held since an earlier window, and opened by another client: its limit is the previous one now
   if (is_in_force && gate.mark->drain == plan_.name && gate.limit != 0 && gate.mark->since < window_.start) {
     is_in_force = false;
   }
@@ -158,7 +158,7 @@ void DrainRun::match_open_gate(const std::string& database, OurGate& ours, const
     ours.mark_text = gate.mark_text;
     ours.in_journal = gate.in_journal;
     ours.may_be_closed = gate.is_lost;
-    if (gate.is_lost) return;  // it is closed anew, for the same mark
+    if (gate.is_lost) return;  // it is closed again, for the same mark
     ours.failures = 0;
     ours.trouble.clear();
     if (gate.limit != 0) return yield(database, ours, true);
@@ -179,15 +179,15 @@ void DrainRun::match_open_gate(const std::string& database, OurGate& ours, const
   if (const auto error = obstacle_to(plan_, gate, gates)) return fail(database, ours, *error, true, now);
 }
 
-/// The gate that we closed: if it is not as we left it, somebody else has been there, and it is theirs.
+/// A gate that we closed: if it is not as we left it, another client has changed it, and it is left alone.
 void DrainRun::match_closed_gate(const std::string& database, OurGate& ours, const Gate& gate, Now now) {
-  // another instance may have closed it for the same drain after us: the mark is its own then
+  // another instance may have closed it for the same drain after us: then the mark is its own
   const bool is_ours = gate.mark && gate.mark->drain == plan_.name;
   if (is_ours) {
     ours.mark = gate.mark;
     ours.mark_text = gate.mark_text;
     ours.in_journal = gate.in_journal;
-    // it was open in between, and whoever came then has the whole time too
+    // it was open in between, and sessions that came then get the whole wait too
     const auto since = std::min(gate.mark->since, now.server);
     if (since_ && since > *since_) {
       since_ = since;
@@ -204,14 +204,14 @@ void DrainRun::match_closed_gate(const std::string& database, OurGate& ours, con
   yield(database, ours, is_ours);
 }
 
-/// Nobody opened it, and whoever has come in meanwhile is dealt with as all others.
+/// No client opened it, and sessions that have come in meanwhile are treated like all others.
 void DrainRun::lose(const std::string& database, OurGate& ours) {
   ours.state = GateState::kOpen;
-  ours.may_be_closed = true;  // its mark stands there, and goes at the end if it should not close any more
+  ours.may_be_closed = true;  // its mark is there, and is removed at the end if the gate does not close again
   tell(gate_lost_event(plan_, database));
 }
 
-/// Somebody else opened the gate: they want in. Nobody is signalled there any more.
+/// Another client opened the gate because it wants access. No more sessions are signalled there.
 void DrainRun::yield(const std::string& database, OurGate& ours, bool is_marked) {
   ours.state = is_marked ? GateState::kYielded : GateState::kOpen;
   ours.is_theirs = is_marked;
@@ -228,7 +228,7 @@ bool DrainRun::may_turn(OurGate& ours, Now now) {
   }
   if (!ours.is_known) needs_gates_ = true;
   if (!ours.is_known || plan_.gate == GateKind::kPgbouncer) return ours.is_known;
-  // behind each that waits for a lock wait the signals of rules; but to give back comes first
+  // signals of rules wait behind each order that waits for a lock; but opening comes first
   const auto turning = std::count_if(our_gates_.begin(), our_gates_.end(),
                                      [](const auto& entry) { return !entry.second.order.empty(); });
   return turning < (is_ending_ ? kMostOpenings : 1);
@@ -272,7 +272,7 @@ void DrainRun::mark_as_closed(Ledger& ledger, Now now) {
   if (!rehearses()) progress_.obstacle = missing_;
 }
 
-/// Whether the end of the drain opens its gate, or takes away the mark that is left of it.
+/// Whether the end of the drain opens its gate, or removes the remaining mark.
 bool DrainRun::has_to_open(const OurGate& ours) const {
   const bool opens = plan_.reopens || gives_back_ || !has_gate();
   const bool is_closed = ours.state == GateState::kClosed || ours.may_be_closed;
@@ -289,7 +289,7 @@ bool DrainRun::leaves_closed() const {
 void DrainRun::open_gates(Ledger& ledger, Now now) {
   for (auto& [database, ours] : our_gates_) {
     if (ours.state == GateState::kOpen && ours.may_be_closed && ours.order.empty()) {
-      needs_gates_ = true;  // it is read whether it is closed, and that can be done at any time
+      needs_gates_ = true;  // reading shows whether it is closed, and that is possible at any time
     }
     if (ours.state == GateState::kOpen || !has_to_open(ours)) continue;
     if (!has_gate()) {
@@ -398,10 +398,10 @@ void DrainRun::take_opening(const std::string& database, OurGate& ours, const Ga
   }
 }
 
-/// A gate did not turn: told when the reason is a new one, tried again later.
+/// A gate did not turn: logged if the reason is new, tried again later.
 void DrainRun::fail(const std::string& database, OurGate& ours, const Error& error, bool closes, Now now) {
   ours.is_known = false;
-  // whoever holds the lock may commit at any moment
+  // the transaction that holds the lock may commit at any moment
   const bool is_locked = error.sqlstate == kLockNotAvailable;
   const auto longest = !is_locked ? kLastRetry : closes ? kLastLockRetry : kFirstRetry;
   const auto wait = std::min<Duration>(longest, kFirstRetry * (1 << std::min(ours.failures, 5)));

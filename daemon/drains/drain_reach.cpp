@@ -9,7 +9,7 @@ namespace pgcurfew {
 
 namespace {
 
-/// What a wildcard leaves out unless the name stands beside it.
+/// What a wildcard leaves out unless it is also named.
 bool is_left_out(const Gate& gate, const Gates& gates) {
   return gate.is_template || gate.database == "postgres" || gate.database == gates.own_database;
 }
@@ -27,16 +27,16 @@ std::vector<const Gate*> databases_of(const TextPattern& pattern, const Gates& g
 
 std::optional<Error> obstacle_to(const Drain& plan, const Gate& gate, const Gates& gates) {
   if (gate.limit == -2)
-    return Error{"the server calls the database invalid", {}, "DROP DATABASE it.", "55000"};
+    return Error{"the server calls the database invalid", {}, "Drop it with DROP DATABASE.", "55000"};
   if (plan.gate != GateKind::kConnectionLimit) return std::nullopt;
   if (gates.in_recovery) {
     return Error{"the server is a standby", "Only the primary can close the gate.", {}, "25006"};
   }
   if (gate.database == gates.own_database && !gates.is_superuser) {
     const auto* hint = gate.database == "postgres"
-                           ? "Let conninfo name another database, one that no drain empties."
-                           : "Let conninfo name another database, for instance postgres.";
-    return Error{"our own connection is in it", "Its gate would keep us out ourselves.", hint, "0A000"};
+                           ? "Name another database in conninfo, one that no drain empties."
+                           : "Name another database in conninfo, for instance postgres.";
+    return Error{"our own connection is in it", "Its gate would keep out pgcurfew itself.", hint, "0A000"};
   }
   if (has_malformed_mark(gate)) return malformed_mark_error(gate);
   if (gate.access == GateAccess::kNone) {

@@ -15,11 +15,11 @@ namespace {
 using std::chrono::milliseconds;
 using std::chrono::seconds;
 
-/// While sessions are being ended, and while nobody may be left.
+/// While sessions are being ended, and while none may be left.
 constexpr Duration kHotLook = milliseconds(200);
 constexpr Duration kCalmLook = seconds(1);
 
-/// Two clocks that nobody sets come apart by less than this within a week.
+/// Two clocks that are not set differ by less than this after a week.
 constexpr Duration kDrift = seconds(60);
 
 }  // namespace
@@ -50,7 +50,7 @@ void DrainRun::connection_lost() {
   for (auto& entry : our_gates_) {
     auto& ours = entry.second;
     ours.is_known = false;
-    // what became of it, the gates themselves will tell
+    // the gates themselves will show the result
     ours.may_be_closed = ours.may_be_closed || ours.state == GateState::kClosing;
     if (ours.state == GateState::kClosing) ours.state = GateState::kOpen;
     if (ours.state == GateState::kOpening) ours.state = ours.is_stale ? GateState::kOpen : GateState::kClosed;
@@ -117,7 +117,8 @@ void DrainRun::give_up_if_due(Now now) {
     progress_.gives_up = at;
     return due_by(at);
   }
-  // whoever took over cannot know yet, and it may just be becoming empty: looks are under way
+  // an instance that took over cannot know yet, and the database may be about to be empty: looks are under
+  // way
   if (since_ && (!claims_ || empty_looks_ > 0)) return;
   progress_.gave_up = true;
   tell(drain_gave_up_event(plan_, progress_));
@@ -163,7 +164,7 @@ void DrainRun::set_phase(Now now) {
   if (is_ending_ && is_over && !is_turning()) finish(now);
 }
 
-/// Not before there was a look, and a reading of the gates: they say who is left.
+/// Not before a look and a reading of the gates, which show the remaining sessions.
 void DrainRun::tell_phase() {
   const bool is_of_sessions = phase_ == DrainPhase::kWaiting || phase_ == DrainPhase::kCancelling ||
                               phase_ == DrainPhase::kTerminating;

@@ -21,62 +21,64 @@
 
 namespace pgcurfew {
 
-/// Gates to be turned, and events. Which sessions are to end is in the claims.
+/// Gates to be turned, and events. The claims contain the sessions to be ended.
 struct DrainActions {
   std::vector<GateOrder> gates;
   std::vector<Event> events;
 };
 
-/// So many looks in a row have to show nobody, for one who was just let in may not be seen yet.
+/// The number of looks in a row that must show no session, because one look may miss a session that was just
+/// let in.
 inline constexpr std::size_t kEmptyLooks = 3;
 
-/// At most so many gates are opened at a time.
+/// The maximum number of gates that are opened at a time.
 inline constexpr std::ptrdiff_t kMostOpenings = 8;
 
-/// One drain on one server from its beginning to its end. Pure: what happened comes in, what is to be done
-/// goes out.
+/// One drain on one server from its beginning to its end. Pure: it takes what happened and returns what to
+/// do.
 ///
-/// First the gates are closed, one a database, and nobody is signalled before they all are; then its ladder
-/// goes on by the server's clock from the moment at which the last of them closed, which stands in the marks,
-/// so that another instance goes on where this one stopped.
+/// First it closes the gates, one per database; no session is signalled before all are closed. Then its
+/// ladder counts by the server's clock from the moment at which the last gate closed. The marks contain that
+/// moment, so that another instance can continue where this one stopped.
 class DrainRun {
  public:
-  /// `by`: this instance, as its marks name it. `is_joined`: we came in the middle of the window.
+  /// `by`: this instance, as its marks name it. `is_joined`: we joined after the beginning of the window.
   /// `number`: differs between any two runs.
   DrainRun(const Drain& plan, Interval window, std::string by, bool is_joined, std::uint64_t number);
 
-  /// Goes on under a plan that has changed; databases and gates stay as they were.
+  /// Continues under a changed plan; databases and gates stay as they were.
   void replace_plan(const Drain& plan);
 
-  /// What the server and the journal hold, asked for after the answer to the last order to a gate.
+  /// Takes the gates in the server and in the journal of gates, read after the answer to the last order to a
+  /// gate.
   void take(const Gates& gates, Now now);
-  /// Whether the reply was to an order of this drain.
+  /// Takes a reply; returns whether it was to an order of this drain.
   bool take(const GateReply& reply, Now now);
-  /// Counts a signal of this drain that has been answered.
+  /// Counts an answered signal of this drain.
   void count(const Order& order, const Reply& reply);
   /// `ledger`: for the sessions that the server does not let us signal.
   void take_look(const Policy& policy, const Look& look, const Ledger& ledger, Now now);
   void connection_lost();
 
-  /// Ends it before its time: the gates are opened. `even_if_held`: also where they were to stay closed.
+  /// Ends the drain before its time, and opens its gates. `even_if_held`: even if they were to stay closed.
   void end(std::string why, bool even_if_held = false);
 
   /// What to do now.
   DrainActions advance(Ledger& ledger, Now now);
 
-  /// The sessions of the last look that it claims. Points into this run.
+  /// The sessions of the last look that the drain claims. Points into this run.
   [[nodiscard]] DrainClaims claims() const;
 
-  /// When to be asked again at the latest.
+  /// When to call advance() again at the latest.
   [[nodiscard]] std::optional<ServerTime> next_due() const { return next_due_; }
-  /// How often it needs a look; nothing: it needs none.
+  /// How often the drain needs a look; empty: it needs none.
   [[nodiscard]] std::optional<Duration> look_interval() const;
-  /// Whether it has to know what holds at the gates before it goes on.
+  /// Whether the gates must be read before the drain can go on.
   [[nodiscard]] bool needs_gates() const { return needs_gates_; }
   [[nodiscard]] bool is_done() const { return phase_ == DrainPhase::kDone; }
-  /// Whether anything is in flight that a reply would settle.
+  /// Whether an order to a gate has no reply yet.
   [[nodiscard]] bool is_turning() const;
-  /// Whether a gate is closed, or may be, and is to be opened at the end.
+  /// Whether a gate is closed, or may be, and has to be opened at the end.
   [[nodiscard]] bool has_gate_to_open() const;
   [[nodiscard]] const DrainProgress& progress() const { return progress_; }
   [[nodiscard]] const Drain& plan() const { return plan_; }
@@ -93,20 +95,20 @@ class DrainRun {
     std::optional<GateMark> mark;
     std::string mark_text;
     bool in_journal = false;
-    bool is_stale = false;  ///< it bears a mark whose time is over: it is given back before it is closed
+    bool is_stale = false;  ///< its mark is past its time: it is opened before it is closed again
     std::string order;      ///< in flight
     MonotonicTime sent{};
     std::optional<MonotonicTime> not_before;  ///< after a failure
-    bool is_known = false;                    ///< what holds there was read since
+    bool is_known = false;                    ///< its state was read since
     bool may_be_closed = false;               ///< the reply to a closing was lost
     bool is_gone = false;                     ///< the database was dropped
     int failures = 0;
-    std::string trouble;  ///< what keeps it from closing or opening; told
+    std::string trouble;  ///< what keeps it from closing or opening; already logged
     std::vector<std::string> prepared;
     std::vector<std::string> slots;
-    /// Pids of those who logged in when it had closed, and do so still; nothing: that was not read since.
+    /// Pids of clients that were logging in when it closed, and still are; empty: not read since.
     std::optional<std::vector<std::string>> logging_in;
-    bool is_theirs = false;  ///< somebody else was seen to have changed its limit since it closed
+    bool is_theirs = false;  ///< another client has changed its limit since it closed
   };
   // drain_databases.cpp
   void find_gates(const Gates& gates, Now now);
@@ -167,8 +169,8 @@ class DrainRun {
   Drain plan_;
   Interval window_;
   std::string by_;
-  /// By our clock: it lasts no longer than its window did when it began, though the server's clock is set
-  /// back meanwhile, or another server's is behind.
+  /// By our clock: the drain lasts no longer than its window did when it began, even if the server's clock is
+  /// set back meanwhile, or another server's is behind.
   MonotonicTime over_{};
   bool is_joined_ = false;
   std::uint64_t number_ = 0;
@@ -177,24 +179,23 @@ class DrainRun {
   DrainPhase phase_ = DrainPhase::kGating;
   DrainPhase told_phase_ = DrainPhase::kGating;
   std::map<std::string, OurGate> our_gates_;  ///< by database
-  std::set<std::string> names_;               ///< what its databases were called when they were found
+  std::set<std::string> names_;               ///< the names of its databases when they were found
   bool has_found_gates_ = false;
-  std::optional<MonotonicTime> find_again_;  ///< there was no such database
-  std::set<std::string> told_missing_;       ///< patterns that fit no database
-  std::optional<Error> missing_;             ///< of the last of them: closed gates do not mend it
+  std::optional<MonotonicTime> find_again_;  ///< a named database did not exist
+  std::set<std::string> told_missing_;       ///< patterns without a database, already logged
+  std::optional<Error> missing_;             ///< for the last of them; closing gates does not remove it
   bool needs_gates_ = true;
-  std::optional<ServerTime> since_;    ///< the last gate closed
-  std::uint64_t looks_before_ = 0;     ///< looks up to this one were asked for before that
-  int early_readings_ = 0;             ///< of gates, since then, to see whether who logs in still does
-  std::optional<DrainClaims> claims_;  ///< of a look that was asked for later
-  std::vector<std::string>
-      others_;  ///< of that look: who is in the databases, and no client that could be ended
+  std::optional<ServerTime> since_;    ///< when the last gate closed
+  std::uint64_t looks_before_ = 0;     ///< looks up to this one were requested before that
+  int early_readings_ = 0;             ///< readings of gates since then, to see which logins go on
+  std::optional<DrainClaims> claims_;  ///< of a look that was requested later
+  std::vector<std::string> others_;    ///< of that look: backends in the databases that are not clients
   std::size_t empty_looks_ = 0;
   bool was_emptied_since_ = false;  ///< since `since_`
   bool is_empty_ = false;
   bool is_ending_ = false;
-  bool holds_still_ = false;  ///< gave up: holds the gate and signals nobody
-  bool gives_back_ = false;   ///< opens its gates, also those that were to be held
+  bool holds_still_ = false;  ///< gave up: holds the gate and sends no signals
+  bool gives_back_ = false;   ///< opens its gates, even those that were to be held
   std::string end_reason_;
   std::optional<ServerTime> next_due_;
   DrainProgress progress_;

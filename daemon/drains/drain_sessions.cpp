@@ -6,7 +6,7 @@
 #include "drains/drain_reach.hpp"
 #include "drains/drain_run.hpp"
 
-/// The half of a drain that claims sessions.
+/// The part of a drain that claims sessions.
 namespace pgcurfew {
 
 namespace {
@@ -75,12 +75,12 @@ bool DrainRun::is_in_drained_database(const Session& session) const {
   return session.database && our_gates_.contains(*session.database);
 }
 
-/// Let in after the gates had closed: a superuser, or there is no gate.
+/// Let in after the gates closed: a superuser, or there is no gate.
 bool DrainRun::is_latecomer(const Session& session) const {
   return since_ && session.key.backend_start > *since_;
 }
 
-/// Why nobody will end the session; empty if it is to be ended.
+/// Why the drain will not end the session; empty if it will.
 std::string DrainRun::why_left_alone(const Policy& policy, const Session& session) const {
   if (auto reason = why_protected(policy, session); !reason.empty()) return reason;
   return is_latecomer(session) && !plan_.terminates_latecomers ? "latecomer" : "";
@@ -92,12 +92,12 @@ void DrainRun::note_remaining(const Session& session, std::string reason) {
                                  std::move(reason)});
 }
 
-/// One look may miss who was just let in; who is hidden from us, or has no name for us, may be in there; who
-/// logs in will be.
+/// One look may miss a session that was just let in; a session that is hidden from us, or of unknown name,
+/// may be in the database; a client that is logging in will be.
 void DrainRun::count_empty_look(Now now) {
   const bool is_awaited = !progress_.logging_in.empty();
   const bool nobody = progress_.remaining.empty() && progress_.hidden == 0;
-  // most log in within milliseconds
+  // most clients log in within milliseconds
   if (nobody && is_awaited && ++early_readings_ <= kEarlyReadings) needs_gates_ = true;
   if (nobody && has_gate() && !all_closed()) {
     empty_looks_ = 0;  // of a gate that was lost

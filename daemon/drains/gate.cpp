@@ -38,7 +38,7 @@ std::optional<Number> number_of(std::optional<std::string_view> text) {
   return number;
 }
 
-/// No name in a mark of ours has other letters, and a server may refuse to take other bytes back.
+/// Names in our marks have no other characters, and a server may refuse to take other bytes back.
 bool is_plain(std::string_view text) {
   return std::all_of(text.begin(), text.end(), [](char c) { return c >= ' ' && c <= '~'; });
 }

@@ -13,10 +13,10 @@ namespace pgcurfew {
 
 namespace {
 
-/// A person has to change that: a drain by hand ends at once.
+/// Only a DBA can change that: a drain by hand ends at once.
 constexpr const char* kNotInPrerequisiteState = "55000";
 
-/// Of two gates of one cluster.
+/// Whether an entry and an order, both of one cluster, are for the same gate.
 bool is_of(const JournalEntry& entry, const GateOrder& order) {
   if (entry.kind != name_of(order.kind)) return false;
   return entry.oid != 0 ? entry.oid == order.oid : entry.database == order.database;
@@ -46,7 +46,7 @@ std::vector<Event> GateBook::take_events() {
   return std::exchange(events_, {});
 }
 
-/// Once each: the gates are read again and again.
+/// Once each, because the gates are read again and again.
 void GateBook::complain(const Error& error) {
   if (!complaints_.insert(error.message).second) return;
   Event event(Kind::kJournalFailed,
@@ -56,7 +56,7 @@ void GateBook::complain(const Error& error) {
   events_.push_back(std::move(event));
 }
 
-/// Kinds and databases of the entries that name our cluster.
+/// The kinds and databases of the entries that name our cluster.
 std::set<std::string> GateBook::named_of(const std::vector<JournalEntry>& entries) const {
   std::set<std::string> named;
   for (const auto& entry : entries) {
@@ -92,16 +92,16 @@ std::vector<JournalEntry> GateBook::read(const std::set<Key>& in_flight) {
       tell_of_others(entry);
     }
   }
-  // which of them it is that is damaged, nobody can tell
+  // it is unknown which of them is damaged
   for (const auto& [key, entry] : before) {
     if (!contents->damaged.empty() && entries_.insert({key, entry}).second) entries.push_back(entry);
   }
   return entries;
 }
 
-/// Whether an entry of a server of our name is of the cluster that we are connected to. One that does not
-/// say so, and one about which we cannot tell, is if a database of its name is as it says, and that is not
-/// what another entry says, which does name our cluster.
+/// Whether an entry of a server of our name belongs to the cluster that we are connected to. An entry that
+/// names no cluster, or that we cannot decide, does if a database of its name is as it says, unless another
+/// entry that names our cluster says the same.
 bool GateBook::is_ours(const JournalEntry& entry, const std::set<std::string>& named) const {
   if (!cluster_.empty() && !entry.system_identifier.empty()) return entry.system_identifier == cluster_;
   if (cluster_.empty() && entry.system_identifier.empty()) return true;
@@ -113,7 +113,7 @@ bool GateBook::is_ours(const JournalEntry& entry, const std::set<std::string>& n
   });
 }
 
-/// Once each: it is for somebody else to give that back.
+/// Once each: another pgcurfew has to open these gates.
 void GateBook::tell_of_others(const JournalEntry& entry) {
   const auto file = journal_.path_of(entry);
   if (!complaints_.insert(fmt::format("{} {}", file, entry.mark)).second) return;
@@ -122,7 +122,8 @@ void GateBook::tell_of_others(const JournalEntry& entry) {
       unclaimed_gate_event({entry, file}, is_named ? WhyUnclaimed::kCluster : WhyUnclaimed::kUnnamedCluster));
 }
 
-/// PgBouncer's gates go by the names of its databases, and without its cluster an oid says nothing.
+/// PgBouncer's gates are identified by the names of its databases, and an oid means nothing without its
+/// cluster.
 JournalEntry GateBook::entry_for(const GateOrder& order) const {
   JournalEntry entry;
   entry.server = server_;
@@ -137,7 +138,7 @@ std::optional<JournalEntry> GateBook::find(const GateOrder& order, const std::se
   std::optional<JournalEntry> found;
   for (auto& entry : read(in_flight)) {
     if (!is_of(entry, order)) continue;
-    // of two for one gate the older one did not name its cluster
+    // of two entries for one gate, the older one did not name its cluster
     if (!found || found->system_identifier.empty()) found = std::move(entry);
   }
   return found;

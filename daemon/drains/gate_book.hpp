@@ -13,50 +13,51 @@
 
 namespace pgcurfew {
 
-/// What the journal says of one server's gates: which of its entries are this server's, as they stand there
-/// or, where that cannot be read or written any more, as they should.
+/// The journal of gates for one server: the entries of this server as they are in the files or, if these can
+/// no longer be read or written, as they should be.
 class GateBook {
  public:
   using Key = std::string;  ///< the file of the gate's entry
 
-  /// A database as it was read last.
+  /// A database as last read.
   struct Known {
     std::string database;
     int limit = -1;
-    std::optional<GateMark> mark;  ///< in the server
+    std::optional<GateMark> mark;  ///< the mark in the server
   };
 
-  /// `server`: its name in the policy. `files` outlive the book.
+  /// `server`: its name in the policy. `files` must outlive the book.
   GateBook(std::string server, SmallFiles& files)
       : server_(std::move(server)), files_(files), journal_(files) {}
 
-  /// To be called before what follows.
-  /// *Errors*: there is no place for a journal.
+  /// Must be called before the functions below.
+  /// *Errors*: there is no directory for the journal of gates.
   [[nodiscard]] Result<void> open() { return files_.find(); }
 
-  /// What the server's catalog shows, which tells whose an entry is.
+  /// Takes what the server's catalog shows, which decides whose an entry is.
   void note(const Gates& gates);
-  /// Null: a database of this oid was not there.
+  /// Null if there was no database with this oid.
   [[nodiscard]] const Known* known(std::uint32_t oid) const;
-  /// A refused order has told its limit.
+  /// Takes the limit that a refused order returned.
   void note_limit(std::uint32_t oid, int limit) { known_[oid].limit = limit; }
 
-  /// All that are this server's. `in_flight`: of gates that are being turned. Tells of those that are another
-  /// cluster's, once each.
+  /// All entries of this server. `in_flight`: entries of gates that are being turned. Reports entries of
+  /// another cluster, once each.
   std::vector<JournalEntry> read(const std::set<Key>& in_flight);
   /// The entry of an order's gate.
   std::optional<JournalEntry> find(const GateOrder& order, const std::set<Key>& in_flight);
-  /// A new one for it.
+  /// A new entry for an order's gate.
   [[nodiscard]] JournalEntry entry_for(const GateOrder& order) const;
 
-  /// Writes an entry that must stand there before its gate is closed.
-  /// *Errors*: it does not, or what stands there cannot be read: it may hold what is to be given back.
+  /// Writes an entry that must be stored before its gate is closed.
+  /// *Errors*: it could not be stored, or the present entry cannot be read, which may hold a gate that has to
+  /// be opened.
   [[nodiscard]] Result<void> write_first(const JournalEntry& entry);
-  /// An error is logged, and the change counts as made.
+  /// On an error it logs the error, and the change counts as made.
   void write(const JournalEntry& entry);
   void remove(const JournalEntry& entry);
 
-  /// Tells what is wrong, once.
+  /// Reports an error, once.
   void complain(const Error& error);
   [[nodiscard]] std::vector<Event> take_events();
 
@@ -72,12 +73,12 @@ class GateBook {
   std::string server_;
   SmallFiles& files_;
   GateJournal journal_;
-  std::map<Key, JournalEntry> entries_;   ///< what stands there, or should
+  std::map<Key, JournalEntry> entries_;   ///< the entries as they are in the files, or should be
   std::map<Key, std::string> opened_;     ///< marks that could not be removed
-  bool has_listed_ = false;               ///< when it was read last
-  std::string cluster_;                   ///< its system identifier; empty: not known
+  bool has_listed_ = false;               ///< the last reading listed the files
+  std::string cluster_;                   ///< its system identifier; empty: unknown
   std::map<std::uint32_t, Known> known_;  ///< by the database's oid
-  std::set<std::string> complaints_;      ///< that were told
+  std::set<std::string> complaints_;      ///< errors that were reported
   std::vector<Event> events_;
 };
 

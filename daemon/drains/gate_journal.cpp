@@ -11,11 +11,11 @@ namespace pgcurfew {
 namespace {
 
 constexpr std::string_view kFirstLine = "pgcurfew gate 2";
-/// Of an entry that names neither cluster nor oid: what pgcurfew of old wrote.
+/// For an entry that names neither cluster nor oid, as older versions of pgcurfew wrote.
 constexpr std::string_view kOldFirstLine = "pgcurfew gate 1";
 constexpr std::string_view kLastLine = "end";
 
-/// One line of it: no newline, no NUL, no doubt about where it ends.
+/// One line of it: no newline, no NUL, an unambiguous end.
 std::string escaped(std::string_view bytes) {
   std::string text;
   for (const char c : bytes) {
@@ -52,7 +52,7 @@ std::optional<std::string> unescaped(std::string_view text) {
   return bytes;
 }
 
-/// No name of a database of PgBouncer's holds a newline: they stand in its file, each on a line.
+/// No name of a PgBouncer database contains a newline: each is on a line of PgBouncer's configuration file.
 std::string joined(const std::vector<std::string>& names) {
   std::string text;
   for (const auto& name : names) text += name + '\n';
@@ -95,7 +95,7 @@ Result<JournalEntry> parse_journal_text(std::string_view text) {
   const auto first_line = take_line();
   const bool is_old = first_line == kOldFirstLine;
   if (!is_old && first_line != kFirstLine)
-    return failure("it does not begin as a gate of pgcurfew's journal does");
+    return failure("it does not begin like an entry of the journal of gates");
   JournalEntry entry;
   std::string oid;
   std::string pools;
@@ -119,7 +119,7 @@ Result<JournalEntry> parse_journal_text(std::string_view text) {
   if (take_line() != kLastLine || !text.empty()) return failure("its end is missing or damaged");
   const auto read = std::from_chars(oid.data(), oid.data() + oid.size(), entry.oid);
   if (!is_old && (read.ec != std::errc() || read.ptr != oid.data() + oid.size()))
-    return failure("its oid is no number");
+    return failure("its oid is not a number");
   entry.pools = parted(pools);
   for (const auto known : {JournalState::kClosing, JournalState::kClosed, JournalState::kOpening}) {
     if (state != name_of(known)) continue;
@@ -130,7 +130,8 @@ Result<JournalEntry> parse_journal_text(std::string_view text) {
 }
 
 std::string GateJournal::file_of(const JournalEntry& entry) {
-  // a database's name can hold any byte but NUL; a server's and a kind's are words of the policy, without `@`
+  // a database's name may contain any byte but NUL; a server's name and a kind are words of the policy,
+  // without `@`
   std::string id;
   for (const char c : entry.database) id += fmt::format("{:02x}", static_cast<unsigned char>(c));
   if (entry.oid != 0) id = fmt::format("oid-{}", entry.oid);
@@ -152,8 +153,8 @@ Result<std::optional<JournalEntry>> GateJournal::read_file(const std::string& na
   if (!*text) return std::optional<JournalEntry>();
   auto entry = parse_journal_text(**text);
   if (entry && file_of(*entry) == name) return std::optional(std::move(*entry));
-  return failure(fmt::format("the journal's file {} is damaged", files_.path_of(name)),
-                 entry ? "It is about another gate than its name says." : entry.error().message,
+  return failure(fmt::format("file {} is damaged", files_.path_of(name)),
+                 entry ? "It describes another gate than its name says." : entry.error().message,
                  "Compare the database's connection limit with what it should be, then remove the file.");
 }
 

@@ -11,45 +11,46 @@
 
 namespace pgcurfew {
 
-/// How far the turning of a gate had got when it was written down.
+/// The progress of turning a gate when its entry was written.
 enum class JournalState { kClosing, kClosed, kOpening };
 std::string_view name_of(JournalState state);  ///< `closing`, `closed`, `opening`
 
-/// A gate whose mark does not stand in its server.
+/// A gate whose mark is not in its server.
 struct JournalEntry {
   std::string server;             ///< its name in the policy
-  std::string system_identifier;  ///< of its cluster; empty: not known, or written by pgcurfew of old
+  std::string system_identifier;  ///< of its cluster; empty: unknown, or written by an older pgcurfew
   std::string database;           ///< any bytes
-  std::uint32_t oid = 0;          ///< of the database; 0: not known, or of a gate that goes by names
-  std::string kind;               ///< of the gate, as the policy calls it
+  std::uint32_t oid = 0;          ///< of the database; 0: unknown, or the gate is identified by name
+  std::string kind;               ///< of the gate, as in the policy
   std::string mark;
   std::string pgbouncer_conninfo;  ///< may hold a password, never printed
   std::string pgbouncer_gate;
-  std::vector<std::string> pools;  ///< PgBouncer's own databases that were closed; empty: not known
+  std::vector<std::string> pools;  ///< PgBouncer's own databases that were closed; empty: unknown
   JournalState state = JournalState::kClosing;
   bool operator==(const JournalEntry&) const = default;
 };
 
-/// What we have to give back, in one file for each gate, so that a damaged one takes no other with it.
+/// The journal of gates that we have to open again, in one file per gate, so that a damaged file does not
+/// affect the others.
 class GateJournal {
  public:
-  /// With which the names of its files end.
+  /// The suffix of its files' names.
   static constexpr std::string_view kSuffix = ".gate";
 
-  /// `files` outlives it, and has found its place before anything is called.
+  /// `files` must outlive the journal, and must have found its directory before any call.
   explicit GateJournal(SmallFiles& files) : files_(files) {}
 
-  /// Replaces the entry of the same gate: of the same server, cluster and kind, and of the same oid or, if it
-  /// has none, the same database.
+  /// Replaces the entry of the same gate: the same server, cluster and kind, and the same oid or, if it has
+  /// none, the same database.
   /// *Errors*: as of SmallFiles.
   Result<void> write(const JournalEntry& entry);
 
-  /// Does nothing if there is none.
+  /// Removes an entry; does nothing if there is none.
   /// *Errors*: as of SmallFiles.
   Result<void> remove(const JournalEntry& entry);
 
   struct Contents {
-    std::vector<JournalEntry> entries;  ///< in no order
+    std::vector<JournalEntry> entries;  ///< in no particular order
     std::vector<Error> damaged;         ///< files that cannot be read, each with its name and a hint
   };
   /// *Errors*: the files cannot be listed.
@@ -61,7 +62,7 @@ class GateJournal {
 
   /// The name of the file of this gate's entry; different gates have different files.
   [[nodiscard]] static std::string file_of(const JournalEntry& entry);
-  /// As people find it.
+  /// The path of a file, for messages.
   [[nodiscard]] std::string path_of(const JournalEntry& entry) const {
     return files_.path_of(file_of(entry));
   }
@@ -73,7 +74,7 @@ class GateJournal {
 };
 
 /// The text of a file, and back.
-/// *Errors*: it is incomplete, or not of our making.
+/// *Errors*: it is incomplete, or was not written by pgcurfew.
 std::string journal_text(const JournalEntry& entry);
 Result<JournalEntry> parse_journal_text(std::string_view text);
 

@@ -27,7 +27,7 @@ Gate gate_at_pgbouncer(const JournalEntry& entry) {
   return gate;
 }
 
-/// What is to be given back; `standing`: in the journal.
+/// The connection limit to restore; `standing`: the mark in the journal of gates.
 int limit_before(int limit, const std::optional<GateMark>& in_server, const Result<GateMark>& standing) {
   if (limit == 0 && standing) return standing->limit;
   if (limit == 0 && in_server) return in_server->limit;
@@ -172,7 +172,7 @@ void GateKeeper::connection_lost() {
   }
 }
 
-/// Writes down what became of a turn.
+/// Records the result of an order in the journal of gates.
 void GateKeeper::settle(Flight flight, GateReply& reply, bool may_have_acted) {
   if (const auto opened = book_.open(); !opened) return book_.complain(opened.error());
   auto& entry = flight.entry;
@@ -185,7 +185,7 @@ void GateKeeper::settle(Flight flight, GateReply& reply, bool may_have_acted) {
       reply.mark_text = entry.mark;
       if (auto mark = parse_gate_mark(entry.mark)) reply.mark = std::move(*mark);
       if (flight.order.kind != GateKind::kPgbouncer) return;
-      // over a new connection, and at once: what was open on the old one is no longer
+      // over a new connection, and at once: the old one's state no longer counts
       forget(entry.database);
       look(gate_at_pgbouncer(entry));
       shown_.insert(entry.database);
@@ -246,7 +246,8 @@ void GateKeeper::remove(const JournalEntry& entry) {
   book_.remove(entry);
 }
 
-/// PgBouncer forgets its gates when it is restarted, and anybody may open one: also while nobody looked.
+/// PgBouncer forgets its gates when it is restarted, and any client of its console may open one, even between
+/// our looks.
 void GateKeeper::look_at_pgbouncer(Gate& gate) {
   const auto seen = look(gate);
   gate.limit = seen == PgbouncerState::kOpened ? -1 : 0;
@@ -258,14 +259,15 @@ void GateKeeper::merge(JournalEntry entry, Gates& gates) {
   auto mark = parse_gate_mark(entry.mark);
   if (!kind || !mark) {
     return book_.complain(
-        {fmt::format("the entry of database {} is not understood", printable(entry.database)), {}, {}, {}});
+        {fmt::format("the entry of database {} could not be parsed", printable(entry.database)), {}, {}, {}});
   }
   if (flights_.contains(GateBook::key_of(entry))) return;
   const bool was_closing = entry.state == JournalState::kClosing;
   const bool was_opening = entry.state == JournalState::kOpening;
   auto* gate = find_gate(gates, entry);
   if (*kind == GateKind::kPgbouncer) {
-    // whether PgBouncer was told, nobody knows: such a gate is opened, and closed again if it is still time
+    // it is unknown whether PgBouncer got the command: such a gate is opened, and closed again if it is still
+    // time
     if (was_closing) mark->until = mark->since;
     gate = &gates.gates.emplace_back(gate_at_pgbouncer(entry));
     if (!was_closing) look_at_pgbouncer(*gate);
@@ -280,7 +282,7 @@ void GateKeeper::merge(JournalEntry entry, Gates& gates) {
     // it was not closed yet, or is open already
     return remove(entry);
   } else if (!gate->mark_text.empty()) {
-    return;  // another's mark stands in the server, and comes first
+    return;  // another drain's mark is in the server, and comes first
   }
   if (was_closing || was_opening || entry.database != gate->database) {
     entry.state = JournalState::kClosed;

@@ -13,52 +13,53 @@
 
 namespace pgcurfew {
 
-/// What a keeper wants to be done at PgBouncer's console.
+/// A request of the keeper to PgBouncer's console.
 namespace pgbouncer {
 /// The reply goes to GateKeeper::pgbouncer_turned.
 struct Turn {
   GateOrder order;
 };
-/// How a gate stands that was closed; the answer goes to GateKeeper::pgbouncer_seen. Over the connection that
-/// showed it before, for as long as it lasts it is the same PgBouncer.
+/// Asks for the state of a closed gate; the answer goes to GateKeeper::pgbouncer_seen. It uses the connection
+/// that showed the gate before: as long as that lasts, it is the same PgBouncer process.
 struct Look {
   Gate gate;
 };
-/// To drop that connection.
+/// Drops that connection.
 struct Forget {
   std::string database;
 };
 using Command = std::variant<Turn, Look, Forget>;
 }  // namespace pgbouncer
 
-/// Stands between a watch and a link where a gate's mark goes to the journal or the gate is PgBouncer's.
+/// Mediates between a watch and a link if a gate's mark goes to the journal of gates or the gate is
+/// PgBouncer's.
 ///
-/// The journal is written before a gate closes, and forgets it after it is open. What an end in the middle
-/// has left open is settled when the gates are read next: a database whose limit is not 0 was never closed.
+/// An entry is written before a gate closes, and removed after it is open. If pgcurfew ended in between, the
+/// next reading of the gates decides: a database whose limit is not 0 was never closed.
 class GateKeeper {
  public:
-  /// `server`: its name in the policy. `files`: of the journal; they outlive the keeper.
+  /// `server`: its name in the policy. `files`: of the journal of gates; they must outlive the keeper.
   GateKeeper(std::string server, SmallFiles& files) : book_(std::move(server), files) {}
 
-  /// The order that the link has to carry out, or nothing: the reply will be among take_replies().
+  /// The order that the link has to carry out; if empty, the reply will be among take_replies().
   std::optional<GateOrder> turn(const GateOrder& order);
 
-  /// Completes what the link has told: gates as they were read, and the reply to an order.
+  /// Completes what the link reports: gates as they were read, and the reply to an order.
   void complete(Gates& gates);
   void complete(GateReply& reply);
 
-  /// The link has lost its connection: what it was asked to turn will not be answered.
+  /// To be called when the link has lost its connection: its orders will not be answered.
   void connection_lost();
 
-  /// `may_have_acted`: something was sent that changes PgBouncer.
+  /// `may_have_acted`: a command that changes PgBouncer was sent.
   void pgbouncer_turned(GateReply reply, bool may_have_acted);
   void pgbouncer_seen(const std::string& database, PgbouncerState state);
 
   /// Replies to orders that the link does not carry out.
   [[nodiscard]] std::vector<GateReply> take_replies();
-  /// What is to be asked of PgBouncer.
+  /// Requests to PgBouncer.
   [[nodiscard]] std::vector<pgbouncer::Command> take_commands();
-  /// What is wrong with the journal.
+  /// Errors of the journal of gates.
   [[nodiscard]] std::vector<Event> take_events() { return book_.take_events(); }
 
  private:
@@ -84,8 +85,8 @@ class GateKeeper {
 
   GateBook book_;
   std::map<Key, Flight> flights_;
-  std::map<std::string, PgbouncerState> seen_;  ///< of gates that are closed at PgBouncer, by database
-  std::set<std::string> shown_;                 ///< of these, those that PgBouncer has shown since we started
+  std::map<std::string, PgbouncerState> seen_;  ///< states of gates that are closed at PgBouncer, by database
+  std::set<std::string> shown_;                 ///< those of them that PgBouncer has shown since we started
   std::vector<GateReply> replies_;
   std::vector<pgbouncer::Command> commands_;
 };

@@ -50,7 +50,7 @@ Event unclaimed_gate_event(const UnclaimedGate& gate, WhyUnclaimed why) {
   const auto mark = parse_gate_mark(entry.mark);
   const bool is_pgbouncers = entry.kind == name_of(GateKind::kPgbouncer);
   Event event(Kind::kGateUnclaimed,
-              fmt::format("the journal holds the gate of database {} of server {}, {}",
+              fmt::format("the journal of gates holds the gate of database {} of server {}, {}",
                           printable(entry.database, 80), printable(entry.server, 80), reason_of(why)));
   event.server = entry.server;
   event.add(field::kDatabase, entry.database);
@@ -68,14 +68,14 @@ Event unclaimed_gate_event(const UnclaimedGate& gate, WhyUnclaimed why) {
     if (mark->until) event.add(field::kUntil, *mark->until);
   }
   if (is_pgbouncers) {
-    by_hand = fmt::format("say {} on its PgBouncer's console",
+    by_hand = fmt::format("run {} on its PgBouncer's admin console",
                           entry.pgbouncer_gate == name_of(PgbouncerGate::kDisable) ? "ENABLE" : "RESUME");
   }
-  event.add(field::kHint,
-            fmt::format("{}; or, if the database is still closed, {}, and remove the file.",
-                        why == WhyUnclaimed::kServer ? "Add the server to the policy again under that name"
-                                                     : "Run pgcurfew where that name is the other cluster's",
-                        by_hand));
+  event.add(field::kHint, fmt::format("{}; or, if the database is still closed, {}, and remove the file.",
+                                      why == WhyUnclaimed::kServer
+                                          ? "Add the server to the policy again under that name"
+                                          : "Run pgcurfew where that name belongs to the other cluster",
+                                      by_hand));
   return event;
 }
 

@@ -9,14 +9,14 @@
 
 namespace pgcurfew {
 
-/// A gate that the journal says is closed, and that nobody gives back.
+/// A gate that is closed according to the journal of gates, and that no watch opens.
 struct UnclaimedGate {
   JournalEntry entry;
   std::string file;
 };
 
-/// Those whose server is not among these by its name, of any of these databases or, if none is named, of all.
-/// Nothing if there is no journal.
+/// The gates whose server is not among these by its name, of any of these databases or, if none is named, of
+/// all. Empty if there is no journal of gates.
 std::vector<UnclaimedGate> find_unclaimed_gates(SmallFiles& files, const std::vector<Server>& servers,
                                                 const std::vector<std::string>& databases = {});
 
@@ -26,7 +26,7 @@ enum class WhyUnclaimed {
   kUnnamedCluster,  ///< it may be of another cluster: no such database is closed in this one
 };
 
-/// `gate_unclaimed`: what was before, and how to give it back.
+/// The event `gate_unclaimed`: the previous state, and how to restore it.
 Event unclaimed_gate_event(const UnclaimedGate& gate, WhyUnclaimed why = WhyUnclaimed::kServer);
 
 }  // namespace pgcurfew

@@ -9,8 +9,8 @@
 
 namespace pgcurfew {
 
-/// Somebody waits for somebody's lock: `blocker` stands among the waiter's pg_blocking_pids, and it is the
-/// same wait.
+/// One session waits for another's lock: `blocker` is among the waiter's pg_blocking_pids, and it is the same
+/// wait.
 struct BlockEdge {
   SessionKey waiter;
   std::optional<ServerTime> query_start;  ///< of the waiter
@@ -18,7 +18,7 @@ struct BlockEdge {
   bool operator==(const BlockEdge&) const = default;
 };
 
-/// So many of them a guard can check.
+/// The maximum number of edges that a guard can check.
 inline constexpr std::size_t kMostBlockEdges = 20;
 
 }  // namespace pgcurfew

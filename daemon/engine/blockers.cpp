@@ -11,8 +11,7 @@ namespace pgcurfew {
 
 namespace {
 
-/// Which sessions of a look each of its waiters reaches by going from one who waits to those whom it
-/// waits for.
+/// The sessions of a look that each waiter reaches by following waits from waiter to blocker.
 class Reach {
  public:
   Reach(std::size_t waiters, std::size_t sessions)
@@ -24,7 +23,7 @@ class Reach {
   [[nodiscard]] bool has(std::size_t waiter, std::size_t session) const {
     return ((bits_[waiter][session / 64] >> (session % 64)) & 1) != 0;
   }
-  /// Whoever reaches `session` reaches all that its own wait reaches.
+  /// A waiter that reaches `session` also reaches everything that the session's own wait reaches.
   void pass_on(std::size_t session, std::size_t its_wait) {
     for (std::size_t waiter = 0; waiter < bits_.size(); ++waiter) {
       if (!has(waiter, session)) continue;
@@ -39,7 +38,7 @@ class Reach {
 
 using IndexByPid = std::unordered_map<std::int32_t, std::size_t>;
 
-/// Who waits, as indices into the look's sessions, in the order of Look::waits.
+/// The waiters, as indices into the look's sessions, in the order of Look::waits.
 struct Waiters {
   std::vector<std::size_t> sessions;
   std::vector<const LockWait*> waits;
@@ -66,7 +65,7 @@ void link_blocks(Look& look, const Waiters& waiters, const IndexByPid& by_pid) {
   for (std::size_t s = 0; s < look.sessions.size(); ++s) {
     auto& session = look.sessions[s];
     for (std::size_t i = 0; i < copies.size(); ++i) {
-      // within a deadlock everyone waits for himself
+      // in a deadlock each session waits for itself
       if (waiters.sessions[i] != s && reach.has(i, s)) session.blocks.push_back(copies[i]);
     }
     std::sort(session.blocks.begin(), session.blocks.end(), has_waited_longer);
@@ -81,15 +80,14 @@ void mark_leaders(Look& look, const IndexByPid& by_pid) {
   }
 }
 
-/// Since when a session can have waited for nothing; nothing if that is not to be told. An idle one waits for
-/// no lock.
+/// Since when a session has certainly not waited; empty if unknown. An idle session waits for no lock.
 std::optional<ServerTime> surely_free_since(const Session& session) {
   const bool is_idle = session.state == State::kIdle || session.state == State::kIdleInTransaction ||
                        session.state == State::kIdleInTransactionAborted;
   return is_idle ? session.state_change : std::nullopt;
 }
 
-/// The edges of one way from a waiter up to `session`; nothing if there is none.
+/// The edges of one path from a waiter to `session`; empty if there is none.
 std::vector<BlockEdge> way_up(const Session& waiter, const Session& session,
                               const std::unordered_map<std::int32_t, const Session*>& by_pid) {
   std::unordered_map<std::int32_t, BlockEdge> came_by;  // pid reached -> the edge that led to it
@@ -113,13 +111,13 @@ std::vector<BlockEdge> way_up(const Session& waiter, const Session& session,
   return edges;
 }
 
-/// Since when each of those who wait for a session does so, by pid: of all the ways from it to the session,
+/// When each waiter of a session began to wait for it, by pid: of all paths from the waiter to the session,
 /// the one whose newest wait is the oldest.
 std::unordered_map<std::int32_t, ServerTime> held_up_since(const Session& session) {
   std::unordered_map<std::int32_t, ServerTime> since;
   for (bool grew = true; grew;) {
     grew = false;
-    // mostly those who wait longest are waited for: then one round does it
+    // usually sessions wait for those that have waited longest: then one round is enough
     for (const auto& waiter : session.blocks) {
       if (!waiter->blocked_since) continue;
       for (const auto pid : waiter->blockers) {
@@ -153,7 +151,7 @@ std::optional<ServerTime> blocking_since(const Blocking& blocking, const Session
   for (const auto* waiter : waiters) {
     const auto found = held_up.find(waiter->key.pid);
     if (found == held_up.end()) continue;
-    // what it held up while it waited itself is another's doing
+    // what it blocked while it waited itself counts for another blocker
     const auto free = session.free_since.find(waiter->key.pid);
     since.push_back(free == session.free_since.end() ? found->second : std::max(found->second, free->second));
   }
@@ -178,9 +176,9 @@ std::vector<BlockEdge> edges_of(const Blocking& blocking, const Session& session
   return edges;
 }
 
-/// Those whom one wait is for become fewer until it is over. A statement that now waits for others
-/// altogether, or for what others' later transactions hold, has had its lock, and waits for another. If its
-/// blockers were not read before, it may have had its lock, too.
+/// The blockers of one wait become fewer until it is over. A statement that now waits for entirely different
+/// sessions, or for locks of their later transactions, has got its lock and waits for another. If its
+/// blockers were not read before, it may also have got its lock.
 bool WaitMemory::is_same_wait(const Wait& known, const Session& session, const LockWait& wait,
                               const std::vector<std::int32_t>& begun_anew) {
   const auto has = [](const std::vector<std::int32_t>& pids, std::int32_t pid) {
@@ -210,9 +208,9 @@ void WaitMemory::link(Look& look) {
     auto& session = look.sessions[found->second];
     const auto known = waits_.find(session.key);
     const bool is_same = known != waits_.end() && is_same_wait(known->second, session, wait, begun_anew);
-    // it began after the rows were made: there is no telling when, and the next look will show it
+    // the wait began after the rows were read: its beginning is unknown, and the next look will show it
     if (!wait.since && !is_same && !waits_for_lock(session)) continue;
-    // pg_locks is read after pg_stat_activity, and the wait can have begun in between
+    // pg_locks is read after pg_stat_activity, and the wait may have begun in between
     const auto seen_at = look.taken_at + look.under_way;
     session.blocked_since = wait.since ? *wait.since : is_same ? known->second.since : seen_at;
     session.blockers = wait.blockers;
@@ -231,7 +229,7 @@ void WaitMemory::remember_waits(const Look& look) {
   for (const auto& session : look.sessions) {
     if (!waits_for_lock(session)) continue;
     const auto known = waits_.find(session.key);
-    // where the waits could not be read, what was known of one goes on
+    // if the waits could not be read, a known wait continues
     const auto since =
         session.blocked_since.value_or(known != waits_.end() ? known->second.since : look.taken_at);
     auto blockers = session.blockers;
@@ -241,10 +239,10 @@ void WaitMemory::remember_waits(const Look& look) {
   waits_ = std::move(waits);
 }
 
-/// A session can have waited between two looks, and have held others up while it did: who begins to wait for
-/// it counts from the first look that shows it free.
+/// A session may have waited between two looks while it blocked others: a new waiter counts from the first
+/// look that shows the session not waiting.
 void WaitMemory::link_free_since(Look& look) {
-  std::unordered_map<SessionKey, bool> is_unknown;  // by who waits: whether the look shows for whom
+  std::unordered_map<SessionKey, bool> is_unknown;  // by waiter: whether its blockers are unknown
   for (const auto& session : look.sessions) {
     if (waits_for_lock(session)) is_unknown[session.key] = !session.blocked_since;
   }
@@ -258,7 +256,7 @@ void WaitMemory::link_free_since(Look& look) {
       if (!waiter->blocked_since) continue;
       auto since = surely_free_since(session).value_or(look.taken_at);
       const auto earlier = known.find(waiter->key);
-      // another wait than the one that the look before showed is as good as another's
+      // a wait other than the one in the look before counts as a new wait
       if (earlier != known.end() && *waiter->blocked_since <= earlier->second.blocked_since) {
         since = std::min(since, earlier->second.since);
       }

@@ -13,27 +13,28 @@
 
 namespace pgcurfew {
 
-/// Since when at least so many as asked for wait, whomever for; nothing if fewer wait for the session now.
+/// When the `at_least`-th waiter of the session began to wait, for whichever session; empty if fewer wait for
+/// the session now.
 std::optional<ServerTime> waiting_since(const Blocking& blocking, const Session& session);
 
-/// Since when at least so many as asked for wait for this very session while it does not wait itself: a chain
-/// of waits is as old as the newest of them, for before that it led to somebody else. Nothing if fewer do.
+/// When the `at_least`-th waiter began to wait for this very session while it does not wait itself. A chain
+/// of waits is as old as its newest wait, because before that it led to another session. Empty if fewer wait.
 std::optional<ServerTime> blocking_since(const Blocking& blocking, const Session& session);
 
-/// The chain of waits from each of those who were asked for up to the session, as the guard has to find it.
+/// The chain of waits from each required waiter to the session, as the guard has to find it.
 std::vector<BlockEdge> edges_of(const Blocking& blocking, const Session& session);
 
-/// Remembers from look to look who waited for a lock: what the server itself does not tell. Before PostgreSQL
-/// 14 that is since when somebody waits; in all versions, since when a session that holds others up has not
-/// waited itself: of an idle one since its state changed, of any other since the first look that showed it
-/// so. *Shapes*: bounded by the sessions of the last look, and who of them waits for whom.
+/// Remembers lock waits from look to look, which the server does not report: before PostgreSQL 14, when a
+/// session began to wait; in all versions, since when a blocker has not waited itself. For an idle blocker
+/// that is its last state change, for any other the first look that showed it not waiting.
+/// *Shapes*: bounded by the sessions of the last look and the waits between them.
 class WaitMemory {
  public:
-  /// Fills in what the sessions of a look have to do with each other: blocked_since, has_waiting_worker,
-  /// blocks, blockers, free_since.
+  /// Fills in the relations between the sessions of a look: blocked_since, has_waiting_worker, blocks,
+  /// blockers, free_since.
   void link(Look& look);
 
-  /// No looks for a while: who has waited in the meantime nobody has seen.
+  /// To be called after a time without looks, in which waits were not seen.
   void lose_sight();
 
   void forget();
@@ -44,7 +45,7 @@ class WaitMemory {
     ServerTime since;
     std::vector<std::int32_t> blockers;
   };
-  /// `begun_anew`: who is in a transaction that is younger than the look before.
+  /// `begun_anew`: sessions whose transaction is younger than the look before.
   static bool is_same_wait(const Wait& known, const Session& session, const LockWait& wait,
                            const std::vector<std::int32_t>& begun_anew);
   void remember_waits(const Look& look);
@@ -52,11 +53,11 @@ class WaitMemory {
 
   struct Freedom {
     ServerTime since{};
-    ServerTime blocked_since{};  ///< which of the waiter's waits it is for
+    ServerTime blocked_since{};  ///< the waiter's wait that this is about
   };
-  using FreeSince = std::unordered_map<SessionKey, Freedom>;  ///< by who waits
+  using FreeSince = std::unordered_map<SessionKey, Freedom>;  ///< by waiter
   std::unordered_map<SessionKey, Wait> waits_;
-  std::unordered_map<SessionKey, FreeSince> free_since_;  ///< by whom they wait for
+  std::unordered_map<SessionKey, FreeSince> free_since_;  ///< by blocker
   ServerTime last_look_{};
 };
 

@@ -64,23 +64,24 @@ class Breaker::Round {
   }
 
  private:
-  /// Those of one tenant that are due.
+  /// The due sessions of one tenant.
   struct Queue {
     Account* account = nullptr;
     Account* of_role = nullptr;
-    std::vector<std::size_t> waiting;  ///< indices, the first to go first
+    std::vector<std::size_t> waiting;  ///< indices, in order
     std::size_t shown = 0;             ///< how many of them a look has shown
     std::size_t taken = 0;             ///< how many have been admitted, from the front
     [[nodiscard]] std::size_t left() const { return waiting.size() - taken; }
   };
-  /// A role's turns go round its databases.
+  /// A role's databases take turns.
   struct Role {
     Account* account = nullptr;
     std::vector<Queue*> queues;
     std::size_t next = 0;
   };
 
-  /// Whoever has had least comes first, and of equals whose session has waited longest.
+  /// The role with the fewest signals comes first, and of equal ones the one whose session has waited
+  /// longest.
   std::vector<Role> roles_by_turn() {
     std::map<std::optional<std::string>, Role> by_name;
     for (auto& [tenant, queue] : queues_) {
@@ -105,7 +106,7 @@ class Breaker::Round {
     return roles;
   }
 
-  /// The one of a role's databases whose turn it is, if any can go.
+  /// The role's database whose turn it is, if any can be admitted.
   Queue* next_of(Role& role) {
     for (std::size_t i = 0; i < role.queues.size(); ++i) {
       const auto at = (role.next + i) % role.queues.size();
@@ -126,8 +127,7 @@ class Breaker::Round {
   [[nodiscard]] std::size_t room(const Account& account, const Limits& limits) const {
     return account.room(limits, safety_.per, now_);
   }
-  /// When the oldest that was sent within a time counts no longer; an order without a reply wakes by its
-  /// reply.
+  /// When the oldest signal within a time no longer counts; an order without a reply wakes us by its reply.
   void wake_when_forgotten(const Account& account, Duration time) {
     if (account.in_flight > 0) return;
     const auto oldest = std::upper_bound(account.sent.begin(), account.sent.end(), now_ - time);
@@ -135,7 +135,7 @@ class Breaker::Round {
   }
   void wake_by(MonotonicTime time) { admission_.wake = std::min(admission_.wake.value_or(time), time); }
 
-  /// `counted`: the account that has reached the bound, of those `limits`.
+  /// `counted`: the account that has reached the bound in `limits`.
   void open(Account& account, std::optional<Tenant> tenant, Bound bound, std::size_t due,
             const Account& counted, const Limits& limits) {
     account.open_until = now_ + safety_.quiet;
@@ -146,7 +146,7 @@ class Breaker::Round {
          is_share ? limits.at_once : limits.signals, is_share ? all_.at_once : all_.signals, 0});
   }
 
-  /// Whether more are due at once than may be; said once, and not again for as long as it goes on.
+  /// Whether more are due at once than allowed; reported once, and not again while it lasts.
   bool is_news_that_too_many(Account& account, std::size_t sent, std::size_t shown, std::size_t at_once) {
     const bool too_many = sent + shown > at_once && shown > 0;
     const bool was_announced = account.announced_until && now_ <= *account.announced_until;
@@ -158,10 +158,10 @@ class Breaker::Round {
   void open_if_too_many(const Tenant& tenant, Queue& queue) {
     auto& account = *queue.account;
     if (account.open_until) return;
-    // a role that comes from many databases is one at each of them
+    // a role that connects to many databases has one session in each of them
     const auto sent = sent_within(*queue.of_role, kAtOnce);
     const bool is_news = is_news_that_too_many(account, sent, shown_of_roles_[tenant.user], shared_.at_once);
-    // those that the server's holds back become too many by that
+    // those that the server's breaker holds back become too many because of it
     if (is_news && !breaker_.is_open()) {
       open(account, tenant, Bound::kShare, queue.left(), *queue.of_role, shared_);
     }
@@ -173,7 +173,7 @@ class Breaker::Round {
     for (const auto& entry : queues_) {
       const auto& queue = entry.second;
       if (queue.account->open_until) continue;
-      // no more can go of one tenant, or of one role, than its own part
+      // a tenant or a role can get no more than its own part
       auto& shown = of_roles[queue.of_role];
       shown += std::min(queue.shown, room(*queue.account, shared_));
       shown = std::min(shown, room(*queue.of_role, shared_));
@@ -188,7 +188,7 @@ class Breaker::Round {
   [[nodiscard]] std::size_t all_due() const {
     std::size_t due = 0;
     for (const auto& entry : queues_) {
-      // those that a tenant's own holds back are told with that
+      // those that a tenant's breaker holds back are reported with it
       if (!entry.second.account->open_until) due += entry.second.waiting.size();
     }
     return due;
@@ -217,8 +217,7 @@ class Breaker::Round {
     }
   }
 
-  /// The bound that signals which were sent have reached; nothing where only orders without a reply stand in
-  /// the way.
+  /// The bound that sent signals have reached; empty if only orders without a reply use it up.
   [[nodiscard]] std::optional<Bound> exhausted(const Account& account) const {
     if (sent_within(account, safety_.per) >= shared_.signals) return Bound::kSignals;
     if (sent_within(account, kAtOnce) >= shared_.at_once) return Bound::kShare;
@@ -272,8 +271,8 @@ class Breaker::Round {
   const Safety& safety_;
   const MonotonicTime now_;
   std::size_t most_ = 0;
-  Limits all_;     ///< the server's
-  Limits shared_;  ///< without the reserve: what one tenant may take, or all together at full speed
+  Limits all_;     ///< for the server
+  Limits shared_;  ///< without the reserve: for one tenant, or for all together at full speed
   std::map<Tenant, Queue> queues_;
   std::map<std::optional<std::string>, std::size_t> shown_of_roles_;
   Admission admission_;

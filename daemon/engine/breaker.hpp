@@ -13,88 +13,90 @@
 
 namespace pgcurfew {
 
-/// Whose bounds are shared: the sessions of one role in one database.
+/// The sessions of one role in one database, which share bounds.
 struct Tenant {
-  std::optional<std::string> database;  ///< empty: none, or its name is not known
+  std::optional<std::string> database;  ///< empty: none, or its name is unknown
   std::optional<std::string> user;
   auto operator<=>(const Tenant&) const = default;
 };
 
-/// Bounds how much harm a wrong rule can do to one server: at most so many signals within a time, at most
-/// such a share of all client sessions at once. A quarter of each is a reserve: one tenant may take the rest.
-/// Turns go from role to role, and within a role from database to database: any role may connect to many.
-/// A tenant past its part opens its own breaker; tenants together past the rest of the server's open the
-/// server's. Either holds back, and closes by itself after a quiet time. While no more of the server's is
-/// left than the reserve, each role that has had less than that gets a signal a second out of it.
+/// Bounds the harm that a wrong rule can do to one server: a maximum number of signals within a time, and a
+/// maximum share of all client sessions at once. A quarter of each bound is a reserve: one tenant may use the
+/// rest. Roles take turns, and within a role its databases, because a role may connect to many. A tenant that
+/// exceeds its part opens its own breaker; tenants that together exceed the server's bound without the
+/// reserve open the server's breaker. Both hold signals back, and close by themselves after a quiet time.
+/// While only the reserve of the server's bound is left, each role that has had less than the reserve gets
+/// one signal a second from it.
 ///
-/// What is counted is signals that were sent, or may have been. An order without a reply takes up room, but
-/// opens nothing.
+/// Signals that were sent, or may have been, count. An order without a reply takes up room, but opens no
+/// breaker.
 class Breaker {
  public:
-  /// On a server with few sessions the share alone would forbid nearly everything: so many of a tenant at
-  /// once always pass.
+  /// The number of a tenant's sessions that may always be signalled at once: on a server with few sessions
+  /// the share alone would forbid nearly everything.
   static constexpr std::size_t kAlwaysPass = 5;
 
-  /// What leaves within this time counts as at once: a rule's victims seldom fall due in the same instant.
+  /// Signals sent within this time count as sent at once: a rule's victims seldom fall due in the same
+  /// instant.
   static constexpr Duration kAtOnce = std::chrono::seconds(1);
 
-  /// What of a bound is kept for others than the one tenant that would take all of it.
+  /// The part of a bound that is kept from a tenant that would use all of it.
   static std::size_t reserve_of(std::size_t bound) {
     return bound < 2 ? 0 : std::max<std::size_t>(1, bound / 4);
   }
 
-  /// How many client sessions may be signalled at once; a share of all is no bound.
+  /// How many client sessions may be signalled at once; a share of 100% is no bound.
   static std::size_t share_of(const Safety& safety, std::size_t client_backends);
 
-  /// One session that is due.
+  /// One due session.
   struct Due {
     Tenant tenant;
-    bool is_shown = false;  ///< a look showed it past its limit: it counts as one that is due at once
+    bool is_shown = false;  ///< a look showed it past its limit, so it counts towards the share
   };
 
   enum class Bound { kSignals, kShare };
 
   /// A breaker has opened.
   struct Trip {
-    std::optional<Tenant> tenant;  ///< empty: the server's
+    std::optional<Tenant> tenant;  ///< empty: the server's breaker
     Bound bound = Bound::kShare;
-    std::size_t sent = 0;  ///< had left within the time of the bound
+    std::size_t sent = 0;  ///< sent before, within the time of the bound
     std::size_t due = 0;
-    std::size_t allowed = 0;   ///< the bound, or the part of it that may go to this one
+    std::size_t allowed = 0;   ///< the bound, or the tenant's part of it
     std::size_t whole = 0;     ///< the bound with its reserve
-    std::size_t admitted = 0;  ///< of those due, how many may leave now
+    std::size_t admitted = 0;  ///< how many of the due may be signalled now
   };
 
   struct Admission {
-    std::vector<std::size_t> admitted;  ///< indices of `due`: by turns of the tenants
+    std::vector<std::size_t> admitted;  ///< indices of `due`, in the tenants' turns
     std::vector<Trip> trips;
     std::optional<MonotonicTime> wake;  ///< when more can be admitted, if nothing else happens
   };
 
-  /// Which of `due` may be signalled now; `most` at most. Of one tenant those that stand first go first. The
-  /// admitted take up room until they are answered.
+  /// Which of `due` may be signalled now; at most `most`. Within a tenant the first go first. Admitted orders
+  /// take up room until they are answered.
   Admission admit(const Safety& safety, const std::vector<Due>& due, std::size_t client_backends,
                   std::size_t most, MonotonicTime now);
 
-  /// Whether a session of the tenant could be admitted now. Whoever cannot must take no other's place.
+  /// Whether a session of the tenant could be admitted now. If not, it must not take another's place.
   [[nodiscard]] bool may_go(const Safety& safety, const Tenant& tenant, std::size_t client_backends,
                             MonotonicTime now) const;
 
-  /// An order that was admitted has been answered: a signal was sent, or may have been, or it came to
-  /// nothing.
+  /// Takes the answer to an admitted order: a signal was sent, or may have been, or the order had no effect.
   void answered(const Tenant& tenant, bool may_have_left, MonotonicTime now);
 
-  /// Closes what has been open for its quiet time. Gives whose: empty for the server's.
+  /// Closes breakers that have been open for their quiet time. Returns whose they are: empty for the
+  /// server's.
   std::vector<std::optional<Tenant>> close_if_quiet(MonotonicTime now);
 
-  /// Whether the server's is open; how many tenants' are.
+  /// Whether the server's breaker is open; how many tenants' breakers are.
   [[nodiscard]] bool is_open() const { return server_.open_until.has_value(); }
   [[nodiscard]] std::size_t open_tenants() const;
-  /// How many tenants it has something to remember of.
+  /// The number of tenants with an account.
   [[nodiscard]] std::size_t tenants() const { return tenants_.size(); }
 
  private:
-  /// What one tenant, or all together, have had.
+  /// The signals of one tenant, or of all together.
   struct Limits {
     std::size_t signals = 0;
     std::size_t at_once = 0;
@@ -107,12 +109,12 @@ class Breaker {
     std::deque<MonotonicTime> sent;  ///< oldest first; bounded by Safety::signals and the share
     std::size_t in_flight = 0;
     std::optional<MonotonicTime> open_until;
-    /// Until when it counts as said that more than the share are due: a quiet time after the breaker has
-    /// closed, for those that it held back meanwhile are due together by its own doing.
+    /// Until this time it is not reported again that more than the share are due: a quiet time after the
+    /// breaker has closed, because the sessions that it held back meanwhile are due together because of it.
     std::optional<MonotonicTime> announced_until;
 
     [[nodiscard]] std::size_t sent_within(Duration time, MonotonicTime now) const;
-    /// With the orders that have no reply yet.
+    /// Includes orders without a reply.
     [[nodiscard]] std::size_t taken(Duration time, MonotonicTime now) const {
       return sent_within(time, now) + in_flight;
     }
@@ -121,7 +123,7 @@ class Breaker {
   class Round;
 
   Account server_;
-  std::map<Tenant, Account> tenants_;                    ///< of those with something to remember
+  std::map<Tenant, Account> tenants_;                    ///< only those with signals to remember
   std::map<std::optional<std::string>, Account> roles_;  ///< likewise
 };
 

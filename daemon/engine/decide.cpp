@@ -32,7 +32,7 @@ class Decider {
       if (ledger_.in_flight >= kMostInFlight) break;
       order({alert, {}}, false);
     }
-    // a drain is meant to end everyone; behind a thousand of its signals no rule shall wait
+    // a drain is meant to end every session; no rule should wait behind a thousand of its signals
     order_unbounded(Mode::kEnforce, std::move(drains));
     order_unbounded(Mode::kDryRun, std::move(rehearsed_drains));
     order_unbounded(Mode::kDryRun, std::move(if_still_));
@@ -40,13 +40,13 @@ class Decider {
   }
 
  private:
-  /// The strongest due step of a session in one mode, and those that it carries along.
+  /// The strongest due step of a session in one mode, and the steps that count as done by it.
   struct Choice {
     DueStep chosen;
     std::vector<DueStep> superseded;
   };
 
-  /// How many of a rule's steps may be taken now, and what holds back the others.
+  /// How many of a rule's steps may be taken now, and what holds the others back.
   struct Room {
     std::size_t many = 0;
     Stand held_by = Stand::kAtMost;
@@ -59,7 +59,7 @@ class Decider {
     return episode != nullptr && episode->anchor == due.anchor ? episode : nullptr;
   }
 
-  /// Whether the bounds would let the session go now.
+  /// Whether the bounds would admit the session now.
   bool may_go(const DueStep& due) const {
     const auto& breaker = due.mode == Mode::kEnforce ? ledger_.breaker : ledger_.rehearsed_breaker;
     return breaker.may_go(policy_.safety, tenant_of(session_of(due)), docket_.client_backends,
@@ -73,7 +73,8 @@ class Decider {
       decision_.events.push_back(breaker_closed_event(tenant, mode));
   }
 
-  /// Keeps of each rule that bounds itself only those that it may go for now, the longest due first.
+  /// For each rule with `at_most` or `pause`, keeps only the sessions that it may act on now, the longest due
+  /// first.
   std::vector<DueStep> hold_back(std::vector<DueStep> signals) {
     std::vector<bool> is_held(signals.size(), false);
     for (std::size_t r = 0; r < policy_.rules.size(); ++r) {
@@ -83,8 +84,8 @@ class Decider {
       for (std::size_t i = 0; i < signals.size(); ++i) {
         if (signals[i].claimant.rule == r && !signals[i].if_still) own.push_back(i);
       }
-      // one that the bounds hold back takes no other's place; where places are left it is the breaker that
-      // says so
+      // a session that the bounds hold back takes no other's place; if places are left, the breaker reports
+      // it
       const auto turn = [&](std::size_t i) { return std::pair(!may_go(signals[i]), turn_of(signals[i])); };
       std::sort(own.begin(), own.end(), [&](std::size_t a, std::size_t b) { return turn(a) < turn(b); });
       const auto room = room_of(r, selection, own.size());
@@ -120,7 +121,7 @@ class Decider {
     return room;
   }
 
-  /// Takes all due signals of one session, from index `first`; gives the index behind them.
+  /// Takes all due signals of one session, from index `first`; returns the index after them.
   std::size_t choose_for_session(const std::vector<DueStep>& signals, std::size_t first) {
     std::size_t end = first;
     std::vector<DueStep> enforced;
@@ -138,7 +139,7 @@ class Decider {
 
   static void choose(std::vector<DueStep> due, std::vector<Choice>& choices) {
     if (due.empty()) return;
-    // cases stand in the order of the file, and max_element keeps the first of equals
+    // cases are in the order of the file, and max_element returns the first of equal ones
     const auto strongest = std::max_element(due.begin(), due.end(), [](const DueStep& a, const DueStep& b) {
       return std::pair(a.next.kind, a.drain != nullptr) < std::pair(b.next.kind, b.drain != nullptr);
     });
@@ -148,7 +149,8 @@ class Decider {
     choices.push_back(std::move(choice));
   }
 
-  /// Of a session whose rule has to wait, a drain's weaker step is taken, and what is no stronger with it.
+  /// For a session whose rule has to wait, a drain's weaker step is taken, together with steps that are no
+  /// stronger.
   static void leave_to_drain(std::vector<DueStep> due, std::vector<Choice>& choices) {
     std::optional<StepKind> strongest;
     for (const auto& step : due) {
@@ -159,21 +161,21 @@ class Decider {
     choose(std::move(due), choices);
   }
 
-  /// Whose turn it is: whose orders came to nothing comes behind the others, and among equals who has been
-  /// due the longest. By session at last: which of those that fell due together a bound lets pass must not
-  /// rest on how the server happens to list them.
+  /// The order of turns: sessions whose orders had no effect come last, otherwise the longest due come first.
+  /// Ties are broken by session, so that the choice among sessions that fell due together does not depend on
+  /// the server's order of rows.
   std::tuple<int, ServerTime, SessionKey> turn_of(const DueStep& due) const {
     const auto* episode = current_episode_of(due);
     const int fruitless = episode == nullptr ? 0 : episode->fruitless;
     return {fruitless, due.next.due, session_of(due).key};
   }
 
-  /// Whether the look showed the session past its limit, in the rule's hours, and not only that it would be
-  /// if nothing moved.
+  /// Whether the look showed the session past its limit, within the rule's hours, and not only that it would
+  /// be if nothing changed.
   bool is_shown(const DueStep& due) const { return due.since <= look_.taken_at; }
 
-  /// Leaves out those of a tenant who are too many to be condemned by a look from before they fell due.
-  /// Gives them.
+  /// Leaves out a tenant's sessions if they are too many to be signalled on a look from before they fell due.
+  /// Returns them.
   std::vector<Choice> leave_for_a_look(std::vector<Choice>& choices) {
     std::map<Tenant, std::size_t> unshown;
     for (const auto& choice : choices) {
@@ -192,7 +194,7 @@ class Decider {
     for (const auto& due : choice.superseded) due.standing->set(Stand::kCarried);
   }
 
-  /// What a rule has to wait with stays where it is; what a drain wants is left to it.
+  /// A step for which a rule has to wait stays where it is; a drain's step is left to the drain.
   static void hold(const Choice& choice, Stand stand, std::optional<MonotonicTime> until = {}) {
     choice.chosen.standing->set(stand, {}, until);
     for (const auto& due : choice.superseded) {
@@ -200,7 +202,8 @@ class Decider {
     }
   }
 
-  /// Those of rules. Gives what drains are to do: their own, and what rules have to wait with.
+  /// Takes the steps of rules. Returns what is left to drains: their own steps, and sessions for which rules
+  /// have to wait.
   std::vector<Choice> order_signals(Mode mode, std::vector<Choice>& choices, Breaker& breaker) {
     auto of_drains = take(choices, std::stable_partition(choices.begin(), choices.end(), [](const Choice& a) {
                             return a.chosen.drain == nullptr;
@@ -236,7 +239,7 @@ class Decider {
     return of_drains;
   }
 
-  /// Without a breaker; only so many at a time that each has its answer before its deadline.
+  /// Without a breaker; only as many at a time as get an answer before their deadline.
   void order_unbounded(Mode mode, std::vector<Choice> choices) {
     std::sort(choices.begin(), choices.end(),
               [this](const Choice& a, const Choice& b) { return turn_of(a.chosen) < turn_of(b.chosen); });
@@ -262,7 +265,7 @@ class Decider {
   const Now now_;
   std::vector<Choice> enforced_;
   std::vector<Choice> rehearsed_;
-  std::vector<Choice> if_still_;  ///< rehearsed, after a step that would have had its effect
+  std::vector<Choice> if_still_;  ///< rehearsed steps after one that would have had its effect
   Decision decision_;
   OrderDesk desk_{policy_, look_, docket_, ledger_, now_, decision_};
 };

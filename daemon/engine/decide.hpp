@@ -11,19 +11,19 @@
 
 namespace pgcurfew {
 
-/// At most so many orders are without a reply at a time: a reply to the last of them still comes before its
-/// deadline on a server that takes its time. The others follow as replies come in.
+/// The maximum number of orders without a reply: on a slow server the reply to the last of them still comes
+/// before its deadline. Other orders follow as replies come in.
 inline constexpr std::size_t kMostInFlight = 64;
 
-/// Of one tenant at most so many go by a look from before they fell due; where there are more, the server is
-/// looked at again first. Statements that end just before their limit come in herds.
+/// The maximum number of a tenant's sessions that are signalled on a look from before they fell due; with
+/// more, a new look comes first. Statements that end just before their limit often fall due together.
 inline constexpr std::size_t kMostUnshown = Breaker::kAlwaysPass;
 
-/// The heart. Takes what the last look showed and the time, and gives orders: at most one signal a session,
-/// of the strongest step that is due, whoever claims it. Of equal steps a drain's is taken, for it uses up
-/// no bound, or else that of the rule that stands first. The others are recorded as superseded and climb with
-/// it. The ledger is updated to match: asking again at once orders nothing twice.
-/// Requires: `docket` was made from `look` by `policy`; claims of drains on another look count for nothing.
+/// The core. Takes the last look and the time, and returns orders: at most one signal per session, for the
+/// strongest step that is due, whichever claims it. Of equal steps a drain's is taken, because it uses up no
+/// bound, otherwise that of the first rule. The others are recorded as superseded and count as done. The
+/// ledger is updated, so that a second call orders nothing twice.
+/// Requires: `docket` was made from `look` by `policy`; claims of drains on another look are ignored.
 Decision decide(const Policy& policy, const Look& look, const Docket& docket,
                 const std::vector<DrainClaims>& drains, Ledger& ledger, Now now);
 

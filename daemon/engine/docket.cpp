@@ -36,7 +36,7 @@ Docket make_docket(const Policy& policy, const Look& look, const ClockSteps& ste
       if (is_immune && judgement.verdict == Verdict::kDue) {
         look_again_from(docket, judgement.due);
       } else if (judgement.verdict == Verdict::kDue) {
-        // a role changes too seldom to watch for it; the next look shows it
+        // a server's role changes too seldom to watch for it; the next look shows it
         if (!when_holds[r] && policy.rules[r].when.connections_used) look_again_from(docket, judgement.due);
         docket.cases.push_back({r, s, judgement, !when_holds[r]});
       }

@@ -83,7 +83,7 @@ class Collector {
     ledger_.told_skips = std::move(told_skips);
   }
 
-  /// Whether the rule would have cancelled by now, had that any effect on the session.
+  /// Whether the rule would have cancelled by now if a cancel had an effect on the session.
   bool is_cancel_skipped(const Case& a_case) {
     const auto& session = session_of(a_case);
     const auto* episode = episode_of(a_case);
@@ -94,7 +94,7 @@ class Collector {
     return at && *at <= now_.server && is_open(a_case.rule);
   }
 
-  /// Adds the steps that drains want, each behind those of rules on the same session.
+  /// Adds the drains' steps, each after those of rules on the same session.
   void collect_drains() {
     const auto of_rules = due_.signals.size();
     decision_.standings.drains.resize(drains_.size());
@@ -153,7 +153,7 @@ class Collector {
     due.if_still = due.mode == Mode::kDryRun && episode->has_acted();
   }
 
-  /// Whether a reply to the order before, or a look at what came of it, has yet to come.
+  /// Whether the reply to the order before, or a look that shows its effect, is still missing.
   bool is_awaited(const Episode& episode) const {
     return episode.in_flight || episode.look_needed > docket_.look_number;
   }
@@ -197,7 +197,7 @@ class Collector {
     const auto& rule = policy_.rules[a_case.rule];
     const auto& session = session_of(a_case);
     const auto* episode = episode_of(a_case);
-    // over, but not settled: the look that shows it has overtaken the reply
+    // over, but not settled: the look came before the reply
     const bool is_over = episode != nullptr && episode->anchor != a_case.judgement.anchor;
     if (is_over && !is_awaited(*episode)) episode = nullptr;
     if (episode != nullptr && !is_free(*episode, standing)) return std::nullopt;
@@ -243,7 +243,7 @@ class Collector {
     return due;
   }
 
-  /// Whether the older pgcurfew has not had its time, or no look has shown what it did with it.
+  /// Whether the older pgcurfew's time is not over, or no look has shown what it did.
   bool has_to_wait_for_elder(ServerTime since, Standing& standing) {
     if (!look_.elder) return false;
     if (since > now_.server - kAfterElder) {
@@ -276,8 +276,8 @@ class Collector {
     return true;
   }
 
-  /// Whether a rule is within its hours; when they begin is the next moment at which something falls due
-  /// otherwise.
+  /// Whether a rule is within its hours; if not, their beginning is the next moment at which something falls
+  /// due.
   bool is_open(std::size_t rule) {
     const auto& hours = policy_.rules[rule].hours;
     if (hours.is_empty()) return true;
@@ -290,13 +290,13 @@ class Collector {
     return false;
   }
 
-  /// Reckoned from before the look and an elder's time, for it counts whether they were within it.
+  /// Computed from before the look and an elder's time, because these must be within the hours too.
   std::optional<Interval> stretch_of(const Hours& hours) const {
     const auto open = hours.next_open(std::min(look_.taken_at, now_.server) - kAfterElder);
     return open && open->end <= now_.server ? hours.next_open(now_.server) : open;
   }
 
-  /// The stretch of its hours that a rule is within; nothing where it has none.
+  /// The present interval of a rule's hours; empty if the rule has none.
   std::optional<Interval> open_stretch_of(std::size_t rule) const {
     const auto found = open_.find(rule);
     return found == open_.end() ? std::nullopt : found->second;
@@ -310,7 +310,7 @@ class Collector {
   const Now now_;
   Decision& decision_;
   Chosen chosen_;
-  std::map<std::size_t, std::optional<Interval>> open_;  ///< of rules with hours: when they are open next
+  std::map<std::size_t, std::optional<Interval>> open_;  ///< for rules with hours: when they are open next
   DueSteps due_;
 };
 

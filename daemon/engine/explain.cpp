@@ -32,7 +32,7 @@ ConditionFinding finding_of(std::string field, std::string wanted, std::string a
   return {std::move(field), std::move(wanted), std::move(actual), false, is_met, std::nullopt};
 }
 
-/// How many wait for the session: of a rule that says who, those that fit.
+/// How many sessions wait for the session; for a rule that selects waiters, those that match.
 std::string waiters_text(const Blocking& blocking, const Session& session) {
   const auto all = session.blocks.size();
   if (blocking.waiter == nullptr) return fmt::format("{}", all);
@@ -43,7 +43,7 @@ std::string percent_text(double part) {
   return fmt::format("{:.0f}%", part * 100);
 }
 
-/// One session held against one rule, with all that stands around them.
+/// One session compared with one rule, and their surroundings.
 class RuleFinder {
  public:
   RuleFinder(const Policy& policy, const Look& look, const LookFinding& around, std::size_t session,
@@ -85,8 +85,8 @@ class RuleFinder {
   }
 
  private:
-  /// Of whom nothing may touch there is no case, nor of a claim that is left alone a step: what would come
-  /// otherwise is worth knowing.
+  /// An immune session has no case, and a claim that is left alone has no step: the step that would come
+  /// otherwise is worth showing.
   void find_standing(const Judgement& judgement) {
     finding_.next = next_step_of(rule_, session_, judgement, nullptr);
     const auto& cases = around_.docket.cases;
@@ -100,7 +100,7 @@ class RuleFinder {
     if (standing.next) finding_.next = standing.next;
   }
 
-  /// What a rule on blockers asks besides its conditions.
+  /// What a rule on blockers requires besides its conditions.
   void find_waits(const Blocking& blocking) {
     if (blocking.waiter_blocked_for) {
       finding_.conditions.push_back(find_age("blocks.blocked_for", *blocking.waiter_blocked_for,
@@ -112,7 +112,7 @@ class RuleFinder {
         finding_of("waits", "for no lock itself", waits ? "waiting for one" : "not waiting", !waits));
   }
 
-  /// The group as it will be when the session falls due, if nothing else moves until then.
+  /// The group as it will be when the session falls due, if nothing else changes until then.
   void find_keep() {
     if (!rule_.selection.keep) return;
     const auto group = group_of(rule_.selection, session_);
@@ -167,7 +167,7 @@ class RuleFinder {
     if (!open && finding_.stand) finding_.stand = Stand::kHours;
     if (!open || !finding_.next) return;
     finding_.next->due = std::max(finding_.next->due, open->start);
-    // the step comes when they begin, as others come when a session is old enough
+    // the step comes when the hours begin, as others come when a session is old enough
     if (finding_.stand == Stand::kHours) finding_.stand = Stand::kLimit;
   }
 

@@ -17,24 +17,24 @@
 
 namespace pgcurfew {
 
-/// One condition or age of a rule, held against a session.
+/// One condition or age of a rule, compared with a session.
 struct ConditionFinding {
   std::string field;
   std::string wanted;     ///< as the file has it
-  std::string actual;     ///< `NULL` where there is none; a stranger's bytes
+  std::string actual;     ///< `NULL` if there is none; may be any bytes
   bool is_query = false;  ///< `actual` is a query's text, to be redacted
   bool holds = false;
-  std::optional<Duration> margin;  ///< of an age: how far beyond its limit; negative: how long still
+  std::optional<Duration> margin;  ///< for an age: how far beyond its limit; negative: time left
 };
 
-/// One rule, held against a session.
+/// One rule, compared with a session.
 struct RuleFinding {
   std::size_t rule = 0;  ///< index in the policy
   Verdict verdict = Verdict::kNoMatch;
   std::vector<ConditionFinding> conditions;
-  std::optional<std::size_t> exception;  ///< index of the exception that fits
-  std::optional<NextStep> next;          ///< for kDue: what would come first
-  /// For kDue, where the claim stands, or will stand when it falls due. Nothing: the session is immune.
+  std::optional<std::size_t> exception;  ///< index of the exception that matches
+  std::optional<NextStep> next;          ///< for kDue: the first step
+  /// For kDue, where the claim stands, or will stand when it falls due. Empty: the session is immune.
   std::optional<Stand> stand;
 
   [[nodiscard]] bool is_left_alone() const { return stand && pgcurfew::is_left_alone(*stand); }
@@ -44,30 +44,30 @@ struct RuleFinding {
 struct SessionFinding {
   std::size_t session = 0;  ///< index in the look
   Immunity immunity = Immunity::kNone;
-  std::string protection;  ///< for kProtected: the name of the built-in one that fits, or empty
+  std::string protection;  ///< for kProtected: the name of the built-in one that matches, or empty
   std::vector<RuleFinding> rules;
   /// The rule that is nearest to acting: index in `rules`.
   std::optional<std::size_t> nearest;
 };
 
-/// What is found once for all sessions of a look: of the server, and of groups of sessions.
+/// What is computed once for all sessions of a look: about the server, and about groups of sessions.
 struct LookFinding {
   Docket docket;
-  Standings standings;  ///< what decide() says of the docket's cases, had nothing been done before
-  /// Of rules with `keep`: the cases of each group, as indices into the docket's, due or not.
+  Standings standings;  ///< what decide() returns for the docket's cases if nothing was done before
+  /// For rules with `keep`: the cases of each group, as indices into the docket's cases, due or not.
   std::map<std::pair<std::size_t, std::string>, std::vector<std::size_t>> groups;
 };
 LookFinding find_in_look(const Policy& policy, const Look& look);
 
-/// Everything about one session: the judgement that decide() acts on, and what it says of each claim.
+/// Explains one session: the judgement that decide() acts on, and where each claim stands.
 SessionFinding explain(const Policy& policy, const Look& look, const LookFinding& around,
                        std::size_t session_index);
 
-/// The same for a session alone.
+/// The same for a single session.
 SessionFinding explain(const Policy& policy, const Look& look, std::size_t session_index);
 
-/// Why no rule may touch a session. `protection`: for kProtected, the name of the built-in one that fits, or
-/// empty.
+/// Why no rule may touch a session. `protection`: for kProtected, the name of the built-in one that matches,
+/// or empty.
 std::string immunity_text(Immunity immunity, std::string_view protection);
 
 }  // namespace pgcurfew

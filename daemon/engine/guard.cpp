@@ -8,17 +8,17 @@ namespace pgcurfew {
 
 namespace {
 
-/// Whether a session whose anchor stands where it stood can have come under a protection since. Those of our
-/// own that rest on the state and the statement begin with another state, query or transaction.
+/// Whether a session whose anchor has not changed may have come under a protection since. Built-in
+/// protections by state and statement begin with another state, query or transaction.
 bool can_have_come_under(const Match& protection, AnchorKind anchor) {
   if (anchor == AnchorKind::kBackendStart) return true;
-  // a LISTEN that was under way is over, and its session idle
+  // a running LISTEN has ended, and its session is idle
   if (protection.protection == protection::kListeners) return anchor == AnchorKind::kQueryStart;
   return protection.protection != protection::kConcurrentIndex;
 }
 
-/// Whether a drain's guard holds on to a protection. One that goes by the statement would spare whoever runs
-/// many short ones for ever; and LISTEN is protected from rules alone.
+/// Whether a drain's guard checks a protection. A protection by the statement would always spare a client
+/// that runs many short ones; and LISTEN is protected from rules only.
 bool is_held_in_drains(const Match& protection) {
   return protection.protection != protection::kConcurrentIndex &&
          protection.protection != protection::kListeners;
@@ -59,12 +59,12 @@ class GuardMaker {
   template <class IsHeld>
   void keep_unprotected(const IsHeld& is_held) {
     for (const auto& match : policy_.protect) {
-      // the guard has its own eye on the commit that waits
+      // the guard checks waiting commits separately
       if (match.protection != protection::kSyncRep && is_held(match)) keep_from_fitting(match);
     }
   }
 
-  /// The anchor, and what each of the rule's ages counts from, have to stand where they stood.
+  /// The anchor and the timestamps of the rule's ages must not have changed.
   void hold_clocks(const Rule& rule, AnchorKind anchor) {
     for (const auto& age : rule.match.ages) {
       if (age.clock == Clock::kStateAge) guard_.state_change = session_.state_change;
@@ -106,7 +106,7 @@ class GuardMaker {
                        [&](const Match& match) { return reads(match, field); });
   }
 
-  /// Names can change hands; no client can do that to its own.
+  /// Names can change their owner, but no client can change its own.
   void hold_names(const Rule& rule) {
     const auto& per = rule.selection.per;
     const auto is_asked = [&](Field field) {
@@ -118,7 +118,7 @@ class GuardMaker {
     if (is_asked(Field::kUser)) guard_.user = session_.user;
   }
 
-  /// What the rule asks of locks, xmin and the server.
+  /// The rule's conditions on locks, xmin and the server.
   void hold_surroundings(const Rule& rule) {
     const auto blocking = blocking_of(rule.match);
     if (blocking.is_asked) {
@@ -129,7 +129,7 @@ class GuardMaker {
       guard_.query_start = session_.query_start;
       holds_query_ = true;
       guard_.wait_event_type.fits = {TextPattern::exact("Lock")};
-      // a statement can have had its lock and wait for another's
+      // a statement may have got its lock and wait for another
       if (!session_.blockers.empty()) {
         guard_.edges.insert(guard_.edges.begin(),
                             {session_.key, session_.query_start, session_.blockers.front()});
@@ -139,7 +139,7 @@ class GuardMaker {
     if (rule.when.role) guard_.in_recovery = *rule.when.role == Role::kStandby;
   }
 
-  /// A cancel is for a session that it can affect; it was skipped for one that it could not.
+  /// A cancel is for a session that it can affect; it was skipped for a session that it could not affect.
   void hold_step() {
     const auto& cancellable = cancellable_states();
     if (!can_be_cancelled(session_)) {
@@ -149,7 +149,7 @@ class GuardMaker {
     allow_states(cancellable);
   }
 
-  /// With whom it was counted.
+  /// The fields by which the session was counted.
   void hold_groups(const Rule& rule) {
     if (rule.selection.keep) {
       for (const auto field : rule.selection.per) hold_as_it_was(field);
@@ -157,8 +157,8 @@ class GuardMaker {
     if (rule.repeat) hold_as_it_was(rule.repeat->per);
   }
 
-  /// The first exception that fits says what the limit is: those before it must not come to fit, and it has
-  /// to go on fitting, or one behind it could.
+  /// The first matching exception sets the limit: those before it must not come to match, and it must still
+  /// match, otherwise a later one could.
   void keep_exceptions() {
     for (const auto& exception : except_) {
       const auto& match = exception.match;
@@ -170,7 +170,7 @@ class GuardMaker {
     }
   }
 
-  /// False if that is no longer asked for: then those behind it matter, too.
+  /// False if the exception is no longer checked: then later ones matter, too.
   bool keep_fitting(const Match& match) {
     bool is_kept = true;
     for (const auto& condition : match.conditions) {
@@ -205,7 +205,7 @@ class GuardMaker {
       case Field::kState:
         return !holds_state_;
       case Field::kQueryId:
-        // each statement of a message has its own, and none before it has been analysed
+        // each statement of a message has its own query_id, and none before it is analysed
         return true;
       case Field::kQuery:
         // a query's text and its query_start change together
@@ -228,7 +228,8 @@ class GuardMaker {
     }
   }
 
-  /// A fact that SQL cannot judge; not for ever: whoever changes it without end would never be met.
+  /// Holds a fact that SQL cannot judge; not for ever, otherwise a client that keeps changing it would never
+  /// be signalled.
   void hold_as_it_was(Field field) {
     if (basis_.spared >= kSparesBelieved) return;
     switch (field) {
@@ -260,14 +261,14 @@ class GuardMaker {
                        [](const TextPattern& pattern) { return pattern.as_like().has_value(); });
   }
 
-  /// Whether SQL can tell if a condition holds.
+  /// Whether SQL can check a condition.
   static bool is_simple(const Condition& condition) {
     if (condition.field == Field::kQuery) return false;
     if (const auto* texts = std::get_if<TextTest>(&condition.test)) return is_simple(*texts);
     return std::holds_alternative<StateTest>(condition.test);
   }
 
-  /// A condition of the rule's that holds.
+  /// A condition of the rule, which holds.
   void keep_holding(const Condition& condition) {
     if (const auto* xmin = std::get_if<XminAgeTest>(&condition.test)) guard_.xmin_age = xmin->at_least;
     if (const auto* states = std::get_if<StateTest>(&condition.test)) allow_states(states->any_of);
@@ -276,7 +277,7 @@ class GuardMaker {
     if (auto* guard = text_guard_of(condition.field)) guard->fits = std::get<TextTest>(condition.test).any_of;
   }
 
-  /// An exception or a protection that does not fit.
+  /// An exception or a protection that does not match.
   void keep_from_fitting(const Match& match) {
     std::vector<const Condition*> changing;
     for (const auto& condition : match.conditions) {
@@ -287,7 +288,7 @@ class GuardMaker {
       }
     }
     if (changing.size() == 1) return keep_failing(*changing.front());
-    // several that can change: one that fails now goes on failing
+    // several that can change: one that fails now must still fail
     std::erase_if(changing, [&](const Condition* condition) { return holds(*condition, session_); });
     if (changing.empty() || basis_.spared >= kSparesBelieved) return;
     const auto simple = std::find_if(changing.begin(), changing.end(),

@@ -18,8 +18,8 @@ bool is_anchored_at_state(AnchorKind anchor) {
   return anchor == AnchorKind::kStateChange || anchor == AnchorKind::kStateChangeIfAny;
 }
 
-/// Whether a condition that fails now can come to hold while the anchor stands still. A query_start stays
-/// where it is while its session goes from active to idle, and never the other way round.
+/// Whether a condition that fails now can come to hold while the anchor stays the same. query_start stays the
+/// same when a session goes from active to idle, but never the other way round.
 bool can_begin_to_hold(const Condition& condition, AnchorKind anchor, const Match& match,
                        const Session& session) {
   switch (condition.field) {
@@ -28,7 +28,7 @@ bool can_begin_to_hold(const Condition& condition, AnchorKind anchor, const Matc
     case Field::kXminAge:
       return true;
     case Field::kBlocks:
-      // whom the rule leaves some time is seen within it
+      // a look within the rule's time shows the session
       return !gives_waits_time(match);
     case Field::kState:
       if (anchor == AnchorKind::kQueryStart) {
@@ -63,7 +63,8 @@ bool rests_on_a_wait(const Match& match) {
   });
 }
 
-/// Fills in when the rule's ages are all reached. False if a timestamp is NULL: it never matches.
+/// Fills in when all of the rule's ages are reached. False if a timestamp is NULL: then the rule never
+/// matches.
 bool find_due(const Rule& rule, const Session& session, const ClockSteps& steps, Judgement& judgement) {
   const auto anchor = anchor_of(rule, session);
   if (!anchor) return false;
@@ -223,7 +224,7 @@ Judgement judge(const Rule& rule, const Session& session, const ClockSteps& step
   }
   const auto blocking = blocking_of(rule.match);
   if (blocking.is_asked && !blocking.may_wait && is_held_up(session)) {
-    // a waiter is never the victim of a blocking rule; it can become a root blocker at any moment
+    // a blocking rule never ends a waiter; it can become a root blocker at any moment
     if (gives_waits_time(rule.match)) return judgement;
     fails_for_now = true;
   }
@@ -235,7 +236,7 @@ Judgement judge(const Rule& rule, const Session& session, const ClockSteps& step
   if (exception != rule.except.end()) {
     judgement.exception = &*exception;
     const bool exempts = exception->match.ages.empty();
-    // the limit that the rule has without the exception: it may not fit for long
+    // the rule's limit without the exception, which may soon no longer match
     if (rests_on_a_wait(exception->match)) {
       judgement.could_be_due = judgement.due;
     } else if (exempts) {

@@ -14,7 +14,8 @@ std::optional<NextStep> next_step_of(const Rule& rule, const Session& session, c
     const auto& step = rule.escalate[next.number];
     next.due += step.after;
     if (step.kind != StepKind::kCancel || can_be_cancelled(session)) {
-      // the limit can have moved since the step before: an exception fits now, a coarser clock began anew
+      // the limit may have changed since the step before: an exception applies now, or a coarser clock
+      // started again
       next.due = std::max(next.due, judgement.due);
       next.kind = step.kind;
       return next;
@@ -37,7 +38,7 @@ std::optional<NextStep> next_step_of(const DrainClaims& claims, const Session& s
   std::optional<NextStep> next;
   for (std::size_t number = 0; number < ladder.size(); ++number) {
     const auto kind = ladder[number].kind;
-    // by kind, for a reload may have changed the ladder
+    // by kind, because a reload may have changed the ladder
     if (episode != nullptr && episode->taken && kind <= *episode->taken) continue;
     const auto due = is_to_go_now ? session.key.backend_start : due_of(*claims.drain, *claims.since, number);
     if (is_to_go_now && kind != StepKind::kTerminate) continue;

@@ -18,65 +18,65 @@
 
 namespace pgcurfew {
 
-/// How it ended with a session of which something was told.
+/// How a logged episode ended.
 enum class End {
-  kByUs,            ///< after a signal of this claimant's
-  kByAnotherClaim,  ///< after a signal of another's
-  kByItself,        ///< it is no longer as the claimant forbids
-  kGone,            ///< so is the session, by its client's doing or somebody else's
-  kUnseen,          ///< as far as we can see, which is not all
-  kSpared,          ///< an exception or a protection fits now
+  kByUs,            ///< after a signal of this claimant
+  kByAnotherClaim,  ///< after a signal of another claimant
+  kByItself,        ///< the session no longer does what the claimant forbids
+  kGone,            ///< the session has ended, by its client or by another's action
+  kUnseen,          ///< the same, as far as our role can see
+  kSpared,          ///< an exception or a protection applies now
   kDenied,          ///< the server does not let us signal it
   kUnkillable,      ///< it has outlived the last step
   kRuleRemoved,     ///< a reload has taken the rule away, or changed it
   kDrainOver,
-  kConnectionLost,  ///< to a server that is another one now, or was started anew
-  kStopped,         ///< pgcurfew was
+  kConnectionLost,  ///< the server is another one now, or was restarted
+  kStopped,         ///< pgcurfew stops
 };
 std::string_view name_of(End end);  ///< `by_us`, `by_another_claim`, ...
 
-/// Whether a signal has left for an episode's session, or may have: the claimant's own, or one that another's
-/// order carried it along with.
+/// Whether a signal was sent, or may have been, to an episode's session: the claimant's own, or another
+/// claimant's that counted for it.
 enum class Signalled { kNo, kByAnother, kByUs };
 
-/// How an episode ended after such signals; `otherwise`: after none.
+/// How an episode ended after such signals; `otherwise`: without one.
 inline End end_after(Signalled signalled, End otherwise) {
   if (signalled == Signalled::kNo) return otherwise;
   return signalled == Signalled::kByUs ? End::kByUs : End::kByAnotherClaim;
 }
 
-/// How far one episode has climbed. Exists from its first order on.
+/// The progress of one episode on its ladder. Exists from its first order on.
 struct Episode {
-  /// Its id: that of the first decision that was told of. Empty: the end was told, or nothing was yet.
+  /// Its id: that of the first logged decision. Empty: the end was logged, or nothing was yet.
   std::string id;
   std::string claimant;  ///< the name of its rule or drain
   ServerTime anchor{};
   std::size_t next_step = 0;
-  std::optional<StepKind> taken;  ///< the strongest step that took effect; a drain's ladder goes by it
+  std::optional<StepKind> taken;  ///< the strongest step that took effect; a drain's ladder follows it
   /// When the step before took effect, by the server's clock; the next step's grace counts from it.
   std::optional<ServerTime> stepped_at;
   /// No order before a look of this number or later was taken.
   std::uint64_t look_needed = 0;
-  /// No order before this moment, after one that came to nothing.
+  /// No order before this moment, after one without effect.
   std::optional<MonotonicTime> not_before;
-  int fruitless = 0;  ///< orders in a row that came to nothing
-  int spared = 0;     ///< of those, how many because the session was no longer as the look had shown it
+  int fruitless = 0;  ///< orders in a row without effect
+  int spared = 0;     ///< how many of those because the session had changed since the look
   Mode mode = Mode::kDryRun;
   std::string policy;                   ///< version of the policy that ordered last
-  std::string decision;                 ///< of the order in flight or awaiting verification
+  std::string decision;                 ///< id of the order in flight or awaiting verification
   std::optional<std::string> database;  ///< the session's, in that order
   std::optional<std::string> user;
-  /// Of a drain, whose anchor outlives statements: query_start as it was when that order was made.
+  /// For a drain, whose anchor outlives statements: query_start when that order was made.
   std::optional<ServerTime> query_start;
   std::size_t ordered_step = 0;  ///< which step that order is
   std::size_t steps = 0;         ///< of the whole ladder
   StepKind ordered_kind = StepKind::kAlert;
   bool in_flight = false;
-  bool is_carried = false;           ///< that order is another claimant's, at least as strong
-  bool awaits_verification = false;  ///< a signal has left, for certain or perhaps
+  bool is_carried = false;           ///< that order is another claimant's, and at least as strong
+  bool awaits_verification = false;  ///< a signal was sent, or may have been
   bool told_still_there = false;
   std::optional<ServerTime> acted_at;        ///< when its first signal was sent, or would have been
-  StepKind acted_first = StepKind::kCancel;  ///< and what it was
+  StepKind acted_first = StepKind::kCancel;  ///< and which step it was
   Signalled signalled = Signalled::kNo;
   bool is_closed = false;  ///< nothing more will be ordered: unkillable
 
@@ -91,34 +91,35 @@ struct EpisodeKey {
 
 using Episodes = std::map<EpisodeKey, Episode>;
 
-/// How fast a rule has been going, for `at_most` and `pause`.
+/// The recent actions of a rule, for `at_most` and `pause`.
 struct Pace {
-  std::uint64_t look_number = 0;  ///< which look the count is of
+  std::uint64_t look_number = 0;  ///< the look that the count is for
   std::size_t signals = 0;        ///< ordered from that look
   Duration pause{};               ///< the rule's
   std::optional<MonotonicTime> paused_until;
 };
 
-/// What has been done so far, per server. Lives in memory only: after a crash every ladder begins anew.
+/// What has been done so far, per server. In memory only: after a crash every ladder begins at its first
+/// step.
 struct Ledger {
   Episodes episodes;
-  /// Of rules that are gone, with an order in flight: the end is told behind its outcome.
+  /// Of removed rules with an order in flight: the end is logged after the outcome.
   std::vector<std::pair<EpisodeKey, Episode>> leaving;
-  /// Sessions that an order went out for: none other may follow before a look of this number.
+  /// Sessions with an order sent: no other may follow before a look of this number.
   std::unordered_map<SessionKey, std::uint64_t> touched;
-  /// Sessions that the server does not let us signal; asked once, until a reload or another connection.
+  /// Sessions that the server does not let us signal; tried once, until a reload or another connection.
   std::unordered_set<SessionKey> denied;
   std::uint64_t looks_sent = 0;
   std::uint64_t decisions = 0;
   std::size_t in_flight = 0;  ///< orders without a reply
   std::string prefix;         ///< of decision ids: differs from one run of the daemon to the next
   std::map<std::size_t, Pace>
-      paces;  ///< by the rule's index in the policy in force; of rules that bound themselves
+      paces;  ///< by the rule's index in the policy in force; of rules with `at_most` or `pause`
   Repeats repeats;
-  /// Of which cases it was said that their cancel is skipped, with the episode's anchor.
+  /// Cases whose skipped cancel was logged, with the episode's anchor.
   std::map<EpisodeKey, ServerTime> told_skips;
   Breaker breaker;
-  Breaker rehearsed_breaker;  ///< what it would have done for the rules in dry-run
+  Breaker rehearsed_breaker;  ///< the same for the rules in dry-run
 
   /// Null if there is none.
   [[nodiscard]] const Episode* find(const EpisodeKey& key) const {

@@ -18,7 +18,7 @@ constexpr Duration kShortestForBlockers = milliseconds(250);
 constexpr Duration kIntervalWithoutAge = seconds(1);
 constexpr Duration kLongestInterval = std::chrono::hours(1);
 
-/// Room for the look itself: a tenth of the limit, at least 250 ms where the limit allows it.
+/// Time for the look itself: a tenth of the limit, at least 250 ms if the limit allows it.
 Duration interval_for(Duration limit) {
   const Duration margin = std::max<Duration>(limit / 10, std::min<Duration>(milliseconds(250), limit / 2));
   return limit - margin;
@@ -29,7 +29,7 @@ bool reads_query(const Match& match) {
                      [](const Condition& condition) { return condition.field == Field::kQuery; });
 }
 
-/// The shortest time within which a lock wait matters to a rule; nothing if none does.
+/// The shortest time within which a lock wait matters to a rule; empty if none does.
 std::optional<Duration> time_for_waits(const Rule& rule) {
   auto shortest = blocking_of(rule.match).waiter_blocked_for;
   for (const auto& age : rule.match.ages) {
@@ -39,8 +39,7 @@ std::optional<Duration> time_for_waits(const Rule& rule) {
   return shortest;
 }
 
-/// A session that holds others up can have waited itself unless a look showed that it does not, and it counts
-/// from that look on.
+/// A blocker may have waited itself unless a look showed that it does not; its time counts from that look on.
 Duration interval_for_blockers(Duration limit) {
   return std::min(interval_for(limit), std::max<Duration>(limit / 10, kShortestForBlockers));
 }
@@ -55,7 +54,7 @@ Duration interval_of(const Policy& policy) {
   Duration interval = kLongestInterval;
   for (const auto& rule : policy.rules) {
     auto needed = rule.match.ages.empty() ? kIntervalWithoutAge : interval_for(rule.match.ages.front().limit);
-    // the wait is what began last, whatever other ages there are
+    // the wait began last, whatever other ages there are
     if (const auto time = time_for_waits(rule)) needed = interval_for(*time);
     for (const auto& age : rule.match.ages) {
       if (age.clock == Clock::kBlocksFor) needed = std::min(needed, interval_for_blockers(age.limit));

@@ -56,7 +56,7 @@ void add_claimant(Event& event, const ClaimantName& claimant) {
   }
 }
 
-/// Of the session, as the look showed it.
+/// The session's fields, as the look showed them.
 void add_names(Event& event, const Order& order) {
   event.add(field::kDatabase, order.database);
   event.add(field::kUser, order.user);
@@ -74,7 +74,7 @@ void add_decision(Event& event, const Order& order) {
   event.add(field::kStep, name_of(order.step));
 }
 
-/// Of an order, all but what came of it.
+/// All fields of an order except its outcome.
 void add_order(Event& event, const Order& order) {
   add_decision(event, order);
   event.add(field::kEpisode, order.episode);
@@ -95,7 +95,7 @@ std::string_view clock_text(const Order& order) {
   return clock_text(order.clock, order.is_waiters_age);
 }
 
-/// What the rule rests on besides an age.
+/// What the rule relies on besides an age.
 void add_grounds(Event& event, const Order& order) {
   const auto& grounds = order.grounds;
   event.add(field::kBlocks, grounds.blocks);
@@ -146,7 +146,7 @@ std::string grounds_text(const Order& order) {
   return parts.empty() ? "it matches" : fmt::format("{}", fmt::join(parts, ", "));
 }
 
-/// Of a rule without an age there is nothing to say.
+/// Empty for a rule without an age.
 void add_age(Event& event, const Order& order, Duration age) {
   if (order.limit == Duration(0)) return;
   event.add(field::kClock, clock_text(order));
@@ -212,7 +212,7 @@ std::string outcome_message(const Order& order, const Reply& reply) {
     case ReplyKind::kEarly:
       return fmt::format("{} is not due yet by the server's clock", subject);
     case ReplyKind::kShifted:
-      return fmt::format("the server's list of backends moved before {} was signalled; trying again",
+      return fmt::format("the server's list of backends changed before {} was signalled; trying again",
                          subject);
     case ReplyKind::kStale:
       return fmt::format("spared {}: the order reached the server too late, or its clock jumped", subject);
@@ -285,7 +285,7 @@ Event skipped_event(const Rule& rule, const std::string& policy, const Session& 
 Event superseded_event(const Order& order, const EpisodeKey& key, const Episode& episode) {
   const auto claimant = claimant_of(order);
   Event event(Kind::kSuperseded,
-              fmt::format("{} of {} for {} is left to {}", name_of(episode.ordered_kind),
+              fmt::format("{} of {} for {} is superseded by {}", name_of(episode.ordered_kind),
                           text_of(claimant_of(key, episode)),
                           session_text(order.guard.session, order.user, order.database), text_of(claimant)));
   add_decision(event, key, episode);
@@ -313,7 +313,7 @@ Event unkillable_event(const EpisodeKey& key, const Session& session, const Epis
   const auto claimant = claimant_of(key, episode);
   Event event(Kind::kUnkillable,
               fmt::format("{} has outlived the last step of {}", session_text(session), text_of(claimant)));
-  // of a drain it keeps the whole database from being empty
+  // for a drain, it keeps the whole database from being empty
   if (claimant.kind == ClaimantKind::kDrain) event.level = Level::kError;
   add_decision(event, key, episode);
   if (session.state) event.add(field::kState, name_of(*session.state));
@@ -364,7 +364,7 @@ std::string_view text_of(End end) {
     case End::kByItself:
       return "has moved on by itself";
     case End::kGone:
-      return "is gone, and not by a signal of ours";
+      return "is gone, but not because of our signal";
     case End::kUnseen:
       return "can no longer be seen";
     case End::kSpared:
@@ -378,7 +378,7 @@ std::string_view text_of(End end) {
     case End::kDrainOver:
       return "is left alone: the drain is over";
     case End::kConnectionLost:
-      return "was lost sight of: the server was started anew, or is another one";
+      return "is no longer watched: the server was restarted, or is another one";
     case End::kStopped:
       break;
   }

@@ -20,42 +20,42 @@ namespace pgcurfew {
 Event intent_event(const Order& order);
 Event outcome_event(const Order& order, const Reply& reply);
 
-/// What an outcome is called: the server's answer, but for one that no signal was asked for: `alerted`,
-/// `would_signal`.
+/// The name of an outcome: the server's answer, except without a signal: `alerted`, `would_signal`.
 std::string_view outcome_of(const Order& order, ReplyKind kind);
 
-/// A rule's cancel is due that has no effect on the session as it is.
+/// A rule's cancel is due, but has no effect on the session as it is.
 Event skipped_event(const Rule& rule, const std::string& policy, const Session& session);
 
-/// A due step that another claimant's order does for this one. `episode`: as it was entered for that.
+/// A due step for which another claimant's order counts. `episode`: as entered for that order.
 Event superseded_event(const Order& order, const EpisodeKey& key, const Episode& episode);
 
-/// What a later look showed of a signal: `ended`, `query_ended`, `moved_on`, `still_there`, `unseen`.
+/// What a later look showed of a signal's effect: `ended`, `query_ended`, `moved_on`, `still_there`,
+/// `unseen`.
 Event verified_event(const EpisodeKey& key, const Episode& episode, std::string_view effect);
-/// A session that outlived its last step.
+/// A session has outlived its last step.
 Event unkillable_event(const EpisodeKey& key, const Session& session, const Episode& episode);
 
-/// How it ended. `now`: by the server's clock, if it is known.
+/// An episode has ended. `now`: by the server's clock, if it is known.
 Event ended_event(const EpisodeKey& key, const Episode& episode, End end, std::optional<ServerTime> now);
 
-/// Tells the end of an episode, if one is owed, and takes note that it was told.
+/// The event for the end of an episode, if one is due, which is then noted as logged.
 void tell_end(const EpisodeKey& key, Episode& episode, End end, std::optional<ServerTime> now,
               std::vector<Event>& events);
 
-/// A rule has acted so often on the same kind of session that its `repeat` applies. The order is the last of
-/// them.
+/// A rule has acted so often on the same kind of session that its `repeat` applies. `order` is the last of
+/// these actions.
 Event repeat_event(const Order& order, std::size_t times);
 
-/// A prepared transaction holds sessions up: no signal can end it.
+/// A prepared transaction blocks sessions: no signal can end it.
 Event prepared_transaction_event(const std::string& gid, std::size_t waiters,
                                  std::optional<Duration> longest);
 
-/// A session holds others up as a rule forbids, and is spared for `reason`. `age`: by the clock of the
+/// A session blocks others as a rule forbids, and is spared for `reason`. `age`: by the clock of the
 /// judgement.
 Event spared_blocker_event(const Rule& rule, const std::string& policy, const Session& session,
                            const Judgement& judgement, Duration age, std::string_view reason);
 
-/// A breaker has opened, the server's or a tenant's; some of those that are due may go all the same.
+/// A breaker has opened, the server's or a tenant's; some of the due sessions may still be signalled.
 Event breaker_opened_event(const Breaker::Trip& trip, const Safety& safety, std::size_t client_backends,
                            Mode mode);
 Event breaker_closed_event(const std::optional<Tenant>& tenant, Mode mode);

@@ -1,4 +1,4 @@
-// Of sessions and transactions that hold others up, and that nobody ends.
+// Events about blocking sessions and transactions that no rule ends.
 
 #include <cstdint>
 #include <string>
@@ -17,7 +17,7 @@ namespace pgcurfew {
 Event prepared_transaction_event(const std::string& gid, std::size_t waiters,
                                  std::optional<Duration> longest) {
   Event event(Kind::kPreparedTransaction,
-              fmt::format("prepared transaction \"{}\" holds up {} session{}: no signal can end it",
+              fmt::format("prepared transaction \"{}\" blocks {} session{}: no signal can end it",
                           printable(gid, 80), waiters, waiters == 1 ? "" : "s"));
   event.add(field::kGid, gid);
   event.add(field::kWaiters, waiters);

@@ -7,7 +7,7 @@
 #include "engine/narrate.hpp"
 #include "events/fields.hpp"
 
-/// What is said of the breaker.
+/// The events of the breaker.
 namespace pgcurfew {
 
 namespace {
@@ -25,10 +25,10 @@ void add_tenant(Event& event, const std::optional<Tenant>& tenant) {
   if (tenant && tenant->user) event.add(field::kUser, *tenant->user);
 }
 
-/// What of the bound may go to whom.
+/// The parts of the bound, and for which sessions they are.
 std::string allowance_of(const Breaker::Trip& trip) {
   if (trip.allowed == trip.whole) return fmt::format("at most {} are allowed", trip.whole);
-  if (trip.tenant) return fmt::format("one role may get {} of {}", trip.allowed, trip.whole);
+  if (trip.tenant) return fmt::format("one role may use {} of {}", trip.allowed, trip.whole);
   return fmt::format("of {} allowed {} are kept in reserve", trip.whole, trip.whole - trip.allowed);
 }
 
@@ -39,10 +39,8 @@ Event breaker_opened_event(const Breaker::Trip& trip, const Safety& safety, std:
   const bool is_share = trip.bound == Breaker::Bound::kShare;
   const auto held = trip.due - std::min(trip.due, trip.admitted);
   Event event(Kind::kBreakerOpen,
-              fmt::format("{} {}: {} signals within {} ({} sent, {} due){}, {}; {} now, {} held back for {}, "
-                          "and then as many go "
-                          "as "
-                          "the bounds allow, the longest due first",
+              fmt::format("{} {}: {} signals within {} ({} sent, {} due){}, {}; {} now, {} held back for {}; "
+                          "then as many signals are sent as the bounds allow, the longest due first",
                           breaker_of(trip.tenant), mode == Mode::kDryRun ? "would open" : "opens",
                           trip.sent + trip.due, to_text(is_share ? Breaker::kAtOnce : safety.per), trip.sent,
                           trip.due, is_share ? fmt::format(" among {} client sessions", client_backends) : "",

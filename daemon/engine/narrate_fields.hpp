@@ -13,10 +13,10 @@ namespace pgcurfew {
 /// Which session an event is about: pid, session_id, backend_start.
 void add_session(Event& event, const SessionKey& session);
 
-/// Who the session is, as a look showed it: database, user, application_name, client_addr, query_id.
+/// The session's names, as a look showed them: database, user, application_name, client_addr, query_id.
 void add_names(Event& event, const Session& session);
 
-/// `query_age`; `blocks.blocked_for` where the age is that of the wait which a rule's `blocks` asks for.
+/// `query_age`; `blocks.blocked_for` if the age is that of a wait required by a rule's `blocks`.
 std::string_view clock_text(Clock clock, bool is_waiters_age);
 
 }  // namespace pgcurfew

@@ -14,7 +14,7 @@ namespace pgcurfew {
 
 namespace {
 
-/// Longer than any order is in flight: until its reply comes, nothing else of a rule with a pause is ordered.
+/// Longer than any order is in flight: a rule with a pause orders nothing else until the reply comes.
 constexpr Duration kWhileInFlight = std::chrono::seconds(10);
 
 }  // namespace
@@ -40,13 +40,13 @@ void OrderDesk::place(const DueStep& due, const std::vector<DueStep>& superseded
 
 Guard OrderDesk::guard_for(const DueStep& due) const {
   const auto& session = session_of(due);
-  // a drain gives its cancel to whoever is there, and waits for no statement
+  // a drain cancels any session that is there, and does not wait for a statement
   if (due.drain != nullptr) return make_guard(policy_, *due.drain->drain, session, {false, due.spared});
   const bool rests_on_state = due.next.kind == StepKind::kCancel || due.next.skipped_cancel;
   return make_guard(policy_, rule_of(due), session, {rests_on_state, due.spared});
 }
 
-/// All of an order that is for people.
+/// The parts of an order that are only for reports.
 Order OrderDesk::describe(const DueStep& due) {
   Order order;
   order.decision = fmt::format("{}-{}", ledger_.prefix, ++ledger_.decisions);
@@ -114,7 +114,7 @@ const Episodes::value_type& OrderDesk::note_in_ledger(const DueStep& due, const 
   episode.claimant = due.drain != nullptr ? due.drain->drain->name : rule_of(due).name;
   if (episode.id.empty()) {
     episode.id = order.decision;
-    episode.signalled = Signalled::kNo;  // of what was told before, the end was
+    episode.signalled = Signalled::kNo;  // the end of what was logged before was logged
   }
   episode.anchor = due.anchor;
   episode.mode = order.mode;

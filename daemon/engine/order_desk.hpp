@@ -9,15 +9,15 @@
 
 namespace pgcurfew {
 
-/// Makes orders of what was chosen, and enters them in the ledger.
+/// Makes orders from the chosen steps, and enters them in the ledger.
 class OrderDesk {
  public:
-  /// Adds to `decision`; all are references that have to outlive it.
+  /// Adds to `decision`; all references must outlive the desk.
   OrderDesk(const Policy& policy, const Look& look, const Docket& docket, Ledger& ledger, Now now,
             Decision& decision)
       : policy_(policy), look_(look), docket_(docket), ledger_(ledger), now_(now), decision_(decision) {}
 
-  /// An order for a step; the superseded are of the same session, and climb with it.
+  /// Makes an order for a step; the superseded steps are for the same session, and count as done by it.
   void place(const DueStep& due, const std::vector<DueStep>& superseded, bool is_signal);
 
  private:
@@ -26,9 +26,9 @@ class OrderDesk {
   Order describe(const DueStep& due);
   void describe_rule(const DueStep& due, Order& order);
   [[nodiscard]] Guard guard_for(const DueStep& due) const;
-  /// The episode that the order belongs to now.
+  /// The episode that the order now belongs to.
   const Episodes::value_type& note_in_ledger(const DueStep& due, const Order& order, bool is_carried);
-  /// Whether another claim's signal has left for the session.
+  /// Whether another claim's signal was sent to the session.
   [[nodiscard]] Signalled signalled_by_another(const EpisodeKey& key) const;
   void note_pace(std::size_t rule);
 

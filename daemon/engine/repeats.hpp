@@ -13,37 +13,38 @@
 
 namespace pgcurfew {
 
-/// Whom a rule counts together: those with the same value in the field that `repeat` names.
+/// The sessions that a rule counts together: those with the same value in the field that `repeat` names.
 struct RepeatKey {
   std::string rule;
-  std::string value;  ///< a stranger's bytes
+  std::string value;  ///< may be any bytes
   auto operator<=>(const RepeatKey&) const = default;
 };
 
-/// Nothing where the rule has no `repeat`, or the session a NULL there.
+/// Empty if the rule has no `repeat`, or the session has a NULL there.
 std::optional<RepeatKey> repeat_key_of(const Rule& rule, const Session& session);
 
 /// Counts how often a rule has acted on the same kind of session: a client that sends the cancelled query
-/// again at once. *Shapes*: at most kMostKeys at a time (those that acted longest ago go first), and of each
-/// no more than `times`.
+/// again at once.
+/// *Shapes*: at most kMostKeys at a time (the least recent are dropped first), and at most `times` actions
+/// for each.
 class Repeats {
  public:
   static constexpr std::size_t kMostKeys = 10'000;
 
-  /// A signal has left (or would have). Gives how many there were within the time, if that is now the number
-  /// that the rule asks for and it was not said in this time before.
+  /// Counts a signal that was sent (or would have been). Returns the number within the time if it has now
+  /// reached the rule's `times` and was not reported within this time before.
   std::optional<std::size_t> note(const RepeatKey& key, const Repeat& repeat, MonotonicTime now);
 
-  /// How often it was within the time.
+  /// The number of actions within the time.
   [[nodiscard]] std::size_t times(const RepeatKey& key, const Repeat& repeat, MonotonicTime now) const;
 
   /// Whether the number is reached.
   [[nodiscard]] bool is_reached(const RepeatKey& key, const Repeat& repeat, MonotonicTime now) const;
 
-  /// Until when the rule pauses for those (`then: pause`); nothing if it does not.
+  /// Until when the rule pauses for these sessions (`then: pause`); empty if it does not.
   [[nodiscard]] std::optional<MonotonicTime> paused_until(const RepeatKey& key, MonotonicTime now) const;
 
-  /// Forgets the counts of all rules but those.
+  /// Forgets the counts of all other rules.
   template <class Keep>
   void keep_only(const Keep& keep) {
     std::erase_if(counts_, [&](const auto& entry) { return !keep(entry.first.rule); });

@@ -12,7 +12,7 @@ std::string group_of(const Selection& selection, const Session& session) {
   std::string group;
   for (const auto field : selection.per) {
     const auto value = value_of(session, field);
-    // with its length before it, so that no two groups read the same
+    // with its length before it, so that no two groups look the same
     group += value ? fmt::format("{}:{};", value->size(), *value) : std::string("-;");
   }
   return group;
@@ -45,7 +45,7 @@ Chosen chosen_cases(const Policy& policy, const Look& look, const Docket& docket
   for (std::size_t i = 0; i < docket.cases.size(); ++i) {
     const auto& a_case = docket.cases[i];
     const auto& selection = policy.rules[a_case.rule].selection;
-    // who is not due yet is asked again when he falls due
+    // a session that is not due yet is considered again when it falls due
     if (!selection.keep || a_case.judgement.due > now) continue;
     chosen.is_chosen[i] = false;
     groups[{a_case.rule, group_of(selection, look.sessions[a_case.session])}].push_back(i);

@@ -3,7 +3,7 @@
 namespace pgcurfew {
 
 namespace {
-/// An old sample is worth less with every second: clocks drift apart by up to this part.
+/// An old sample loses precision with every second: clocks drift apart by up to this fraction.
 constexpr std::int64_t kDriftPart = 10'000;  // 100 ppm
 constexpr int kLooksToTrustAgain = 2;
 }  // namespace
@@ -28,7 +28,7 @@ ServerClockEstimate::Sample ServerClockEstimate::observe(MonotonicTime sent, Mon
   if (known_) note_step(lowest, highest, aged, received);
   newest_ = received;
   newest_server_time_ = server;
-  // outside of the old interval the old sample is wrong, however narrow it was
+  // outside the old interval the old sample is wrong, however narrow it was
   const bool contradicts = known_ && (lowest > offset_ + aged || highest < offset_);
   if (!known_ || jumped || contradicts || width <= aged) {
     offset_ = lowest;
@@ -45,7 +45,7 @@ ServerClockEstimate::Sample ServerClockEstimate::observe(MonotonicTime sent, Mon
   return Sample::kAgrees;
 }
 
-/// `aged`: how much wider than at its sample the old interval has become.
+/// `aged`: how much wider the old interval has become since its sample.
 void ServerClockEstimate::note_step(Duration lowest, Duration highest, Duration aged,
                                     MonotonicTime received) {
   const Duration old_lowest = offset_ - (aged - uncertainty_);

@@ -9,20 +9,20 @@ namespace pgcurfew {
 
 /// What we know of a server's clock from samples that come with its replies.
 ///
-/// A sample that was sent for at `sent`, answered at `received` and says `server` puts the difference of the
-/// two clocks between `server - received` and `server - sent`. The estimate keeps to the lower end, so it is
-/// never ahead of the server. A sample far outside of what was expected is a jump: until two looks in a row
-/// agree again, the clock is not to be trusted and nothing may be signalled.
+/// A sample that was requested at `sent`, answered at `received` and reads `server` puts the difference of
+/// the two clocks between `server - received` and `server - sent`. The estimate uses the lower end, so it is
+/// never ahead of the server. A sample far from the expected value is a jump: until two looks in a row agree
+/// again, the clock is not trusted and no signal may be sent.
 class ServerClockEstimate {
  public:
-  /// How far a sample may be off before it is a jump. Also how late a guard may be carried out.
+  /// How far a sample may be off before it counts as a jump; also how late a guard may be carried out.
   static constexpr Duration kTolerance = std::chrono::seconds(5);
-  /// Smaller contradictions between two samples are the drift of clocks, larger ones that a clock was set.
+  /// Smaller differences between two samples are drift; larger ones mean that a clock was set.
   static constexpr Duration kNoticeable = std::chrono::milliseconds(100);
 
   enum class Sample { kAgrees, kJumped };
 
-  /// Takes in a sample. `is_look`: whether it came with a look, the only kind that restores trust.
+  /// Adds a sample. `is_look`: whether it came with a look, the only kind that restores trust.
   Sample observe(MonotonicTime sent, MonotonicTime received, ServerTime server, bool is_look);
 
   /// Forgets everything, as for another connection.
@@ -31,19 +31,19 @@ class ServerClockEstimate {
   [[nodiscard]] bool is_known() const { return known_; }
   [[nodiscard]] bool is_trusted() const { return known_ && !suspicious_; }
 
-  /// The server's time now, at the most. Requires is_known().
+  /// A lower bound of the server's time now. Requires is_known().
   [[nodiscard]] ServerTime at(MonotonicTime now) const;
 
-  /// When our clock will show that the server's has reached `time`. Requires is_known().
+  /// The time on our clock at which the server's clock will have reached `time`. Requires is_known().
   [[nodiscard]] MonotonicTime when(ServerTime time) const;
 
   /// When the newest sample came in. Requires is_known().
   [[nodiscard]] MonotonicTime sampled_at() const { return newest_; }
 
-  /// How the clock was set since it is known, jumps and smaller steps.
+  /// How the clock was set since it has been known: jumps and smaller steps.
   [[nodiscard]] const ClockSteps& steps() const { return steps_; }
 
-  /// How far the last jump went; negative: back.
+  /// The size of the last jump; negative: back.
   [[nodiscard]] Duration last_jump() const { return last_jump_; }
 
  private:

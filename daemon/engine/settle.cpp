@@ -16,7 +16,7 @@ namespace {
 using std::chrono::milliseconds;
 using std::chrono::seconds;
 
-/// The wait after an order that came to nothing; doubles with each in a row.
+/// The wait after an order without effect; doubles with each in a row.
 Duration pause_after(int fruitless, Duration first, Duration longest) {
   return std::min<Duration>(longest, first * (std::int64_t{1} << std::min(fruitless, 16)));
 }
@@ -56,7 +56,8 @@ void settle_episode(Episode& episode, const Order& order, const Reply& reply, co
       episode.not_before = now + pause_after(episode.fruitless, milliseconds(1), seconds(1));
       return;
     case ReplyKind::kDenied:
-      // the ledger remembers whom we may not signal, for as long as that may hold; an alert is no signal
+      // the ledger remembers sessions that we may not signal, as long as that may hold; an alert is not a
+      // signal
       if (order.step != StepKind::kAlert) return;
       break;
     case ReplyKind::kUnknown:
@@ -64,28 +65,28 @@ void settle_episode(Episode& episode, const Order& order, const Reply& reply, co
       note_signal(episode, order);
       break;
     case ReplyKind::kMovedOn:
-      // a guard of another claimant's says nothing of this one's
+      // another claimant's guard says nothing about this one's
       if (!episode.is_carried) ++episode.spared;
       break;
     default:
       break;
   }
   episode.look_needed = ledger.looks_sent + 1;
-  // where the session moved, the next look says how it stands, and is acted upon while it is fresh
+  // if the session changed, the next look shows its state, and is used while it is fresh
   if (reply.kind != ReplyKind::kFailed && reply.kind != ReplyKind::kDenied) return;
   // a drain's window is short
   const auto longest = order.drain.empty() ? seconds(60) : seconds(5);
   episode.not_before = now + pause_after(episode.fruitless - 1, seconds(1), longest);
 }
 
-/// The pause counts from the action; what came to nothing was none. One of unknown outcome can act until its
-/// guard holds it to be stale.
+/// The pause counts from the action; an order without effect is not an action. One of unknown outcome can act
+/// until its guard calls it stale.
 void settle_pace(Pace& pace, const Order& order, const Reply& reply, MonotonicTime now) {
   const bool is_unknown = reply.kind == ReplyKind::kUnknown;
   const bool may_have_acted = reply.kind == ReplyKind::kSignalled || is_unknown;
   const Duration late = is_unknown ? ServerClockEstimate::kTolerance : Duration(0);
   if (pace.paused_until) pace.paused_until = may_have_acted ? now + late + pace.pause : now;
-  // of another look's actions none has come to nothing
+  // the count is for the actions of one look
   if (!may_have_acted && pace.look_number == order.look_number && pace.signals > 0) --pace.signals;
 }
 
@@ -111,7 +112,7 @@ class LookSettler {
   }
 
  private:
-  /// Whether the episode goes on.
+  /// Whether the episode continues.
   bool settle(const EpisodeKey& key, Episode& episode) {
     if (episode.in_flight || episode.look_needed > look_.number) return true;
     if (key.claimant.kind() == ClaimantKind::kDrain) return settle_drain(key, episode);
@@ -137,7 +138,7 @@ class LookSettler {
     pgcurfew::tell_end(key, episode, end, look_.taken_at, events_);
   }
 
-  /// Who has ended what is no longer there, as far as signals of ours can have.
+  /// How the episode ended: by a signal of ours if one may have ended it, otherwise `otherwise`.
   [[nodiscard]] End end_by(const EpisodeKey& key, const Episode& episode, End otherwise) const {
     const auto by_another = signalled_.contains(key.session) ? Signalled::kByAnother : Signalled::kNo;
     return end_after(std::max(episode.signalled, by_another), otherwise);
@@ -156,8 +157,8 @@ class LookSettler {
     return is_spared ? End::kSpared : end_by(key, episode, End::kByItself);
   }
 
-  /// A drain's claim stands for as long as the session is there: who is exempt for a while climbs no ladder
-  /// anew. Whether the episode goes on.
+  /// A drain's claim lasts as long as the session: a session that was exempt for a while does not start the
+  /// ladder again. Returns whether the episode continues.
   bool settle_drain(const EpisodeKey& key, Episode& episode) {
     const auto present = present_.find(key.session);
     const bool is_told = episode.awaits_verification && !episode.is_carried;
@@ -179,12 +180,12 @@ class LookSettler {
       return entry.drain->name == key.claimant.drain && entry.run == key.claimant.run;
     });
     if (claims == drains_.end()) {
-      // its last signals may take effect yet
+      // its last signals may still take effect
       if (episode.awaits_verification && time_since_step(episode) < kPatience) return true;
       tell_end(key, episode, End::kDrainOver);
       return false;
     }
-    // whoever is exempt at a look is not one that changes only to get away
+    // a session that a look shows as exempt did not change only to escape the guard
     if (claims->look_number == look_.number && !is_claimed(*claims, present->second)) episode.spared = 0;
     if (episode.awaits_verification) verify_standing(key, session, episode);
     return true;
@@ -194,12 +195,12 @@ class LookSettler {
     return std::binary_search(claims.sessions.begin(), claims.sessions.end(), session);
   }
 
-  /// Whether only something stands in the way that can go away while the anchor stands: the ladder waits.
+  /// Whether the only obstacle can go away while the anchor stays the same: then the ladder waits.
   bool is_suspended(const Rule& rule, const Session& session, const Episode& episode) const {
     const auto immunity = immunity_of(policy_, session);
     if (immunity != Immunity::kNone && !is_passing(immunity, policy_, session)) return false;
     if (look_.waits_failed && needs_waits(rule)) {
-      // a look that could not tell who waits for whom shows no effect
+      // a look without lock waits shows no effect
       const auto anchor = anchor_of(rule, session);
       return anchor && anchor->time == episode.anchor;
     }
@@ -215,12 +216,11 @@ class LookSettler {
     if (!episode.awaits_verification || !episode.stepped_at) return false;
     if (episode.ordered_kind == StepKind::kCancel && !can_be_cancelled(session)) return false;
     const Duration since = look_.taken_at - docket_.steps.end_of(*episode.stepped_at, Duration(0));
-    // by a clock that was set back since the signal lies ahead
+    // by a clock that was set back, the signal is in the future
     return std::chrono::abs(since) < seconds(1);
   }
 
-  /// The session is still what it was when the signal left.
-  /// Of one whose outcome is unknown, for ever.
+  /// The session has not changed since the signal was sent. For a signal of unknown outcome, for ever.
   [[nodiscard]] Duration time_since_step(const Episode& episode) const {
     if (!episode.stepped_at) return Duration::max();
     return look_.taken_at - docket_.steps.end_of(*episode.stepped_at, Duration(0));
@@ -233,13 +233,13 @@ class LookSettler {
       episode.told_still_there = true;
       events_.push_back(verified_event(key, episode, "still_there"));
     }
-    // whether a session is still in the statement that a drain has cancelled is told by its statement
+    // query_start shows whether a session is still in the statement that a drain has cancelled
     const bool is_last = key.claimant.kind() == ClaimantKind::kDrain
                              ? episode.ordered_kind == StepKind::kTerminate
                              : episode.next_step >= episode.steps;
     if (is_last && since >= kPatience && !episode.is_closed) {
       episode.is_closed = true;
-      // of what was carried along the claimant tells whose order it was
+      // for a step that counted as done, the claimant whose order it was reports
       if (!episode.is_carried) events_.push_back(unkillable_event(key, session, episode));
       tell_end(key, episode, End::kUnkillable);
     }
@@ -269,7 +269,7 @@ class LookSettler {
   const std::vector<DrainClaims>& drains_;
   Ledger& ledger_;
   std::unordered_map<SessionKey, std::size_t> present_;
-  std::unordered_set<SessionKey> signalled_;  ///< sessions that a signal has been sent to, or may have been
+  std::unordered_set<SessionKey> signalled_;  ///< sessions to which a signal was sent, or may have been
   std::vector<Event> events_;
 };
 
@@ -304,7 +304,7 @@ std::vector<Event> settle_reply(const Order& order, const Reply& reply, Ledger& 
     auto& breaker = order.mode == Mode::kEnforce ? ledger.breaker : ledger.rehearsed_breaker;
     breaker.answered({order.database, order.user}, may_have_left, now);
   }
-  // nothing has touched it; a rehearsal says nothing of whether another order has
+  // no signal was sent; a rehearsal does not say whether another order did
   if (reply.is_to_be_tried_again() && order.is_signal()) ledger.touched.erase(session);
   std::vector<Event> events{outcome_event(order, reply)};
   if (is_first_action && order.repeat_key) {

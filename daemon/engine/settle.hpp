@@ -12,30 +12,30 @@
 
 namespace pgcurfew {
 
-/// Enters the server's reply to an order. `replied_at`: the server's time, as well as we know it.
-/// Gives the outcome to report.
+/// Enters the server's reply to an order. `replied_at`: the server's time, as far as we know it. Returns the
+/// outcome to report.
 std::vector<Event> settle_reply(const Order& order, const Reply& reply, Ledger& ledger, ServerTime replied_at,
                                 MonotonicTime now);
 
-/// Compares what was ordered with what a new look shows: episodes that are over are verified and closed,
-/// ladders that ended without effect are reported as unkillable, once. Requires: `docket` was made from
-/// `look` by `policy`; `drains` are all that are under way.
+/// Compares the ledger with a new look: episodes that are over are verified and closed, and ladders that
+/// ended without effect are reported as unkillable, once.
+/// Requires: `docket` was made from `look` by `policy`; `drains` are all that are under way.
 std::vector<Event> settle_look(const Policy& policy, const Look& look, const Docket& docket,
                                const std::vector<DrainClaims>& drains, Ledger& ledger);
 
-/// Tells the end of all episodes that nothing is in flight for.
+/// The ends of all episodes without an order in flight.
 std::vector<Event> end_all(Ledger& ledger, End end, std::optional<ServerTime> now);
 
 struct CarriedOver {
   Ledger ledger;
-  std::vector<Event> events;  ///< of signals whose effect is not looked for any more, and ends
+  std::vector<Event> events;  ///< of signals whose effect is no longer awaited, and ends
 };
 
-/// Carries the ledger over to a new policy: episodes of rules that kept their meaning go on, others end.
-/// Those of drains go on, for what is under way does.
+/// Carries the ledger over to a new policy: episodes of rules that kept their meaning continue, others end.
+/// Episodes of drains continue, because running drains do.
 CarriedOver carry_over(const Ledger& ledger, const Policy& before, const Policy& after);
 
-/// How long a session may outlive its last step before it is called unkillable.
+/// How long a session may outlive its last step before it is reported as unkillable.
 inline constexpr Duration kPatience = std::chrono::seconds(5);
 
 }  // namespace pgcurfew

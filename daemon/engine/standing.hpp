@@ -9,46 +9,46 @@
 
 namespace pgcurfew {
 
-/// Where a claim on a session stands: that a step was ordered for it, or the first thing that keeps the next
-/// step from being ordered.
+/// Where a claim on a session stands: a step was ordered for it, or the first reason why its next step was
+/// not ordered.
 enum class Stand {
   kOrdered,     ///< its step is ordered now
   kCarried,     ///< another claim's step, at least as strong, is ordered now, and counts for it too
   kLimit,       ///< the limit of its rule, or the wait of its drain, is not reached
-  kGrace,       ///< nor is the time that the next step leaves after the one before
+  kGrace,       ///< the wait between the step before and the next is not over
   kInFlight,    ///< the order before has no reply yet
-  kUnverified,  ///< no look has shown yet what the order before has done
-  kFruitless,   ///< the order before came to nothing, and is not tried again at once
-  kTouched,     ///< no look has shown yet what another claim's signal has done
+  kUnverified,  ///< no look has shown the effect of the order before yet
+  kFruitless,   ///< the order before had no effect, and is not repeated at once
+  kTouched,     ///< no look has shown the effect of another claim's signal yet
   kDenied,      ///< the server does not let us signal the session
   kUnkillable,  ///< it has outlived the last step
   kAtEnd,       ///< its ladder has no further step
-  kNoEffect,    ///< what is left of it is a cancel, which cannot affect the session as it is
-  kWhen,        ///< what the rule's `when` asks of the server does not hold
-  kKeep,        ///< it is one of those that the rule leaves alone
+  kNoEffect,    ///< only a cancel is left, which cannot affect the session as it is
+  kWhen,        ///< the rule's `when` does not hold
+  kKeep,        ///< the session is one that the rule leaves alone
   kHours,       ///< the rule is outside its hours
-  kRepeat,      ///< the rule pauses for such sessions, for it has met them too often
-  kAtMost,      ///< the rule has had as many as it may have of one look
+  kRepeat,      ///< the rule pauses for such sessions, because of `repeat`
+  kAtMost,      ///< the rule has reached its number for one look
   kPause,       ///< the rule pauses after its last signal
   kBreaker,     ///< the bounds of the server, or of the session's role or tenant, are used up
   kElder,       ///< an older pgcurfew goes first
   kLook,        ///< the look that shows it is too old to act upon
-  kRoom,        ///< as many orders as may be have no reply yet
+  kRoom,        ///< the maximum number of orders has no reply yet
   kGates,       ///< the gates of its drain are not all closed
 };
 std::string_view name_of(Stand stand);  ///< `ordered`, `at_most`, ...
 
-/// Whether the rule is not for the session as long as it stands there: by `when`, `keep` or its hours.
+/// Whether the rule leaves the session alone while it stands there: by `when`, `keep` or its hours.
 bool is_left_alone(Stand stand);
 
-/// Whether the step is due and others go first: by `at_most`, `pause`, the breaker or what is in flight.
+/// Whether the step is due but others go first: by `at_most`, `pause`, the breaker or orders in flight.
 bool is_rationed(Stand stand);
 
-/// *Units*: both times are the earliest at which the claim can stand elsewhere if nothing else moves, by the
-/// server's clock or by ours. None: only a look, a reply or a reload can move it.
+/// *Units*: both times are the earliest at which the stand can change by itself, by the server's clock or by
+/// ours. Empty: only a look, a reply or a reload can change it.
 struct Standing {
   Stand stand = Stand::kLook;
-  std::optional<NextStep> next;  ///< the step in question, as far as there is one
+  std::optional<NextStep> next;  ///< the step in question, if there is one
   std::optional<ServerTime> until;
   std::optional<MonotonicTime> until_ours;
 
@@ -59,8 +59,8 @@ struct Standing {
   }
 };
 
-/// *Shapes*: `cases` has one entry a case of the docket; `drains` one entry a DrainClaims, each with one
-/// entry a session that it claims.
+/// *Shapes*: `cases` has one entry per case of the docket; `drains` one entry per DrainClaims, each with one
+/// entry per claimed session.
 struct Standings {
   std::vector<Standing> cases;
   std::vector<std::vector<Standing>> drains;

@@ -34,7 +34,7 @@ constexpr std::array<EventFieldEntry, sizeof...(T)> fields(EventField<T>... fiel
   return {entry(field)...};
 }
 
-/// One after the other.
+/// Concatenates arrays.
 template <std::size_t... N>
 constexpr auto joined(const std::array<EventFieldEntry, N>&... parts) {
   std::array<EventFieldEntry, (N + ... + 0)> all{};
@@ -48,21 +48,21 @@ constexpr auto joined(const std::array<EventFieldEntry, N>&... parts) {
 
 namespace shared {
 
-/// Of every decision.
+/// The fields of every decision.
 constexpr auto kDecision = fields(field::kDecision, field::kRule, field::kDrain, field::kPolicy, field::kPid,
                                   field::kSessionId, field::kBackendStart, field::kMode, field::kStep);
-/// Which session.
+/// The fields that identify the session.
 constexpr auto kSession = fields(field::kPid, field::kSessionId, field::kBackendStart);
-/// Who the session is.
+/// The fields with the session's names.
 constexpr auto kNames =
     fields(field::kDatabase, field::kUser, field::kApplicationName, field::kClientAddr, field::kQueryId);
-/// Why now.
+/// The fields that say why the step is due.
 constexpr auto kAge = fields(field::kClock, field::kAgeS, field::kLimitS);
 /// A server's or the system's error.
 constexpr auto kError = fields(field::kError, field::kDetail, field::kHint, field::kSqlstate);
-/// What the session does.
+/// What the session is doing.
 constexpr auto kWaits = fields(field::kState, field::kWaitEventType, field::kWaitEvent);
-/// What stands at a gate.
+/// The mark of a gate.
 constexpr auto kMark = fields(field::kBy, field::kLimitBefore, field::kUntil);
 
 }  // namespace shared
@@ -176,7 +176,7 @@ constexpr std::array<KindEntry, 62> kKinds{{
      .other_levels = {Level::kNotice, Level::kWarning},
      .message_id = "ec818e05c4c4533668e84ee244df1713",
      .can_be_alert = true,
-     .meaning = "What came of it",
+     .meaning = "What came of the step",
      .fields = kOutcomeFields},
     {.kind = Kind::kSparedBlocker,
      .name = "spared_blocker",
@@ -189,7 +189,7 @@ constexpr std::array<KindEntry, 62> kKinds{{
      .name = "superseded",
      .level = Level::kInfo,
      .message_id = "a010872448ca571fa71a35d80856e258",
-     .meaning = "Another rule's or drain's step does for this one's",
+     .meaning = "Another rule's or drain's step counts as this one's",
      .fields = kSupersededFields},
     {.kind = Kind::kSkipped,
      .name = "skipped",
@@ -201,7 +201,7 @@ constexpr std::array<KindEntry, 62> kKinds{{
      .name = "verified",
      .level = Level::kInfo,
      .message_id = "6f6f75857d0ca050b2aec82c09a0df66",
-     .meaning = "What a later look showed of a signal",
+     .meaning = "What a later look showed of a signal's effect",
      .fields = kVerifiedFields},
     {.kind = Kind::kUnkillable,
      .name = "unkillable",
@@ -215,7 +215,7 @@ constexpr std::array<KindEntry, 62> kKinds{{
      .name = "ended",
      .level = Level::kInfo,
      .message_id = "b6455ec6250bff3cc7469a75f10be8cb",
-     .meaning = "How it ended with a session of which something was told",
+     .meaning = "An episode that was logged is over",
      .fields = kEndedFields},
     {.kind = Kind::kRepeat,
      .name = "repeat",
@@ -242,7 +242,7 @@ constexpr std::array<KindEntry, 62> kKinds{{
      .level = Level::kError,
      .message_id = "7b08068eeb470597e70456f4f8638ffa",
      .can_be_alert = true,
-     .meaning = "Out of reach",
+     .meaning = "The server is out of reach",
      .fields = kServerDownFields},
     {.kind = Kind::kPrivilegeMissing,
      .name = "privilege_missing",
@@ -358,54 +358,54 @@ constexpr std::array<KindEntry, 62> kKinds{{
      .level = Level::kWarning,
      .message_id = "b785f8cf8911c11ec6e8422acf9d3ac7",
      .can_be_alert = true,
-     .meaning = "It begins soon",
+     .meaning = "The drain begins soon",
      .fields = kDrainAnnouncedFields},
     {.kind = Kind::kDrainMissed,
      .name = "drain_missed",
      .level = Level::kWarning,
      .message_id = "49fac060b95ad632de17623fd39636fc",
      .can_be_alert = true,
-     .meaning = "It should have run while this pgcurfew was not watching",
+     .meaning = "The drain should have run while this pgcurfew was not watching",
      .fields = kDrainMissedFields},
     {.kind = Kind::kDrainBegan,
      .name = "drain_began",
      .level = Level::kNotice,
      .message_id = "d385aed212522fc5a29574687ad710a4",
      .can_be_alert = true,
-     .meaning = "It begins",
+     .meaning = "The drain begins",
      .fields = kDrainBeganFields},
     {.kind = Kind::kDrainNoDatabase,
      .name = "drain_no_database",
      .level = Level::kWarning,
      .message_id = "2dda43d46853c6ba81a3882a5e252944",
      .can_be_alert = true,
-     .meaning = "There is no database that it names",
+     .meaning = "There is no database that the drain names",
      .fields = kDrainNoDatabaseFields},
     {.kind = Kind::kDrainPhase,
      .name = "drain_phase",
      .level = Level::kInfo,
      .message_id = "78b2bc2afdda1323c2ce71a9daf9bd94",
-     .meaning = "Its next phase begins",
+     .meaning = "The drain's next phase begins",
      .fields = kDrainPhaseFields},
     {.kind = Kind::kDrainEmpty,
      .name = "drain_empty",
      .level = Level::kNotice,
      .message_id = "faebe3e94cecf106d8e77f0bb471dcd8",
      .can_be_alert = true,
-     .meaning = "For the first time no session was left, in three looks in a row",
+     .meaning = "For the first time, three looks in a row showed no session",
      .fields = kDrainEmptyFields},
     {.kind = Kind::kDrainRefilled,
      .name = "drain_refilled",
      .level = Level::kInfo,
      .message_id = "59428d4035b02f1cb648a65ec2f2bdac",
-     .meaning = "A session came in after it was empty",
+     .meaning = "A session came in after the drain was empty",
      .fields = kDrainRefilledFields},
     {.kind = Kind::kDrainGaveUp,
      .name = "drain_gave_up",
      .level = Level::kError,
      .message_id = "30c110e24bca12913e78e266a3dd8878",
      .can_be_alert = true,
-     .meaning = "It was not empty in time",
+     .meaning = "The drain was not empty in time",
      .fields = kDrainGaveUpFields},
     {.kind = Kind::kDrainDone,
      .name = "drain_done",
@@ -413,14 +413,14 @@ constexpr std::array<KindEntry, 62> kKinds{{
      .other_levels = {Level::kWarning, Level::kError},
      .message_id = "bf765c9c51ff1886c677651a4c0e1ecf",
      .can_be_alert = true,
-     .meaning = "It is over",
+     .meaning = "The drain is over",
      .fields = kDrainDoneFields},
     {.kind = Kind::kLoginsUnseen,
      .name = "logins_unseen",
      .level = Level::kWarning,
      .message_id = "0e955d0baa79f2ad05982ec21a169367",
      .can_be_alert = true,
-     .meaning = "The role may not read who is still logging in",
+     .meaning = "The role may not read which sessions are still logging in",
      .fields = kLoginsUnseenFields},
     {.kind = Kind::kGateIntent,
      .name = "gate_intent",
@@ -434,7 +434,7 @@ constexpr std::array<KindEntry, 62> kKinds{{
      .level = Level::kNotice,
      .message_id = "18633faec88dfab26795293d7b966f8d",
      .can_be_alert = true,
-     .meaning = "It is closed",
+     .meaning = "The gate is closed",
      .fields = kGateClosedFields},
     {.kind = Kind::kGateOpened,
      .name = "gate_opened",
@@ -442,14 +442,14 @@ constexpr std::array<KindEntry, 62> kKinds{{
      .other_levels = {Level::kWarning},
      .message_id = "0108901e21405cb0f6803c12011c39a6",
      .can_be_alert = true,
-     .meaning = "It is open",
+     .meaning = "The gate is open",
      .fields = kGateOpenedFields},
     {.kind = Kind::kGateFailed,
      .name = "gate_failed",
      .level = Level::kError,
      .message_id = "be879abbed5a0944b8b0514de3446819",
      .can_be_alert = true,
-     .meaning = "It could not be closed or opened",
+     .meaning = "The gate could not be closed or opened",
      .fields = kGateFailedFields},
     {.kind = Kind::kGateRehearsed,
      .name = "gate_rehearsed",
@@ -462,14 +462,14 @@ constexpr std::array<KindEntry, 62> kKinds{{
      .name = "gate_adopted",
      .level = Level::kNotice,
      .message_id = "49b0244f1dd4260cdf13dc141781417d",
-     .meaning = "It was closed for this drain before, by us or by another instance",
+     .meaning = "The gate was closed for this drain before, by us or by another instance",
      .fields = kGateAdoptedFields},
     {.kind = Kind::kGateOverridden,
      .name = "gate_overridden",
      .level = Level::kWarning,
      .message_id = "8b450668a8f451b8fb2fe94f54f0de14",
      .can_be_alert = true,
-     .meaning = "Another client opened it or set another limit",
+     .meaning = "Another client opened the gate or set another limit",
      .fields = kGateOverriddenFields},
     {.kind = Kind::kGateRenamed,
      .name = "gate_renamed",
@@ -489,7 +489,7 @@ constexpr std::array<KindEntry, 62> kKinds{{
      .level = Level::kWarning,
      .message_id = "82dc4f40054f792839dd6fa72c7adc8b",
      .can_be_alert = true,
-     .meaning = "Another database bears the name of one that was drained",
+     .meaning = "Another database now has the name of one that was drained",
      .fields = kGateReplacedFields},
     {.kind = Kind::kGateLost,
      .name = "gate_lost",
@@ -511,29 +511,29 @@ constexpr std::array<KindEntry, 62> kKinds{{
      .level = Level::kError,
      .message_id = "00ae1d18b11ed4aa307ddd9a36e9bfdd",
      .can_be_alert = true,
-     .meaning = "Gates are closed that could not be opened before we stopped, or before we were to watch the "
-                "server no longer",
+     .meaning = "Some gates could not be opened before pgcurfew stopped, or before it stopped watching the "
+                "server",
      .fields = kGatesLeftFields},
     {.kind = Kind::kGateUnclaimed,
      .name = "gate_unclaimed",
      .level = Level::kWarning,
      .message_id = "9bc753371b9e5b68d8032acb7e137f1a",
      .can_be_alert = true,
-     .meaning = "The journal holds a gate that is not given back",
+     .meaning = "The journal of gates holds a gate that is not given back",
      .fields = kGateUnclaimedFields},
     {.kind = Kind::kJournalFailed,
      .name = "journal_failed",
      .level = Level::kError,
      .message_id = "bfdc0c2c3748f67651e82d27244f6a6f",
      .can_be_alert = true,
-     .meaning = "The journal of what has to be given back could not be written or read",
+     .meaning = "The journal of gates could not be written or read",
      .fields = kJournalFailedFields},
     {.kind = Kind::kStarted,
      .name = "started",
      .level = Level::kNotice,
      .message_id = "1ac3a47dfcbb4a86b373f3460300fb79",
      .can_be_alert = true,
-     .meaning = "The first line",
+     .meaning = "The first line of the log",
      .fields = kStartedFields},
     {.kind = Kind::kReload,
      .name = "reload",
@@ -547,7 +547,7 @@ constexpr std::array<KindEntry, 62> kKinds{{
      .level = Level::kError,
      .message_id = "df29e6af14204d44feaa67c3ba1c95f2",
      .can_be_alert = true,
-     .meaning = "They hold errors, and nothing has changed",
+     .meaning = "The files have errors, and nothing has changed",
      .fields = kReloadRefusedFields},
     {.kind = Kind::kConfigurationError,
      .name = "configuration_error",
@@ -566,7 +566,7 @@ constexpr std::array<KindEntry, 62> kKinds{{
      .level = Level::kError,
      .message_id = "10f9b46b5b708102f54269f31b09a18c",
      .can_be_alert = true,
-     .meaning = "It does not start"},
+     .meaning = "pgcurfew does not start"},
     {.kind = Kind::kServerRemoved,
      .name = "server_removed",
      .level = Level::kNotice,
@@ -577,14 +577,14 @@ constexpr std::array<KindEntry, 62> kKinds{{
      .name = "log_lost",
      .level = Level::kWarning,
      .message_id = "2e8dc38653a32a432cf439dad838e5ea",
-     .meaning = "Lines could not be written",
+     .meaning = "Log lines could not be written",
      .fields = kLogLostFields},
     {.kind = Kind::kStopped,
      .name = "stopped",
      .level = Level::kNotice,
      .message_id = "c9f5437d9a7e164d9edda658aee41222",
      .can_be_alert = true,
-     .meaning = "The last line"},
+     .meaning = "The last line of the log"},
 }};
 
 constexpr bool has_each_in_its_place() {

@@ -12,7 +12,8 @@
 
 namespace pgcurfew {
 
-/// What stands in a field. *Units*: durations are seconds in JSON, times ISO 8601.
+/// The type of a field.
+/// *Units*: durations are seconds in JSON, times ISO 8601.
 enum class FieldType { kInteger, kReal, kFlag, kText, kQuery, kDuration, kTime };
 
 struct EventFieldEntry {
@@ -20,16 +21,16 @@ struct EventFieldEntry {
   FieldType type = FieldType::kText;
 };
 
-/// All there is to know of a kind of event. The one table that emitters, schema and manual share.
+/// The description of a kind of event. Emitters, schema and manual share this one table.
 struct KindEntry {
   Kind kind = Kind::kIntent;
   std::string_view name;
   Level level = Level::kInfo;
   std::array<std::optional<Level>, 2> other_levels = {};
-  std::string_view message_id;  ///< the journal's MESSAGE_ID: 128 bits in hex, never changed once released
-  bool can_be_alert = false;    ///< whether receivers of alerts can ask for it
+  std::string_view message_id;  ///< MESSAGE_ID of systemd's journal: 128 bits in hex, never changed
+  bool can_be_alert = false;    ///< whether receivers of alerts can select it
   std::string_view meaning;     ///< how its entry in pgcurfew-log(5) begins, without a full stop
-  std::span<const EventFieldEntry> fields = {};  ///< those that it can have
+  std::span<const EventFieldEntry> fields = {};  ///< the fields that it can have
 
   [[nodiscard]] constexpr bool has_level(Level wanted) const {
     return wanted == level ||
@@ -41,7 +42,7 @@ struct KindEntry {
 std::span<const KindEntry> all_kinds();
 const KindEntry& entry_of(Kind kind);
 
-/// What of an event is not as the catalogue has it; empty if nothing is.
+/// How an event differs from its entry in the catalogue; empty if it does not.
 std::string fault_of(const Event& event);
 
 }  // namespace pgcurfew

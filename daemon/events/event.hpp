@@ -22,33 +22,33 @@ struct RawQuery {
 
 using FieldValue = std::variant<std::int64_t, double, bool, std::string, RawQuery, Duration, ServerTime>;
 
-/// The name of an event's field, with the type of what stands in it. All of them are in events/fields.hpp.
+/// The name of an event's field, with the type of its value. All of them are in events/fields.hpp.
 template <class T>
 struct EventField {
   std::string_view name;
 };
 
-/// Something worth telling.
-/// *Shapes*: `message` is for people; `fields` are for machines: those that the catalogue has for the kind,
-/// each once at most, in the order in which they are shown.
+/// A thing that happened and is logged.
+/// *Shapes*: `message` is for readers; `fields` are for programs: fields that the catalogue lists for the
+/// kind, each at most once, in the order in which they are shown.
 struct Event {
   Kind kind;
   Level level;  ///< the kind's usual one, unless said otherwise
   std::string message;
   std::vector<std::pair<std::string_view, FieldValue>> fields;
 
-  // Set once, where it happens, by whoever hands it on: Watch, or the service for what is its own.
-  std::string id;      ///< no other event has it
-  std::string server;  ///< its name in the policy; empty: of pgcurfew itself
+  // Set once: by Watch, or by the service for its own events.
+  std::string id;      ///< unique
+  std::string server;  ///< its name in the policy; empty: an event of pgcurfew itself
   WallTime wall_time{};
-  std::optional<ServerTime> server_time;  ///< by the server's clock, as well as we know it
+  std::optional<ServerTime> server_time;  ///< by the server's clock, as far as we know it
 
   explicit Event(Kind what, std::string text = {});
 
-  /// Adds *error*, *detail*, *hint* and *sqlstate*, each where there is one.
+  /// Adds *error*, *detail*, *hint* and *sqlstate*, each if it is not empty.
   void add(const Error& error);
 
-  /// Adds a field; nothing for an empty optional.
+  /// Adds a field; does nothing for an empty optional.
   template <class T, class Value>
   void add(EventField<T> field, Value&& value) {
     if constexpr (requires { value.has_value(); }) {

@@ -9,7 +9,7 @@ enum class Level { kDebug, kInfo, kNotice, kWarning, kError };
 /// The level as the log shows it: `DEBUG`, `INFO`, `NOTICE`, `WARNING`, `ERROR`.
 std::string_view name_of(Level level);
 
-/// What an event tells of. Each has its entry in the catalogue.
+/// The kind of an event. Each has an entry in the catalogue.
 enum class Kind {
   // of decisions
   kIntent,
@@ -79,7 +79,7 @@ enum class Kind {
   kStopped,
 };
 
-/// `intent`, `server_up`, ...: as the log has it.
+/// The name in the log: `intent`, `server_up`, ...
 std::string_view name_of(Kind kind);
 
 }  // namespace pgcurfew

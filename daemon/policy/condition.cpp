@@ -54,7 +54,8 @@ struct Values {
   }
 };
 
-/// The dearer, the later: a look at thousands of sessions shall end at a comparison of numbers where it can.
+/// Expensive conditions come last: a look at thousands of sessions should end at a comparison of numbers if
+/// possible.
 struct Cost {
   int operator()(const BackendTypeTest&) const { return 0; }
   int operator()(const StateTest&) const { return 1; }

@@ -12,7 +12,7 @@ namespace pgcurfew {
 /// The values of a condition, each as the file has it.
 std::vector<std::string> values_of(const Condition& condition);
 
-/// The values of a condition for people: `app, app_*`.
+/// The values of a condition for display: `app, app_*`.
 std::string written_text_of(const Condition& condition);
 
 /// A condition of a test, with its values as findings show them.
@@ -35,7 +35,7 @@ const StateTest* states_of(const Match& match);
 /// The condition `backend_type: client backend` that a rule has unless it names another.
 Condition client_backend_condition(Place place);
 
-/// Whether a condition is that one.
+/// Whether a condition is the one of client_backend_condition().
 bool is_client_backend(const Condition& condition);
 
 }  // namespace pgcurfew

@@ -17,7 +17,7 @@ namespace {
 constexpr std::size_t kBeforeCaret = 70;
 constexpr std::size_t kAfterCaret = 40;
 
-/// A line character by character, each one as it is shown.
+/// A line as a list of characters, each as it is shown.
 std::vector<std::string> cells_of(std::string_view line) {
   std::vector<std::string> cells;
   while (!line.empty()) {
@@ -28,7 +28,7 @@ std::vector<std::string> cells_of(std::string_view line) {
   return cells;
 }
 
-/// Columns that a cell takes: an escaped character stands as the ASCII text of its escape.
+/// The columns that a cell takes: an escaped character is shown as the ASCII text of its escape.
 std::size_t width_of(const std::string& cell) {
   const auto is_one_character = utf8_length(cell) == cell.size();
   return is_one_character ? 1 : cell.size();

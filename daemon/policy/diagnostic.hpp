@@ -8,7 +8,7 @@ namespace pgcurfew {
 
 /// One file, read by the caller.
 struct Source {
-  std::string name;  ///< as it shall stand in messages
+  std::string name;  ///< the name that messages show
   std::string text;
 };
 
@@ -24,7 +24,7 @@ struct Diagnostic {
 };
 
 /// `file:line:column: error: message`, the line, a caret below the column, `hint: ...`; ends in a newline.
-/// Strangers' bytes in it are made printable.
+/// Unprintable bytes in it are escaped.
 std::string render(const Diagnostic& diagnostic);
 
 }  // namespace pgcurfew

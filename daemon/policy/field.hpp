@@ -7,7 +7,7 @@
 
 namespace pgcurfew {
 
-/// What a condition looks at: the columns of pg_stat_activity by their names, or the plain word for them.
+/// What a condition tests: the columns of pg_stat_activity by their names, or a plainer word for them.
 enum class Field {
   kDatabase,
   kUser,
@@ -29,9 +29,9 @@ enum class Field {
   kSessionAge,
 };
 
-/// The ages, finest first: which moment of a session's life an age counts from. blocked_for: since it waits
-/// for a lock; blocks_for: since sessions wait for it, while it does not wait itself (the rule's `blocks`
-/// says how many).
+/// The ages, finest first: the moment from which an age counts. blocked_for: since the session began to wait
+/// for a lock; blocks_for: since sessions began to wait for it, while it does not wait itself (the rule's
+/// `blocks` says how many).
 enum class Clock { kBlockedFor, kBlocksFor, kStateAge, kQueryAge, kTransactionAge, kSessionAge };
 
 /// What kind of value a field takes in the YAML.

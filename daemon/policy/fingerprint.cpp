@@ -20,7 +20,7 @@ std::uint64_t fnv1a(std::string_view text) {
   return hash;
 }
 
-/// With its length before it, so that no two lists of texts read the same.
+/// The text with its length before it, so that different lists of texts never look the same.
 void append(std::string& all, std::string_view text) {
   all += fmt::format("{}:{};", text.size(), text);
 }

@@ -9,12 +9,12 @@
 
 namespace pgcurfew {
 
-/// 16 hex digits (FNV-1a, 64 bits) over all that decides whom a rule hits, where, when and how: all of its
-/// keys but the description, and what is protected. Neither description nor place counts.
-/// `protect`: their digest.
+/// 16 hex digits (FNV-1a, 64 bits) over everything that decides which sessions a rule acts on, where, when
+/// and how: all of its keys except the description, and what is protected. The description and the place do
+/// not count. `protect`: their digest.
 std::string fingerprint_of(const Rule& rule, std::string_view protect);
 
-/// 16 hex digits over all that decides what a drain does: all of its keys but the description.
+/// 16 hex digits over everything that decides what a drain does: all of its keys except the description.
 std::string fingerprint_of(const Drain& drain);
 
 /// 16 hex digits over what is protected; the same for all rules of a policy.

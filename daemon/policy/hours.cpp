@@ -11,17 +11,17 @@ namespace {
 constexpr int kDaysOfAYear = 366;
 constexpr Duration kYear = std::chrono::hours(24 * kDaysOfAYear);
 
-/// What is open (or closed) for so long stays so: everything here comes again each week. A day more, since
-/// clocks change.
+/// Hours that are open (or closed) for this long stay so, because everything here repeats each week. It is a
+/// day more than a week because clocks change.
 constexpr Duration kWeek = std::chrono::hours(24 * 8);
 
-/// A later time, or the last there is.
+/// A later time, or the last possible one.
 ServerTime later(ServerTime time, Duration by) {
   return time > ServerTime::max() - by ? ServerTime::max() : time + by;
 }
 
-/// The window's stretch that begins on the day that is `days` after `today`; nothing on another day of the
-/// week.
+/// The window's interval that begins on the day that is `days` after `today`; empty if that is not a day of
+/// the window.
 std::optional<Interval> interval_on(const Window& window, const CivilTime& today, int days) {
   const int weekday = ((today.weekday + days) % 7 + 7) % 7;
   if (!window.days.test(static_cast<std::size_t>(weekday))) return std::nullopt;
@@ -32,9 +32,9 @@ std::optional<Interval> interval_on(const Window& window, const CivilTime& today
   return interval;
 }
 
-/// The end of the stretch of the windows, taken together, that contains `time`; `time` if none does. One that
-/// goes on past `latest` may be cut at any moment after it. Looks at each interval once, however many windows
-/// there are and in whatever order.
+/// The end of the interval of the united windows that contains `time`; `time` if none does. An interval that
+/// continues past `latest` may be cut at any moment after it. Each interval is visited once, whatever the
+/// number and order of the windows.
 ServerTime end_of_union(const std::vector<Window>& windows, ServerTime time, ServerTime latest) {
   struct Next {
     Interval interval;
@@ -56,7 +56,7 @@ ServerTime end_of_union(const std::vector<Window>& windows, ServerTime time, Ser
   return end;
 }
 
-/// When the first of the windows begins from `time` on: `time` itself within one.
+/// The beginning of the first window from `time` on; `time` itself if it is within a window.
 std::optional<ServerTime> start_of_any(const std::vector<Window>& windows, ServerTime time) {
   std::optional<ServerTime> start;
   for (const auto& window : windows) {
@@ -72,8 +72,8 @@ std::optional<ServerTime> start_of_any(const std::vector<Window>& windows, Serve
 
 std::optional<Interval> next_interval(const Window& window, ServerTime time) {
   const auto today = window.zone.civil_at(time);
-  // the one of yesterday may go on; and that of the day before, where clocks set back at midnight have shown
-  // today already
+  // yesterday's window may still be open; so may that of the day before, if clocks were set back at midnight
+  // after showing today
   for (int days = -2; days <= kDaysOfAYear; ++days) {
     const auto interval = interval_on(window, today, days);
     if (interval && interval->end > time) return interval;

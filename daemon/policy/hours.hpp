@@ -11,12 +11,11 @@
 
 namespace pgcurfew {
 
-/// A time of the week, again and again: from `from` (inclusive) to `to` (exclusive) of each of its days.
+/// A weekly window: from `from` (inclusive) to `to` (exclusive) on each of its days.
 ///
-/// It begins at the first instant at which the wall shows `from` or, where that falls into a gap, right after
-/// it; it ends right after the last instant at which the wall shows less than `to`. So it is always one
-/// piece, and of an hour that the clocks repeat, what lies in it lies in it both times, with all that is
-/// between.
+/// It begins at the first instant at which the wall clock shows `from` or, if that is in a gap, right after
+/// the gap; it ends right after the last instant at which the wall clock shows less than `to`. So it is
+/// always one piece: a time in a repeated hour is in it both times, with everything between.
 struct Window {
   std::bitset<7> days;  ///< 0: Monday; the day on which it begins
   Duration from{};      ///< since midnight
@@ -25,32 +24,33 @@ struct Window {
   Place place;
 };
 
-/// A stretch of time, `start` included, `end` not.
+/// An interval, `start` included, `end` not.
 struct Interval {
   ServerTime start;
   ServerTime end;
   bool operator==(const Interval&) const = default;
 };
 
-/// When a rule acts: inside of one of `during` (if there are any) and of none of `not_during`.
+/// When a rule acts: within one of `during` (if there are any) and outside all of `not_during`.
 struct Hours {
   std::vector<Window> during;
   std::vector<Window> not_during;
 
-  /// Whether it is always open.
+  /// Whether the hours are always open.
   [[nodiscard]] bool is_empty() const { return during.empty() && not_during.empty(); }
 
   [[nodiscard]] bool is_open(ServerTime time) const;
 
-  /// The first stretch from `time` on during which it is open; it begins at `time` itself if it is open then.
-  /// Nothing if there is none within a year. *Shapes*: where it ends it is closed, but for a stretch of more
-  /// than eight days: that one may be cut short after these, and the next one begins where it ends.
-  /// *Cost*: some microseconds, as is_open(); a millisecond where it never opens.
+  /// The first open interval from `time` on; it begins at `time` itself if the hours are open then. Empty if
+  /// there is none within a year.
+  /// *Shapes*: the hours are closed at its end, unless it is longer than eight days: then it may be cut short
+  /// after that, and the next one begins at its end.
+  /// *Cost*: some microseconds, as is_open(); a millisecond if the hours never open.
   [[nodiscard]] std::optional<Interval> next_open(ServerTime time) const;
 };
 
-/// The stretch of a window that contains `time`, or the next one; nothing if there is none within a year
-/// (each of its days may fall into a gap as a whole).
+/// The interval of a window that contains `time`, or the next one; empty if there is none within a year (each
+/// of its days may be entirely in a gap).
 std::optional<Interval> next_interval(const Window& window, ServerTime time);
 
 }  // namespace pgcurfew

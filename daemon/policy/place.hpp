@@ -5,7 +5,7 @@
 
 namespace pgcurfew {
 
-/// Where something stands in the files that were read. Line and column count from 1.
+/// A place in the files that were read. Line and column count from 1.
 struct Place {
   std::string file;
   std::size_t line = 0;

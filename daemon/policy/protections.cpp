@@ -15,12 +15,13 @@ namespace {
 constexpr std::array<std::string_view, 6> kNames{"dumps",    "backups",          "agents",
                                                  "sync-rep", "concurrent-index", "listeners"};
 
-/// Between two words of a statement: white space and comments. *Source*: PostgreSQL's scan.l. Comments nest
-/// there, and what an expression takes for the end of the outer one is still within it: a comment with
-/// another in it is none here, or any statement could be dressed up as a protected one.
+/// The text between two words of a statement: white space and comments.
+/// *Source*: PostgreSQL's scan.l. Comments nest there, and an expression would take the end of the inner
+/// comment for the end of the outer one. So a comment that contains another does not count here, otherwise
+/// any statement could be disguised as a protected one.
 constexpr std::string_view kGap = R"((?:[\s\v]|--[^\n\r]*(?:[\n\r]|$)|/\*(?:[^*/]|\*+[^*/]|/+[^*/])*\*+/))";
 
-/// Built-in patterns are right: a test compiles them all.
+/// Built-in patterns are valid: a test compiles them all.
 TextPattern taken(Result<TextPattern> pattern) {
   return std::move(pattern).value();
 }
@@ -31,12 +32,13 @@ Condition texts(Field field, std::initializer_list<std::string_view> patterns) {
   return condition_of(field, std::move(test));
 }
 
-/// What builds or drops an index concurrently, in `statement`'s notation.
+/// Statements that build or drop an index concurrently, in the notation of `statement`.
 ///
-/// Of REINDEX the options are read as the server reads them: `concurrently false` is none, nor is a word in a
-/// comment. Who gives options that are not known here is not protected. *Source*: PostgreSQL's gram.y,
-/// ExecReindex(), defGetBoolean(). A text with more statements is none either: the server refuses all of
-/// these there (PreventInTransactionBlock()). Of one that was cut we see the beginning.
+/// REINDEX's options are read as the server reads them: `concurrently false` does not count, nor does a word
+/// in a comment. A statement with options that are unknown here is not protected.
+/// *Source*: PostgreSQL's gram.y, ExecReindex(), defGetBoolean(). A text with several statements does not
+/// count either: the server refuses these statements there (PreventInTransactionBlock()). Of a cut text we
+/// see the beginning.
 std::string concurrent_index() {
   const std::string setting =
       R"re((?:verbose(?:_\w+|~'[^'\\]*')?|tablespace(?:_[\w\x80-\xff]+|~"[^"]*"|~'[^'\\]*')))re";
@@ -49,7 +51,7 @@ std::string concurrent_index() {
          R"re(\b(?:[^;'"]|'[^']*'|"[^"]*"|~)*(?:'[^']*|"[^"]*|(?:;~)*)$)re";
 }
 
-/// In `statement`, `_` stands for what separates two words, `~` for what may.
+/// In `statement`, `_` is a required separator of two words, `~` an optional one.
 Condition statement(std::string_view statement) {
   std::string expression = "(?i)^~";
   expression += statement;
@@ -79,20 +81,19 @@ Protection made(std::string_view name, std::string_view meaning, std::vector<Con
   return protection;
 }
 
-/// *Source*: the tools' own: pg_dump.c and the like (fallback_application_name); pgBackRest's db.c
+/// *Source*: the tools themselves: pg_dump.c and similar files (fallback_application_name); pgBackRest's db.c
 /// (`pgBackRest [backup]`); Barman's postgres.py (`barman`) and its streaming_archiver_name
 /// (`barman_receive_wal`); pgcopydb's pgsql.c (`pgcopydb[54] copy worker`); repmgr's
 /// fallback_application_name; Patroni's (`Patroni heartbeat`). WAL-G and pg_probackup give their ordinary
-/// connections no name, so theirs is that of PGAPPNAME.
+/// connections no name, so PGAPPNAME sets it.
 std::vector<Protection> make_all() {
   return {
       made("dumps", "pg_dump, pg_dumpall and pg_restore",
            {texts(Field::kApplicationName, {"pg_dump", "pg_dumpall", "pg_restore"})}),
-      made(
-          "backups",
-          "pg_basebackup, pgBackRest, Barman and pgcopydb; WAL-G and pg_probackup where PGAPPNAME names them",
-          {texts(Field::kApplicationName,
-                 {"pg_basebackup", "pgBackRest*", "barman*", "wal-g*", "pg_probackup*", "pgcopydb*"})}),
+      made("backups",
+           "pg_basebackup, pgBackRest, Barman and pgcopydb; WAL-G and pg_probackup if PGAPPNAME names them",
+           {texts(Field::kApplicationName,
+                  {"pg_basebackup", "pgBackRest*", "barman*", "wal-g*", "pg_probackup*", "pgcopydb*"})}),
       made("agents", "Patroni and repmgr", {texts(Field::kApplicationName, {"Patroni*", "repmgr*"})}),
       made("sync-rep", "commits that wait for synchronous replication: they cannot be undone any more",
            {texts(Field::kWaitEvent, {"SyncRep"})}),

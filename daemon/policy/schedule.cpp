@@ -52,7 +52,7 @@ std::string lower(std::string_view text) {
   return all;
 }
 
-/// A number or a name, in the range of its field.
+/// Reads a number or a name in the range of its field.
 std::optional<int> parse_value(std::string_view text, const FieldKind& kind) {
   int value = 0;
   const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
@@ -107,7 +107,7 @@ std::optional<Range> parse_range(std::string_view part, const FieldKind& kind) {
   const auto last = parse_value(values.substr(dash + 1), kind);
   if (!last) return std::nullopt;
   range.last = *last;
-  // the week goes round: fri-sun, sat-mon
+  // the week wraps around: fri-sun, sat-mon
   if (range.last < range.first && kind.highest == kSunday) range.last += kSunday;
   if (range.last < range.first) return std::nullopt;
   return range;
@@ -133,13 +133,13 @@ Result<CronSchedule> CronSchedule::parse(std::string_view text) {
   constexpr std::string_view kHint =
       "A schedule has five fields, minute, hour, day of the month, month and day of the week, as in \"0 2 * "
       "* sun\".";
-  if (text.size() > kLongest) return failure("a schedule of cron is not that long", {}, std::string(kHint));
+  if (text.size() > kLongest) return failure("a cron schedule is not that long", {}, std::string(kHint));
   std::vector<std::string_view> fields;
   for (const auto part : split(text, " \t")) {
     if (!part.empty()) fields.push_back(part);
   }
   if (fields.size() != kFields.size()) {
-    return failure(fmt::format("\"{}\" is not a schedule of cron: it has {} field{}", printable(text, 80),
+    return failure(fmt::format("\"{}\" is not a cron schedule: it has {} field{}", printable(text, 80),
                                fields.size(), fields.size() == 1 ? "" : "s"),
                    {}, std::string(kHint));
   }
@@ -173,7 +173,7 @@ std::optional<ServerTime> CronSchedule::next_on(const CivilTime& day, Duration f
       if (!minute_.values.test(minute)) continue;
       const CivilTime civil{day.year, day.month, day.day, hours(hour) + minutes(minute)};
       if (civil.since_midnight < from) continue;
-      // first instants come in the order of their wall times, those of a gap as one
+      // first instants are in the order of their wall times, those of a gap being equal
       const auto begins = zone.first_instant_of(civil);
       if (begins > after) return begins;
     }
@@ -187,7 +187,7 @@ std::optional<ServerTime> CronSchedule::next_after(ServerTime time, const TimeZo
     const CivilTime noon{today.year, today.month, today.day + days, std::chrono::hours(12)};
     const auto day = zone.civil_at(zone.first_instant_of(noon));
     if (!fits_day(day)) continue;
-    // whatever the clocks showed before they show this was not later
+    // whatever the clocks showed before was not later
     const auto from = days == 0 ? today.since_midnight : Duration(0);
     if (const auto begins = next_on(day, from, time, zone)) return begins;
   }

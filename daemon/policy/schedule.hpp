@@ -11,21 +11,21 @@
 
 namespace pgcurfew {
 
-/// When something begins, again and again: the five fields of cron.
+/// When a drain begins, repeatedly: the five fields of cron.
 ///
-/// Minute, hour, day of the month, month and day of the week; `*`, numbers, ranges (`1-5`, `fri-sun` too),
-/// steps (`*/15`, `8-18/2`) and lists of those; months and days by their first three letters as well, 0 and 7
-/// both for Sunday. Where both days are restricted, a day that fits either is one, as in cron. A time that
-/// the clocks skip begins right after the gap; one that they repeat begins once, at the first.
+/// Minute, hour, day of the month, month and day of the week; `*`, numbers, ranges (`1-5`, also `fri-sun`),
+/// steps (`*/15`, `8-18/2`) and lists of those; months and days also by their first three letters, 0 and 7
+/// both for Sunday. If both day fields are restricted, a day that matches either one counts, as in cron. A
+/// time that the clocks skip means right after the gap; a time that they repeat means the first one.
 class CronSchedule {
  public:
-  /// *Errors*: what is wrong with which field.
+  /// *Errors*: the error and its field.
   static Result<CronSchedule> parse(std::string_view text);
 
-  /// The first beginning later than `time`; nothing if there is none within eight years (30 February).
+  /// The first beginning later than `time`; empty if there is none within eight years (30 February).
   [[nodiscard]] std::optional<ServerTime> next_after(ServerTime time, const TimeZone& zone) const;
 
-  /// As it was written, with single spaces.
+  /// The text as written, with single spaces.
   [[nodiscard]] const std::string& written() const { return written_; }
 
  private:

@@ -106,7 +106,7 @@ Error Connection::error(std::string_view fallback) const {
 Error Connection::too_much() const {
   return {fmt::format("{}'s reply is larger than {} MB", peer_.name, peer_.most_of_a_reply >> 20),
           {},
-          fmt::format("Is this {}, and not something that only speaks its protocol?", peer_.name),
+          fmt::format("Check that this is {}, and not another server that speaks its protocol.", peer_.name),
           {}};
 }
 

@@ -142,7 +142,7 @@ Result<void> Conninfo::check() const {
   }
   const auto hosts = std::max(split(value("host")).size(), split(value("hostaddr")).size());
   if (ports.size() > 1 && ports.size() != hosts) {
-    return failure("conninfo has another number of ports than of hosts", "",
+    return failure("conninfo has a different number of ports than of hosts", "",
                    "Give one port for all hosts, or one for each.");
   }
   for (const auto& name : split(value("host"))) {

@@ -46,7 +46,7 @@ void Link::finish_set_up(const Request& request, const ResultPtr& result) {
     if (PQbackendPID(connection_.handle()) != facts_.backend_pid) {
       return lose({"there is a connection pooler between us and the server",
                    {},
-                   "Let conninfo name the server itself: signals and ages need a session of its own.",
+                   "Name the server itself in conninfo: signals and ages need a session of their own.",
                    {}});
     }
   }

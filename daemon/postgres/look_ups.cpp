@@ -180,10 +180,10 @@ Result<void> LookUps::ask(const std::string& name, const std::shared_ptr<Told>& 
     if (is_full) {
       return failure(fmt::format("could not look up {}: {} other look-ups have not ended",
                                  printable(name, 80), shared_->threads),
-                     {}, "Does the name service answer?");
+                     {}, "Check that the name service answers.");
     }
     return failure(fmt::format("could not look up {}: no thread could be started", printable(name, 80)), {},
-                   "Is there a limit on tasks (TasksMax of its unit), or is memory short?");
+                   "Check the limit on tasks (TasksMax of its unit), and free memory.");
   }
   return {};
 }

@@ -65,11 +65,11 @@ Result<std::vector<PgbouncerDatabase>> choose(std::vector<PgbouncerDatabase> fou
     names += fmt::format("{}{} (host={} port={})", names.empty() ? "" : ", ", printable(database.name, 80),
                          printable(database.host, 80), printable(database.port));
   }
-  return tl::make_unexpected(Error{fmt::format("databases of PgBouncer's lead to {} on different servers: {}",
-                                               printable(choice.database, 80), names),
-                                   "None of them is written as the conninfo of the drain's server is.",
-                                   "Name those that are meant: pools of the drain's pgbouncer, or --pool.",
-                                   "55000"});
+  return tl::make_unexpected(
+      Error{fmt::format("databases of PgBouncer lead to {} on different servers: {}",
+                        printable(choice.database, 80), names),
+            "None of them has host and port as the conninfo of the drain's server has them.",
+            "Name the databases to use with pools of the drain's pgbouncer, or with --pool.", "55000"});
 }
 
 Result<Conninfo> console_of(const std::string& conninfo) {
@@ -161,8 +161,9 @@ Result<std::vector<PgbouncerDatabase>> read_pgbouncer_databases(const PGresult* 
   const int port = PQfnumber(result, "port");
   const int state = PQfnumber(result, gate == PgbouncerGate::kPause ? "paused" : "disabled");
   if (name < 0 || target < 0 || state < 0 || host < 0 || port < 0) {
-    return failure("this is not PgBouncer's admin console", {},
-                   "Let the drain's pgbouncer conninfo name PgBouncer, and a user of its admin_users.");
+    return failure(
+        "this is not PgBouncer's admin console", {},
+        "Name PgBouncer, and a user of its admin_users, in the conninfo of the drain's pgbouncer.");
   }
   std::vector<PgbouncerDatabase> found;
   for (int row = 0; row < PQntuples(result); ++row) {

@@ -128,7 +128,7 @@ class RowReader {
 
 inline tl::unexpected<Error> misshapen(std::string_view what) {
   return failure(fmt::format("the server's {} has an unexpected shape", what), {},
-                 "Is this PostgreSQL, and not something that only speaks its protocol?");
+                 "Check that this is PostgreSQL, and not another server that speaks its protocol.");
 }
 
 }  // namespace pgcurfew

@@ -96,7 +96,7 @@ class Log::Sink final : public spdlog::sinks::base_sink<spdlog::details::null_mu
  protected:
   void sink_it_(const spdlog::details::log_msg& message) override {
     spdlog::memory_buf_t line;
-    // the rest of a line that was torn must not run into this one
+    // the rest of a torn line must not run into this one
     if (is_torn_) line.push_back('\n');
     formatter_->format(message, line);
     const auto written = output_.write({line.data(), line.size()});
@@ -120,7 +120,7 @@ struct Log::Inside {
   explicit Inside(const LogOptions& wanted)
       : options(wanted), sink(std::make_shared<Sink>(wanted.descriptor)), logger("pgcurfew", sink) {
     logger.set_level(wanted.show_debug ? spdlog::level::debug : spdlog::level::info);
-    // without this spdlog would write of its failures to stderr, and swallow them
+    // without this spdlog would report its failures to stderr, and hide them from us
     logger.set_error_handler([lines = sink](const std::string&) { lines->count_lost(); });
   }
 
@@ -131,7 +131,7 @@ struct Log::Inside {
     std::string line;
     if (options.journal_prefix) line = {'<', priority_of(event.level), '>'};
     line += text_of(event, time);
-    // a string_view and no arguments: spdlog takes it as it is, braces and all
+    // a string_view without arguments: spdlog prints it as it is, including braces
     logger.log(level, spdlog::string_view_t(line));
   }
 
@@ -159,12 +159,12 @@ struct Log::Inside {
     if (sink->lost() == before) {
       told_lost = before;
     } else {
-      sink->set_lost(before);  // nobody misses this one
+      sink->set_lost(before);  // this event itself does not count
     }
   }
 
   LogOptions options;
-  std::string prefix = fmt::format("{:08x}", std::random_device()());  ///< of the ids of events of its own
+  std::string prefix = fmt::format("{:08x}", std::random_device()());  ///< for the ids of its own events
   std::uint64_t told = 0;
   std::shared_ptr<Sink> sink;
   spdlog::logger logger;

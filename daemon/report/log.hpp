@@ -13,12 +13,12 @@ namespace pgcurfew {
 enum class LogFormat {
   kJson,
   kText,
-  kBrief,  ///< for somebody who sits before it: the local time of day and what happened, without fields
+  kBrief,  ///< for a user at a terminal: local time of day and message, without fields
 };
 
 struct LogOptions {
   LogFormat format = LogFormat::kJson;
-  bool colour = false;  ///< of the level, in text; no meaning in JSON
+  bool colour = false;  ///< colours the level, in text; no effect in JSON
   bool journal_prefix =
       false;  ///< `<5>` in front of each line: systemd takes the priority from it, and strips it
   bool show_debug = false;  ///< otherwise debug events are hidden
@@ -26,18 +26,18 @@ struct LogOptions {
   int descriptor = STDOUT_FILENO;  ///< borrowed, never closed; its flags stay as they are
 };
 
-/// Whether the descriptor is the journal's stream, so that LogOptions::journal_prefix is of use.
+/// Whether the descriptor is the stream of systemd's journal, so that LogOptions::journal_prefix is useful.
 /// *Shapes*: `journal_stream` is the value of $JOURNAL_STREAM, `device:inode`, or null if it is not set.
 /// *Source*: systemd.exec(5), $JOURNAL_STREAM.
 bool is_journal(int descriptor, const char* journal_stream) noexcept;
 
-/// The log: each event one line, written at once, with the time at which it happened, in UTC to the
-/// millisecond (but for kBrief).
+/// The log: one line per event, written at once, with the time of the event in UTC to the millisecond (except
+/// for kBrief).
 ///
-/// A reader that went away, stopped reading or has its disk full neither ends nor holds up the daemon: a line
-/// that can't be written is dropped and counted, and the first one that can be written again is preceded by
-/// an event `log_lost` with the count. SIGPIPE is not raised. A reader that stops in the middle of a line
-/// costs 10 ms once; after that nothing, until it reads again. For one thread.
+/// A reader that is gone, stops reading or has a full disk neither ends nor delays the daemon: a line that
+/// cannot be written is dropped and counted, and before the next line that can be written comes an event
+/// `log_lost` with the count. SIGPIPE is not raised. A reader that stops within a line costs 10 ms once, and
+/// then nothing until it reads again. For use by one thread.
 class Log {
  public:
   explicit Log(const LogOptions& options);
@@ -47,10 +47,10 @@ class Log {
 
   void write(const Event& event) noexcept;
 
-  /// What is shown of queries from now on, after a reload.
+  /// Sets what is shown of queries from now on, after a reload.
   void set_query_text(QueryText query_text) noexcept;
 
-  /// How many events could not be written since the start.
+  /// The number of events that could not be written since the start.
   [[nodiscard]] std::uint64_t lost() const noexcept;
 
  private:

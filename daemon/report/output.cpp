@@ -16,7 +16,7 @@ namespace {
 constexpr int kPatienceMs = 10;
 
 /// Keeps a write to a broken pipe from raising SIGPIPE, whatever the process does with that signal, and
-/// without touching what other code has set up for it; libpq does the same. Lets our alarm through.
+/// without changing the process's handling of it; libpq does the same. Lets our alarm through.
 class SignalsWhileWriting {
  public:
   SignalsWhileWriting() noexcept {
@@ -71,7 +71,7 @@ bool make_alarm(timer_t& alarm) noexcept {
 }
 
 void set_alarm(timer_t alarm, int milliseconds) noexcept {
-  // repeated, or one that comes just before the write begins would be lost
+  // repeated, because an alarm just before the write would be lost
   const timespec wait{0, milliseconds * 1'000'000L};
   const itimerspec times{wait, wait};
   timer_settime(alarm, 0, &times, nullptr);
@@ -96,22 +96,22 @@ std::size_t Output::write(std::string_view bytes) noexcept {
   std::size_t written = 0;
   while (written < bytes.size()) {
     const auto rest = ceil<milliseconds>(patience_end - steady_clock::now());
-    // who kept us waiting for one line does not do so for the next
+    // a reader that delayed us for one line does not delay the next
     const int patience_ms = is_stalled_ ? 0 : std::clamp(static_cast<int>(rest.count()), 0, kPatienceMs);
     if (!is_writable(descriptor_, patience_ms)) break;
     const auto count = write_piece(bytes.substr(written, PIPE_BUF), patience_ms);
     if (count > 0) {
       written += static_cast<std::size_t>(count);
     } else if (count == 0 || errno != EINTR || steady_clock::now() >= patience_end) {
-      break;  // EPIPE, ENOSPC, EAGAIN, ...: there is nowhere to tell
+      break;  // EPIPE, ENOSPC, EAGAIN, ...: the error cannot be reported anywhere
     }
   }
   is_stalled_ = written < bytes.size();
   return written;
 }
 
-/// A pipe or socket that is writable takes a piece of PIPE_BUF without blocking, unless somebody else fills
-/// it first; a terminal blocks where it has room for less. Then the alarm ends the write.
+/// A writable pipe or socket takes PIPE_BUF bytes without blocking, unless another process fills it first; a
+/// terminal blocks if it has room for less. Then the alarm ends the write.
 long Output::write_piece(std::string_view piece, int patience_ms) const noexcept {
   if (has_alarm_) set_alarm(alarm_, std::max(1, patience_ms));
   const auto count = ::write(descriptor_, piece.data(), piece.size());

@@ -7,12 +7,12 @@
 
 namespace pgcurfew {
 
-/// A descriptor that is written to without waiting for its reader: a terminal that is stopped, a pipe that is
-/// full, or one whose reader is gone.
+/// A descriptor for writing without waiting for its reader, such as a stopped terminal, a full pipe, or a
+/// pipe whose reader is gone.
 ///
-/// What can't be written is not kept. A reader that stops costs 10 ms once, and nothing from then on until it
-/// reads again. SIGPIPE is not raised. The descriptor is borrowed; its flags, which others share (the user's
-/// shell first), stay as they are. For the thread that made it.
+/// Output that cannot be written is dropped. A reader that stops costs 10 ms once, and then nothing until it
+/// reads again. SIGPIPE is not raised. The descriptor is borrowed; its flags stay as they are, because other
+/// processes share them (such as the user's shell). For use by the thread that created it.
 class Output {
  public:
   explicit Output(int descriptor) noexcept;
@@ -20,10 +20,10 @@ class Output {
   Output(const Output&) = delete;
   Output& operator=(const Output&) = delete;
 
-  /// How many of the bytes were taken.
+  /// Writes; returns how many of the bytes were taken.
   std::size_t write(std::string_view bytes) noexcept;
 
-  /// Whether something could be written now.
+  /// Whether a write is possible now.
   [[nodiscard]] bool is_ready() const noexcept;
 
  private:

@@ -19,8 +19,8 @@ bool is_letter(char c) {
          static_cast<unsigned char>(c) >= 0x80;
 }
 
-/// The server's lexer as far as it decides what is a literal. Each function below is called at the first byte
-/// of its token and moves at_ behind the last one. What doubt there is, ends in drop_rest().
+/// The server's lexer, as far as it decides what is a literal. Each function below is called at the first
+/// byte of its token and moves at_ past the last one. If in doubt, it calls drop_rest().
 class Redactor {
  public:
   explicit Redactor(std::string_view query) : text_(query) { shown_.reserve(query.size() + 8); }
@@ -35,10 +35,10 @@ class Redactor {
   }
 
  private:
-  /// Where in a list of literals, behind an opening bracket, we are.
+  /// The position in a list of literals after an opening bracket.
   enum class List { kNone, kOpen, kItem, kComma };
 
-  /// The byte so far ahead; behind the end a NUL, which begins no token of interest.
+  /// The byte at this distance ahead; past the end a NUL, which begins no token of interest.
   [[nodiscard]] char peek(std::size_t ahead = 0) const {
     return text_.size() - at_ > ahead ? text_[at_ + ahead] : '\0';
   }
@@ -68,7 +68,7 @@ class Redactor {
     }
   }
 
-  /// They nest. One without its end may hide anything, so the rest goes.
+  /// Comments nest. A comment without an end may hide anything, so the rest is dropped.
   void comment() {
     std::size_t depth = 0;
     do {
@@ -86,10 +86,10 @@ class Redactor {
     if (depth > 0) drop_rest();
   }
 
-  /// A string from its opening quote on. In E'' a backslash hides the byte behind it; in all others that
-  /// hangs on the session's standard_conforming_strings, which nobody else can see. The two readings part at
-  /// a quote behind an odd number of backslashes: what one takes for the end, the other takes for content. We
-  /// don't guess.
+  /// A string from its opening quote on. In E'' a backslash escapes the next byte; in other strings that
+  /// depends on the session's standard_conforming_strings, which no other session can see. The two readings
+  /// differ at a quote after an odd number of backslashes: one takes it for the end, the other for content.
+  /// We do not guess.
   void string(bool is_escape_string) {
     ++at_;
     while (at_ < text_.size()) {
@@ -105,8 +105,8 @@ class Redactor {
     drop_rest();
   }
 
-  /// 'it's mine': a letter right behind the closing quote is legal here and there ('x'AND), but most of all
-  /// it is an apostrophe that was not doubled, and then the secret is outside.
+  /// 'it's mine': a letter right after the closing quote is sometimes legal ('x'AND), but usually it is an
+  /// apostrophe that was not doubled, and then the secret is outside.
   void end_of_string() {
     if (is_letter(peek()) || is_digit(peek())) return drop_rest();
     literal();
@@ -132,7 +132,7 @@ class Redactor {
     std::size_t length = 1;
     if (is_digit(peek(1))) {
       while (is_digit(peek(length))) ++length;
-      // there are at most 65535 parameters; a longer number is no parameter's
+      // there are at most 65535 parameters; a longer number is not a parameter
       show(length <= 6 ? text_.substr(at_, length) : "$?");
       list_ = List::kNone;
       at_ += length;
@@ -148,7 +148,7 @@ class Redactor {
     literal();
   }
 
-  /// 1, 1_000, .5, 1e-5, 0x1F, and letters stuck to it.
+  /// 1, 1_000, .5, 1e-5, 0x1F, and letters directly after it.
   void number() {
     const auto begin = at_;
     digits();
@@ -172,7 +172,7 @@ class Redactor {
     while (is_digit(peek()) || peek() == '_') ++at_;
   }
 
-  /// A key word or a name; or the letters in front of a string.
+  /// A key word or a name, or the letters before a string.
   void word() {
     const char lower = static_cast<char>(peek() | 0x20);
     if (peek(1) == '\'' && (lower == 'e' || lower == 'b' || lower == 'x' || lower == 'n')) {

@@ -16,7 +16,7 @@ namespace {
 constexpr std::size_t kJsonLimit = 4096;
 constexpr std::size_t kLineLimit = 400;
 constexpr std::size_t kMessageLimit = 1000;
-/// Of a query we read no more than this; redact() is safe wherever the text is cut.
+/// The maximum length read of a query; redact() is safe wherever the text is cut.
 constexpr std::size_t kQueryLimit = 65536;
 
 template <class... Cases>
@@ -38,7 +38,8 @@ std::optional<std::string> shown_query(const RawQuery& query, QueryText query_te
   return std::nullopt;
 }
 
-/// Cut at a character, if it is UTF-8; otherwise what is left of the last one is replaced like any bad byte.
+/// Cuts at a character, if the text is UTF-8; otherwise the rest of the last one is replaced like any bad
+/// byte.
 std::string cut(std::string_view text) {
   if (text.size() <= kJsonLimit) return std::string(text);
   std::size_t length = kJsonLimit;
@@ -50,7 +51,7 @@ std::string cut(std::string_view text) {
 }
 
 std::string iso_8601(ServerTime time) {
-  // `2026-11-23 04:05:06.000001+00` says the same; parsers of logs want the letters
+  // `2026-11-23 04:05:06.000001+00` is equivalent, but log parsers need the letters
   auto text = to_text(time);
   const auto blank = text.find(' ');
   if (blank != std::string::npos) text[blank] = 'T';
@@ -58,7 +59,7 @@ std::string iso_8601(ServerTime time) {
   return text;
 }
 
-/// The value in JSON; nothing for a query that is to be left out.
+/// The value in JSON; empty for a query that is left out.
 std::optional<nlohmann::ordered_json> json_of(const FieldValue& value, QueryText query_text) {
   using Json = nlohmann::ordered_json;
   return std::visit(Overloaded{
@@ -83,14 +84,15 @@ bool is_plain(std::string_view text) {
   return !text.empty() && text.find_first_of(" \"'=\\") == std::string_view::npos;
 }
 
-/// As it is if nothing in it can be misread; otherwise in quotes, with `\` and `"` escaped before printable()
-/// adds its own backslashes, so that a stranger's text can neither end the quotes nor forge an escape.
+/// The text as it is if it cannot be misread; otherwise in quotes, with `\` and `"` escaped before
+/// printable() adds its own backslashes, so that a client's text can neither end the quotes nor forge an
+/// escape.
 std::string safe_value(std::string_view text) {
   auto shown = printable(text, kLineLimit);
   // a backslash in it may be printable()'s as well as the text's
   if (is_plain(shown)) return shown;
   std::string escaped;
-  // printable() cuts anyhow; this only bounds the copy
+  // printable() cuts anyway; this only bounds the copy
   for (const char c : text.substr(0, kLineLimit + 4)) {
     if (c == '"' || c == '\\') escaped += '\\';
     escaped += c;
@@ -98,7 +100,7 @@ std::string safe_value(std::string_view text) {
   return fmt::format("\"{}\"", printable(escaped, kLineLimit));
 }
 
-/// As json_of(), for people.
+/// As json_of(), for text output.
 std::optional<std::string> text_of(const FieldValue& value, QueryText query_text) {
   using Text = std::optional<std::string>;
   return std::visit(Overloaded{

@@ -14,7 +14,7 @@ namespace pgcurfew {
 
 namespace {
 
-/// What posix_spawnp() wants: pointers that end with a null.
+/// What posix_spawnp() needs: an array of pointers with a null at the end.
 std::vector<char*> pointers_to(std::vector<std::string>& texts) {
   std::vector<char*> pointers;
   pointers.reserve(texts.size() + 1);
@@ -45,7 +45,7 @@ Result<Child> Child::start(const std::vector<std::string>& argv,
   auto environment = environment_with(variables);
   posix_spawnattr_t attributes;
   posix_spawnattr_init(&attributes);
-  // the loop has signals blocked, and outlive_readers() ignored
+  // the loop blocks signals, and outlive_readers() ignores some
   sigset_t none;
   sigset_t all;
   sigemptyset(&none);

@@ -8,7 +8,7 @@ namespace pgcurfew {
 
 void fill_standard_descriptors() {
   for (int descriptor = 0; descriptor <= 2; ++descriptor) {
-    // takes the lowest free number, which is this one
+    // open() takes the lowest free number, which is this one
     if (fcntl(descriptor, F_GETFD) == -1) static_cast<void>(open("/dev/null", O_RDWR));
   }
 }

@@ -114,8 +114,8 @@ void Timer::arm(MonotonicTime time) {
   const auto microseconds =
       static_cast<std::uint64_t>(std::max<std::int64_t>(1, time.time_since_epoch().count()));
   if (source_ == nullptr) {
-    // accuracy 0 would mean a quarter of a second
-    // without its alarm a watch would sleep for ever, in silence: end, and be started again
+    // accuracy 0 would mean a quarter of a second without its alarm a watch would silently sleep for ever:
+    // end, so that the service manager restarts us
     if (sd_event_add_time(event_, &source_, CLOCK_MONOTONIC, microseconds, 1, timer_fired, this) < 0)
       std::abort();
     return;
@@ -150,7 +150,7 @@ void Readiness::watch(int fd, bool write, bool may_have_moved) {
   }
   drop();
   if (sd_event_add_io(event_, &source_, fd, events, descriptor_ready, this) >= 0) {
-    // what has arrived is read before any deadline is judged
+    // input that has arrived is read before any deadline is checked
     sd_event_source_set_priority(source_, SD_EVENT_PRIORITY_IMPORTANT);
     fd_ = fd;
     write_ = write;

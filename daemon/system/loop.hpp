@@ -14,7 +14,7 @@ struct sd_event_source;
 
 namespace pgcurfew {
 
-/// Who has sent a signal.
+/// The sender of a signal.
 enum class SignalSender {
   kProcess,
   kTerminal,  ///< the kernel, for a terminal
@@ -41,10 +41,10 @@ class Loop {
   /// Calls back when a signal arrives. The signal is blocked from now on and comes through the loop only.
   Result<void> on_signal(int signal, std::function<void(SignalSender)> callback);
 
-  /// Tells systemd's watchdog from time to time that the loop turns, if it asked for that.
+  /// Notifies systemd's watchdog regularly that the loop runs, if systemd requested that.
   void start_watchdog();
 
-  /// Runs until exit(); gives its code.
+  /// Runs until exit(); returns its code.
   int run();
   void exit(int code);
 
@@ -55,7 +55,7 @@ class Loop {
   sd_event* event_ = nullptr;
 };
 
-/// A wait that calls back once, to the microsecond.
+/// A timer that calls back once, to the microsecond.
 class Timer {
  public:
   Timer(Loop& loop, std::function<void()> callback);
@@ -74,7 +74,7 @@ class Timer {
   std::function<void()> callback_;
 };
 
-/// Calls back when a descriptor can be read or, if asked for, written.
+/// Calls back when a descriptor can be read or, if requested, written.
 class Readiness {
  public:
   Readiness(Loop& loop, std::function<void()> callback);
@@ -82,7 +82,7 @@ class Readiness {
   Readiness(const Readiness&) = delete;
   Readiness& operator=(const Readiness&) = delete;
 
-  /// `fd` -1: nothing. `may_have_moved`: the same number may stand for another descriptor than before.
+  /// `fd` -1: none. `may_have_moved`: the same number may now be another descriptor.
   void watch(int fd, bool write, bool may_have_moved);
 
   void fire() const { callback_(); }
@@ -96,7 +96,7 @@ class Readiness {
   std::function<void()> callback_;
 };
 
-/// Tells the service manager; does nothing if there is none. `state` as in sd_notify(3).
+/// Notifies the service manager; does nothing if there is none. `state` as in sd_notify(3).
 void notify_manager(const std::string& state);
 
 }  // namespace pgcurfew

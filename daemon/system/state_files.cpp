@@ -50,19 +50,19 @@ bool write_all(int descriptor, std::string_view bytes) {
   return true;
 }
 
-/// How a file of ours is opened: what somebody else has put in its place, a pipe for instance, must not hold
-/// us up, and is not followed.
+/// The flags for opening one of our files: another object in its place, such as a pipe, must not block us,
+/// and links are not followed.
 constexpr int kCarefully = O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY;
 
-/// *Errors*: it is a pipe, a directory, a device: no file that we could have made.
+/// *Errors*: it is a pipe, a directory or a device, and not a file that we could have created.
 Result<void> check_regular(int descriptor, const std::string& path) {
   struct stat status {};
   if (fstat(descriptor, &status) != 0) return system_error("open", path);
-  if (!S_ISREG(status.st_mode)) return failure(fmt::format("{} is no regular file", path));
+  if (!S_ISREG(status.st_mode)) return failure(fmt::format("{} is not a regular file", path));
   return {};
 }
 
-/// Nothing if there is no such file.
+/// Empty if there is no such file.
 Result<std::optional<std::string>> read_all(const std::string& path) {
   const Descriptor file(open(path.c_str(), O_RDONLY | kCarefully));
   if (!file.is_open() && errno == ENOENT) return std::optional<std::string>();
@@ -81,7 +81,7 @@ Result<std::optional<std::string>> read_all(const std::string& path) {
   return std::optional(std::move(text));
 }
 
-/// A new name, or one that is gone, lasts only once the directory does.
+/// A new or removed name is durable only once the directory is.
 Result<void> sync_directory(const std::string& directory) {
   const Descriptor opened(open(directory.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
   if (!opened.is_open()) return system_error("open", directory);
@@ -89,11 +89,11 @@ Result<void> sync_directory(const std::string& directory) {
   return {};
 }
 
-/// Root writes for whoever owns the directory: the service has to find it.
+/// Root gives new files to the directory's owner, so that the service can use them.
 void give_to_owner_of(const std::string& directory, int file) {
   struct stat status {};
   if (geteuid() != 0 || stat(directory.c_str(), &status) != 0) return;
-  // where a file system knows no owners there is nothing to give
+  // some file systems have no owners
   [[maybe_unused]] const int given = fchown(file, status.st_uid, status.st_gid);
 }
 
@@ -107,7 +107,7 @@ bool is_usable(const std::string& directory) {
   return is_readable(directory) && access(directory.c_str(), W_OK) == 0;
 }
 
-/// Whether there is something of ours that we can read, be it that we cannot remove it.
+/// Whether there is a file of ours that we can read, even if we cannot remove it.
 bool holds_files(const std::string& directory, std::string_view suffix) {
   if (!is_readable(directory)) return false;
   const std::unique_ptr<DIR, int (*)(DIR*)> opened(opendir(directory.c_str()), closedir);
@@ -142,12 +142,13 @@ Result<std::string> find_state_directory(std::string_view suffix) {
   if (is_usable(usual) || (given.empty() ? holds_files(usual, suffix) : is_readable(usual))) return usual;
   auto home = environment("XDG_STATE_HOME");
   if (home.empty() && !environment("HOME").empty()) home = environment("HOME") + "/.local/state";
-  // who names a directory would look for the journal nowhere else
+  // a user who names a directory would look for the journal of gates nowhere else
   if (given.empty() && home.starts_with('/')) {
     auto candidate = home + "/pgcurfew";
     if (make_directories(candidate) && is_usable(candidate)) return candidate;
   }
-  return failure("there is no directory for the journal", "It holds what has to be given back.",
+  return failure("there is no directory for the journal of gates",
+                 "It stores which gates have to be opened again.",
                  "Set STATE_DIRECTORY to a directory that pgcurfew may write to, or let it set marks in the "
                  "server with what \"pgcurfew setup-sql\" prints.");
 }
@@ -186,7 +187,7 @@ Result<void> StateFiles::write(const std::string& name, std::string_view text) {
     const Descriptor file(open(new_path.c_str(), O_WRONLY | O_CREAT | kCarefully, 0600));
     if (!file.is_open()) return system_error("create", new_path);
     if (auto checked = check_regular(file.number(), new_path); !checked) return checked;
-    // what a crash has left there is of nobody's use
+    // files that a crash has left there are of no use
     if (ftruncate(file.number(), 0) != 0) return system_error("write", new_path);
     give_to_owner_of(directory_, file.number());
     if (!write_all(file.number(), text) || fsync(file.number()) != 0) {

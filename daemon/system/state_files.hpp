@@ -9,17 +9,17 @@
 
 namespace pgcurfew {
 
-/// Where our state is: $STATE_DIRECTORY (systemd's) if that is set; otherwise the first of /var/lib/pgcurfew
+/// The state directory: $STATE_DIRECTORY (systemd's) if that is set; otherwise the first of /var/lib/pgcurfew
 /// if we may write there or read a file that ends with `suffix`, $XDG_STATE_HOME/pgcurfew,
-/// ~/.local/state/pgcurfew. The last two are made if need be. What is there can be read without the right to
-/// write. *Errors*: it is not there, or not for us.
+/// ~/.local/state/pgcurfew. The last two are created if needed. Files there can be read without the right to
+/// write.
+/// *Errors*: the directory does not exist, or we may not use it.
 Result<std::string> find_state_directory(std::string_view suffix);
 
-/// The files of our state, on this machine's disk. What write() and remove() have done outlasts a power
-/// failure.
+/// The state files on this machine's disk. The effects of write() and remove() survive a power failure.
 class StateFiles final : public SmallFiles {
  public:
-  /// Of the directory that find_state_directory() gives for `suffix`, once find() has found it.
+  /// Uses the directory that find_state_directory() returns for `suffix`, once find() has found it.
   static StateFiles in_state_directory(std::string_view suffix) {
     return StateFiles(std::string(suffix), {});
   }
@@ -37,7 +37,7 @@ class StateFiles final : public SmallFiles {
       : suffix_(std::move(suffix)), directory_(std::move(directory)) {}
 
   std::string suffix_;
-  std::string directory_;  ///< empty: not found yet; once found, for good
+  std::string directory_;  ///< empty: not found yet; once found, it does not change
 };
 
 }  // namespace pgcurfew

@@ -125,7 +125,7 @@ Event waits_failed_event(std::string_view server, const Error& error) {
 
 Event pulse_failed_event(std::string_view server, const Error& error) {
   return failure_event(Kind::kPulseFailed,
-                       fmt::format("could not ask {} for its time: {}", server, printable(error.message)),
+                       fmt::format("could not read the time of {}: {}", server, printable(error.message)),
                        error);
 }
 
@@ -140,19 +140,18 @@ Event blind_event(std::size_t hidden) {
 Event elder_event(std::string_view server, const SessionKey& elder) {
   auto event =
       Event(Kind::kElder,
-            fmt::format(
-                "another pgcurfew (pid {}) has watched {} for longer under this role: signals of rules leave "
-                "{} after they fall due, if a look shows that they are still wanted",
-                elder.pid, server, to_text(kAfterElder)));
+            fmt::format("another pgcurfew (pid {}) has watched {} for longer under this role: signals of "
+                        "rules are sent {} after they fall due, if a look shows that they are still wanted",
+                        elder.pid, server, to_text(kAfterElder)));
   event.add(field::kPid, elder.pid);
   return event;
 }
 
 Event nameless_event(std::size_t nameless) {
-  auto event = Event(Kind::kNameless,
-                     fmt::format("{} sessions have a database or a role without a name (dropped under "
-                                 "them, or its catalog is locked); no rule fits them by name",
-                                 nameless));
+  auto event =
+      Event(Kind::kNameless, fmt::format("{} sessions have a database or a role of unknown name (dropped, or "
+                                         "its catalog is locked); no rule matches them by name",
+                                         nameless));
   event.add(field::kNameless, nameless);
   return event;
 }

@@ -45,7 +45,7 @@ std::optional<Spared> spared_by(const Policy& policy, const Rule& rule, const Se
   if (immunity != Immunity::kNone) {
     spared.reason = reason_of(policy, session, immunity);
   } else if (is_other_backend) {
-    spared.reason = fmt::format("no client backend, but {}", session.backend_type);
+    spared.reason = fmt::format("not a client backend, but {}", session.backend_type);
   }
   return spared.reason.empty() ? std::nullopt : std::optional(std::move(spared));
 }

@@ -302,7 +302,7 @@ void Watch::schedule_next_look(MonotonicTime now) {
     next_look_ = std::min(next_look_, std::max(now + kPendingInterval, clock_.when(*docket_.pending_from)));
   }
   if (!clock_.is_trusted()) next_look_ = std::min(next_look_, now + kPendingInterval);
-  // sessions without a name were seen by no rule that asks for one
+  // sessions of unknown name were seen by no rule that asks for one
   if (names_failed_at_ && now - *names_failed_at_ < kNamesPause)
     next_look_ = std::min(next_look_, now + kNamesPause);
   const bool unsettled =
@@ -396,7 +396,7 @@ void Watch::note_hidden() {
   }
   if (docket_.nameless > 0 && !holds_.has(Hold::kNameless)) tell(nameless_event(docket_.nameless));
   set_hold(Hold::kNameless, docket_.nameless > 0,
-           fmt::format("{} sessions without a name", docket_.nameless));
+           fmt::format("{} sessions of unknown name", docket_.nameless));
 }
 
 std::optional<MonotonicTime> Watch::earliest_deadline() const {

@@ -25,7 +25,7 @@ def databases(server):
 
 @pytest.fixture
 def check(server, databases, command, tmp_path):
-    """Runs it with one drain; gives back the exit status, the lines about drains, and standard error."""
+    """Runs it with one drain; returns the exit status, the lines about drains, and standard error."""
     # A session that was closed, or pgcurfew's own, is still in its database for a moment, and would be counted.
     there = "select from pg_stat_activity where datname like 'check\\_%' and backend_type = 'client backend'"
     wait_until(lambda: not server.execute(there))
@@ -45,7 +45,7 @@ drains:
 """, encoding="utf-8")
         done = command("check", "--server", path)
         told = done.stdout[done.stdout.index("server s (PostgreSQL"):].splitlines()[1:]
-        return done.returncode, [line.strip() for line in told if "no rule is for it" not in line], done.stderr
+        return done.returncode, [line.strip() for line in told if "no rule applies to it" not in line], done.stderr
 
     return run
 
@@ -66,11 +66,10 @@ def test_it_tells_the_sessions_there_and_that_an_owner_has_the_mark_in_the_journ
     one.close()
     other.close()
     assert (code, errors) == (0, "")
-    assert lines[0] == ("drain weekly: check_owned: 2 sessions now; gate: CONNECTION LIMIT 0, mark in the journal of this "
-                        "machine")
+    assert lines[0] == ("drain weekly: check_owned: 2 sessions now; gate: CONNECTION LIMIT 0, mark in the journal of gates of this machine")
     way = (f"GRANT SET ON PARAMETER pgcurfew.drain TO {ROLE};" if server.version >= 15
            else "what pgcurfew setup-sql prints")
-    assert lines[1:] == [f"with {way} marks stand in the server, where every pgcurfew finds them"]
+    assert lines[1:] == [f"with {way} marks are stored in the server, where every pgcurfew finds them"]
 
 
 def test_with_the_right_the_mark_goes_to_the_server(check, right_to_mark):
@@ -118,7 +117,7 @@ def test_our_own_connection_in_it_ends_with_77_unless_we_are_a_superuser(check):
     code, _, errors = check("check_owned", dbname="check_owned")
     assert code == 77
     assert "drain weekly: database check_owned: our own connection is in it\n" in errors
-    assert "hint: Let conninfo name another database, for instance postgres." in errors
+    assert "hint: Name another database in conninfo, for instance postgres." in errors
     code, lines, _ = check("check_owned", dbname="check_owned", user="postgres")
     assert code == 0 and "gate: CONNECTION LIMIT 0, mark in the server" in lines[0]
 
@@ -177,8 +176,7 @@ def test_a_mark_that_is_none_is_told_whether_a_drain_is_for_its_database_or_not(
 def test_of_a_pgbouncer_it_says_that_it_was_not_asked(check):
     code, lines, _ = check("check_foreign", "gate: pgbouncer",
                            'pgbouncer: { conninfo: "host=nowhere port=6432 user=pgbouncer", by: disable }')
-    assert (code, lines) == (0, ["drain weekly: check_foreign: 0 sessions now; gate: DISABLE of a PgBouncer, which was not "
-                                 "asked, mark in the journal of this machine"])
+    assert (code, lines) == (0, ["drain weekly: check_foreign: 0 sessions now; gate: DISABLE of a PgBouncer, which was not queried, mark in the journal of gates of this machine"])
 
 
 def test_on_a_standby_it_is_told_that_the_primary_alone_can_do_it(check, standby):

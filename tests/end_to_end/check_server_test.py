@@ -24,7 +24,7 @@ RULES = """
 
 @pytest.fixture
 def check_server(stage, command, tmp_path):
-    """Runs `check --server`, and gives back the lines about servers."""
+    """Runs `check --server`, and returns the lines about servers."""
 
     def run(rules=RULES, code=0, **policy):
         path = tmp_path / "main.yaml"
@@ -53,7 +53,7 @@ def test_it_counts_who_is_due_who_is_too_young_and_who_is_exempt(stage, check_se
     sessions = int(re.match(r"3 of (\d+) sessions are due now; 1 is exempt$", of_rule(lines, "busy"))[1])
     # the cast, at least, and the connection that looks after it
     assert sessions >= 6
-    assert of_rule(lines, "patient") == f"0 of {sessions} sessions are due now, 4 more fit and are not old enough yet"
+    assert of_rule(lines, "patient") == f"0 of {sessions} sessions are due now, 4 more match but are not old enough yet"
     assert of_rule(lines, "nobody") == f"0 of {sessions} sessions are due now"
 
 
@@ -61,7 +61,7 @@ def test_it_says_one_where_there_is_one(stage, check_server):
     stage.running()
     _, lines = check_server()
     assert re.fullmatch(r"1 of \d+ sessions is due now", of_rule(lines, "busy"))
-    assert re.fullmatch(r"0 of \d+ sessions are due now, 1 more fits and is not old enough yet",
+    assert re.fullmatch(r"0 of \d+ sessions are due now, 1 more matches but is not old enough yet",
                         of_rule(lines, "patient"))
 
 
@@ -74,7 +74,7 @@ def test_it_counts_whom_a_protection_spares(stage, check_server):
 def test_a_cancel_that_cannot_affect_an_idle_session_is_not_due(stage, check_server):
     stage.forgotten()
     _, lines = check_server("- { name: a, match: { application_name: APP, transaction_age: 1ms }, escalate: [cancel] }")
-    assert re.fullmatch(r"0 of \d+ sessions? (is|are) due now; 1 is beyond the reach of its steps as they are",
+    assert re.fullmatch(r"0 of \d+ sessions? (is|are) due now; 1 is in a state that its steps cannot affect",
                         of_rule(lines, "a"))
 
 

@@ -50,7 +50,7 @@ def test_the_complaint_about_a_pid_can_be_read(command):
 
 
 def logged(done):
-    """The events that a daemon told instead of starting."""
+    """The events that a daemon logged instead of starting."""
     return [json.loads(line) for line in done.stdout.splitlines()]
 
 
@@ -144,8 +144,8 @@ hint: Did you mean "cancel"?
 FILE:8:11: error: duplicate rule "limit"
     - name: limit
             ^
-hint: The other one stands at FILE:5.
-FILE:10:16: error: a cancel has no effect on any state that this rule is for
+hint: The other one is at FILE:5.
+FILE:10:16: error: a cancel has no effect on any state that this rule matches
       escalate: [cancel]
                  ^
 hint: A cancel ends a statement that runs (state active); use terminate for the others.
@@ -181,7 +181,7 @@ GOOD_SAID = """\
 mode: enforce
 server orders: /nowhere dbname=postgres user=pgcurfew
 protected dumps: pg_dump, pg_dumpall and pg_restore (by application_name: any client can claim it)
-protected backups: pg_basebackup, pgBackRest, Barman and pgcopydb; WAL-G and pg_probackup where PGAPPNAME names them \
+protected backups: pg_basebackup, pgBackRest, Barman and pgcopydb; WAL-G and pg_probackup if PGAPPNAME names them \
 (by application_name: any client can claim it)
 protected agents: Patroni and repmgr (by application_name: any client can claim it)
 protected sync-rep: commits that wait for synchronous replication: they cannot be undone any more
@@ -193,7 +193,7 @@ app-query-timeout: cancels a query in database app or app_* that runs for 10min 
 30s later if it is still the same query; not for user etl before 2h; not for user night, application_name nightly-*.
 forgotten: alerts about a session that is idle in transaction for 5min or longer; terminates the session 1min \
 later if its state has not changed since; a dry run, so it only reports what it would do.
-bounds per server: at most 20 signals per 1min, 15 of them to one role; within a second at most 25% of all client sessions, rounded down, three quarters of that to one role, but 5 in any case; past either no signals for 1min, and where more than that share fall due together, none before
+bounds per server: at most 20 signals per 1min, 15 of them to one role; within a second at most 25% of all client sessions, rounded down, three quarters of that to one role, but at least 5; past either bound no signals for 1min; if more sessions than that share fall due together, none before that
 """
 
 
@@ -210,7 +210,7 @@ def test_check_warns_of_a_password_in_the_file_and_does_not_show_it(command, tmp
     path.write_text(GOOD.replace("user=pgcurfew", "user=pgcurfew password=hunter2"))
     done = command("check", path)
     assert (done.returncode, done.stdout) == (0, GOOD_SAID)
-    assert f"{path}:3:31: warning: a password stands in conninfo\n" in done.stderr
+    assert f"{path}:3:31: warning: conninfo contains a password\n" in done.stderr
     assert "PGPASSFILE" in done.stderr and "hunter2" not in done.stderr
 
 
@@ -285,7 +285,7 @@ def test_drain_warns_of_an_exception_that_any_client_can_claim(command, tmp_path
         return [line for line in done.stderr.splitlines() if "--except" in line]
 
     assert said("user=job", "application_name=vacuumdb") == [
-        "pgcurfew: warning: --except application_name=vacuumdb rests on application_name, which any client can choose",
+        "pgcurfew: warning: --except application_name=vacuumdb relies on application_name, which any client can choose",
         "pgcurfew: hint: Any client can stay that way: write --except user=NAME."]
     assert said("user=job", "client_addr=local") == []
 

@@ -1,4 +1,4 @@
-"""packaging/demo: it tells the truth about what it saw, uses its exit status for it, and leaves nothing behind."""
+"""packaging/demo: it reports correctly what it saw, sets its exit status accordingly, and leaves nothing behind."""
 
 import importlib.util
 import os

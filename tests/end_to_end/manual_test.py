@@ -14,7 +14,7 @@ FILES = (PAGES / "pgcurfew.yaml.5.scd").read_text(encoding="utf-8")
 LOG = (PAGES / "pgcurfew-log.5.scd").read_text(encoding="utf-8")
 COMMANDS = (PAGES / "pgcurfew.8.scd").read_text(encoding="utf-8")
 
-# Headings of the manual, and the mapping whose keys stand below.
+# Headings of the manual, and the mapping whose keys follow.
 SECTIONS = {"MAIN FILE": None, "SERVERS": "server", "RULES": "rule", "MATCH": "match", "EXCEPTIONS": "except",
             "PROTECTION": "protect", "BLOCKERS": "blocks", "WHEN": "when", "HOURS": "window", "REPEAT": "repeat",
             "ESCALATION": "step", "DRAINS": "drain", "PGBOUNCER": "pgbouncer", "DRAIN EXCEPTIONS": "except_of_a_drain",
@@ -31,7 +31,7 @@ def section(page, heading):
 
 
 def entries(text):
-    """Each key of a section with what stands below it, as one line without marks."""
+    """Each key of a section with its text, as one line without markup."""
     found = {}
     for heads, body in re.findall(r"^(\*[^\n]*)\n((?:\t[^\n]*\n|Default: [^\n]*\n)+)", text, re.MULTILINE):
         plain = re.sub(r"\\(.)", r"\1", " ".join(body.split()).replace("++", ""))
@@ -101,7 +101,7 @@ def test_the_keys_are_those_of_the_language(schema, heading):
 
 
 def test_each_mapping_of_the_language_has_its_section(schema):
-    # what has no keys of its own is told where it is used
+    # mappings without keys of their own are described where they are used
     assert set(schema["definitions"]) - {"labels", "servers_by_labels"} == set(SECTIONS.values()) - {None}
 
 
@@ -130,7 +130,7 @@ EVENTS = ("EVENTS OF DECISIONS", "EVENTS OF A SERVER", "EVENTS OF DRAINS", "EVEN
 
 
 def told_of_events(marked=False):
-    """What stands below each event, all of its paragraphs, without marks unless they are asked for."""
+    """The text of each event, all of its paragraphs, by default without markup."""
     told = {}
     for heading in EVENTS:
         for heads, body in re.findall(r"^(\*[^\n]*)\n((?:\t[^\n]*\n|\n(?=\t))+)", section(LOG, heading), re.MULTILINE):
@@ -140,7 +140,7 @@ def told_of_events(marked=False):
 
 @pytest.fixture(scope="module")
 def kinds(pgcurfew):
-    """Of each kind of event what the catalogue says, as `pgcurfew schema --log` tells it."""
+    """For each kind of event its entry in the catalogue, as `pgcurfew schema --log` shows it."""
     made = subprocess.run([str(pgcurfew), "schema", "--log"], capture_output=True, check=True, timeout=60).stdout
     return json.loads(made)["definitions"]
 
@@ -195,7 +195,7 @@ def test_the_outcomes_are_those_of_the_program():
 
 
 def test_the_fields_of_the_log_are_those_of_the_catalogue(kinds):
-    """Those that are told of one event alone stand in its entry."""
+    """Fields of only one event are in its entry."""
     told = told_of_events(marked=True)
     common = set(re.findall(r"\*([a-z_]+)\*", section(LOG, "FIELDS OF ALL EVENTS") + section(LOG, "FIELDS OF DECISIONS")))
     fields = {field for kind in kinds.values() for field in kind["properties"]}

@@ -1,4 +1,4 @@
-"""What systemd is told: ready, status, watchdog, reloading, stopping."""
+"""Notifications to systemd: ready, status, watchdog, reloading, stopping."""
 
 import re
 import time

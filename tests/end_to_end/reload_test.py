@@ -192,7 +192,7 @@ def test_drop_ins_belong_to_the_policy_in_their_order_and_come_with_a_reload(sta
     assert daemon.wait_for("reload")["rules_added"] == "first, later"
     session = stage.running()
     assert session.outcome() == QUERY_CANCELED
-    # At the same strength the rule that stands first is taken.
+    # Of equal steps, that of the first rule is taken.
     assert outcome_of(daemon, session)["rule"] == "first"
     (folder / "30-bad.yaml").write_text("rules: [ { name: first } ]")
     daemon.reload()

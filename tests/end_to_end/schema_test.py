@@ -18,22 +18,22 @@ from support.throwaway import REPOSITORY
 # What `check` alone can know, by its messages: all else that it refuses, the schema has to refuse too.
 BEYOND = {
     "one value hangs on another": [
-        r"^no server (is named|has the labels) ", r"^these hours have no time zone$", r"^step \w+ stands twice in ",
-        r'" stands twice in "', r"^\w+ after \w+ is a step down$",
+        r"^no server (is named|has the labels) ", r"^these hours have no time zone$", r"^step \w+ appears twice in ",
+        r'" appears twice in "', r"^\w+ after \w+ is a step down$",
         r"^a (rule|drain) cannot enforce while its file is a dry run$",
         r"^duplicate (rule|server|drain) ", r"^a cancel has no effect on any state ", r"^the exception's \w+ (of .*)?is not ",
-        r"^no rule can be for backend_type ", r"^drains .* overlap: ", r"^this drain has no time zone$",
+        r"^no rule can apply to backend_type ", r"^drains .* overlap: ", r"^this drain has no time zone$",
         r"^a drain of \S.* is not over before it comes again, ", r"^wait has to be the first step$",
         r"^sessions that come late are terminated, but none ", r" is due after .*, and the drain is over after ", r"^clocks in .* twice; ",
     ],
     "a range of durations, and of numbers in quotes": [r" is out of range$", r" must be longer than 0$"],
     "what stands behind a name or an expression": [
-        r"^unknown time zone ", r" is not an? [a-z ]+ of cron$", r"^this schedule never comes$", r"^there is no 2", r"^invalid regular expression ", r"^the regular expression is empty$",
+        r"^unknown time zone ", r" is not an? [a-z ]+ of cron$", r"^this schedule never begins$", r"^there is no 2", r"^invalid regular expression ", r"^the regular expression is empty$",
         r" is not an address$", r"^invalid prefix length in ", r" has bits set ", r"^invalid connection string: ", r" in conninfo is not a",
-        r"^unknown \w+ in conninfo$", r"^conninfo has another number of ports than of hosts$", r"^a host in conninfo is ",
+        r"^unknown \w+ in conninfo$", r"^conninfo has a different number of ports than of hosts$", r"^a host in conninfo is ",
     ],
     "how a number is written": [r" is finer than a microsecond$", r" has too many digits$"],
-    "a way of writing YAML": [r" without quotes(: |$)", r" goes on over the end of the line$", r"^duplicate key "],
+    "a way of writing YAML": [r" without quotes(: |$)", r" continues past the end of the line$", r"^duplicate key "],
 }
 
 

@@ -236,7 +236,7 @@ def test_a_drain_that_is_under_way_says_for_how_long(drain_windows):
 
 def test_a_drain_that_does_not_come_again_says_so(drain_windows):
     done = drain_windows("at: 2020-12-01 02:00")
-    assert done.stdout == "drain d (Europe/Vienna)\n  past: it began Tue 2020-12-01 02:00 CET, and does not come again\n"
+    assert done.stdout == "drain d (Europe/Vienna)\n  past: it began Tue 2020-12-01 02:00 CET, and does not run again\n"
     drain, = stretches(drain_windows("at: 2020-12-01 02:00", "--json"))
     assert drain["windows"] == [] and not drain["under_way"]
     assert (drain["past"]["start"], drain["past"]["end"]) == ("2020-12-01T01:00:00Z", "2020-12-01T02:00:00Z")
@@ -255,7 +255,7 @@ def test_drains_that_overlap_within_a_year_end_with_78(command, tmp_path, name):
         for minute in ("0", "30"))
     path.write_text(text, encoding="utf-8")
     done = command(name, "--config", path)
-    # a daemon tells of it in its log
+    # a daemon logs it
     told, other = (done.stdout, done.stderr) if name == "run" else (done.stderr, done.stdout)
     assert (done.returncode, other) == (78, ""), done
     assert 'drains "d0" and "d30" overlap: both empty database a on server s at ' in told.replace('\\"', '"')

@@ -1,5 +1,5 @@
-"""Tenants that mean ill: whoever changes what a guard reads, floods the daemon or only just keeps the limit neither escapes
-it nor keeps it from ending another tenant's offender."""
+"""Hostile tenants: a client that changes what a guard reads, floods the daemon or only just keeps the limit neither escapes
+the daemon nor keeps it from ending another tenant's offender."""
 
 import time
 

@@ -1,6 +1,6 @@
-"""Rules on blockers: the one who holds the others up is ended, once, and nobody who waits.
+"""Rules on blockers: the blocker is ended, once, and no session that waits.
 
-With real locks and the whole daemon. What an untreated server does stands beside it where it is not plain.
+With real locks and the whole daemon. Where it is not obvious, the test also shows what an untreated server does.
 """
 
 import pytest
@@ -15,7 +15,7 @@ BLOCKERS = """
   match: { application_name: APP, blocks_for: 500ms }
   escalate: [terminate]
 """
-WAITS = "pg_lock_status"  # in the statement that asks who waits for whom
+WAITS = "pg_lock_status"  # in the statement that reads lock waits
 
 
 @pytest.fixture
@@ -50,7 +50,7 @@ def has_ended(session):
 def test_one_signal_to_a_forgotten_transaction_frees_the_migration_behind_it_and_fifty_readers_behind_that(
         stage, table):
     root, migration, readers = pile(stage, table, 50)
-    # Untreated: it lasts. The server's search for deadlocks has found none, and nobody has moved.
+    # Untreated: it lasts. The server's search for deadlocks has found none, and no session has moved.
     stage.wait_until_older(readers[-1], "query_start", 1.2)
     wait_for_lock(stage.superuser, migration, *readers)
     assert stage.superuser.execute("show deadlock_timeout").fetchone()[0] == "1s"
@@ -74,7 +74,7 @@ def test_a_waiter_is_never_the_victim_even_if_the_root_is_protected(stage, table
     migration = behind(stage, f"alter table {table} add m int")
     readers = [behind(stage, f"select * from {table}") for _ in range(3)]
     daemon = stage.enforce(BLOCKERS, more=f"{UNBOUNDED}\nprotect: [ {{ user: sacred }} ]")
-    # Somebody else falls due later than they would have.
+    # Another session falls due later than they would have.
     with contested_table(stage.server, "other") as other:
         control = stage.forgotten(f"lock table {other}")
         assert stage.open().run(f"select * from {other}") == OK
@@ -136,7 +136,7 @@ def test_an_active_blocker_is_cancelled_and_terminated_only_if_it_goes_on(stage,
     assert orders(daemon, gentle) == ["cancel"]
 
 
-# -- nobody holds up my migration -----------------------------------------------------------------------------------
+# -- blockers of a migration ----------------------------------------------------------------------------------------
 
 
 def test_who_holds_up_the_migration_is_ended_and_who_holds_up_anybody_else_is_not(stage, table):
@@ -244,7 +244,7 @@ def test_a_prepared_transaction_that_blocks_is_told_by_name_and_nobody_is_ended_
     assert waiter.outcome() == OK
 
 
-# -- those who are spared -------------------------------------------------------------------------------------------
+# -- spared sessions ------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("sparing, reason", [

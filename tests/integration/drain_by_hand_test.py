@@ -88,7 +88,7 @@ def test_by_hand_a_command_that_outlives_the_window_is_told_of_and_is_no_success
     go_on = tmp_path / "go-on"
     started = by_hand("drain", orders.name, "--for", SHORT, *QUICK, "--",
                       "sh", "-c", WAITS.format(go_on) + script)
-    assert first_line_with("while the command still runs", started) == "pgcurfew: the time is over: orders is open to everybody again while the command still runs\n"
+    assert first_line_with("while the command still runs", started) == "pgcurfew: the time is over: orders is open to all clients again while the command still runs\n"
     wait_until(orders.is_as_before)
     go_on.touch()
     status, output = outcome_of(started)
@@ -198,7 +198,7 @@ def test_by_hand_a_walsender_in_the_empty_database_is_named(server, by_hand, ord
         pid = wait_until(lambda: server.execute(
             "select pid from pg_stat_activity where backend_type = 'walsender' and datname = %s", [orders.name]))[0][0]
         status, output = outcome_of(by_hand("drain", orders.name, "--for", LONG, *QUICK, "--", "true"))
-        assert (status, f"orders is empty; still in there: pid {pid} (walsender)" in output) == (0, True), output
+        assert (status, f"orders is empty; other backends: pid {pid} (walsender)" in output) == (0, True), output
     finally:
         server.execute("select pg_terminate_backend(pid) from pg_stat_activity where usename = 'wal'")
         there.wait()
@@ -244,7 +244,7 @@ def test_by_hand_it_can_be_left_closed_and_reopened(by_hand, orders):
     status, output = outcome_of(by_hand("reopen", orders.name))
     assert (status, orders.is_as_before()) == (0, True), output
     status, output = outcome_of(by_hand("reopen", orders.name))
-    assert status == 66 and "bears no mark" in output
+    assert status == 66 and "has no mark" in output
 
 
 def test_by_hand_reopen_shows_a_mark_that_is_none(server, by_hand, orders):
@@ -253,7 +253,7 @@ def test_by_hand_reopen_shows_a_mark_that_is_none(server, by_hand, orders):
         for names in ([], [orders.name]):
             status, output = outcome_of(by_hand("reopen", *names))
             assert status == 66 and f'database {orders.name}: the database has a setting pgcurfew.drain that is no mark' in output
-            assert '"limit=5 by hand"' in output and "bears no mark" not in output and "RESET pgcurfew.drain" in output
+            assert '"limit=5 by hand"' in output and "has no mark" not in output and "RESET pgcurfew.drain" in output
         status, output = outcome_of(by_hand("drain", orders.name, "--for", LONG, *QUICK))
         assert "no mark of pgcurfew" in output and status not in (0, 75), output
     finally:
@@ -420,7 +420,7 @@ def test_a_signal_to_pgcurfew_alone_reaches_the_command(on_terminal, orders, tmp
 
 @pytest.mark.parametrize("shell", [False, True])
 def test_a_terminal_that_is_closed_tells_the_command_once(on_terminal, orders, tmp_path, shell):
-    """The kernel tells the leader of the session, and once that has ended its foreground processes."""
+    """The kernel signals the leader of the session, and once that has ended its foreground processes."""
     counter = Counter(on_terminal, orders, tmp_path / "signals", shell=shell)
     counter.terminal.hang_up()
     assert counter.signals == ["SIGHUP"]

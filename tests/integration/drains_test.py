@@ -1,4 +1,4 @@
-"""Drains on a real server: emptied, kept empty, given back, whatever happens to pgcurfew meanwhile."""
+"""Drains on a real server: emptied, kept empty, opened again, whatever happens to pgcurfew meanwhile."""
 
 import os
 import random
@@ -49,7 +49,7 @@ def test_a_drain_empties_its_database_keeps_it_empty_and_gives_it_back(server, o
     swallower.start(SWALLOWER)
     orders.wait_until_busy(busy, swallower)
     elsewhere = Session(server.conninfo(user="app"))
-    # whoever is slow must not miss the time in which sessions are but cancelled
+    # a slow machine must not miss the time in which sessions are only cancelled
     drain = drain_text(orders.name, next_second(), SHORT_S).replace("after: 500ms", "after: 5s")
     started = daemon(config_of(server, drain))
     assert started.wait_for("gate_closed")["mark"] == ("server" if server.version >= 15 else "journal")
@@ -300,18 +300,18 @@ def test_the_database_is_emptied_and_given_back_whenever_pgcurfew_is_killed(serv
         empty = [moment(event) for one in (first, last) for event in one.all("drain_empty")]
         if is_back_at_once:
             assert empty, (killed - begin, first.lines, last.lines)
-        if empty:  # then it stays so, whoever lives, up to the window's end
+        if empty:  # then it stays empty until the window's end, whichever instance lives
             after = watcher.between(min(empty), end)
             assert after and set(after) == {0}, (killed - begin, min(empty) - begin, watcher.seen)
-            assert storm.refused > 0  # whoever was ended has tried to come back
-        # Whoever takes over goes on with the steps where they were.
+            assert storm.refused > 0  # ended clients have tried to reconnect
+        # An instance that takes over continues with the steps where they were.
         closed = [moment(event) for event in first.all("gate_closed")]
         was_beyond = {event["phase"] for event in first.all("drain_phase")} & {"cancelling", "terminating"}
         begun_anew = [event for event in last.all("drain_phase", phase="waiting")
                       if was_beyond or (closed and moment(event) > closed[0] + timedelta(seconds=step + 2))]
         assert begun_anew == [], (killed - begin, first.lines, last.lines)
         wait_until(lambda: orders.is_as_before())
-        wait_until(lambda: len(orders.clients()) >= 40)  # and everybody is back
+        wait_until(lambda: len(orders.clients()) >= 40)  # and all clients are back
         last.stop()
     finally:
         storm.end()

@@ -1,4 +1,4 @@
-"""A dry run: the same decisions, told as such, and not one signal."""
+"""A dry run: the same decisions, logged as such, and not one signal."""
 
 import re
 
@@ -23,7 +23,7 @@ RULES = """
 
 @pytest.fixture
 def loud_role(server):
-    """A role for the daemon each of whose statements stands in the server's log."""
+    """A role for the daemon whose statements are all in the server's log."""
     server.make_role("pgcurfew_loud")
     server.execute("grant pg_read_all_stats, pg_signal_backend to pgcurfew_loud")
     server.execute("alter role pgcurfew_loud set log_statement = 'all'")

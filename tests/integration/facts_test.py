@@ -103,7 +103,7 @@ def test_a_case_that_clears_the_snapshot_sees_the_present_in_its_later_arms(watc
 
 
 def _two_looks_around(gate, watchdog, victim, send):
-    """Sends look, wait for `gate`, look; lets the victim move on at the gate; gives back what the looks saw."""
+    """Sends look, wait for `gate`, look; lets the victim move on at the gate; returns what the looks saw."""
     pgconn = watchdog.pgconn
     gate.execute("select pg_advisory_lock(1)")
     send(pgconn, f"select query_start from pg_stat_get_activity({victim.pid})".encode(),
@@ -444,7 +444,7 @@ def in_pipeline(session, statement):
     assert found.status == pq.ExecStatus.TUPLES_OK, found.error_message
 
 
-# -- who is not a client --------------------------------------------------------------------------------------------
+# -- backends other than clients---------------------------------------------------------------------------------------
 
 
 def test_a_walsender_looks_like_an_active_query_and_tells_by_its_backend_type(server, watchdog, session):

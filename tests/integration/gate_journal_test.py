@@ -1,4 +1,4 @@
-"""Gates whose mark stands in the journal: what it is needed for, through every end in the middle."""
+"""Gates whose mark is in the journal of gates: what it is needed for, when pgcurfew ends at any moment."""
 
 import os
 import re
@@ -128,7 +128,7 @@ def test_a_gate_of_a_server_that_was_renamed_in_the_policy_is_told_wherever_some
     wait_until(lambda: len(daemon.all("gate_unclaimed")) == 2)
     for names in ([], [DATABASE]):
         status, output = reopen(pgcurfew, daemon, state, *names)
-        assert (status, kept.limit) == (69, 0) and str(file) in output and "bears no mark" not in output, output
+        assert (status, kept.limit) == (69, 0) and str(file) in output and "has no mark" not in output, output
     status, output = reopen(pgcurfew, daemon, state, "elsewhere")
     assert status == 66 and str(file) not in output, output
     # the hint holds what it promises
@@ -249,7 +249,7 @@ def test_what_pgcurfew_of_old_has_written_down_of_a_database_that_is_open_here_i
     daemon = run()
     assert "another cluster" in daemon.wait_for("gate_unclaimed")["message"]
     daemon.wait_for("gate_closed")
-    # by then it has read again what stands there, with a gate that it has closed itself
+    # by then it has read the journal again, with a gate that it has closed itself
     daemon.wait_for("drain_empty")
     daemon.stop()
     assert kept.limit == 12 and gates(state) == [old] and old.read_text() == text

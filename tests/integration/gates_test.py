@@ -1,4 +1,4 @@
-"""Gates of databases: closed with a mark of what was before, given back only if they are still as they were left."""
+"""Gates of databases: closed with a mark of the previous state, opened only if they are still as they were left."""
 
 import threading
 import time
@@ -209,14 +209,14 @@ def test_any_name_can_be_closed_and_opened(databases, keeper, name):
 
 
 def test_a_name_that_is_no_text_in_our_encoding_can_be_closed(server, databases, keeper):
-    """Names are bytes in the encoding of whoever gave them."""
+    """Names are bytes in the encoding of the client that gave them."""
     databases.make("latin", "encoding 'LATIN1' lc_collate 'C' lc_ctype 'C'")
     name = "gr\u00fc\u00df".encode("latin-1")
     limit = "select datconnlimit from pg_database where namesend(datname) = %s"
     with server.connect(dbname="latin", client_encoding="LATIN1") as connection:
         connection.execute("create database \"gr\u00fc\u00df\" template template0 connection limit 4")
         try:
-            assert "gr\ufffd\ufffd" in keeper.gates()["gates"]  # JSON cannot tell them
+            assert "gr\ufffd\ufffd" in keeper.gates()["gates"]  # JSON cannot represent them
             closed = keeper.turn(None, True, database_hex=name.hex())
             assert (closed["outcome"], server.execute(limit, [name])) == ("closed", [(0,)])
             assert keeper.turn(None, False, database_hex=name.hex(), mark=closed["mark"])["outcome"] == "opened"
@@ -303,7 +303,7 @@ def test_a_setting_that_is_no_mark_stops_the_closing(databases, keeper):
 
 
 def test_a_mark_with_bytes_that_are_no_text_in_our_encoding_is_none(server, databases, keeper):
-    """None of ours has them, and it could not be given back to the server to be compared."""
+    """No mark of ours has them, and they could not be sent back to the server to be compared."""
     databases.make("odd", "connection limit 0")
     databases.make("raw", "encoding 'SQL_ASCII' lc_collate 'C' lc_ctype 'C'")
     with server.connect(dbname="raw") as raw:

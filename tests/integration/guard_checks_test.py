@@ -41,7 +41,7 @@ class Seen:
                 "query_start": row["query_start"], "blocker": blocker.pid}
 
 
-# -- edges: those who wait for it still do --------------------------------------------------------------------------
+# -- edges: the waiters still wait for it --------------------------------------------------------------------------
 
 
 @pytest.fixture

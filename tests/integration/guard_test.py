@@ -1,7 +1,7 @@
-"""The guard: a signal meets what was decided upon, or nobody.
+"""The guard: a signal reaches the session as decided, or no session.
 
-The daemon is held (SIGSTOP) across the change, so that it acts on what it saw before. That is the race that goes
-wrong once in a thousand times otherwise, made to happen.
+The daemon is held (SIGSTOP) across the change, so that it acts on what it saw before. This forces the race that
+otherwise goes wrong once in a thousand times.
 """
 
 import os
@@ -15,7 +15,7 @@ from support.stage import WATCHFUL, orders, outcome_of, process_state, stopped, 
 from support.statements import SLEEP
 
 # Each session has to be seen, and the daemon to be stopped, before LIMIT is over; where a machine is too slow for the first
-# of these, or the daemon is stopped at the wrong instant, it is tried anew with the next.
+# of these, or the daemon is stopped at the wrong instant, it is tried again with the next.
 LIMITS_S = (2, 2, 2, 4, 4, 8, 8, 16, 40)
 ACTIVE = """
 - name: limit
@@ -76,7 +76,7 @@ def gives_order(stage, daemon, session):
 
 
 class Gate:
-    """A lock that holds up who waits for it until it is opened."""
+    """A lock that blocks its waiters until it is opened."""
 
     def __init__(self, stage):
         self.stage = stage

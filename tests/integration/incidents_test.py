@@ -38,7 +38,7 @@ CONTROL = """
 
 @pytest.fixture
 def small(daemon):
-    """A stage on a server with 22 slots for everybody."""
+    """A stage on a server with 22 unreserved slots."""
     with Throwaway([f"max_connections = {SLOTS + 3}", "superuser_reserved_connections = 3"]) as server:
         server.make_watchdog_role()
         for role in ("app", "worker", "worker_batch"):
@@ -59,7 +59,7 @@ def test_idle_sessions_of_one_service_make_room_again_when_slots_run_out_and_onl
     daemon = small.enforce(shipped_policies.rules_of(TOO_MANY, ("keep: 20", f"keep: {KEPT}")) + CONTROL)
     shop = [small.open("select 1", user="worker") for _ in range(KEPT + 4)]
     others = [small.open("select 1", user="worker_batch") for _ in range(OTHERS)]
-    # As long as there is room, nobody minds, however long they are idle.
+    # As long as there is room, no session is ended, however long it is idle.
     assert small.is_gone(small.open("select 1", application_name="control"))
     assert daemon.all("intent", rule=TOO_MANY) == []
 
@@ -71,7 +71,7 @@ def test_idle_sessions_of_one_service_make_room_again_when_slots_run_out_and_onl
                 shop.append(small.open("select 1", user="worker"))
             except ConnectionError as error:
                 refused = str(error)
-    # Untreated: nobody gets in any more.
+    # Untreated: no client gets in any more.
     assert "remaining connection slots are reserved" in refused or "sorry, too many clients" in refused
 
     wait_until(lambda: any(event["effect"] == "ended" for event in daemon.all("verified", rule=TOO_MANY)))
@@ -88,7 +88,7 @@ def test_idle_sessions_of_one_service_make_room_again_when_slots_run_out_and_onl
 
 
 def hours(begin, end):
-    """A window in UTC from and to so many minutes from now; across midnight, if that is how it falls."""
+    """A window in UTC from and to this many minutes from now; it may cross midnight."""
     now = datetime.now(timezone.utc)
     start, stop = now + timedelta(minutes=begin), now + timedelta(minutes=end)
     return f'{{ from: "{start:%H:%M}", to: "{stop:%H:%M}", timezone: UTC }}'
@@ -170,7 +170,7 @@ def test_another_application_has_a_count_of_its_own(stage):
 
 
 def test_a_forgotten_transaction_that_holds_back_vacuum_is_ended_for_the_transactions_since(stage):
-    # A database of its own: a statement that another test left running in theirs holds back vacuum as well.
+    # A database of its own: a statement that another test left running in its own holds back vacuum as well.
     stage.server.execute("drop database if exists bloat")
     stage.server.execute("create database bloat")
     forgotten = stage.open("begin isolation level repeatable read", "select 1", dbname="bloat")
@@ -338,7 +338,7 @@ def test_a_dump_runs_to_its_end_next_to_all_of_the_ready_policies(stage):
     stage.superuser.execute("select pg_advisory_lock(51)")
     dump = stage.open("begin isolation level repeatable read read only", "select * from precious",
                       application_name="pg_dump")
-    # It waits for nobody: it is at the root of those who wait for it.
+    # It waits for no session: it is the root blocker of those that wait for it.
     dump.start("do $$ begin while not pg_try_advisory_xact_lock(51) loop perform pg_sleep(0.02); end loop; end $$")
     wait_until(lambda: stage.row(dump)["wait_event"] == "PgSleep")
     before = stage.row(dump)
@@ -350,7 +350,7 @@ def test_a_dump_runs_to_its_end_next_to_all_of_the_ready_policies(stage):
                 "application-query-timeout": [('database: [app, "app_*"]', "database: postgres")]}
     daemon = stage.enforce("".join(shipped_policies.rules_of(name, *rewrites.get(name, []))
                                    for name in shipped_policies.names() if "\nrules:" in shipped_policies.text_of(name)))
-    # Whoever does the same under another name is ended, more than once and in more than one way.
+    # A client that does the same under another name is ended, more than once and in more than one way.
     impostor = stage.open("begin isolation level repeatable read read only", "select * from pg_class",
                           application_name="psql")
     for _ in range(20):

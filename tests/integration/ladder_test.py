@@ -173,7 +173,7 @@ def test_with_a_limit_of_minutes_it_does_not_look_every_second(stage):
     assert stage.row(backend)["query_start"] == asked
 
 
-# -- who is meant ---------------------------------------------------------------------------------------------------
+# -- which sessions ------------------------------------------------------------------------------------------------
 
 
 def test_an_exception_moves_the_limit_or_lifts_it(stage):
@@ -378,7 +378,7 @@ def test_past_its_share_of_all_sessions_the_breaker_opens_and_nobody_is_signalle
     assert (opened["bound"], opened["due"], opened["held"], opened["level"]) == ("share", 10, 10, "ERROR")
     # After the quiet time the oldest go, as many as may at once, and it opens again.
     closed = daemon.wait_for("breaker_closed")
-    assert seconds_between(opened, closed) >= 3  # the first of the two may have been told late
+    assert seconds_between(opened, closed) >= 3  # the first of the two may have been logged late
     again = daemon.wait_for("breaker_open", since=daemon.events.index(closed))
     assert again["held"] == 5
     assert all(session.outcome() == QUERY_CANCELED for session in sessions)

@@ -32,7 +32,7 @@ def blockers(connection, session):
     return one(connection, "select pg_blocking_pids(%s)", session.pid)
 
 
-# -- who waits for whom ---------------------------------------------------------------------------------------------
+# -- lock waits -----------------------------------------------------------------------------------------------------
 
 
 def test_those_who_queue_behind_a_waiter_are_told_that_they_wait_for_it_and_one_signal_at_the_root_frees_all(

@@ -106,7 +106,7 @@ def test_a_role_that_is_dropped_while_connected_matches_nothing_that_names_a_rol
                            "escalate: [cancel] }")
     control = stage.running()
     outcome_of(daemon, control, rule="named")
-    # It can still be signalled by who does not ask for its name.
+    # A guard that does not check its name can still signal it.
     assert session.outcome() == QUERY_CANCELED
     assert orders(daemon, session) == ["cancel"]
 

@@ -104,7 +104,7 @@ def test_any_name_can_be_paused(server, pgbouncer, turn):
         with psycopg.connect(host=str(pgbouncer.folder), port=6432, dbname=ODD, user="app") as client:
             client.execute("select 1")
             client.commit()
-            # while somebody is there: a database that only `*` stands for is not shown without
+            # while a client is there: otherwise a database that only matches `*` is not shown
             closed = turn(True, database=ODD)
         assert (closed["outcome"], closed["error"]["message"]) == ("closed", "")
         assert pgbouncer.shown(ODD) == (True, False) and pgbouncer.shown("pooled") == (False, False)
@@ -149,7 +149,7 @@ def test_a_pause_is_not_held_up_by_an_open_transaction(pgbouncer, turn):
     with psycopg.connect(pgbouncer.conninfo("pooled"), autocommit=False) as client:
         client.execute("select 1")
         assert turn(True)["outcome"] == "closed"  # waiting for the answer would fail
-        # and it is still in force after whoever paused has gone
+        # and it is still in force after the client that paused it has gone
         assert pgbouncer.shown("pooled") == (True, False)
         client.execute("select 1")
         client.commit()

@@ -1,4 +1,4 @@
-"""Each rule file under policies/, run against a real server: it ends whom it says, and leaves alone who looks alike.
+"""Each rule file under policies/, run against a real server: it ends the sessions that it should, and leaves similar ones alone.
 
 The limits are minutes and hours; each file is sped up as a whole, so that its smallest limit is a fraction of a second
 (support/shipped_policies.py). A file's other limits keep their ratio to it.
@@ -42,7 +42,7 @@ def stage(server):
 
 
 class OpenSession:
-    """Opens sessions, and tells how the server sees them."""
+    """Opens sessions, and shows how the server sees them."""
 
     def __init__(self, server):
         self._server = server
@@ -124,7 +124,7 @@ def test_a_shipped_rule_ends_the_offender_and_leaves_the_innocent_alone(case, op
     for old, new in zip(case.rewrite[::2], case.rewrite[1::2]):
         assert old in text
         text = text.replace(old, new)
-    # Opened first: when the offender's time is up, theirs would be too.
+    # Opened first: when the offender falls due, they would too.
     innocents = [play(open_session) for play in case.innocents]
     offender = case.offender(open_session)
     before = [(innocent, open_session.row(innocent)) for innocent in innocents]

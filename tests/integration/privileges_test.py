@@ -142,7 +142,7 @@ def test_of_a_session_of_another_role_a_member_says_that_the_right_is_missing(st
     explained, checked = ask("explain", user=member), ask("check", "--server", user=member)
     assert (explained.returncode, checked.returncode) == (77, 77)
     assert "deny it: our role is a member of neither pg_signal_backend nor stranger\n" in explained.stdout
-    assert "(1 of them the server will deny, for our role is a member of neither pg_signal_backend nor theirs)" in checked.stdout
+    assert "(1 of them the server will deny, because our role is a member of neither pg_signal_backend nor theirs)" in checked.stdout
     assert "role member_of_app lacks pg_signal_backend" in explained.stderr and "superuser" not in explained.stdout
     rehearsing = stage.enforce(CANCEL, user=member, mode="dry-run")
     denied = rehearsing.wait_for("outcome")

@@ -115,7 +115,7 @@ def test_a_cancel_of_its_own_statements_does_no_harm(stage):
 
 
 def test_an_episode_goes_on_over_a_lost_connection(stage):
-    """The ladder is not begun anew: after the reconnect comes the next step, and no second cancel."""
+    """The ladder does not start again: after the reconnect comes the next step, and no second cancel."""
     session = stage.waiting(SWALLOWER, "PgSleep")
     daemon = stage.enforce("""
 - name: limit
@@ -191,7 +191,7 @@ def test_a_server_that_is_dead_delays_no_other(stage, black_hole):
         events = daemons[0].events
         return not [event for event in events[:events.index(up)] if event.fits("server_down", {"server": "silent"})]
 
-    wait_until(is_reached_in_time)  # who waits for the silent one does so for ten seconds, each time
+    wait_until(is_reached_in_time)  # a client that waits for the silent server does so for ten seconds, each time
     (daemon,) = daemons
 
     def is_in_time():
@@ -226,7 +226,7 @@ def test_a_server_that_hangs_delays_no_other(stage, own_server, offender_on):
         daemon.stop()
         return all(outcome["age_s"] < 1 for outcome in outcomes)
 
-    # That one has five seconds to answer. Who waits for it does so each time, a slow machine is late now and then.
+    # That one has five seconds to answer. A client that waits for it does so each time; a slow machine is late now and then.
     wait_until(is_in_time)
 
 

@@ -16,7 +16,7 @@ LIMIT = """
 
 LOCK_NOT_AVAILABLE = "55P03"
 
-# Nobody can undo these for a session: they are done with before it can say a word. `role` and `session_authorization` are
+# A session cannot undo these: they have acted before its first statement. `role` and `session_authorization` are
 # not among what pg_settings shows, and have tests of their own.
 OUT_OF_REACH = ["local_preload_libraries", "session_preload_libraries", "post_auth_delay", "pre_auth_delay",
                 "jit_debugging_support", "jit_profiling_support", "ignore_system_indexes",
@@ -51,7 +51,7 @@ def hostile_settings(server, extreme):
             found[name] = f"'{WORDS[name.lower()]}'"
     for timeout in ("statement_timeout", "idle_session_timeout", "transaction_timeout", "idle_in_transaction_session_timeout"):
         if timeout in found and extreme == "least":
-            found[timeout] = "'2s'"  # long enough to get at a word, and too short for a session that stands for minutes
+            found[timeout] = "'2s'"  # long enough for a statement, and too short for a session that lasts for minutes
     found["default_transaction_isolation"] = "'serializable'"
     found["default_transaction_deferrable"] = "'on'"
     return found
@@ -147,7 +147,7 @@ def test_a_standby_is_watched_though_serializable_is_its_default(hostile_server,
         limit_holds(standby)
 
 
-# -- who we are ----------------------------------------------------------------------------------------------------
+# -- our role ------------------------------------------------------------------------------------------------------
 
 
 # What makes a session another role than the one that logged in, as options of the connection do, too; each but the last of

@@ -29,7 +29,7 @@ def server():
 
 @pytest.fixture
 def psql(server):
-    """Runs a text as its user would; gives back its exit status and what it said."""
+    """Runs a text as its user would; returns its exit status and output."""
 
     def run(text, user=SUPERUSER, dbname="postgres"):
         done = subprocess.run(["psql", "-X", "-q", "-v", "ON_ERROR_STOP=1", "-d",
@@ -66,7 +66,7 @@ def limit_of(server, name):
 
 
 def closed(server, name, **session):
-    """The row of a closing as somebody else than pgcurfew would ask for it."""
+    """The row of a closing, as requested by a client other than pgcurfew."""
     return server.execute(CLOSE, [name, "nightly", "me", 1, "reopen"], **session)[0]
 
 

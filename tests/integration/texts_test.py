@@ -1,4 +1,4 @@
-"""Query texts are written by strangers: they neither blind the daemon, nor forge a line, nor leak through it."""
+"""Clients choose query texts: these neither blind the daemon, nor forge a line, nor leak through it."""
 
 import json
 import re
@@ -32,7 +32,7 @@ def is_an_event(line):
 
 
 def wait_until_told(daemon):
-    """Until what came of a cancel stands in a log for people."""
+    """Waits until the outcome of a cancel is in a text log."""
     wait_until(lambda: any("sent cancel" in line for line in daemon.lines))
 
 

@@ -1,4 +1,4 @@
-"""Whom no rule ever touches. In each test somebody else is hit, later than the untouchable would have been."""
+"""Sessions that no rule ever touches. In each test another session is ended, later than the untouchable one would have been."""
 
 import pytest
 

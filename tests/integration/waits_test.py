@@ -1,4 +1,4 @@
-"""What a look of the production link tells: who waits for whom, how old transactions are, whose texts, which role.
+"""What a look of the production link shows: lock waits, ages of transactions, query texts, the server's role.
 
 Through tests/support/link_probe.cpp: the link, its statements and its readers, without an engine.
 """
@@ -25,7 +25,7 @@ def table(server):
         yield name
 
 
-# -- who waits for whom ---------------------------------------------------------------------------------------------
+# -- lock waits -----------------------------------------------------------------------------------------------------
 
 
 def test_a_look_tells_for_each_waiter_whom_it_waits_for_and_since_when(server, superuser, probe, session, table):
@@ -221,7 +221,7 @@ def test_on_a_standby_replay_waits_for_those_who_hold_what_it_wants(standby, pro
     assert late.outcome() == OK
 
 
-# -- what else a look tells -----------------------------------------------------------------------------------------
+# -- what else a look shows -----------------------------------------------------------------------------------------
 
 
 def test_a_look_brings_the_texts_it_is_asked_for_and_no_others(superuser, probe, session):

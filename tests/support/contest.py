@@ -1,4 +1,4 @@
-"""What the benches share: the load, and those who are compared in limiting it.
+"""What the benches share: the load, and the tools that are compared in limiting it.
 
 Each contender is a context manager over a running server; while it is entered, it ends what runs longer than LIMIT.
 $PGCURFEW_BENCH_LOG names a file to which the daemons' logs are added.
@@ -28,7 +28,7 @@ def executable() -> Path:
 
 
 def build_load() -> Path:
-    """Builds the load generator if need be and gives back its path."""
+    """Builds the load generator if needed and returns its path."""
     for command in (["cmake", "--preset", "bench"],
                     ["cmake", "--build", "--preset", "bench", "--target", "bench_sessions"]):
         done = subprocess.run(command, cwd=REPOSITORY, capture_output=True, text=True)
@@ -56,7 +56,7 @@ class Statement:
 
 
 def run_load(load, server, sessions, seconds, *pattern):
-    """Runs a pattern of bench_sessions to its end and gives back its statements."""
+    """Runs a pattern of bench_sessions to its end and returns its statements."""
     command = [str(load), server.conninfo(user=USER), str(sessions), str(seconds), *map(str, pattern)]
     done = subprocess.run(command, capture_output=True, text=True, timeout=seconds + 120)
     if done.returncode != 0:
@@ -139,7 +139,7 @@ safety: {{ signals: 10000 per 1s, share: 100% }}
 
 @contextlib.contextmanager
 def pgcurfew(server, limit=LIMIT, instances=1):
-    """The daemon, with a policy of one rule; several of them with the same one, if told."""
+    """The daemon, with a policy of one rule; optionally several daemons with the same one."""
     policy = POLICY.format(conninfo=server.conninfo(user=server.make_watchdog_role()), user=USER,
                            limit_ms=int(limit * 1000))
     with contextlib.ExitStack() as entered:

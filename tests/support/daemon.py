@@ -23,7 +23,7 @@ class Daemon:
         command = [str(executable), "run", "--config", str(config), "--log-format", log_format, *arguments]
         clean = {k: v for k, v in os.environ.items() if not k.startswith("PG")}
         clean.pop("NOTIFY_SOCKET", None)
-        # Nobody else's journal: that of a run beside this one may know a server and a database of the same names.
+        # A journal of gates of its own: that of another run may have a server and a database of the same names.
         clean["STATE_DIRECTORY"] = str(config.parent)
         clean.update(environment or {})
         self._lines = []
@@ -46,14 +46,14 @@ class Daemon:
 
     @property
     def events(self):
-        """All that it has told up to now: whoever sees what it did on a server finds what it said before that."""
+        """All events so far: after an effect on a server is seen, the events before it are included."""
         with self._changed:
             self._take_in()
             return list(self._events)
 
     @property
     def lines(self):
-        """What it wrote to stdout, line by line as it stands."""
+        """What it wrote to stdout, line by line."""
         with self._changed:
             self._take_in()
             return list(self._lines)
@@ -102,7 +102,7 @@ class Daemon:
         return status
 
     def stop(self, timeout=PATIENCE_S):
-        """SIGTERM; must end with status 0. Gives back how long that took in seconds."""
+        """SIGTERM; must end with status 0. Returns how long that took in seconds."""
         began = time.monotonic()
         if self.process.poll() is None:
             self.process.send_signal(signal.SIGTERM)

@@ -36,7 +36,7 @@ class LinkProbe:
         return self._read_look()
 
     def look_with_complaint(self, happened, times=1, **what):
-        """What happened besides, the last of so many times, and the look."""
+        """The other events, the last of this many, and the look."""
         self._ask_for_look(what)
         told = [self._next(happened) for _ in range(times)]
         return told[-1], self._read_look()

@@ -7,7 +7,7 @@ from support.session import OK, wait_until
 
 @contextmanager
 def contested_table(server, name="contested"):
-    """A table with the rows 1 and 2 that belongs to `app`; who holds on to it at the end is thrown out."""
+    """A table with the rows 1 and 2 that belongs to `app`; sessions that still use it at the end are terminated."""
     with server.connect() as connection:
         connection.execute(f"create table {name} (n int)")
         connection.execute(f"insert into {name} values (1), (2)")

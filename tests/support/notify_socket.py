@@ -1,4 +1,4 @@
-"""Stands in for systemd: a NOTIFY_SOCKET that keeps what it is told."""
+"""A substitute for systemd: a NOTIFY_SOCKET that keeps its messages."""
 
 import os
 import socket
@@ -20,7 +20,7 @@ class NotifySocket:
         self._times = []
         self._marks = 0
         self._changed = threading.Condition()
-        # A thread, because a full socket would block who notifies.
+        # A thread, because a full socket would block the sender.
         self._thread = threading.Thread(target=self._listen, daemon=True)
         self._thread.start()
 
@@ -44,7 +44,7 @@ class NotifySocket:
             return [time for time, message in zip(self._times, self._told) if key in message]
 
     def mark(self):
-        """How many messages have been told so far, with all that were on their way when this was called."""
+        """The number of messages so far, including all that were on their way when this was called."""
         self._marks += 1
         with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as marker:
             marker.sendto(f"MARK={self._marks}".encode(), self.path)

@@ -44,7 +44,7 @@ class Orders:
         return {row[0] for row in rows} - set(but)
 
     def wait_until_busy(self, *sessions):
-        """Until the server has begun what these were told to run."""
+        """Waits until the server has begun the statements of these sessions."""
         busy = "select count(*) from pg_stat_get_activity(null) where state = 'active' and pid = any(%s)"
         wait_until(lambda: self._watcher.execute(busy, [[session.pid for session in sessions]]).fetchone()[0]
                    == len(sessions))
@@ -54,7 +54,7 @@ class Orders:
         self.server.execute(f"alter database {self.name} connection limit -1")
 
     def close(self):
-        # until they are gone: the next test counts who is there
+        # until they are gone: the next test counts the sessions
         ended = "select pg_terminate_backend(pid) from pg_stat_activity where datname = %s and backend_type = %s"
         wait_until(lambda: not self._watcher.execute(ended, [self.name, "client backend"]).fetchall(), every=0.02)
         for session in self._sessions:

@@ -1,4 +1,4 @@
-"""Who is ended by each shipped rule, and who looks alike and is not: the cases of tests/integration/policies_test.py."""
+"""Sessions that each shipped rule ends, and similar ones that it does not: the cases of tests/integration/policies_test.py."""
 
 import select
 import time
@@ -67,7 +67,7 @@ def behind(lock, statement, **who):
 
 
 def ahead_of(player, *statements, **who):
-    """A session that holds up others, one for each statement; these are of role `who` and wait one behind the other."""
+    """A session that blocks others, one for each statement; these are of role `who` and wait one behind the other."""
 
     def play(open_session):
         session = player(open_session)
@@ -89,7 +89,7 @@ def first_of(count, player):
 
 
 def outlived_by(transactions, player):
-    """A session that still is where it was when so many transactions have come and gone."""
+    """A session that is in the same transaction after this many other transactions."""
 
     def play(open_session):
         session, other = player(open_session), open_session()
@@ -177,7 +177,7 @@ WARNED_AND_ENDED = {"steps": ["alert", "terminate"], "client": sees(ADMIN_SHUTDO
 BEGUN = ("begin", "select 1")
 FAILED = ("begin", "select 1/0")
 SNAPSHOT = ("begin isolation level repeatable read", "select 1")
-# It waits for everybody who has so much as read the table.
+# It waits for every session that has only read the table.
 TRUNCATE_T = "begin; truncate curfew.t"
 
 CASES = [
@@ -223,8 +223,8 @@ CASES = [
          [behind("lock curfew.u in share mode", "create index concurrently on curfew.u (id)"),
           behind("lock curfew.v in exclusive mode", "insert into curfew.v values (1)"),
           running("create table curfew.w as select 1 as id from pg_sleep(600)")],
-         steps=["alert", "cancel"], rewrite=("swallow the cancel.\n      - alert",
-                                             "swallow the cancel.\n      - alert: { after: 50h }")),
+         steps=["alert", "cancel"], rewrite=("ignores the cancel.\n      - alert",
+                                             "ignores the cancel.\n      - alert: { after: 50h }")),
     Case("blockers", "forgotten-blockers", ahead_of(after("begin", "select from curfew.t"), TRUNCATE_T, "select from curfew.t"),
          [after(*BEGUN), behind("lock curfew.u", "select from curfew.u")], **WARNED_AND_ENDED,
          rewrite=("blocks_for: 10s }", "blocks_for: 10s, blocks: 2 }")),

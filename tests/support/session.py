@@ -10,7 +10,7 @@ from psycopg import OperationalError, pq
 PATIENCE_S = 60
 
 # Seconds for which something has to last until a test has done what it does in its midst. A slow machine may need more than
-# the first of them; the test then begins anew with the next.
+# the first of them; the test then starts again with the next.
 LONG_ENOUGH = (1, 4, 16, 40)
 
 # SQLSTATEs that the tests speak of
@@ -86,7 +86,7 @@ def wait_until(condition, timeout=PATIENCE_S, every=0.005):
 
 
 def wait_until_quick(ask, seconds):
-    """Asks again and again until that takes less than `seconds`, and gives back what came of it.
+    """Repeats a call until it takes less than `seconds`, and returns its result.
 
     A slow machine takes longer now and then, one who waits for something on purpose does so each time.
     """

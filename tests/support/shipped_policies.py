@@ -28,7 +28,7 @@ def _microseconds(text):
 
 
 def rules_of(name, *rewrites):
-    """A file's rules, sped up, as items of a list; `rewrites`: (what stands there, what shall) for what a test cannot have."""
+    """A file's rules, sped up, as items of a list; `rewrites`: (old text, new text) for what a test cannot have."""
     text = text_of(name).partition("\nrules:\n")[2]
     for old, new in rewrites:
         assert old in text, f"{name} has no {old}"

@@ -1,7 +1,7 @@
-"""A cast of sessions for the daemon on a real server: who they are, how the server sees them, a policy that means them.
+"""Sessions for the daemon on a real server: their names, how the server sees them, a policy that matches them.
 
-Each stage has an application_name of its own, and in the text of its rules APP stands for it, so that a rule meets
-nobody but its own cast, whatever else goes on at the server.
+Each stage has an application_name of its own, and in the text of its rules APP stands for it, so that a rule matches
+only its own sessions, whatever else happens on the server.
 """
 
 import itertools
@@ -14,7 +14,7 @@ from pathlib import Path
 from support.session import OK, PATIENCE_S, Session, wait_until
 from support.statements import SLEEP
 
-# A rule that meets nobody and makes the daemon look every 50 ms, so that a test need not wait to be seen.
+# A rule that matches no session and makes the daemon look every 50 ms, so that a test need not wait for a look.
 WATCHFUL = """
 - name: watchful
   match: { application_name: nobody-at-all, query_age: 100ms, state: active }
@@ -41,7 +41,7 @@ class Stage:
     # -- the cast -----------------------------------------------------------------------------------------------
 
     def open(self, *statements, **who):
-        """A session that has run `statements` and does no more; of role `app` under the stage's name, or as told."""
+        """A session that has run `statements` and does no more; by default of role `app` under the stage's name."""
         made = Session(self.server.conninfo(**{"user": "app", "application_name": self.app, **who}))
         self._opened.append(made)
         for statement in statements:
@@ -98,8 +98,8 @@ class Stage:
             return False
 
     def wait_until_seen(self, daemon, by="pg_stat_get_activity(NULL)", unless=lambda: False):
-        """Until the daemon has taken a look that shows everybody as they are now, `unless` there is no such look any more;
-        `by`: in the last of its queries."""
+        """Waits until the daemon has taken a look that shows all sessions as they are now, `unless` there is no such look any
+        more; `by`: part of the last of its queries."""
         since = self.superuser.execute("select clock_timestamp()").fetchone()[0]
 
         def has_looked():
@@ -142,7 +142,7 @@ class Stage:
             self._connection.close()
 
 
-# -- what the daemon tells -----------------------------------------------------------------------------------------
+# -- what the daemon logs -----------------------------------------------------------------------------------------
 
 
 # Asked a moment too soon, or the server's list of backends moved: nothing was done, and it is tried again at once.
@@ -179,7 +179,7 @@ def grace_between(first, second):
 
 
 def moment(event):
-    """When a line of the log was written, a little after what it tells of."""
+    """When a line of the log was written, a little after its event."""
     return datetime.fromisoformat(event["ts"].replace("Z", "+00:00"))
 
 
@@ -189,7 +189,7 @@ def seconds_between(earlier, later):
 
 
 def _process_stat(pid):
-    """What the kernel tells of a process behind its name: its state, its parent, ..."""
+    """What the kernel shows of a process after its name: its state, its parent, ..."""
     return Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace").rsplit(")", 1)[1].split()
 
 

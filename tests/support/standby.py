@@ -11,13 +11,13 @@ import subprocess
 from support.session import wait_until
 from support.throwaway import SUPERUSER, Throwaway
 
-# Replay waits for its sessions for ever: they end only when somebody ends them.
+# Replay waits for its sessions for ever: they end only when they are terminated.
 _PATIENT = ["max_standby_streaming_delay = -1", "max_standby_archive_delay = -1", "hot_standby_feedback = off",
             "wal_retrieve_retry_interval = '100ms'"]
 
 
 class Standby(Throwaway):
-    """Starts in `start`, from a primary that runs; nobody else may be using that one then."""
+    """Starts in `start`, from a running primary that is not in use otherwise."""
 
     def __init__(self, primary, settings=()):
         super().__init__([*_PATIENT, *settings])

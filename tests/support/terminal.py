@@ -16,7 +16,7 @@ from support.session import PATIENCE_S, wait_until
 
 def _take_terminal():
     fcntl.ioctl(0, termios.TIOCSCTTY, 0)
-    # whoever runs the tests may ignore some of these, as nohup and a shell's background do
+    # the parent process may ignore some of these, as nohup and a shell's background do
     for number in (signal.SIGHUP, signal.SIGINT, signal.SIGQUIT, signal.SIGTERM):
         signal.signal(number, signal.SIG_DFL)
 
@@ -77,5 +77,5 @@ class Terminal:
                 continue
             try:
                 self.output += decoder.decode(os.read(self._master, 65536))
-            except OSError:  # nobody has the other side any more
+            except OSError:  # the other side is closed
                 return

@@ -88,7 +88,7 @@ def find_bindir() -> Path:
 
 
 def _unprivileged():
-    """Whom to run the server as: PostgreSQL refuses root. None: as we are."""
+    """The user that runs the server: PostgreSQL refuses root. None: the current user."""
     if os.geteuid() != 0:
         return None
     for name in ("postgres", "nobody"):
@@ -157,14 +157,14 @@ class Throwaway:
     # -- use ----------------------------------------------------------------------------------------------------
 
     def conninfo(self, **parameters) -> str:
-        """libpq's connection string; as superuser on `postgres` unless told otherwise."""
+        """libpq's connection string; by default as superuser on `postgres`."""
         return make_conninfo(**{"host": str(self.directory), "user": SUPERUSER, "dbname": "postgres", **parameters})
 
     def connect(self, autocommit=True, **parameters) -> psycopg.Connection:
         return psycopg.connect(self.conninfo(**parameters), autocommit=autocommit)
 
     def execute(self, sql, values=None, **parameters):
-        """Runs one statement in a connection of its own and gives back its rows, if it has any."""
+        """Runs one statement in a connection of its own and returns its rows, if it has any."""
         with self.connect(**parameters) as connection:
             cursor = connection.execute(sql, values)
             return cursor.fetchall() if cursor.description else []
@@ -181,7 +181,7 @@ class Throwaway:
             session.close()
 
     def make_watchdog_role(self) -> str:
-        """Makes the least-privileged role of packaging/grants.sql, if it is not there, and gives back its name."""
+        """Makes the least-privileged role of packaging/grants.sql, if it does not exist, and returns its name."""
         if not self.execute("select 1 from pg_roles where rolname = 'pgcurfew'"):
             self.execute(GRANTS.read_text(encoding="utf-8"))
         return "pgcurfew"

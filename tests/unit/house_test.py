@@ -1,6 +1,6 @@
-"""The laws of the house that no compiler enforces: who may include what, and who may not touch the world.
+"""Rules that no compiler enforces: which folder may include which, and which folders must stay pure.
 
-The table below is that of daemon/ARCHITECTURE.md, "The house", for headers; the link interfaces of
+The table below is that of daemon/ARCHITECTURE.md, "The folders", for headers; the link interfaces of
 daemon/CMakeLists.txt say the same for libraries.
 """
 

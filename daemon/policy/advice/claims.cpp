@@ -20,7 +20,7 @@ const Condition* find(const Match& match, Field field) {
   return nullptr;
 }
 
-/// Tried with names that have nothing in common: each character alone, and a long name.
+/// Tries names that have nothing in common: each character alone, and a long name.
 bool fits_all_names(const TextTest& test) {
   const auto fits = [&](std::string_view name) {
     return std::any_of(test.any_of.begin(), test.any_of.end(),
@@ -32,7 +32,7 @@ bool fits_all_names(const TextTest& test) {
   return fits("4_Name no-one.Bears");
 }
 
-/// All of one kind are enough: a client of the other kind can come by that one too.
+/// All of one kind are enough: a client of the other kind can also connect by that one.
 bool fits_all_addresses(const AddressTest& test) {
   const auto fits = [&](std::string_view text) {
     const auto address = parse_address(text).value();
@@ -40,7 +40,7 @@ bool fits_all_addresses(const AddressTest& test) {
       return !pattern.is_local() && pattern.matches(address);
     });
   };
-  // no client has these; only both halves of all addresses, or all of them, have both
+  // no client has these addresses; only both halves of all addresses, or all of them, contain both
   return (fits("0.0.0.1") && fits("255.255.255.254")) || (fits("::2") && fits("ffff::2"));
 }
 
@@ -76,7 +76,7 @@ void warn_of_claim(const Match& match, PlaceInText at, std::string_view what, st
                    Complaints& complaints) {
   const auto fields = claimable_fields(match);
   if (fields.empty()) return;
-  complaints.warn(at, fmt::format("this {} rests on {}, which any client can choose", what, fields),
+  complaints.warn(at, fmt::format("this {} relies on {}, which any client can choose", what, fields),
                   fmt::format("Any client can {} that way: name the user as well.", gain));
 }
 

@@ -15,7 +15,8 @@ bool is_within(const std::vector<Value>& narrow, const std::vector<Value>& wide)
   });
 }
 
-/// A star of `narrow` is one of any text, which only a star of `wide` takes in: as a text it fits then.
+/// A star in `narrow` stands for any text, which only a star in `wide` covers: then the star as a text
+/// matches it.
 bool covers_text(const TextPattern& wide, const TextPattern& narrow) {
   if (wide.written() == narrow.written() && wide.is_regular_expression() == narrow.is_regular_expression()) {
     return true;

@@ -4,8 +4,8 @@
 
 namespace pgcurfew {
 
-/// Whether every session that fits `narrow` is sure to fit the conditions of `wide` (ages are not looked at).
-/// What cannot be told from the texts alone (two regular expressions, say) is not sure.
+/// Whether every session that matches `narrow` certainly matches the conditions of `wide` (ages are ignored).
+/// If the texts alone do not decide it (such as two regular expressions), it is not certain.
 bool covers(const Match& wide, const Match& narrow);
 
 }  // namespace pgcurfew

@@ -19,12 +19,12 @@ namespace pgcurfew {
 namespace {
 
 constexpr Duration kYear = std::chrono::hours(24 * 366);
-/// Of one drain: more than one every hour of a year.
+/// Windows of one drain: more than one every hour of a year.
 constexpr std::size_t kMostWindows = 10000;
-/// Of all drains together; past that each has its next few looked at.
+/// Windows of all drains together; beyond that only the next few windows of each drain are checked.
 constexpr std::size_t kMostInAll = 1000000;
 constexpr std::size_t kFewWindows = 400;
-/// Who has more mends these first.
+/// With more overlaps, fix these first.
 constexpr std::size_t kMostErrors = 20;
 
 bool has_name(const Drain& drain, std::string_view name) {
@@ -33,7 +33,7 @@ bool has_name(const Drain& drain, std::string_view name) {
   });
 }
 
-/// Whether a wildcard takes in what another drain calls by its name.
+/// Whether a wildcard matches a database that another drain names.
 bool takes_in(const TextPattern& wildcard, std::string_view name, std::string_view own) {
   constexpr std::string_view kLeftOut[] = {"template0", "template1", "postgres"};
   const bool is_left_out =
@@ -41,7 +41,7 @@ bool takes_in(const TextPattern& wildcard, std::string_view name, std::string_vi
   return !is_left_out && wildcard.matches(name);
 }
 
-/// What two entries have in common, as one would say it; nothing if they have nothing.
+/// A description of what two entries have in common; empty if they have nothing in common.
 std::optional<std::string> common_text(const TextPattern& a, const TextPattern& b, std::string_view own) {
   const auto quoted = [](const TextPattern& pattern) { return printable(pattern.written(), 80); };
   if (a.is_exact() && b.is_exact()) {
@@ -55,7 +55,7 @@ std::optional<std::string> common_text(const TextPattern& a, const TextPattern& 
 }
 
 std::optional<std::string> common_databases(const Drain& a, const Drain& b, std::string_view own) {
-  // by its name in both, whatever else there is
+  // both name the database, whatever else they contain
   for (const auto& pattern : a.databases) {
     if (pattern.is_exact() && has_name(b, pattern.written())) return printable(pattern.written(), 80);
   }
@@ -67,7 +67,7 @@ std::optional<std::string> common_databases(const Drain& a, const Drain& b, std:
   return std::nullopt;
 }
 
-/// The windows of the coming year, each drain's reckoned once, and only if somebody asks.
+/// The windows of the coming year; each drain's are computed once, and only when needed.
 class Calendar {
  public:
   Calendar(const Policy& policy, ServerTime from)
@@ -83,7 +83,7 @@ class Calendar {
   [[nodiscard]] std::vector<Interval> reckon(const Drain& drain) {
     std::vector<Interval> found;
     const auto most = std::min(kMostWindows, left_);
-    auto window = window_after(drain, from_ - drain.duration);  // the first that is not over
+    auto window = window_after(drain, from_ - drain.duration);  // the first window that is not over
     while (window && window->start < from_ + kYear && found.size() < most) {
       found.push_back(*window);
       window = window_after(drain, window->start);
@@ -98,7 +98,7 @@ class Calendar {
   std::size_t left_ = kMostInAll;
 };
 
-/// What two drains have in common on any server; the server is empty where none is known.
+/// What two drains have in common on any server; the server is empty if none is known.
 struct Common {
   std::string server;
   std::string databases;
@@ -114,7 +114,7 @@ std::optional<Common> common_of(const Policy& policy, const Drain& a, const Drai
     }
   }
   if (!policy.servers.empty()) return std::nullopt;
-  // a drop-in on its own: what it says of servers may or may not mean the same
+  // a drop-in on its own: its selections of servers may or may not mean the same servers
   const bool is_same = a.servers.empty() || b.servers.empty() || a.servers == b.servers;
   auto text = is_same ? common_databases(a, b, {}) : std::nullopt;
   return text ? std::optional(Common{{}, std::move(*text)}) : std::nullopt;
@@ -123,7 +123,7 @@ std::optional<Common> common_of(const Policy& policy, const Drain& a, const Drai
 /// Drains by their index, in its order.
 using Group = std::vector<std::size_t>;
 
-/// Those that name each database, and those with a wildcard that fits its text.
+/// The drains that name each database, and those with a wildcard that matches its name.
 std::vector<Group> groups_by_database(const Policy& policy) {
   std::map<std::string_view, std::set<std::size_t>> named;
   std::map<std::string_view, const TextPattern*> wildcards;
@@ -144,7 +144,7 @@ std::vector<Group> groups_by_database(const Policy& policy) {
   return groups;
 }
 
-/// The part of a group for each server or, where none is known, for each selection of them.
+/// The part of a group for each server or, if no server is known, for each selection of servers.
 std::vector<Group> parts_by_server(const Policy& policy, const Group& group) {
   std::vector<Group> parts;
   const auto add = [&](auto belongs) {
@@ -164,8 +164,8 @@ std::vector<Group> parts_by_server(const Policy& policy, const Group& group) {
   return parts;
 }
 
-/// Groups of drains such that whatever two have in common, they have within one of them. Not all within one
-/// have something in common.
+/// Groups of drains: two drains with something in common are in one group, but not all drains in a group have
+/// something in common.
 std::set<Group> groups_of(const Policy& policy) {
   std::set<Group> groups;
   for (const auto& group : groups_by_database(policy)) {
@@ -187,7 +187,7 @@ class Overlaps {
 
   Overlaps(const Policy& policy, const OwnDatabases& own) : policy_(policy), own_(own) {}
 
-  /// Windows of two drains that have this moment in common, and none before it.
+  /// Two drains whose windows first overlap at this moment.
   void note(std::size_t one, std::size_t other, ServerTime at) {
     const Pair pair{std::max(one, other), std::min(one, other)};
     if (!is_wanted(pair) || found_.contains(pair) || apart_.contains(pair)) return;
@@ -200,7 +200,7 @@ class Overlaps {
     if (found_.size() > kMostErrors) found_.erase(std::prev(found_.end()));
   }
 
-  /// Whether an overlap of this drain with an earlier one could still be among the first.
+  /// Whether an overlap of this drain with an earlier one can still be among the first pairs.
   [[nodiscard]] bool is_wanted(std::size_t drain) const { return is_wanted(Pair{drain, 0}); }
 
   [[nodiscard]] const std::map<Pair, Overlap>& found() const { return found_; }
@@ -249,8 +249,8 @@ Diagnostic error_of(const Drain& a, const Drain& b, const Overlaps::Overlap& ove
                       overlap.common.databases,
                       server.empty() ? "" : fmt::format(" on server {}", printable(server)),
                       b.zone.to_text(overlap.at)),
-          fmt::format("Move one of them, or make them one. {} stands at {}:{}.", a.name,
-                      printable(a.place.file), a.place.line),
+          fmt::format("Move one of them, or merge them. {} is at {}:{}.", a.name, printable(a.place.file),
+                      a.place.line),
           {}};
 }
 

@@ -24,7 +24,7 @@ namespace {
 using namespace std::chrono_literals;
 
 constexpr Duration kCheapLimit = 100ms;
-/// Hours are the same at any time but for what a year brings, so any moment will do: this one is in 2026.
+/// Hours repeat apart from changes over a year, so any moment will do: this one is in 2026.
 constexpr ServerTime kSomeTime{std::chrono::hours(24) * 365 * 26};
 
 const Condition* find(const Match& match, Field field) {
@@ -43,7 +43,8 @@ bool has_states(const Match& match, bool (*fits)(State)) {
   return states != nullptr && std::all_of(states->any_of.begin(), states->any_of.end(), fits);
 }
 
-// -- it can never match or act ---------------------------------------------------------------------------
+// -- a rule that can never match or act
+// ---------------------------------------------------------------------------
 
 /// *Source*: a session waits for a lock within a statement; one that is idle outside of a transaction holds
 /// no snapshot and has no transaction id.
@@ -54,7 +55,7 @@ void warn_of_contradictions(const ReadMatch& match, Complaints& complaints) {
   const auto blocked = match.named.find(Field::kBlockedFor);
   if (blocked != match.named.end() && has_states(match.match, runs_nothing)) {
     complaints.warn(blocked->second, "this rule never matches: a session that waits for a lock is active",
-                    "blocks_for is about those that it waits for.");
+                    "Use blocks_for for the sessions that it waits for.");
   }
   const auto holds_nothing = [](State state) { return state == State::kIdle || state == State::kStarting; };
   const auto xmin = match.named.find(Field::kXminAge);
@@ -101,19 +102,19 @@ void warn_of_hours(const YamlNode& node, const Rule& rule, Complaints& complaint
   if (rule.hours.is_empty() || rule.hours.next_open(kSomeTime)) return;
   const auto* during = node.find("during");
   const auto* not_during = node.find("not_during");
-  complaints.warn((not_during != nullptr ? not_during : during)->at,
-                  "this rule never acts: its hours never open",
-                  during != nullptr && not_during != nullptr ? "What during opens, not_during closes." : "");
+  complaints.warn(
+      (not_during != nullptr ? not_during : during)->at, "this rule never acts: its hours never open",
+      during != nullptr && not_during != nullptr ? "not_during excludes all hours of during." : "");
 }
 
-// -- whom it hits ----------------------------------------------------------------------------------------
+// -- what a rule matches --------------------------------------------------------------------------------
 
 void warn_of_active_blockers(const ReadMatch& match, Complaints& complaints) {
   const auto is_active = [](State state) { return state == State::kActive; };
   if (!is_blocking(match) || match.named.contains(Field::kBlockedFor)) return;
   if (!has_states(match.match, is_active)) return;
   complaints.warn(match.named.at(Field::kState),
-                  "the usual blocker is idle in transaction, and this rule passes over it",
+                  "the usual blocker is idle in transaction, and this rule ignores it",
                   "Leave the state out, or name both.");
 }
 
@@ -135,7 +136,7 @@ void warn_of_wait_event_types(const ReadMatch& match, Complaints& complaints) {
   }
 }
 
-/// `select *`, `COPY*`: compiles as an expression, and means something else.
+/// `select *`, `COPY*`: compile as an expression with another meaning.
 bool looks_like_wildcards(std::string_view written) {
   return !written.starts_with('/') && written.find_first_of("*?") != std::string_view::npos &&
          written.find_first_of("\\^$.|()[]{}+") == std::string_view::npos;
@@ -146,10 +147,11 @@ void warn_of_wildcards(const ReadMatch& match, Complaints& complaints) {
   if (condition == nullptr) return;
   for (const auto& pattern : std::get<TextTest>(condition->test).any_of) {
     if (!looks_like_wildcards(pattern.written())) continue;
-    complaints.warn(match.named.at(Field::kQuery),
-                    fmt::format("query \"{}\" is a regular expression, in which * and ? are no wildcards",
-                                printable(pattern.written(), 80)),
-                    "Any text is .* there; and it is found anywhere, so none is needed at its ends.");
+    complaints.warn(
+        match.named.at(Field::kQuery),
+        fmt::format("query \"{}\" is a regular expression, in which * and ? are no wildcards",
+                    printable(pattern.written(), 80)),
+        "Write .* for any text; the expression may match anywhere, so none is needed at its ends.");
   }
 }
 
@@ -159,13 +161,13 @@ void warn_of_short_limits(const ReadMatch& match, Complaints& complaints) {
     complaints.warn(
         match.named.at(field_of(age.clock)),
         fmt::format("a limit of {} needs looks at the server many times a second", to_text(age.limit)),
-        "Below 100ms they cost more than they save; a look takes a millisecond and more.");
+        "Below 100ms they cost more than they save; a look takes a millisecond or more.");
   }
 }
 
-// -- what it does ----------------------------------------------------------------------------------------
+// -- what a rule does -------------------------------------------------------------------------------------
 
-/// Whether anything but the passing moment says that a session has gone too far.
+/// Whether anything other than the state of the moment shows that a session has exceeded a limit.
 bool has_limit(const ReadMatch& match, const Rule& rule) {
   if (rule.selection.keep || match.named.contains(Field::kXminAge) || !match.match.ages.empty()) return true;
   const auto* blocks = find(match.match, Field::kBlocks);
@@ -182,8 +184,8 @@ void warn_of_steps(const YamlNode& escalate, const ReadMatch& match, const Rule&
   const bool terminates_later = rule.repeat && rule.repeat->then == RepeatAction::kTerminate;
   if (cancel != steps.end() && cancel + 1 == steps.end() && !terminates_later) {
     complaints.warn(escalate.values.back().at,
-                    "nothing follows the cancel, and a session can swallow it and go on",
-                    "Let terminate follow it, or alert to be told.");
+                    "no step follows the cancel, and a session can ignore it and go on",
+                    "Add terminate as the next step, or alert to be notified.");
   }
   Duration waited{};
   for (std::size_t i = 0; i < steps.size(); ++i) {
@@ -201,9 +203,10 @@ void warn_of_victims(const YamlNode& node, const Rule& rule, Complaints& complai
   for (const auto* key : {"at_most", "pause"}) {
     const auto* bound = node.find(key);
     if (bound == nullptr) continue;
-    complaints.warn(bound->at,
-                    fmt::format("with {} not all of a group end: what is left is no larger than keep", key),
-                    fmt::format("Leave out {}, or let victims be oldest or newest.", key));
+    complaints.warn(
+        bound->at,
+        fmt::format("with {} not all sessions of a group end: the rest is no larger than keep", key),
+        fmt::format("Leave out {}, or set victims to oldest or newest.", key));
   }
 }
 
@@ -219,7 +222,7 @@ void warn_of_repeat(const YamlNode& node, const Rule& rule, Complaints& complain
 
 // -- names that clients choose ---------------------------------------------------------------------------
 
-/// Whether all sessions that fit have the same value of a field.
+/// Whether all sessions that match have the same value of a field.
 bool is_one_value(const Condition* condition) {
   if (condition == nullptr) return false;
   if (const auto* ids = std::get_if<QueryIdTest>(&condition->test)) return ids->any_of.size() == 1;
@@ -235,7 +238,7 @@ const YamlNode* value_in(const YamlNode* per, std::string_view name) {
   return found == per->values.end() ? nullptr : &*found;
 }
 
-/// Users in `match` are no help: each of them can still leave its group, or count in that of another.
+/// Users in `match` do not help: each of them can still leave its group, or count in another's.
 void warn_of_chosen_groups(const YamlNode& node, const Rule& rule, const ReadMatch& match,
                            Complaints& complaints) {
   const auto warn = [&](const YamlNode* per, std::string_view what, std::string_view consequence) {
@@ -249,7 +252,7 @@ void warn_of_chosen_groups(const YamlNode& node, const Rule& rule, const ReadMat
   };
   warn(node.find("per"), "keep", "counts in another group");
   if (rule.repeat && !only_alerts(rule)) {
-    warn(node.find("repeat")->find("per"), "repeat", "is counted anew");
+    warn(node.find("repeat")->find("per"), "repeat", "is counted separately");
   }
 }
 
@@ -262,9 +265,9 @@ void warn_of_chosen_waiters(const Rule& rule, const ReadMatch& match, Complaints
   const auto fields = waiter ? claimable_fields(*waiter) : std::string();
   if (fields.empty()) return;
   complaints.warn(match.named.at(Field::kBlocks),
-                  fmt::format("blocks names those who wait by {}, which any client can choose", fields),
-                  "Any client can turn the rule against a session that it waits for. Name the user of those "
-                  "who wait: blocks: { user: ... }.");
+                  fmt::format("blocks selects waiting sessions by {}, which any client can choose", fields),
+                  "Any client can turn the rule against a session that it waits for. Name the user of the "
+                  "waiting sessions: blocks: { user: ... }.");
 }
 
 void warn_of_taken_connections(const YamlNode& node, const Rule& rule, const ReadMatch& match,
@@ -276,7 +279,7 @@ void warn_of_taken_connections(const YamlNode& node, const Rule& rule, const Rea
   });
   if (counts_each) return;
   complaints.warn(node.find("when")->find("connections_used")->at,
-                  "one user can take up the connections, and this rule then ends the sessions of others",
+                  "one user can use all connections, and this rule then ends the sessions of others",
                   "Count each user's own sessions (per: user, keep: 10), or name the user in match.");
 }
 
@@ -284,7 +287,7 @@ void warn_of_taken_connections(const YamlNode& node, const Rule& rule, const Rea
 
 void warn_of_exceptions(const YamlNode& list, const ReadMatch& match, const std::vector<ReadMatch>& except,
                         Complaints& complaints) {
-  // within roles or addresses that the rule names, their own names are trusted
+  // within roles or addresses that the rule names, application names are trusted
   const bool is_for_some = is_for_named_clients(match.match);
   for (std::size_t i = 0; i < except.size(); ++i) {
     const auto at = list.values[i].at;
@@ -292,14 +295,14 @@ void warn_of_exceptions(const YamlNode& list, const ReadMatch& match, const std:
     const auto first = std::find_if(except.begin(), except.begin() + static_cast<std::ptrdiff_t>(i),
                                     [&](const ReadMatch& other) { return covers(other.match, own); });
     if (first != except.begin() + static_cast<std::ptrdiff_t>(i)) {
-      complaints.warn(
-          at, "this exception never applies",
-          fmt::format("That of line {} comes first and fits the same sessions.", first->match.place.line));
+      complaints.warn(at, "this exception never applies",
+                      fmt::format("The one in line {} comes first and matches the same sessions.",
+                                  first->match.place.line));
     }
     if (covers(own, match.match)) {
       complaints.warn(at, own.ages.empty()
-                              ? "this exception spares every session that the rule is for"
-                              : "this exception moves the limit of every session that the rule is for");
+                              ? "this exception spares every session that the rule applies to"
+                              : "this exception moves the limit of every session that the rule applies to");
     }
     if (!is_for_some) warn_of_claim(own, at, "exception", "escape the rule", complaints);
   }
@@ -336,13 +339,12 @@ void warn_of_protected(const Rule& rule, PlaceInText at, const std::vector<Match
                                   [&](const Match& match) { return covers(match, rule.match); });
   if (found == protect.end()) return;
   if (found->protection.empty()) {
-    complaints.warn(
-        at, "this rule never acts: every session that it is for is protected",
-        fmt::format("The entry of protect stands at {}:{}.", found->place.file, found->place.line));
+    complaints.warn(at, "this rule never acts: every session that it applies to is protected",
+                    fmt::format("The entry of protect is at {}:{}.", found->place.file, found->place.line));
   } else {
     complaints.warn(
         at,
-        fmt::format("this rule never acts: every session that it is for has the built-in protection {}",
+        fmt::format("this rule never acts: every session that it applies to has the built-in protection {}",
                     found->protection),
         fmt::format("unprotect: [{}] in the main file switches it off.", found->protection));
   }

@@ -18,7 +18,7 @@ constexpr std::int64_t kLongest = 10'000 * kDay;
 
 constexpr KeyEntry kWaiters{.name = "sessions",
                             .takes = Takes::kCount,
-                            .meaning = "how many such sessions, at least",
+                            .meaning = "minimum number of such sessions",
                             .fallback = "1",
                             .example = "3",
                             .least = 1,
@@ -107,7 +107,7 @@ KeyEntry key_of_field(const FieldEntry& field) {
   return key;
 }
 
-/// Fields that say who a session is, or what it is about; neither how old nor how harmful.
+/// Fields that say which session it is and what it does, but not how old or how harmful it is.
 bool describes_a_session(const FieldEntry& field) {
   return field.kind != ValueKind::kAge && field.kind != ValueKind::kBlocks &&
          field.kind != ValueKind::kTransactions;

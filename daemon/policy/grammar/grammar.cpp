@@ -42,17 +42,17 @@ constexpr std::array<MappingEntry, 21> kMappings{{
      .synonyms = words::kRuleKeys},
     {.mapping = Mapping::kMatch,
      .name = "match",
-     .meaning = "which sessions a rule is for: all conditions and all ages must hold",
+     .meaning = "which sessions a rule applies to; all conditions and ages must hold",
      .needs_any_key = true,
      .synonyms = words::kFields},
     {.mapping = Mapping::kBlocks,
      .name = "blocks",
-     .meaning = "which sessions a session has to block, where blocks says more than how many",
+     .meaning = "which sessions a session must block, if blocks says more than how many",
      .needs_any_key = true,
      .synonyms = words::kFields},
     {.mapping = Mapping::kException,
      .name = "except",
-     .meaning = "an entry of except: who is left alone, or has later limits",
+     .meaning = "an entry of except: sessions that are left alone, or have later limits",
      .needs_any_key = true,
      .synonyms = words::kFields},
     {.mapping = Mapping::kProtection,
@@ -62,17 +62,17 @@ constexpr std::array<MappingEntry, 21> kMappings{{
      .synonyms = words::kFields},
     {.mapping = Mapping::kSelector,
      .name = "servers",
-     .meaning = "an entry of a rule's servers: labels that a server has, all of them",
+     .meaning = "an entry of a rule's servers: labels, all of which a server has",
      .takes_any_key = true,
      .needs_any_key = true},
     {.mapping = Mapping::kLabels,
      .name = "labels",
-     .meaning = "names and values of your own",
+     .meaning = "names and values of your choice",
      .takes_any_key = true,
      .needs_any_key = true},
     {.mapping = Mapping::kWhen,
      .name = "when",
-     .meaning = "what must hold of the server before a rule acts",
+     .meaning = "conditions on the server, without which a rule does not act",
      .needs_any_key = true,
      .synonyms = words::kWhenKeys},
     {.mapping = Mapping::kWindow,
@@ -82,11 +82,11 @@ constexpr std::array<MappingEntry, 21> kMappings{{
      .synonyms = words::kWindowKeys},
     {.mapping = Mapping::kRepeat,
      .name = "repeat",
-     .meaning = "what follows when a rule acts again and again",
+     .meaning = "what happens when a rule acts repeatedly",
      .synonyms = words::kRepeatKeys},
     {.mapping = Mapping::kStep,
      .name = "a step",
-     .meaning = "what stands behind a step of escalate",
+     .meaning = "the options of a step in escalate",
      .synonyms = words::kStepKeys},
     {.mapping = Mapping::kDrain,
      .name = "a drain",
@@ -94,20 +94,20 @@ constexpr std::array<MappingEntry, 21> kMappings{{
      .synonyms = words::kDrainKeys},
     {.mapping = Mapping::kDrainException,
      .name = "except of a drain",
-     .meaning = "an entry of a drain's except: who may stay, and come",
+     .meaning = "an entry of a drain's except: sessions that may stay, and connect",
      .needs_any_key = true,
      .synonyms = words::kFields},
     {.mapping = Mapping::kPgbouncer,
      .name = "pgbouncer",
-     .meaning = "the PgBouncer that is a drain's gate",
+     .meaning = "the PgBouncer that acts as a drain's gate",
      .synonyms = words::kPgbouncerKeys},
     {.mapping = Mapping::kWait,
      .name = "wait",
-     .meaning = "what stands behind wait in a drain's escalate",
+     .meaning = "the options of wait in a drain's escalate",
      .synonyms = words::kWaitKeys},
     {.mapping = Mapping::kGiveUp,
      .name = "give_up",
-     .meaning = "what follows if a database is not empty in time",
+     .meaning = "what happens if a database is not empty in time",
      .synonyms = words::kGiveUpKeys},
     {.mapping = Mapping::kSafety,
      .name = "safety",
@@ -226,7 +226,7 @@ std::string values_text_of(const KeyEntry& key) {
     case Takes::kPatterns:
       return "one or a list: a text with * and ? as wildcards, or a regular expression between slashes";
     case Takes::kRegularExpressions:
-      return "one or a list: a regular expression (RE2), found anywhere";
+      return "one or a list: a regular expression (RE2) that may match anywhere";
     case Takes::kAddresses:
       return "one or a list: an address, a network in CIDR form, or local";
     case Takes::kBackendTypes:
@@ -236,10 +236,10 @@ std::string values_text_of(const KeyEntry& key) {
     case Takes::kChoices:
       return "one or a list: " + or_list(key.choices);
     case Takes::kQueryIds:
-      return "one or a list: a whole number of 64 bits";
+      return "one or a list: a 64-bit integer";
     case Takes::kTransactions:
-      return "a whole number of transactions; k, M or G behind it is a thousand, a million, a thousand "
-             "million";
+      return "a whole number of transactions, optionally with k, M or G for a thousand, a million, a "
+             "thousand million";
     case Takes::kDuration:
       return "a duration: numbers with us, ms, s, min, h or d";
     case Takes::kCount:
@@ -249,7 +249,7 @@ std::string values_text_of(const KeyEntry& key) {
     case Takes::kRate:
       return "a whole number, per, and a duration";
     case Takes::kTimeZone:
-      return "a name of the system's tzdata";
+      return "a name in the system's tzdata";
     case Takes::kTimeOfDay:
       return "hours and minutes in quotes";
     case Takes::kDays:
@@ -275,7 +275,7 @@ std::string values_text_of(const KeyEntry& key) {
     case Takes::kSteps:
       break;
   }
-  return "a list of " + or_list(key.choices) + ", each alone or with a mapping behind it";
+  return "a list of " + or_list(key.choices) + ", each alone or followed by a mapping";
 }
 
 }  // namespace pgcurfew

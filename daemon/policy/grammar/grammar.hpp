@@ -13,13 +13,13 @@ namespace pgcurfew {
 std::span<const MappingEntry> all_mappings();
 const MappingEntry& entry_of(Mapping mapping);
 
-/// The keys of a mapping, in the order of the manual. The one table that parser, schema and manual share.
+/// The keys of a mapping, in the order of the manual. Parser, schema and manual share this one table.
 std::span<const KeyEntry> keys_of(Mapping mapping);
 
-/// A key that is known to be there.
+/// The entry of a key that exists.
 const KeyEntry& key_of(Mapping mapping, std::string_view name);
 
-/// What stands behind a step of a key that takes them.
+/// The options of a step.
 Mapping mapping_of_step(const KeyEntry& key, std::string_view step);
 
 std::vector<std::string_view> key_names_of(Mapping mapping);

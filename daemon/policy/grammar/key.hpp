@@ -7,14 +7,14 @@
 
 namespace pgcurfew {
 
-/// The mappings of the language: what stands between braces, or indented below its key.
+/// The mappings of the language: keys and values between braces, or indented below a key.
 enum class Mapping {
   kMainFile,
   kDropIn,
   kServer,
   kRule,
   kMatch,       ///< of a rule
-  kBlocks,      ///< `blocks` of a match, if it says whom
+  kBlocks,      ///< `blocks` of a match, if it says which sessions
   kException,   ///< an entry of `except`
   kProtection,  ///< an entry of `protect`
   kSelector,    ///< an entry of a rule's `servers` that goes by labels; any key
@@ -22,11 +22,11 @@ enum class Mapping {
   kWhen,
   kWindow,  ///< of `during` and `not_during`
   kRepeat,
-  kStep,  ///< what stands behind `cancel:` in `escalate`
+  kStep,  ///< the options of `cancel:` in `escalate`
   kDrain,
   kDrainException,  ///< an entry of a drain's `except`
   kPgbouncer,
-  kWait,  ///< what stands behind `wait:` in a drain's `escalate`
+  kWait,  ///< the options of `wait:` in a drain's `escalate`
   kGiveUp,
   kSafety,
   kReport,
@@ -42,8 +42,8 @@ enum class Takes {
   kBackendTypes,        ///< one or a list of texts; any, since extensions have their own
   kChoice,              ///< one of `choices`
   kChoices,             ///< one or a list of `choices`
-  kQueryIds,            ///< one or a list: whole numbers of 64 bits with a sign
-  kTransactions,        ///< a whole number, with k, M or G behind it if need be
+  kQueryIds,            ///< one or a list: signed 64-bit integers
+  kTransactions,        ///< a whole number, optionally with k, M or G
   kDuration,
   kCount,       ///< a whole number
   kPercentage,  ///< `85%`, `12.5%`
@@ -63,11 +63,11 @@ enum class Takes {
   kSteps,  ///< a list: one of `choices`, or a mapping of one of them to its options
 };
 
-/// A word that people write instead of one that the language has.
+/// A common wrong word for a word of the language.
 struct Synonym {
   std::string_view written;
   std::string_view meant;
-  std::string_view hint = {};  ///< of a key: a whole sentence that says more than what was meant
+  std::string_view hint = {};  ///< for a key: a whole sentence, if the right word alone is not enough
 };
 
 /// One key of one mapping. *Units*: `least` and `most` are microseconds for a duration, hundredths for a
@@ -77,8 +77,8 @@ struct KeyEntry {
   Takes takes = Takes::kText;
   bool is_required = false;
   std::string_view meaning = {};   ///< a line, without a full stop
-  std::string_view fallback = {};  ///< the default as one would write it, or in words; empty: none
-  std::string_view example = {};   ///< a value as YAML
+  std::string_view fallback = {};  ///< the default as it is written, or in words; empty: none
+  std::string_view example = {};   ///< a value in YAML
   std::int64_t least = 0;
   std::int64_t most = 0;
   std::optional<Mapping> mapping = {};             ///< for those that take mappings

@@ -21,10 +21,10 @@ constexpr std::string_view kDays = "^(mon|tue|wed|thu|fri|sat|sun)(-(mon|tue|wed
 constexpr std::string_view kSchedule = R"(^[ \t]*[0-9A-Za-z*/,-]+([ \t]+[0-9A-Za-z*/,-]+){4}[ \t]*$)";
 constexpr std::string_view kMoment =
     "^2[0-9]{3}-(0[1-9]|1[0-2])-(0[1-9]|[12][0-9]|3[01]) ([01][0-9]|2[0-3]):[0-5][0-9](:[0-5][0-9])?$";
-/// Not between slashes.
+/// A text that is not between slashes.
 constexpr std::string_view kName = R"(^(?!/.*/$)[^\u0000-\u001f\u007f]+$)";
 
-/// From the largest unit to the smallest, each once, one at least.
+/// Units from the largest to the smallest, each at most once, at least one.
 std::string duration_pattern() {
   std::string parts;
   for (const auto* unit : {"d", "h", "min", "s", "ms", "us"}) {

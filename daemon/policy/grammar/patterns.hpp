@@ -6,9 +6,9 @@
 
 namespace pgcurfew {
 
-/// What one value of a key looks like where it is written as a text, for editors: the reader accepts nothing
-/// else, but can refuse some of it. A regular expression as JSON Schema has them (ECMA 262); empty for any
-/// text, a mapping and for one of `choices`.
+/// The form of a key's value when written as a text, for editors: the reader accepts nothing else, but may
+/// refuse some of it. A regular expression of JSON Schema (ECMA 262); empty for any text, for a mapping and
+/// for one of `choices`.
 std::string pattern_of(const KeyEntry& key);
 
 }  // namespace pgcurfew

@@ -6,10 +6,11 @@
 #include "base/duration.hpp"
 #include "policy/grammar/key.hpp"
 
-/// The tables behind grammar.hpp, one for each mapping; nobody else reads them.
+/// The tables behind grammar.hpp, one for each mapping; no other file reads them.
 namespace pgcurfew::grammar {
 
-/// The most sessions that there can be. *Source*: guc_tables.c: the greatest max_connections.
+/// The highest possible number of sessions.
+/// *Source*: guc_tables.c: the greatest max_connections.
 inline constexpr std::int64_t kMostSessions = 262'143;
 
 std::span<const KeyEntry> main_file();

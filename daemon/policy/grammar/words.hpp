@@ -4,8 +4,7 @@
 
 #include "policy/grammar/key.hpp"
 
-/// What people write instead of the words of the language: of the keys of a mapping, or of the values of a
-/// key.
+/// Common wrong words for the words of the language: for the keys of a mapping, or for the values of a key.
 namespace pgcurfew::grammar::words {
 
 inline constexpr auto kFileKeys = std::to_array<Synonym>({

@@ -18,7 +18,7 @@ namespace pgcurfew {
 
 namespace {
 
-/// What the rule is about: what its finest age counts for.
+/// The subject of the rule: what its finest age belongs to.
 enum class Subject { kQuery, kTransaction, kState, kSession };
 
 std::string values_text(const Condition& condition) {
@@ -37,7 +37,7 @@ const Condition* find(const Match& match, Field field) {
   return nullptr;
 }
 
-/// Whether only sessions that run something fit.
+/// Whether only sessions that run a statement match.
 bool is_for_running(const Match& match) {
   const auto* states = states_of(match);
   return states != nullptr && std::all_of(states->any_of.begin(), states->any_of.end(), [](State state) {
@@ -74,7 +74,7 @@ std::string_view noun_of(Subject subject) {
   }
 }
 
-/// " in database app or app_* of user etl ...": what stands behind the noun, but for states and ages.
+/// " in database app or app_* of user etl ...": the text after the noun, except states and ages.
 std::string qualifiers_of(const Match& match) {
   struct Qualifier {
     Field field;
@@ -88,7 +88,7 @@ std::string qualifiers_of(const Match& match) {
       {Field::kBackendType, " of backend_type "},
       {Field::kWaitEventType, " waiting for wait_event_type "},
       {Field::kWaitEvent, " waiting for wait_event "},
-      {Field::kQuery, " with a text that fits "},
+      {Field::kQuery, " with a text that matches "},
       {Field::kQueryId, " with query_id "},
   }};
   std::string text;
@@ -126,7 +126,7 @@ std::string waiters_text(const BlocksTest& test) {
 }
 
 /// "that blocks 3 or more others for 5s or longer, while it waits for no lock itself"; empty if the rule is
-/// about nothing like that.
+/// not about blocking.
 std::string blocking_text(const Match& match) {
   const auto* condition = find(match, Field::kBlocks);
   const auto* age = find_age(match, Clock::kBlocksFor);
@@ -139,14 +139,14 @@ std::string blocking_text(const Match& match) {
   return text;
 }
 
-/// "that runs for 10min or longer", the state told with it where one clock tells both.
+/// "that runs for 10min or longer", with the state if one clock covers both.
 std::string age_text(const AgeLimit& age, Subject subject, const std::optional<std::string>& states) {
   const auto limit = to_text(age.limit);
   switch (age.clock) {
     case Clock::kBlockedFor:
       return fmt::format("that waits for a lock for {} or longer", limit);
     case Clock::kBlocksFor:
-      return {};  // told with whom it blocks
+      return {};  // described with the blocked sessions
     case Clock::kQueryAge:
       if (subject == Subject::kQuery) return fmt::format("that runs for {} or longer", limit);
       return fmt::format("whose last query began {} ago or earlier", limit);
@@ -204,7 +204,7 @@ std::string first_step_text(const Step& step, const Match& match, Subject subjec
   return text;
 }
 
-/// Under what the later steps still hold.
+/// The condition of the later steps.
 std::string_view condition_text(const Match& match) {
   if (match.ages.empty()) return "it still matches";
   switch (match.ages.front().clock) {

@@ -7,9 +7,9 @@
 
 namespace pgcurfew {
 
-/// What a rule will do, as one plain sentence that a colleague understands: "app-query-timeout: cancels a
-/// query in database app or app_* that runs for 10min or longer; terminates the session 30s later if it is
-/// still the same query; not for user etl before 2h; not for application_name nightly-*."
+/// What a rule will do, as one plain sentence: "app-query-timeout: cancels a query in database app or app_*
+/// that runs for 10min or longer; terminates the session 30s later if it is still the same query; not for
+/// user etl before 2h; not for application_name nightly-*."
 std::string sentence_of(const Rule& rule);
 
 /// What a match says, without the ages: `database app or app_*, state active`.

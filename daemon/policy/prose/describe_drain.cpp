@@ -31,7 +31,7 @@ std::vector<std::string> fields_of(std::string_view written) {
   return fields;
 }
 
-/// `1-5` -> `mon-fri`, `SUN` -> `sun`; nothing for steps, which are said as they are written.
+/// `1-5` -> `mon-fri`, `SUN` -> `sun`; empty for steps, which are shown as written.
 std::optional<std::string> weekdays_text(std::string_view field) {
   constexpr std::array<std::string_view, 8> kDays{"sun", "mon", "tue", "wed", "thu", "fri", "sat", "sun"};
   if (field.find_first_of("*/") != std::string_view::npos) return std::nullopt;
@@ -50,7 +50,7 @@ std::optional<std::string> weekdays_text(std::string_view field) {
   return text;
 }
 
-/// `every day at 02:00`, `every sun at 02:00`, `on day 1 of each month at 02:00`; else cron's own words.
+/// `every day at 02:00`, `every sun at 02:00`, `on day 1 of each month at 02:00`; otherwise the cron text.
 std::string schedule_text(const std::string& written) {
   const auto fields = fields_of(written);
   auto as_written = fmt::format("by the schedule \"{}\" in", printable(written));
@@ -75,7 +75,7 @@ std::string next_text(const Drain& drain, ServerTime now) {
   }
   const bool is_once = std::holds_alternative<ServerTime>(drain.begins);
   const auto next = window_after(drain, now);
-  if (!next) return is_once ? " (past: it does not come again)" : " (it does not come within eight years)";
+  if (!next) return is_once ? " (past: it does not run again)" : " (it does not run within eight years)";
   return is_once ? std::string() : fmt::format(" (next {})", drain.zone.to_text(next->start));
 }
 
@@ -95,9 +95,9 @@ std::string databases_text(const Drain& drain) {
 std::string gate_text(const Drain& drain) {
   switch (drain.gate) {
     case GateKind::kConnectionLimit:
-      return "connection limit 0 keeps new sessions out, but superusers";
+      return "connection limit 0 keeps new sessions out, except superusers'";
     case GateKind::kPgbouncer:
-      return drain.pgbouncer_gate == PgbouncerGate::kPause ? "a PgBouncer lets new sessions wait (PAUSE)"
+      return drain.pgbouncer_gate == PgbouncerGate::kPause ? "a PgBouncer makes new sessions wait (PAUSE)"
                                                            : "a PgBouncer refuses new sessions (DISABLE)";
     case GateKind::kNone:
       break;
@@ -112,7 +112,7 @@ std::string steps_text(const Drain& drain) {
   }
   for (const auto& step : drain.escalate) {
     const auto action =
-        step.kind == StepKind::kCancel ? "what runs is cancelled" : "who is left is terminated";
+        step.kind == StepKind::kCancel ? "statements are cancelled" : "the remaining sessions are terminated";
     const auto when = step.after > Duration::zero() ? fmt::format(" {} later", to_text(step.after)) : "";
     text += fmt::format("{}{}{}", text.empty() ? "" : ", then ", action, when);
   }
@@ -123,10 +123,10 @@ std::string give_up_text(const GiveUp& give_up) {
   const auto after = to_text(give_up.after);
   switch (give_up.then) {
     case GiveUpAction::kReopen:
-      return fmt::format("if it is not empty after {} it is given back", after);
+      return fmt::format("if it is not empty after {} it is reopened", after);
     case GiveUpAction::kHold:
       return fmt::format(
-          "if it is not empty after {} no session is signalled any more, and the gate stays closed until "
+          "if it is not empty after {} no more signals are sent, and the gate stays closed until "
           "the end",
           after);
     case GiveUpAction::kAlert:
@@ -161,8 +161,8 @@ std::string sentence_of(const Drain& drain, std::optional<ServerTime> now) {
                               to_text(drain.duration)));
   parts.push_back(gate_text(drain));
   parts.push_back(steps_text(drain));
-  parts.emplace_back(drain.terminates_latecomers ? "who comes all the same is terminated"
-                                                 : "who comes all the same is left alone");
+  parts.emplace_back(drain.terminates_latecomers ? "sessions that still get in are terminated"
+                                                 : "sessions that still get in are left alone");
   for (const auto& exception : drain.except) parts.push_back("not " + phrase_of(exception.match));
   if (drain.give_up) parts.push_back(give_up_text(*drain.give_up));
   if (drain.gate != GateKind::kNone) {

@@ -36,7 +36,7 @@ std::string time_text(Duration since_midnight) {
   return fmt::format("{:02}:{:02}", minutes / 60, minutes % 60);
 }
 
-/// The zone behind each window, or once behind the last where it is the same for all.
+/// The time zone after each window, or once after the last if it is the same for all.
 std::string windows_text(const std::vector<Window>& windows) {
   std::string text;
   for (std::size_t i = 0; i < windows.size(); ++i) {
@@ -61,7 +61,7 @@ std::string group_text(const std::vector<Field>& per) {
 std::string keep_text(const Selection& selection) {
   const auto keep = *selection.keep;
   const auto where = selection.per.empty() ? fmt::format("only if there are more than {} of them", keep)
-                                           : fmt::format("only where more than {} of them have the same {}",
+                                           : fmt::format("only if more than {} of them have the same {}",
                                                          keep, group_text(selection.per));
   if (selection.victims == Victims::kAll) return where + ", and then all of these";
   return fmt::format("{}, and then the {} beyond {}", where, name_of(selection.victims), keep);

@@ -10,9 +10,9 @@ namespace pgcurfew {
 namespace {
 
 constexpr std::string_view kFine = "";
-constexpr std::string_view kLeader = "Its leader is judged in its stead.";
+constexpr std::string_view kLeader = "Its leader is judged instead.";
 constexpr std::string_view kReplication = "Replication is never touched.";
-constexpr std::string_view kDeaf = "It does not take these signals, or the server cannot do without it.";
+constexpr std::string_view kDeaf = "It ignores these signals, or the server needs it.";
 
 struct Known {
   std::string_view name;

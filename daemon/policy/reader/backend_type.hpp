@@ -5,7 +5,7 @@
 
 namespace pgcurfew {
 
-/// What a rule that names a backend_type runs into.
+/// The result for a rule that names a backend_type.
 struct BackendTypeVerdict {
   enum class Kind { kFine, kUnknown, kRefused };
   Kind kind = Kind::kFine;

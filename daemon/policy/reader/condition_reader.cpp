@@ -38,7 +38,7 @@ std::optional<BackendTypeTest> read_backend_types(const std::vector<const YamlNo
                       std::move(hint));
     }
     if (verdict.kind == BackendTypeVerdict::Kind::kRefused && may_be_victim) {
-      complaints.error(node->at, fmt::format("no rule can be for backend_type \"{}\"", *text),
+      complaints.error(node->at, fmt::format("no rule can apply to backend_type \"{}\"", *text),
                        std::string(verdict.reason));
     }
   }
@@ -56,7 +56,7 @@ std::optional<StateTest> read_states(const std::vector<const YamlNode*>& nodes, 
   return test;
 }
 
-/// A signed 64-bit number, and only as people write one: YAML 1.1 would read 010 as eight.
+/// A signed 64-bit integer in plain decimal notation only: YAML 1.1 would read 010 as eight.
 std::optional<std::int64_t> parse_query_id(std::string_view text) {
   const auto digits = text.substr(text.starts_with('-') ? 1 : 0);
   if (digits.empty() || (digits.front() == '0' && digits.size() > 1)) return std::nullopt;
@@ -75,7 +75,7 @@ std::optional<QueryIdTest> read_query_ids(const std::vector<const YamlNode*>& no
       test.any_of.push_back(*value);
     } else {
       complaints.error(node->at, fmt::format("\"{}\" is not a query_id", printable(*text, 80)),
-                       "It is a whole number of 64 bits with its sign, in decimal, without leading zeros.");
+                       "It is a signed 64-bit integer, in decimal, without leading zeros.");
     }
   }
   if (test.any_of.size() != nodes.size() || nodes.empty()) return std::nullopt;
@@ -116,7 +116,7 @@ std::optional<TextTest> read_patterns(const std::vector<const YamlNode*>& nodes,
   return test;
 }
 
-/// `50M`, `200000`. Far out of range is as good as out of range.
+/// `50M`, `200000`. A number that is far out of range is treated as out of range.
 std::optional<std::int64_t> parse_transactions(std::string_view text) {
   std::int64_t factor = 1;
   if (text.ends_with('k')) factor = 1'000;
@@ -140,8 +140,8 @@ std::optional<XminAgeTest> read_transactions(const YamlNode& node, const FieldEn
   const auto number = parse_transactions(*text);
   if (!number) {
     complaints.error(node.at, fmt::format("\"{}\" is not a number of transactions", printable(*text, 80)),
-                     "It is a whole number, with k, M or G for a thousand, a million or a thousand million "
-                     "if need be, as in 50M.");
+                     "It is a whole number, optionally with k, M or G for a thousand, a million or a "
+                     "thousand million, as in 50M.");
     return std::nullopt;
   }
   if (*number < key.least || *number > key.most) {

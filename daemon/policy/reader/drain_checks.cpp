@@ -14,13 +14,13 @@ namespace pgcurfew {
 
 namespace {
 
-/// Schedules are the same at any time but for what a year brings, so any moment will do: this one is in 2026.
+/// Schedules repeat apart from changes over a year, so any moment will do: this one is in 2026.
 constexpr ServerTime kSomeTime{std::chrono::hours(24) * 365 * 26};
 constexpr Duration kYear = std::chrono::hours(24) * 400;
-/// Enough for each day of a year; what comes more often repeats itself long before.
+/// Enough for each day of a year; a schedule that begins more often repeats long before.
 constexpr int kMostBeginnings = 24 * 366;  ///< a year of every hour
 
-/// The shortest time from one beginning to the next; nothing if there is no second one.
+/// The shortest time from one beginning to the next; empty if there is no second one.
 std::optional<Duration> shortest_period(const CronSchedule& schedule, const TimeZone& zone) {
   std::optional<Duration> shortest;
   const auto first = schedule.next_after(kSomeTime, zone);
@@ -36,24 +36,24 @@ std::optional<Duration> shortest_period(const CronSchedule& schedule, const Time
 void check_schedule(const YamlNode& node, const Drain& drain, const CronSchedule& schedule,
                     Complaints& complaints) {
   if (!schedule.next_after(kSomeTime, drain.zone)) {
-    complaints.error(node.find("schedule")->at, "this schedule never comes",
+    complaints.error(node.find("schedule")->at, "this schedule never begins",
                      "There is no such day within eight years.");
     return;
   }
-  // in UTC no clock changes make one day shorter than the others
+  // in UTC no clock change makes a day shorter than the others
   const auto period = shortest_period(schedule, TimeZone());
   if (!period) return;
   const auto shortest = shortest_period(schedule, drain.zone).value_or(*period);
   if (drain.duration >= *period) {
     complaints.error(node.find("duration")->at,
-                     fmt::format("a drain of {} is not over before it comes again, after {}",
+                     fmt::format("a drain of {} is not over before it begins again, after {}",
                                  to_text(drain.duration), to_text(*period)),
                      "Between two drains the database has to be open.");
   } else if (drain.duration >= shortest) {
     complaints.warn(node.find("duration")->at,
-                    fmt::format("where clocks change in {} a drain of {} comes again after {}",
+                    fmt::format("when clocks change in {}, a drain of {} begins again after {}",
                                 drain.zone.name(), to_text(drain.duration), to_text(shortest)),
-                    "It ends first, and the next one begins then.");
+                    "The first drain ends then, and the next one begins.");
   }
   const auto* announce = node.find("announce");
   if (announce != nullptr && !drain.announce.empty() && drain.announce.front() >= *period) {
@@ -77,19 +77,20 @@ void check_steps(const YamlNode& node, const Drain& drain, Complaints& complaint
   const bool terminates = std::any_of(drain.escalate.begin(), drain.escalate.end(),
                                       [](const Step& step) { return step.kind == StepKind::kTerminate; });
   if (!terminates && drain.terminates_latecomers) {
-    complaints.error(at, "sessions that come late are terminated, but none that are there",
-                     "Let terminate be the last step, or add while_draining: leave.");
+    complaints.error(at, "latecomers are terminated, but sessions that are already there are not",
+                     "Make terminate the last step, or add while_draining: leave.");
   } else if (!terminates) {
-    complaints.warn(at, "nothing terminates who stays, so a database may not become empty");
+    complaints.warn(at, "no step terminates the remaining sessions, so a database may not become empty");
   }
   const auto last = time_to_last_step(drain);
   if (!drain.escalate.empty() && last >= drain.duration) {
-    complaints.error(at,
-                     fmt::format("{} is due after {}, and the drain is over after {}",
-                                 name_of(drain.escalate.back().kind), to_text(last), to_text(drain.duration)),
-                     escalate != nullptr
-                         ? "Shorten for and after, or let it last longer."
-                         : "Add escalate: with shorter steps than the default has, or let it last longer.");
+    complaints.error(
+        at,
+        fmt::format("{} is due after {}, and the drain is over after {}", name_of(drain.escalate.back().kind),
+                    to_text(last), to_text(drain.duration)),
+        escalate != nullptr
+            ? "Shorten for and after, or make the drain longer."
+            : "Add escalate: with shorter steps than the default has, or make the drain longer.");
   }
 }
 
@@ -97,7 +98,8 @@ void check_give_up(const YamlNode& node, const Drain& drain, Complaints& complai
   if (!drain.give_up) return;
   const auto at = node.find("give_up")->at;
   if (drain.give_up->after >= drain.duration) {
-    complaints.warn(at, fmt::format("it never gives up: after {} it is over", to_text(drain.duration)));
+    complaints.warn(at,
+                    fmt::format("the drain never gives up: it is over after {}", to_text(drain.duration)));
     return;
   }
   const auto last = time_to_last_step(drain);
@@ -106,9 +108,9 @@ void check_give_up(const YamlNode& node, const Drain& drain, Complaints& complai
   }
   complaints.warn(
       at,
-      fmt::format("it gives up after {}, before {} has had its effect: that is due after {}",
+      fmt::format("the drain gives up after {}, before {} has had its effect: that step is due after {}",
                   to_text(drain.give_up->after), name_of(drain.escalate.back().kind), to_text(last)),
-      "Let it give up later, or shorten for and after in escalate.");
+      "Make it give up later, or shorten for and after in escalate.");
 }
 
 void warn_of_exceptions(const YamlNode& node, const Drain& drain, Complaints& complaints) {

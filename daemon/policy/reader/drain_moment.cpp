@@ -16,14 +16,14 @@ constexpr std::string_view kForm = "2026-12-01 02:00";
 constexpr std::string_view kLongForm = "2026-12-01 02:00:00";
 constexpr Duration kMinute = std::chrono::minutes(1);
 
-/// The number that stands in so many digits.
+/// The number in this many digits.
 int digits(std::string_view text, std::size_t at, std::size_t count) {
   int number = 0;
   for (std::size_t i = at; i < at + count; ++i) number = number * 10 + (text[i] - '0');
   return number;
 }
 
-/// Digits where the form has some, and the same signs between them; seconds may be left out.
+/// Digits where the form has digits, and the same characters between them; seconds may be left out.
 bool has_form(std::string_view text) {
   if (text.size() != kForm.size() && text.size() != kLongForm.size()) return false;
   for (std::size_t i = 0; i < text.size(); ++i) {
@@ -34,7 +34,7 @@ bool has_form(std::string_view text) {
   return true;
 }
 
-/// Years from 2000 to 2999, as PostgreSQL's epoch and four digits have it.
+/// Years from 2000 to 2999: from PostgreSQL's epoch, in four digits.
 std::optional<CivilTime> parse_civil(std::string_view text) {
   if (!has_form(text) || text.front() != '2') return std::nullopt;
   CivilTime civil{digits(text, 0, 4), digits(text, 5, 2), digits(text, 8, 2)};

@@ -45,9 +45,8 @@ std::vector<TextPattern> read_names(const YamlNode& node, std::string_view key, 
     const auto text = read_text(*value, key, complaints);
     if (!text) continue;
     if (text->size() > 1 && text->front() == '/' && text->back() == '/') {
-      complaints.error(
-          value->at, fmt::format("\"{}\" takes no regular expression", key),
-          "A drain's databases have to be plain to see: it takes names, with * and ? as wildcards.");
+      complaints.error(value->at, fmt::format("\"{}\" takes no regular expression", key),
+                       "A drain's databases must be obvious: use names, with * and ? as wildcards.");
       continue;
     }
     auto pattern = TextPattern::parse(*text);
@@ -59,7 +58,7 @@ std::vector<TextPattern> read_names(const YamlNode& node, std::string_view key, 
       return other.written() == pattern->written();
     });
     if (is_there) {
-      complaints.error(value->at, fmt::format("\"{}\" stands twice in \"{}\"", printable(*text, 80), key));
+      complaints.error(value->at, fmt::format("\"{}\" appears twice in \"{}\"", printable(*text, 80), key));
       continue;
     }
     databases.push_back(std::move(*pattern));
@@ -67,7 +66,7 @@ std::vector<TextPattern> read_names(const YamlNode& node, std::string_view key, 
   return databases;
 }
 
-/// Nothing if none is known; that is said.
+/// Empty if no time zone is known, which is reported.
 std::optional<TimeZone> read_zone(const YamlNode& node, const DefaultZone& zone, Complaints& complaints) {
   if (const auto* name = node.find("timezone")) return read_time_zone(*name, complaints);
   const auto* begins = node.find("schedule") != nullptr ? node.find("schedule") : node.find("at");
@@ -90,11 +89,11 @@ void read_begins(const YamlNode& node, const DefaultZone& zone, Drain& drain, Co
   drain.zone = own.value_or(TimeZone());
   if (schedule == nullptr && at == nullptr) {
     complaints.error(node.at, "a drain has neither \"schedule\" nor \"at\"",
-                     "Add schedule: \"0 2 * * sun\" for one that comes again, or at: 2026-12-01 02:00.");
+                     "Add schedule: \"0 2 * * sun\" for a drain that repeats, or at: 2026-12-01 02:00.");
   }
   if (schedule != nullptr && at != nullptr) {
     complaints.error(at->at, "a drain has both \"schedule\" and \"at\"",
-                     "One of them says when it begins: make two drains of it if both shall be.");
+                     "Remove one of them, or write two drains.");
   }
   if (schedule != nullptr) {
     const auto text = read_plain(*schedule, "schedule", complaints);
@@ -103,7 +102,7 @@ void read_begins(const YamlNode& node, const DefaultZone& zone, Drain& drain, Co
     if (!read) return complaints.error(schedule->at, read.error());
     drain.begins = std::move(*read);
   }
-  // without a zone of its own that can be read, nothing can be said of gaps
+  // without a readable zone of its own, gaps cannot be checked
   if (at != nullptr) drain.begins = read_moment(*at, drain.zone, complaints).value_or(ServerTime{});
 }
 
@@ -113,7 +112,7 @@ std::vector<Duration> read_announce(const YamlNode& node, Complaints& complaints
     const auto time = read_duration(*value, key_of_drain("announce"), complaints);
     if (!time) continue;
     if (std::find(times.begin(), times.end(), *time) != times.end()) {
-      complaints.error(value->at, fmt::format("\"{}\" stands twice in \"announce\"", value->text));
+      complaints.error(value->at, fmt::format("\"{}\" appears twice in \"announce\"", value->text));
       continue;
     }
     times.push_back(*time);
@@ -146,14 +145,14 @@ void read_gate(const YamlNode& node, Drain& drain, Complaints& complaints) {
       gate == nullptr ? std::optional<std::size_t>(0) : read_choice(*gate, key_of_drain("gate"), complaints);
   if (index) drain.gate = kGates[*index];
   if (pgbouncer != nullptr) read_pgbouncer(*pgbouncer, drain, complaints);
-  // of a gate that cannot be read, nothing follows
+  // if the gate cannot be read, nothing else is checked
   if (!index) return;
   if (drain.gate == GateKind::kPgbouncer && pgbouncer == nullptr) {
     complaints.error(gate->at, "gate pgbouncer needs \"pgbouncer\"",
                      "Add pgbouncer: { conninfo: ... } with the connection string of its admin console.");
   }
   if (drain.gate != GateKind::kPgbouncer && pgbouncer != nullptr) {
-    complaints.error(pgbouncer->at, "\"pgbouncer\" says nothing without gate: pgbouncer",
+    complaints.error(pgbouncer->at, "\"pgbouncer\" has no effect without gate: pgbouncer",
                      "Add gate: pgbouncer, or leave this out.");
   }
 }
@@ -177,7 +176,7 @@ std::optional<GiveUp> read_give_up(const YamlNode& node, Complaints& complaints)
   return give_up;
 }
 
-/// What becomes of sessions, and of the gate in the end.
+/// What happens to sessions, and to the gate at the end.
 void read_course(const YamlNode& node, Drain& drain, Complaints& complaints) {
   const auto* escalate = node.find("escalate");
   auto ladder =
@@ -202,7 +201,7 @@ std::optional<Drain> read_drain(const YamlNode& node, const RuleContext& context
   check_keys(node, Mapping::kDrain, complaints);
   Drain drain;
   drain.place = complaints.place(node.at);
-  if (const auto* name = required(node, "name", "The log knows it by its name.", complaints)) {
+  if (const auto* name = required(node, "name", "The log identifies it by its name.", complaints)) {
     drain.name = read_identifier(*name, "name", complaints).value_or("");
   }
   if (const auto* text = node.find("description")) {
@@ -212,12 +211,12 @@ std::optional<Drain> read_drain(const YamlNode& node, const RuleContext& context
   if (const auto* servers = node.find("servers")) {
     drain.servers = read_server_selection(*servers, context.servers, complaints);
   }
-  if (const auto* databases = required(node, "databases", "It names those that it empties.", complaints)) {
+  if (const auto* databases = required(node, "databases", "It names the databases to empty.", complaints)) {
     drain.databases = read_names(*databases, "databases", complaints);
   }
   read_begins(node, context.zone, drain, complaints);
   if (const auto* duration =
-          required(node, "duration", "It says how long it lasts, as in 45min.", complaints)) {
+          required(node, "duration", "It says how long the drain lasts, as in 45min.", complaints)) {
     drain.duration =
         read_duration(*duration, key_of_drain("duration"), complaints).value_or(Duration::zero());
   }
@@ -229,7 +228,7 @@ std::optional<Drain> read_drain(const YamlNode& node, const RuleContext& context
     }
   }
   read_course(node, drain, complaints);
-  // of what is wrong otherwise, nothing can be said for sure
+  // with other errors, these checks would be unreliable
   if (complaints.error_count() == errors_before) check_drain(node, drain, complaints);
   if (drain.name.empty()) return std::nullopt;
   return drain;

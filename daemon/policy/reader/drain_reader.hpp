@@ -9,13 +9,14 @@
 namespace pgcurfew {
 
 /// Reads one entry of `drains`.
-/// *Errors*: in `complaints`, as many as can be told apart; what comes back then is as far as it could be
-/// read, and nothing if it is no mapping or has no name. What takes a clock, another drain or libpq to see is
-/// not looked at.
+/// *Errors*: in `complaints`, as many as can be distinguished; then the result is as complete as could be
+/// read, and empty if the entry is not a mapping or has no name. Mistakes that need a clock, another drain or
+/// libpq are not checked.
 std::optional<Drain> read_drain(const YamlNode& node, const RuleContext& context, Complaints& complaints);
 
-/// Reads the right of `at`, such as `2026-12-01 02:00`. *Errors*: it is no such text, no day of the calendar,
-/// or a time that the zone's clocks skip. *Warnings*: a time that they show twice; the first is taken.
+/// Reads the value of `at`, such as `2026-12-01 02:00`.
+/// *Errors*: another form, a day that does not exist, or a time that the zone's clocks skip.
+/// *Warnings*: a time that they show twice; the first one is used.
 std::optional<ServerTime> read_moment(const YamlNode& node, const TimeZone& zone, Complaints& complaints);
 
 }  // namespace pgcurfew

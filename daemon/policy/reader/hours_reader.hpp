@@ -12,11 +12,11 @@ namespace pgcurfew {
 /// The time zone of windows that do not name their own.
 struct DefaultZone {
   std::optional<TimeZone> zone;
-  bool is_guessed = false;  ///< the main file is not at hand; it may name another
+  bool is_guessed = false;  ///< the main file is not known; it may name another
 };
 
 /// Reads `during` or `not_during`: one window or a list of them.
-/// *Errors*: in `complaints`; the windows that could be read come back.
+/// *Errors*: in `complaints`; the result has the windows that could be read.
 std::vector<Window> read_windows(const YamlNode& node, const KeyEntry& key, const DefaultZone& zone,
                                  Complaints& complaints);
 

@@ -31,7 +31,7 @@ std::optional<StepKind> read_kind(const YamlNode& node, Complaints& complaints) 
   return index ? std::optional(kKinds[*index]) : std::nullopt;
 }
 
-/// The wait of `cancel: { after: 30s }`; nothing if it does not say or cannot be read.
+/// The wait of `cancel: { after: 30s }`; empty if it is missing or cannot be read.
 std::optional<Duration> read_after(const YamlNode& options, std::string_view step, Complaints& complaints) {
   const auto example = fmt::format("Write {0} alone, or {0}: {{ after: 30s }}.", step);
   if (!expect_map(options, step, example, complaints)) return std::nullopt;
@@ -40,7 +40,7 @@ std::optional<Duration> read_after(const YamlNode& options, std::string_view ste
   return after == nullptr ? std::nullopt : read_duration(*after, key_of(Mapping::kStep, "after"), complaints);
 }
 
-/// One entry of a ladder: the word, and what stands behind it.
+/// One entry of a ladder: the word, and its options.
 struct Rung {
   const YamlNode* word = nullptr;
   const YamlNode* options = nullptr;
@@ -51,7 +51,7 @@ std::optional<Rung> rung_of(const YamlNode& node, std::string_view example, Comp
   if (!expect_map(node, "escalate", example, complaints)) return std::nullopt;
   if (node.keys.size() > 1) {
     complaints.error(node.keys[1].at, "a second step within one entry of \"escalate\"",
-                     "Each step is an entry of its own, behind a dash of its own.");
+                     "Write each step as an entry of its own, after a dash of its own.");
   }
   return Rung{&node.keys.front(), &node.values.front()};
 }
@@ -66,14 +66,14 @@ std::optional<Step> read_step(const YamlNode& node, bool is_first, Complaints& c
   return Step{*kind, after.value_or(is_first ? Duration::zero() : kLaterStep), complaints.place(node.at)};
 }
 
-/// A ladder goes upwards; an alert may stand on any rung.
+/// The steps of a ladder get stronger; an alert may be at any place.
 void check_order(const std::vector<Step>& before, const Step& step, PlaceInText at, Complaints& complaints) {
   if (step.kind == StepKind::kAlert) return;
   for (const auto& earlier : before) {
     if (earlier.kind == step.kind) {
       complaints.error(
-          at, fmt::format("step {} stands twice in \"escalate\"", name_of(step.kind)),
-          step.kind == StepKind::kCancel ? "Sessions that a cancel does not end, terminate does." : "");
+          at, fmt::format("step {} appears twice in \"escalate\"", name_of(step.kind)),
+          step.kind == StepKind::kCancel ? "Use terminate for sessions that a cancel does not end." : "");
       return;
     }
     if (earlier.kind > step.kind) {
@@ -94,13 +94,13 @@ void check_cancel(const Match& match, const Step& step, PlaceInText at, Complain
   const auto* states = states_of(match);
   if (step.kind != StepKind::kCancel || states == nullptr) return;
   if (std::any_of(states->any_of.begin(), states->any_of.end(), can_be_cancelled)) return;
-  complaints.error(at, "a cancel has no effect on any state that this rule is for",
+  complaints.error(at, "a cancel has no effect on any state that this rule matches",
                    "A cancel ends a statement that runs (state active); use terminate for the others.");
 }
 
 // -- drains ----------------------------------------------------------------------------------------------
 
-constexpr std::size_t kWaitStep = 0;  ///< of the choices
+constexpr std::size_t kWaitStep = 0;  ///< index among the choices
 
 Duration read_wait(const Rung& rung, Complaints& complaints) {
   if (rung.options == nullptr) return kDrainWait;
@@ -115,7 +115,7 @@ Duration read_wait(const Rung& rung, Complaints& complaints) {
 std::optional<std::size_t> read_drain_word(const YamlNode& word, Complaints& complaints) {
   if (word.kind == YamlNode::Kind::kText && word.text == name_of(StepKind::kAlert)) {
     complaints.error(word.at, "a drain has no step alert",
-                     "It tells of each of its steps anyway; announce: alerts before it begins.");
+                     "Each of its steps is logged anyway; announce: alerts before the drain begins.");
     return std::nullopt;
   }
   return read_choice(word, key_of(Mapping::kDrain, "escalate"), complaints, "step");
@@ -153,7 +153,7 @@ DrainLadder read_drain_ladder(const YamlNode& node, Complaints& complaints) {
     if (*index == kWaitStep) {
       if (i > 0) {
         complaints.error(entry.at, "wait has to be the first step",
-                         "What is to pass before a later step stands in its after.");
+                         "Write the wait before a later step in its after.");
       }
       ladder.wait = read_wait(*rung, complaints);
       continue;

@@ -29,9 +29,9 @@ namespace pgcurfew {
 namespace {
 
 constexpr std::string_view kProtectExample =
-    "Each entry of the list stands behind a dash, as in - { user: backup }.";
-constexpr std::string_view kDrainsExample = "Each drain of the list stands behind a dash.";
-constexpr std::string_view kRulesExample = "Each rule of the list stands behind a dash.";
+    "Write each entry of the list after a dash, as in - { user: backup }.";
+constexpr std::string_view kDrainsExample = "Write each drain of the list after a dash.";
+constexpr std::string_view kRulesExample = "Write each rule of the list after a dash.";
 
 bool has_key(Mapping mapping, std::string_view key) {
   const auto keys = keys_of(mapping);
@@ -42,10 +42,10 @@ bool is_main_only(std::string_view key) {
   return has_key(Mapping::kMainFile, key) && !has_key(Mapping::kDropIn, key);
 }
 
-/// All files of one policy while they are read.
+/// The state of reading all files of one policy.
 class Loader {
  public:
-  /// Reads one file's text; what it says comes in read_settings() and read_rules().
+  /// Reads one file's text; read_settings() and read_rules() interpret it.
   void add(const Source& source, bool is_main) {
     auto& file = files_.emplace_back(File{Complaints(source), std::nullopt, is_main});
     file.root = parse_yaml(file.complaints);
@@ -63,7 +63,8 @@ class Loader {
     }
   }
 
-  /// `mode` first: the rules of all files hang on it. Unreadable, it hides no error of theirs.
+  /// Reads `mode` first, because the rules of all files depend on it. If it is unreadable, it hides none of
+  /// their errors.
   void read_settings() {
     auto& main = files_.front();
     if (!main.is_main || !main.root) {
@@ -85,10 +86,10 @@ class Loader {
     if (const auto* safety = root.find("safety")) policy_.safety = read_safety(*safety, main.complaints);
     if (const auto* report = root.find("report")) policy_.query_text = read_report(*report, main.complaints);
     context_.mode = policy_.mode;
-    // servers that could not be read are not missed as well
+    // servers that could not be read are not also reported as missing
     if (!main.complaints.has_errors()) context_.servers = &policy_.servers;
     if (const auto* zone = root.find("timezone")) {
-      // unreadable, it is not asked for again in every window
+      // if unreadable, it is not reported again for every window
       context_.zone.zone = read_time_zone(*zone, main.complaints).value_or(TimeZone());
       policy_.timezone = context_.zone.zone->name();
     }
@@ -98,7 +99,7 @@ class Loader {
     protect_by_default();
   }
 
-  /// Drains too.
+  /// Reads drains too.
   void read_rules() {
     for (auto& file : files_) {
       if (!file.root) continue;
@@ -106,7 +107,7 @@ class Loader {
       if (const auto* rules = file.root->find("rules")) read_rule_list(*rules, file.complaints);
       if (const auto* drains = file.root->find("drains")) read_drain_list(*drains, file.complaints);
     }
-    // all of `protect` is known only now
+    // only now is all of `protect` known
     const bool has_errors = std::any_of(files_.begin(), files_.end(),
                                         [](const File& file) { return file.complaints.has_errors(); });
     for (std::size_t i = 0; i < policy_.rules.size() && !has_errors; ++i) {
@@ -153,7 +154,7 @@ class Loader {
     YamlNode rest;
     for (const auto& key : file.root->keys) {
       if (is_main_only(key.text)) {
-        file.complaints.error(key.at, fmt::format("\"{}\" cannot stand in a drop-in", key.text),
+        file.complaints.error(key.at, fmt::format("\"{}\" is not allowed in a drop-in", key.text),
                               "It belongs in the main file.");
       } else {
         rest.keys.push_back(key);
@@ -188,9 +189,8 @@ class Loader {
       if (!rule) continue;
       const auto [first, is_new] = names_.emplace(rule->name, rule->place);
       if (!is_new) {
-        complaints.error(
-            value.find("name")->at, fmt::format("duplicate rule \"{}\"", rule->name),
-            fmt::format("The other one stands at {}:{}.", first->second.file, first->second.line));
+        complaints.error(value.find("name")->at, fmt::format("duplicate rule \"{}\"", rule->name),
+                         fmt::format("The other one is at {}:{}.", first->second.file, first->second.line));
       }
       policy_.rules.push_back(std::move(*rule));
       const auto* match = value.find("match");
@@ -205,9 +205,8 @@ class Loader {
       if (!drain) continue;
       const auto [first, is_new] = drain_names_.emplace(drain->name, drain->place);
       if (!is_new) {
-        complaints.error(
-            value.find("name")->at, fmt::format("duplicate drain \"{}\"", drain->name),
-            fmt::format("The other one stands at {}:{}.", first->second.file, first->second.line));
+        complaints.error(value.find("name")->at, fmt::format("duplicate drain \"{}\"", drain->name),
+                         fmt::format("The other one is at {}:{}.", first->second.file, first->second.line));
       }
       policy_.drains.push_back(std::move(*drain));
     }
@@ -249,7 +248,7 @@ bool looks_like_main_file(const Source& file) {
     return std::any_of(root->keys.begin(), root->keys.end(),
                        [](const YamlNode& key) { return is_main_only(key.text); });
   }
-  // no tree: its lines have to tell
+  // no tree: the lines decide
   for (std::size_t number = 1; !complaints.text_from({number, 1}).empty(); ++number) {
     const auto line = complaints.line(number);
     const auto colon = line.find(':');

@@ -16,14 +16,14 @@ struct LoadResult {
 };
 
 /// The main file and its drop-ins, in the order in which they apply.
-/// *Errors*: every error of every file, none hides another where it can be helped.
+/// *Errors*: every error of every file; as far as possible, none hides another.
 LoadResult load_policy(const Source& main, const std::vector<Source>& drop_ins);
 
-/// A drop-in looked at on its own, as `check` does with a ready policy: `rules`, `drains` and `protect` only,
-/// as if the main file's mode were `enforce`.
+/// Reads a drop-in on its own, as `check` does with a ready policy: `rules`, `drains` and `protect` only, as
+/// if the main file's mode were `enforce`.
 LoadResult load_drop_in(const Source& file);
 
-/// Whether the file has the main file's words (`mode`, `servers` and the like) at its top.
+/// Whether the file has keys of the main file (such as `mode` and `servers`) at its top level.
 bool looks_like_main_file(const Source& file);
 
 }  // namespace pgcurfew

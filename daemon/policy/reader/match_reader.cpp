@@ -23,7 +23,7 @@ namespace {
 constexpr std::string_view kMatchExample = "Conditions are written as in { database: app, state: active }.";
 
 constexpr std::string_view kExceptExample =
-    "Each entry of the list stands behind a dash, as in - { user: etl }.";
+    "Write each entry of the list after a dash, as in - { user: etl }.";
 constexpr std::string_view kWaiterCount = "sessions";
 
 Mapping mapping_of(MatchOwner owner) {
@@ -44,15 +44,17 @@ Mapping mapping_of(MatchOwner owner) {
 
 std::string_view reason_against(Mapping mapping, const FieldEntry& field) {
   if (mapping == Mapping::kBlocks)
-    return "Of the ages it takes blocked_for alone; of the rest, who and what it is.";
-  if (mapping == Mapping::kDrainException) return "Who may stay may do so at any age, whatever it does.";
+    return "It takes only the age blocked_for, and the fields that say which session it is and what it does.";
+  if (mapping == Mapping::kDrainException)
+    return "An excepted session may stay at any age, whatever it does.";
   if (mapping == Mapping::kException) {
-    return "An exception would spare those who do most harm: give them a rule of their own with its limit.";
+    return "An exception would spare the sessions that do most harm: give them a rule of their own with its "
+           "limit.";
   }
   if (field.kind == ValueKind::kAge) {
-    return "Who is protected is so at any age; a later limit belongs in a rule's except.";
+    return "A session is protected at any age; a later limit belongs in a rule's except.";
   }
-  return "Who is protected is so whatever it does.";
+  return "A session is protected whatever it does.";
 }
 
 std::optional<BlocksTest> read_blocks(const YamlNode& node, Complaints& complaints) {
@@ -84,7 +86,7 @@ void read_age(const FieldEntry& field, const YamlNode& value, PlaceInText key, M
   match.ages.push_back({*clock_of(field.field), *limit, complaints.place(key)});
 }
 
-/// The field of a key; what is wrong with it is said.
+/// The field of a key; an error is reported.
 const FieldEntry* field_for(const YamlNode& key, Mapping mapping, Complaints& complaints) {
   const auto names = key_names_of(mapping);
   const auto field = field_of(key.text);
@@ -126,7 +128,7 @@ std::optional<ReadMatch> read_match(const YamlNode& node, MatchOwner owner, Comp
     const auto& key = node.keys[i];
     if (owner == MatchOwner::kWaiter && key.text == kWaiterCount) continue;
     const auto* field = field_for(key, mapping, complaints);
-    // of a key that is not known it is said; some condition was meant
+    // an unknown key is reported; it was meant as a condition
     if (field == nullptr || field->kind != ValueKind::kAge) has_condition = true;
     if (field == nullptr) continue;
     read.named.emplace(field->field, key.at);

@@ -22,7 +22,7 @@ const AgeLimit* find_age(const Match& match, Clock clock) {
   return nullptr;
 }
 
-/// The words of "the rule has no such age": those that it has.
+/// The hint for an age that the rule does not have: the ages that it has.
 std::string clocks_hint(const ReadMatch& match) {
   std::vector<std::string_view> names;
   for (const auto& named : match.named) {
@@ -53,7 +53,8 @@ void check_exception(const ReadMatch& rule, const ReadMatch& exception, Complain
 
 /// Whether a session in that state has the timestamp of a clock.
 /// *Source*: backend_status.c, pgstat_report_activity: `disabled` clears all but backend_start; xact_start is
-/// that of a running transaction that can still commit; `starting` (PostgreSQL 18) has not begun anything.
+/// that of a running transaction that can still commit; `starting` (PostgreSQL 18) has not begun any
+/// statement.
 bool has_timestamp(State state, Clock clock) {
   if (clock == Clock::kSessionAge) return true;
   if (state == State::kDisabled || state == State::kStarting) return false;
@@ -72,7 +73,7 @@ void warn_of_states(const ReadMatch& read, Complaints& complaints) {
                       fmt::format("state \"{}\" never matches here: its {} is NULL, so it has no {}",
                                   name_of(state), column_of(age.clock), name_of(age.clock)),
                       has_timestamp(state, Clock::kStateAge) ? "Use state_age for it."
-                                                             : "Of the ages it has session_age alone.");
+                                                             : "The only age that it has is session_age.");
     }
     if (state != State::kStarting) continue;
     complaints.warn(at,
@@ -81,7 +82,7 @@ void warn_of_states(const ReadMatch& read, Complaints& complaints) {
   }
 }
 
-/// query_start stays when the query has ended, so an idle session grows old by it.
+/// query_start stays when the query has ended, so this age of an idle session keeps growing.
 void warn_of_idle_sessions(const Match& match, PlaceInText at, const std::vector<Step>& escalate,
                            Complaints& complaints) {
   const bool terminates = std::any_of(escalate.begin(), escalate.end(),

@@ -6,9 +6,10 @@
 
 namespace pgcurfew {
 
-/// What is wrong between the parts of a rule that are fine each on its own.
-/// *Errors*: an exception that is not milder than the rule. *Warnings*: conditions that no session can fulfil
-/// together, and an age that goes on while the session is idle.
+/// Checks the parts of a rule against each other.
+/// *Errors*: an exception that is not milder than the rule.
+/// *Warnings*: conditions that no session can satisfy together, and an age that continues while the session
+/// is idle.
 void check_rule(const ReadMatch& match, PlaceInText at, const std::vector<ReadMatch>& except,
                 const std::vector<Step>& escalate, Complaints& complaints);
 

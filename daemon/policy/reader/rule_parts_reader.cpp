@@ -36,7 +36,7 @@ std::vector<Field> read_per(const YamlNode& node, Complaints& complaints) {
     if (!index) continue;
     const auto field = *field_of(key.choices[*index]);
     if (std::find(fields.begin(), fields.end(), field) != fields.end()) {
-      complaints.error(value->at, fmt::format("\"{}\" stands twice in \"per\"", key.choices[*index]));
+      complaints.error(value->at, fmt::format("\"{}\" appears twice in \"per\"", key.choices[*index]));
       continue;
     }
     fields.push_back(field);
@@ -44,7 +44,7 @@ std::vector<Field> read_per(const YamlNode& node, Complaints& complaints) {
   return fields;
 }
 
-/// Of the servers' labels, all that there are: `env: prod, env: test`.
+/// All labels of the servers: `env: prod, env: test`.
 std::string labels_text(const std::vector<Server>& servers) {
   std::vector<std::string> all;
   for (const auto& server : servers) {
@@ -57,7 +57,7 @@ std::string labels_text(const std::vector<Server>& servers) {
 
 using Selects = std::function<bool(const Server&)>;
 
-/// Adds those that are selected, each once; false if there are none.
+/// Adds the selected servers, each once; false if there are none.
 bool add_selected(const std::vector<Server>& known, const Selects& selects, std::vector<std::string>& names) {
   bool any = false;
   for (const auto& server : known) {
@@ -133,7 +133,7 @@ Selection read_selection(const YamlNode& rule, Complaints& complaints) {
   }
   for (const auto& key : rule.keys) {
     if (keep != nullptr || (key.text != "per" && key.text != "victims")) continue;
-    complaints.error(key.at, fmt::format("\"{}\" says nothing without \"keep\"", key.text),
+    complaints.error(key.at, fmt::format("\"{}\" has no effect without \"keep\"", key.text),
                      "Add keep: with the number of sessions that are left alone.");
   }
   return selection;
@@ -154,7 +154,7 @@ When read_when(const YamlNode& node, Complaints& complaints) {
   check_keys(rest, Mapping::kWhen, complaints);
   if (const auto* used = node.find("connections_used")) {
     when.connections_used = read_percentage(*used, key_of(Mapping::kWhen, "connections_used"),
-                                            "It is a part of the connections, from 1% to 100%.", complaints);
+                                            "It is a share of the connections, from 1% to 100%.", complaints);
   }
   if (const auto* role = node.find("role")) {
     const auto index = read_choice(*role, key_of(Mapping::kWhen, "role"), complaints);

@@ -9,19 +9,20 @@
 
 namespace pgcurfew {
 
-// The parts of a rule beside whom it is for and what it does. What is wrong goes to `complaints`.
+// The parts of a rule other than its match and its steps. Errors go to `complaints`.
 
-/// `per`, `keep`, `victims`, `at_most` and `pause` of a rule.
+/// Reads `per`, `keep`, `victims`, `at_most` and `pause` of a rule.
 Selection read_selection(const YamlNode& rule, Complaints& complaints);
 
-/// The right of `when`.
+/// Reads the value of `when`.
 When read_when(const YamlNode& node, Complaints& complaints);
 
-/// The right of `repeat`.
+/// Reads the value of `repeat`.
 std::optional<Repeat> read_repeat(const YamlNode& node, Complaints& complaints);
 
-/// The right of a rule's `servers`, resolved to names. Without `known` (a drop-in on its own) they come back
-/// as they are written. *Errors*: an entry that selects none of them.
+/// Reads the value of a rule's `servers`, resolved to names. Without `known` (a drop-in on its own) the names
+/// are returned as written.
+/// *Errors*: an entry that selects no server.
 std::vector<std::string> read_server_selection(const YamlNode& node, const std::vector<Server>* known,
                                                Complaints& complaints);
 

@@ -64,7 +64,7 @@ Mode read_own_mode(const YamlNode& owner, std::string_view what, Mode file_mode,
     complaints.error(
         value->at, fmt::format("a {} cannot enforce while its file is a dry run", what),
         fmt::format("A {0}'s mode can only be milder: set mode: enforce at the top of the main file, and "
-                    "mode: dry-run in the {0}s that shall wait.",
+                    "mode: dry-run in the {0}s that should wait.",
                     what));
   }
   return milder(mode.value_or(Mode::kDryRun), file_mode);
@@ -76,7 +76,7 @@ std::optional<Rule> read_rule(const YamlNode& node, const RuleContext& context, 
   check_keys(node, Mapping::kRule, complaints);
   Rule rule;
   rule.place = complaints.place(node.at);
-  if (const auto* name = required(node, "name", "The log knows it by its name.", complaints)) {
+  if (const auto* name = required(node, "name", "The log identifies it by its name.", complaints)) {
     rule.name = read_identifier(*name, "name", complaints).value_or("");
   }
   if (const auto* text = node.find("description")) {
@@ -87,7 +87,7 @@ std::optional<Rule> read_rule(const YamlNode& node, const RuleContext& context, 
 
   std::optional<ReadMatch> match;
   if (const auto* value =
-          required(node, "match", "A rule without a condition would hit everyone.", complaints)) {
+          required(node, "match", "A rule without a condition would match every session.", complaints)) {
     match = read_match(*value, MatchOwner::kRule, complaints);
   }
   std::vector<ReadMatch> except;
@@ -99,7 +99,7 @@ std::optional<Rule> read_rule(const YamlNode& node, const RuleContext& context, 
   }
   if (match) {
     check_rule(*match, node.find("match")->at, except, rule.escalate, complaints);
-    // of what is wrong otherwise, nothing can be said for sure
+    // with other errors, these checks would be unreliable
     if (complaints.error_count() == errors_before) {
       warn_of_rule(node, rule, *match, except, context.servers, complaints);
     }

@@ -112,7 +112,7 @@ std::vector<Server> read_servers(const YamlNode& node, Complaints& complaints) {
       const auto [first, is_new] = lines.emplace(server->name, server->place.line);
       if (!is_new) {
         complaints.error(value.find("name")->at, fmt::format("duplicate server \"{}\"", server->name),
-                         fmt::format("The other one stands in line {}.", first->second));
+                         fmt::format("The other one is in line {}.", first->second));
       }
     }
     servers.push_back(std::move(*server));
@@ -127,7 +127,7 @@ Safety read_safety(const YamlNode& node, Complaints& complaints) {
   if (const auto* signals = node.find("signals")) read_signals(*signals, safety, complaints);
   if (const auto* share = node.find("share")) {
     safety.share = read_percentage(*share, key_of(Mapping::kSafety, "share"),
-                                   "It is a part of the client sessions, from 1% to 100%.", complaints)
+                                   "It is a share of the client sessions, from 1% to 100%.", complaints)
                        .value_or(safety.share);
   }
   if (const auto* quiet = node.find("quiet")) {
@@ -155,7 +155,7 @@ std::vector<std::string> read_unprotect(const YamlNode& node, Complaints& compla
     if (!index) continue;
     std::string name(key.choices[*index]);
     if (std::find(names.begin(), names.end(), name) != names.end()) {
-      complaints.error(value->at, fmt::format("\"{}\" stands twice in \"unprotect\"", name));
+      complaints.error(value->at, fmt::format("\"{}\" appears twice in \"unprotect\"", name));
       continue;
     }
     names.push_back(std::move(name));

@@ -7,13 +7,13 @@
 
 namespace pgcurfew {
 
-// The parts of the main file that are no rules. What is wrong goes to `complaints`; the default stands then.
+// The parts of the main file other than rules. Errors go to `complaints`; then the default applies.
 
 std::vector<Server> read_servers(const YamlNode& node, Complaints& complaints);
 Safety read_safety(const YamlNode& node, Complaints& complaints);
 QueryText read_report(const YamlNode& node, Complaints& complaints);
 
-/// The right of `unprotect`: names of built-in protections, each once.
+/// Reads the value of `unprotect`: names of built-in protections, each once.
 std::vector<std::string> read_unprotect(const YamlNode& node, Complaints& complaints);
 
 }  // namespace pgcurfew

@@ -60,7 +60,8 @@ bool expect_kind(const YamlNode& node, YamlNode::Kind kind, std::string_view nam
   return true;
 }
 
-/// As people write one: no sign, no zeros before it. Far out of range is as good as out of range.
+/// In plain notation: no sign, no leading zeros. A number that is far out of range is treated as out of
+/// range.
 std::optional<std::int64_t> parse_count(std::string_view text) {
   const bool is_number = !text.empty() &&
                          std::all_of(text.begin(), text.end(), [](char c) { return c >= '0' && c <= '9'; }) &&
@@ -142,7 +143,7 @@ std::optional<std::string> read_text(const YamlNode& node, std::string_view name
   }
   if (lines == Lines::kMany) return text;
   if (node.is_folded) {
-    complaints.error(node.at, fmt::format("\"{}\" goes on over the end of the line", name),
+    complaints.error(node.at, fmt::format("\"{}\" continues past the end of the line", name),
                      "Look for a missing colon or quote in the next line.");
     return std::nullopt;
   }
@@ -232,7 +233,7 @@ std::vector<const YamlNode*> one_or_many(const YamlNode& node, std::string_view 
                                          Complaints& complaints) {
   if (node.kind != YamlNode::Kind::kList) return {&node};
   std::vector<const YamlNode*> values;
-  if (!expect_list(node, name, "Leave the key out if it shall not matter.", complaints)) return values;
+  if (!expect_list(node, name, "Leave the key out if it should not matter.", complaints)) return values;
   for (const auto& value : node.values) values.push_back(&value);
   return values;
 }

@@ -11,52 +11,52 @@
 
 namespace pgcurfew {
 
-// Readers of the simple values. `name` is the key as it shall stand in messages; what is wrong goes to
-// `complaints`, and nothing comes back then.
+// Readers of simple values. `name` is the key as messages name it; errors go to `complaints`, and then the
+// result is empty.
 
-/// Whether a node is a map with something in it. `example` is a whole sentence.
+/// Whether a node is a non-empty map. `example` is a whole sentence.
 bool expect_map(const YamlNode& node, std::string_view name, std::string_view example,
                 Complaints& complaints);
 bool expect_list(const YamlNode& node, std::string_view name, std::string_view example,
                  Complaints& complaints);
 
-/// Reports each key of a map that it does not have by the grammar, with the word that was meant.
+/// Reports each key of a map that the grammar does not have, with the likely word.
 void check_keys(const YamlNode& map, Mapping mapping, Complaints& complaints);
 
-/// The same where messages call the mapping something else.
+/// The same if messages use another name for the mapping.
 void check_keys(const YamlNode& map, Mapping mapping, std::string_view owner, Complaints& complaints);
 
 enum class Lines { kOne, kMany };
 
-/// A text that is not empty, and in quotes if YAML would take it for something else.
+/// Reads a text that is not empty, and is in quotes if YAML would take it for something else.
 std::optional<std::string> read_text(const YamlNode& node, std::string_view name, Complaints& complaints,
                                      Lines lines = Lines::kOne);
 
-/// A simple value as it is written, numbers included.
+/// Reads a simple value as written, numbers included.
 std::optional<std::string> read_plain(const YamlNode& node, std::string_view name, Complaints& complaints);
 
 std::optional<Duration> read_duration(const YamlNode& node, std::string_view name, Complaints& complaints);
 
-/// A duration within the key's bounds.
+/// Reads a duration within the key's bounds.
 std::optional<Duration> read_duration(const YamlNode& node, const KeyEntry& key, Complaints& complaints);
 
-/// A whole number within the key's bounds.
-/// `or_else`: what it takes besides a number, for the hint.
+/// Reads a whole number within the key's bounds. `or_else`: what the key takes besides a number, for the
+/// hint.
 std::optional<std::size_t> read_count(const YamlNode& node, const KeyEntry& key, Complaints& complaints,
                                       std::string_view or_else = {});
 
-/// A percentage within the key's bounds, as a part of one. `hint` is a whole sentence.
+/// Reads a percentage within the key's bounds, as a fraction. `hint` is a whole sentence.
 std::optional<double> read_percentage(const YamlNode& node, const KeyEntry& key, std::string_view hint,
                                       Complaints& complaints);
 
-/// One of the key's choices, as its index. `name`: as messages call it, if not by the key's name.
+/// Reads one of the key's choices, as its index. `name`: the name in messages, if not the key's.
 std::optional<std::size_t> read_choice(const YamlNode& node, const KeyEntry& key, Complaints& complaints,
                                        std::string_view name = {});
 
-/// The values of a list, or the one value that stands in its place; none if it cannot be either.
+/// The values of a list, or the single value in its place; empty if it is neither.
 std::vector<const YamlNode*> one_or_many(const YamlNode& node, std::string_view name, Complaints& complaints);
 
-/// A name that logs and commands can carry: letters, digits, `_`, `-` and `.`, at most 63 of them.
+/// Reads a name for logs and commands: letters, digits, `_`, `-` and `.`, at most 63 of them.
 std::optional<std::string> read_identifier(const YamlNode& node, std::string_view name,
                                            Complaints& complaints);
 

@@ -91,7 +91,7 @@ std::string_view Complaints::text_before(PlaceInText at) const {
 Place Complaints::place(PlaceInText at) const {
   if (at.line == 0) return {name_, 0, 0};
   const auto before = line(at.line).substr(0, at.column == 0 ? 0 : at.column - 1);
-  // past what is ever shown of a line, its bytes will do
+  // past the part of a line that is ever shown, bytes suffice
   const auto shown = before.substr(0, kLongestSourceLine);
   return {name_, at.line, count_characters(shown) + (before.size() - shown.size()) + 1};
 }
@@ -105,7 +105,7 @@ std::vector<Diagnostic> Complaints::sorted() const {
     const auto severity = has_errors() ? Severity::kError : Severity::kWarning;
     all.push_back({severity,
                    place({}),
-                   "there is more to say than is shown here",
+                   "there are more messages than are shown here",
                    fmt::format("The first {} are shown.", kMostDiagnostics),
                    {}});
   }

@@ -10,47 +10,47 @@
 
 namespace pgcurfew {
 
-/// A spot in a file's text. *Units*: line and column count from 1, columns in bytes; line 0 is the file as a
-/// whole.
+/// A place in a file's text.
+/// *Units*: line and column count from 1, columns in bytes; line 0 is the file as a whole.
 struct PlaceInText {
   std::size_t line = 0;
   std::size_t column = 0;
 };
 
-/// Collects what is wrong with one file, and knows its lines.
-/// *Shapes*: keeps the first 200 and says so if there were more.
+/// Collects the errors of one file, and knows its lines.
+/// *Shapes*: keeps the first 200 and reports if there were more.
 class Complaints {
  public:
-  /// The source has to outlive this object.
+  /// The source must outlive this object.
   explicit Complaints(const Source& source);
 
   void error(PlaceInText at, const std::string& message, std::string hint = {});
-  /// The detail joins the message.
+  /// The detail is appended to the message.
   void error(PlaceInText at, const Error& error);
   void warn(PlaceInText at, const std::string& message, std::string hint = {});
 
   [[nodiscard]] bool has_errors() const { return errors_ > 0; }
 
-  /// How many errors there were so far.
+  /// The number of errors so far.
   [[nodiscard]] std::size_t error_count() const { return errors_; }
 
   /// The file's text without a byte order mark.
   [[nodiscard]] std::string_view text() const { return text_; }
 
-  /// Line `number` (from 1) without its end; empty if there is none such.
+  /// Line `number` (from 1) without its end; empty if there is no such line.
   [[nodiscard]] std::string_view line(std::size_t number) const;
 
-  /// The text from a spot on; empty past its end.
+  /// The text from a place on; empty past its end.
   [[nodiscard]] std::string_view text_from(PlaceInText at) const;
   [[nodiscard]] std::string_view text_before(PlaceInText at) const;
 
-  /// Whether a message may quote what stands in this line: no part of a connection string can be there.
+  /// Whether a message may quote this line: it cannot contain a part of a connection string.
   [[nodiscard]] bool may_be_shown(PlaceInText at) const;
 
-  /// The spot for people: columns count characters.
+  /// The place for messages: columns count characters.
   [[nodiscard]] Place place(PlaceInText at) const;
 
-  /// All of them, in the order of the lines.
+  /// All diagnostics, in the order of the lines.
   [[nodiscard]] std::vector<Diagnostic> sorted() const;
 
  private:

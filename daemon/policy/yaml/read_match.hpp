@@ -10,7 +10,7 @@ namespace pgcurfew {
 /// A match as far as it could be read.
 struct ReadMatch {
   Match match;
-  std::map<Field, PlaceInText> named;  ///< the key of each field that it names, readable or not
+  std::map<Field, PlaceInText> named;  ///< the key of each field in it, readable or not
 };
 
 }  // namespace pgcurfew

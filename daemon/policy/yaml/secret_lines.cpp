@@ -23,7 +23,7 @@ std::string lowered(std::string_view text) {
   return lower;
 }
 
-/// The key that a text begins with, without quotes, and where its value begins.
+/// The key at the beginning of a text, without quotes, and where its value begins.
 struct Key {
   std::string_view word;
   std::size_t end = 0;
@@ -55,7 +55,7 @@ bool may_hold_a_connection(std::string_view text) {
   return text.find('=') != std::string_view::npos || text.find("://") != std::string_view::npos;
 }
 
-/// How many brackets a line leaves open, without a thought for quotes.
+/// The number of brackets that a line leaves open, ignoring quotes.
 int opened_brackets(std::string_view line) {
   const auto count = [&](char bracket) { return std::count(line.begin(), line.end(), bracket); };
   return static_cast<int>(count('{') + count('[') - count(']') - count('}'));
@@ -72,7 +72,7 @@ bool names_a_connection(std::string_view line) {
   return false;
 }
 
-/// Length of a value that can be no part of a connection string; 0 if it may be one.
+/// Length of a value that cannot be a part of a connection string; 0 if it may be one.
 std::size_t harmless_value(std::string_view text, std::string_view key) {
   const auto begin = std::min(text.find_first_not_of(kBlanks), text.size());
   auto end = std::min(text.find_first_of(",]}", begin), text.size());
@@ -95,7 +95,7 @@ std::size_t harmless_value(std::string_view text, std::string_view key) {
 
 namespace {
 
-/// Goes from line to line and knows where sections and connections begin and end.
+/// Goes through the lines and tracks where sections and connections begin and end.
 class Walk {
  public:
   void add(std::string_view line) {
@@ -117,7 +117,7 @@ class Walk {
     if (indent <= *top_ && !text.starts_with("- ")) {
       const auto key = key_at_front(text);
       const bool is_known = key && is_known_section(key->word);
-      // what brackets hold may stand anywhere
+      // the content of brackets may be anywhere
       if (is_known || open_ <= 0) {
         end_section();
         is_without_connections_ = is_known && key->word != "servers";
@@ -141,12 +141,12 @@ class Walk {
   }
 
   std::vector<bool> near_;
-  std::optional<std::size_t> top_;     ///< how far the sections are indented
-  std::optional<std::size_t> nested_;  ///< how far the key of a connection is
+  std::optional<std::size_t> top_;     ///< the indentation of the sections
+  std::optional<std::size_t> nested_;  ///< the indentation of a connection's key
   std::size_t begin_ = 0;              ///< the section's first line
   bool is_without_connections_ = false;
   bool is_suspect_ = false;
-  int open_ = 0;  ///< brackets of the section
+  int open_ = 0;  ///< open brackets of the section
   int open_at_nested_ = 0;
 };
 
@@ -192,7 +192,7 @@ std::string harmless_part(std::string_view line) {
 }
 
 std::string without_secrets(std::string_view text) {
-  // a misspelt password is one all the same: nothing of a conninfo is shown
+  // a misspelt password is still a password: nothing of a conninfo is shown
   constexpr std::array<std::string_view, 4> kSigns{"password", "passwd", "://", "conninfo:"};
   const auto lower = lowered(text);
   std::size_t cut = std::string::npos;

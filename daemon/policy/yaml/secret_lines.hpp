@@ -6,18 +6,18 @@
 
 namespace pgcurfew {
 
-/// For each line of a file whether a part of a connection string may stand in it: those of `servers`, and of
-/// a section without a known name, if such a string can be in there at all; those of `pgbouncer` and
-/// `conninfo` wherever they are.
+/// For each line of a file, whether it may contain a part of a connection string: lines of `servers`, and of
+/// a section without a known name, if they can contain such a string at all; lines of `pgbouncer` and
+/// `conninfo` anywhere.
 ///
-/// Goes by the lines and their indentation alone, so it holds for a file that is not YAML, too.
+/// Uses only the lines and their indentation, so it also works for a file that is not YAML.
 std::vector<bool> lines_near_secrets(std::string_view text);
 
-/// Of such a line what may be shown: names, labels, and the key of a connection string, up to the first thing
-/// that is nothing of that. Empty if that leaves no word.
+/// The part of such a line that may be shown: names, labels, and the key of a connection string, up to the
+/// first other text. Empty if that leaves no word.
 std::string harmless_part(std::string_view line);
 
-/// A text without what follows the first sign of a password in a connection string, as messages may show it.
+/// A text for messages, cut at the first sign of a password in a connection string.
 std::string without_secrets(std::string_view text);
 
 }  // namespace pgcurfew

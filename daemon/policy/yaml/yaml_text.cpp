@@ -16,7 +16,7 @@ namespace {
 
 constexpr std::size_t kLargest = std::size_t{1024} * 1024;
 
-/// Control characters have no place in a YAML file; yaml-cpp would take 0x04 for the end of it.
+/// Control characters are not allowed in a YAML file; yaml-cpp would take 0x04 for its end.
 bool is_control(char c) {
   const auto byte = static_cast<unsigned char>(c);
   return (byte < 0x20 && c != '\t' && c != '\n' && c != '\r') || byte == 0x7F;
@@ -62,7 +62,7 @@ bool is_decimal(std::string_view text) {
   return !exponent.empty() && std::all_of(exponent.begin(), exponent.end(), is_digit);
 }
 
-/// YAML 1.1 counts 190:20:30 in sixties.
+/// YAML 1.1 reads 190:20:30 as a base-60 number.
 bool is_sexagesimal(std::string_view text) {
   const auto colon = text.find(':');
   if (colon == 0 || colon == std::string_view::npos || text.back() == ':') return false;

@@ -28,10 +28,10 @@ PlaceInText place_of(const YAML::Mark& mark) {
   return {static_cast<std::size_t>(mark.line) + 1, static_cast<std::size_t>(mark.column) + 1};
 }
 
-/// Ends the parsing of a file past its bounds; the reason has been reported.
+/// Thrown to end the parsing of a file past the bounds; the reason has been reported.
 struct PastBounds : std::exception {};
 
-/// Builds the tree from yaml-cpp's events, and refuses on the way what the language leaves out of YAML.
+/// Builds the tree from yaml-cpp's events, and refuses the parts of YAML that the language excludes.
 class TreeBuilder : public YAML::EventHandler {
  public:
   explicit TreeBuilder(Complaints& complaints) : complaints_(complaints) {}
@@ -88,10 +88,10 @@ class TreeBuilder : public YAML::EventHandler {
   void OnMapEnd() override { close(); }
 
  private:
-  /// A list or a map whose end has not come yet.
+  /// An unfinished list or map.
   struct Open {
     YamlNode node;
-    std::optional<YamlNode> key;               ///< of the value that comes next
+    std::optional<YamlNode> key;               ///< key of the next value
     std::map<std::string, PlaceInText> known;  ///< keys so far
     bool lost_entries = false;                 ///< some were refused
   };
@@ -120,7 +120,7 @@ class TreeBuilder : public YAML::EventHandler {
 
   void close() {
     auto made = std::move(open_.back().node);
-    // or it would be called empty
+    // otherwise it would be reported as empty
     if (made.values.empty() && open_.back().lost_entries) made.kind = YamlNode::Kind::kRefused;
     open_.pop_back();
     attach(std::move(made));
@@ -160,7 +160,7 @@ class TreeBuilder : public YAML::EventHandler {
       const bool is_rest = may_be_rest_of_text(map.node, key.at, complaints_);
       const auto shown = is_rest ? "" : fmt::format(" \"{}\"", printable(key.text));
       complaints_.error(key.at, "duplicate key" + shown,
-                        fmt::format("It stands in line {} already.", first->second.line));
+                        fmt::format("It is already in line {}.", first->second.line));
       return;
     }
     map.lost_entries = false;
@@ -169,11 +169,11 @@ class TreeBuilder : public YAML::EventHandler {
     map.node.values.push_back(std::move(value));
   }
 
-  /// yaml-cpp shows a tag `!` as it shows quotes, so the text itself has to tell.
+  /// yaml-cpp reports a tag `!` like quotes, so the text itself decides.
   bool refuse_tag(const YamlNode& made, const std::string& tag) {
     if (tag == "?" || (tag == "!" && !complaints_.text_from(made.at).starts_with('!'))) return false;
     complaints_.error(made.at, "tags are not allowed",
-                      "Write a text in quotes where YAML would read something else into it.");
+                      "Quote a text that YAML would take for something else.");
     return true;
   }
 
@@ -203,7 +203,7 @@ class TreeBuilder : public YAML::EventHandler {
   int documents_ = 0;
 };
 
-/// Whether a connection string without quotes stands in it.
+/// Whether it contains a connection string without quotes.
 bool holds_plain_connection(const YamlNode& node) {
   if (node.is_plain) {
     return node.text.find('=') != std::string::npos || node.text.find("://") != std::string::npos;
@@ -211,7 +211,7 @@ bool holds_plain_connection(const YamlNode& node) {
   return std::any_of(node.values.begin(), node.values.end(), holds_plain_connection);
 }
 
-/// The line that holds this byte, without its end.
+/// The line that contains this byte, without its end.
 std::string_view line_around(std::string_view text, std::size_t at) {
   at = std::min(at, text.size());
   const auto end = std::min(text.find('\n', at), text.size());
@@ -224,14 +224,14 @@ bool is_indented_by_tab(std::string_view line) {
   return line.substr(0, line.find_first_not_of(" \t")).find('\t') != std::string_view::npos;
 }
 
-/// `user:app`: a letter right behind the first colon, and no other that YAML would take for one.
+/// `user:app`: a letter right after the first colon, and no other colon that YAML would take for a separator.
 bool lacks_blank_after_colon(std::string_view line) {
   const auto colon = line.find(':');
   return colon != std::string_view::npos && colon + 1 < line.size() && line[colon + 1] != ' ' &&
          line.find(": ") == std::string_view::npos;
 }
 
-/// What most likely led to one of yaml-cpp's syntax errors, which was noticed in `line`.
+/// The likely cause of a syntax error that yaml-cpp reported in `line`.
 std::string hint_for(std::string_view message, std::string_view line, std::string_view line_before) {
   if (is_indented_by_tab(line) || is_indented_by_tab(line_before) || message.starts_with("illegal tab")) {
     return "Indent with spaces, never with tabs.";
@@ -310,8 +310,7 @@ std::optional<YamlNode> parse_yaml(Complaints& complaints) {
   }
   auto root = builder.take_root();
   if (builder.documents() == 0 || root.kind == YamlNode::Kind::kNothing) {
-    complaints.error({}, "the file is empty",
-                     "A file without any rules that is meant to be so is better taken away.");
+    complaints.error({}, "the file is empty", "Remove the file if it is meant to have no rules.");
     return std::nullopt;
   }
   return root;

@@ -9,21 +9,21 @@
 
 namespace pgcurfew {
 
-/// One value of a YAML file, as it was written: nothing has been read into it yet.
+/// One value of a YAML file as written, without interpretation.
 struct YamlNode {
   enum class Kind {
     kNothing,  ///< no value, `~` or `null` without quotes
     kText,
     kList,
     kMap,
-    kRefused,  ///< an error has been reported for it; readers pass over it
+    kRefused,  ///< an error has been reported for it; readers skip it
   };
 
   Kind kind = Kind::kNothing;
-  PlaceInText at;  ///< where it begins; where its key begins if there is nothing
+  PlaceInText at;  ///< where it begins; where its key begins if there is no value
   std::string text;
-  bool is_plain = false;         ///< a text without quotes, of which YAML would guess the type
-  bool is_folded = false;        ///< a plain or quoted text that goes on over the end of a line
+  bool is_plain = false;         ///< a text without quotes, whose type YAML would guess
+  bool is_folded = false;        ///< a plain or quoted text that continues past the end of a line
   std::vector<YamlNode> keys;    ///< of a map: texts, all different
   std::vector<YamlNode> values;  ///< of a map or a list
 
@@ -31,16 +31,16 @@ struct YamlNode {
   [[nodiscard]] const YamlNode* find(std::string_view key) const;
 };
 
-/// Whether what looks like a key of `map` may be the rest of a connection string that holds a comma and has
-/// no quotes: it must not be quoted then.
+/// Whether an apparent key of `map` may be the rest of an unquoted connection string with a comma: then
+/// messages must not quote it.
 bool may_be_rest_of_text(const YamlNode& map, PlaceInText key, const Complaints& complaints);
 
 /// Turns a file's text into a tree. Takes the safe part of YAML only.
 /// *Shapes*: at most 1 MiB, 100,000 values, 64 levels deep.
-/// *Errors*: none of its own; each reason for refusal is in `complaints` with its place: bad syntax, bytes
-/// that are not UTF-8, control characters, aliases, anchors, tags, merge keys, duplicate keys, keys that are
-/// not texts, several documents, an empty file, and what is past the bounds. Nothing comes back where there
-/// is no tree to go on with.
+/// *Errors*: none of its own; each error is in `complaints` with its place: bad syntax, bytes that are not
+/// UTF-8, control characters, aliases, anchors, tags, merge keys, duplicate keys, keys that are not texts,
+/// several documents, an empty file, and files past the bounds. The result is empty if there is no usable
+/// tree.
 std::optional<YamlNode> parse_yaml(Complaints& complaints);
 
 }  // namespace pgcurfew

@@ -198,7 +198,7 @@ TEST(TimeZone, RefusesWhatIsNoNameOfAZone) {
     EXPECT_TRUE(loaded.error().message.starts_with("unknown time zone \"")) << loaded.error().message;
     EXPECT_LT(loaded.error().message.size(), 120U);
     EXPECT_EQ(loaded.error().message.find('\0'), std::string::npos);
-    EXPECT_EQ(loaded.error().hint, "It takes a name of the system's tzdata, such as Europe/Vienna or UTC.");
+    EXPECT_EQ(loaded.error().hint, "Use a name in the system's tzdata, such as Europe/Vienna or UTC.");
   }
 }
 

@@ -2,7 +2,7 @@
 
 #include "drains/drain_fixture.hpp"
 
-/// What becomes of a drain whose databases are renamed, dropped or replaced in its window.
+/// A drain whose databases are renamed, dropped or replaced in its window.
 namespace pgcurfew {
 namespace {
 
@@ -15,7 +15,7 @@ using ::testing::SizeIs;
 
 struct World : DrainWorld {
   using DrainWorld::DrainWorld;
-  /// Everybody is in `app`, whatever that is called now.
+  /// All sessions are in `app`, whatever its name is now.
   [[nodiscard]] Session in(const std::string& database, std::int32_t pid = 1) const {
     auto session = active(pid, -1s);
     session.database = database;

@@ -4,7 +4,7 @@
 
 #include "drains/drain_fixture.hpp"
 
-/// How drains end: whose gate is given back, by whom and when.
+/// How drains end: which gates are opened, by which instance and when.
 namespace pgcurfew {
 namespace {
 
@@ -16,7 +16,7 @@ using ::testing::Not;
 using ::testing::SizeIs;
 using World = DrainWorld;
 
-/// As it stands after a drain of last week that was to hold.
+/// The state after a drain of last week with `afterwards: hold`.
 void hold_since_last_week(World& world, int limit) {
   auto& gate = world.gates["app"];
   gate.limit = limit;
@@ -43,7 +43,7 @@ TEST(DrainEnd, WhatIsTheirsStaysSoThoughTheFirstAttemptFails) {
   world.gates["app"].limit = 7;
   world.turns_fail = true;
   world.go(5s, {});
-  world.gates["app"].limit = 0;  // another instance has closed it, and a journal does not tell
+  world.gates["app"].limit = 0;  // another instance has closed it, and its mark is in another journal
   world.turns_fail = false;
   for (auto time = 6s; time < 15s; time += 1s) world.go(time, {});
   ASSERT_GE(world.turned.size(), 3U);
@@ -147,7 +147,7 @@ TEST(DrainEnd, WhoTakesOverLooksBeforeItGivesUp) {
   World first(plan);
   for (const auto moment : {0s, 1s, 2s, 3s}) first.go(moment, {});
   ASSERT_THAT(first.told(), Contains("drain_empty"));
-  // it ends without a word; the next one finds the gate closed, long after its own time to give up
+  // it ends silently; the next one finds the gate closed, long after its own time to give up
   for (const bool is_full : {false, true}) {
     World second(plan, "other");
     second.gates = first.gates;

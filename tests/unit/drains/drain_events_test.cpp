@@ -22,7 +22,7 @@ std::vector<std::string> limits_in(const Event& event) {
   return names;
 }
 
-/// Of each event of a gate what it tells of limits and of our right to set them.
+/// For each event of a gate, its fields about limits and our privilege to set them.
 std::vector<std::vector<std::string>> limits_told_of(GateKind kind) {
   Drain plan;
   plan.gate = kind;

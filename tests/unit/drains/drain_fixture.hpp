@@ -55,7 +55,7 @@ struct DrainWorld {
   }
 
   bool may_not_see_logins = false;
-  /// By how much the server's clock was set back.
+  /// The amount by which the server's clock was set back.
   Duration set_back{};
 
   [[nodiscard]] Now now() const { return {at(time - set_back), MonotonicTime(time + 1h)}; }
@@ -143,7 +143,7 @@ struct DrainWorld {
     }
   }
 
-  /// What is decided for whom the drains claim.
+  /// The decision for the sessions that the drains claim.
   void decide_now() {
     if (seen.number == 0) return;
     auto decision = decide(policy, seen, docket, desk.claims(), ledger, now());
@@ -152,7 +152,7 @@ struct DrainWorld {
     std::move(decision.orders.begin(), decision.orders.end(), std::back_inserter(orders));
   }
 
-  /// A look comes in, and nothing follows yet.
+  /// A look comes in, without any action yet.
   void show(Look look) {
     seen = std::move(look);
     seen.number = ++ledger.looks_sent;
@@ -186,7 +186,7 @@ struct DrainWorld {
     step();
   }
 
-  /// Replies to all that was ordered so far.
+  /// Replies to all orders so far.
   void signal_all() {
     for (const auto& order : std::exchange(orders, {})) {
       sent.push_back(order);

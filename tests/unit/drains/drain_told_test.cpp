@@ -2,7 +2,7 @@
 
 #include "drains/drain_fixture.hpp"
 
-/// What a drain tells: who is left, what is in its way, how it ended.
+/// What a drain reports: remaining sessions, obstacles, and how it ended.
 namespace pgcurfew {
 namespace {
 
@@ -177,7 +177,7 @@ TEST(DrainTold, ALeftGateIsReadAnewBeforeItIsGivenBack) {
   world.go(0s, {});
   EXPECT_EQ(last(world, "gate_found").level, Level::kNotice);
   world.events.clear();
-  gate.limit = -1;  // its owner opens it in time
+  gate.limit = -1;  // its owner opens it during the drain
   gate.mark.reset();
   gate.mark_text.clear();
   world.go(40s, {});

@@ -1,4 +1,4 @@
-// What stands in the journal at every moment of a gate's turning, and what is asked of PgBouncer.
+// The journal of gates at every moment of turning a gate, and the requests to PgBouncer.
 
 #include "drains/gate_keeper.hpp"
 
@@ -76,7 +76,7 @@ class GateKeeperTest : public ::testing::Test {
     auto replied = reply("1", outcome);
     keeper_.complete(replied);
   }
-  /// How far the journal says that the gates are.
+  /// The states of the gates according to the journal of gates.
   std::vector<std::string> states() {
     std::vector<std::string> states;
     const auto contents = GateJournal(files_).read();

@@ -121,7 +121,7 @@ TEST(Blockers, EachWhoWaitsCountsFromTheFirstLookThatShowedIt) {
   desk.look({active(2, -1s), first, second}, 3s, {wait, wait_of(second, {2}, 2s)});
   EXPECT_EQ(desk.decide_at(3s).next_due, at(13s))
       << "between the looks it can have waited, and held it up so";
-  // another wait of the second
+  // another wait of session 2
   desk.look({active(2, -1s), first, second}, 5s, {wait, wait_of(second, {2}, 4s)});
   EXPECT_EQ(desk.decide_at(5s).next_due, at(15s));
 }
@@ -157,7 +157,7 @@ TEST(Blockers, WhoseParallelWorkerWaitsIsNoRoot) {
 }
 
 TEST(Blockers, WhoeverAChainHasJustComeToWaitForIsCountedFromThen) {
-  // the reader has waited for another for a minute; since a moment ago that one waits for the session
+  // the reader has waited for another session for a minute, which began to wait for this session a moment ago
   Desk desk("rules: [ { name: r, match: { blocks_for: 5s }, escalate: [ terminate ] } ]");
   const auto other = waiting(2, 58s);
   const auto reader = waiting(3, -2s);

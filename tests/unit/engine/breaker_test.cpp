@@ -26,7 +26,7 @@ struct Bench {
   std::size_t clients = 100;
   Breaker breaker;
 
-  /// How many of so many due sessions of a tenant may go now.
+  /// How many of a tenant's due sessions are admitted now.
   std::size_t admit(std::size_t due, MonotonicTime now, const Tenant& tenant = kApp) {
     return ask(std::vector<Breaker::Due>(due, {tenant, true}), now).admitted.size();
   }
@@ -42,7 +42,7 @@ TEST(Breaker, AnAnnouncementOfLastWeekIsNoAnnouncement) {
   Bench bench;
   EXPECT_EQ(bench.admit(60, mono(0s)), 0U);
   EXPECT_THAT(bench.breaker.close_if_quiet(mono(1min)), SizeIs(1));
-  // those went away by themselves; three days later others come
+  // those ended by themselves; three days later others come
   const auto later = bench.ask(std::vector<Breaker::Due>(60, {kApp, true}), mono(72h));
   EXPECT_THAT(later.admitted, IsEmpty());
   ASSERT_THAT(later.trips, SizeIs(1));
@@ -70,11 +70,10 @@ TEST(Breaker, SaysOfTheShareHowManyWereSentAndHowManyAreAllowed) {
   EXPECT_EQ(seventh.bound, Breaker::Bound::kShare);
   EXPECT_EQ(seventh.sent, 6U);
   EXPECT_EQ(seventh.allowed, 6U);
-  EXPECT_EQ(
-      breaker_opened_event(seventh, bench.safety, 31, Mode::kEnforce).message,
-      "the breaker of user app in database app opens: 7 signals within 1s (6 sent, 1 due) among 31 client "
-      "sessions, one role may get 6 of 7; none go now, 1 is held back for 1min, and then as many go as the "
-      "bounds allow, the longest due first");
+  EXPECT_EQ(breaker_opened_event(seventh, bench.safety, 31, Mode::kEnforce).message,
+            "the breaker of user app in database app opens: 7 signals within 1s (6 sent, 1 due) among 31 "
+            "client sessions, one role may use 6 of 7; none go now, 1 is held back for 1min; then as many "
+            "signals are sent as the bounds allow, the longest due first");
 }
 
 TEST(Breaker, SaysOfTheSignalsHowManyWereSentInTheirTime) {
@@ -88,12 +87,10 @@ TEST(Breaker, SaysOfTheSignalsHowManyWereSentInTheirTime) {
   for (int i = 0; i < 5; ++i) bench.breaker.answered(kApp, true, mono(30s));
   const auto rest = bench.ask({wave.begin(), wave.begin() + 3}, mono(30s)).trips.at(0);
   EXPECT_EQ(rest.bound, Breaker::Bound::kSignals);
-  EXPECT_EQ(
-      breaker_opened_event(rest, bench.safety, 100, Mode::kDryRun).message,
-      "the breaker of user app in database app would open: 18 signals within 1min (15 sent, 3 due), one "
-      "role may get 15 of 20; none go now, 3 are held back for 1min, and then as many go as the bounds "
-      "allow, "
-      "the longest due first");
+  EXPECT_EQ(breaker_opened_event(rest, bench.safety, 100, Mode::kDryRun).message,
+            "the breaker of user app in database app would open: 18 signals within 1min (15 sent, 3 due), "
+            "one role may use 15 of 20; none go now, 3 are held back for 1min; then as many signals are sent "
+            "as the bounds allow, the longest due first");
 }
 
 TEST(Breaker, CountsNoOrderThatBroughtNoSignal) {
@@ -128,7 +125,7 @@ TEST(Breaker, ATenantOfWhomTooManyAreDueHoldsNobodyElseBack) {
 
 TEST(Breaker, TenantsTakeTurns) {
   Bench bench;
-  bench.safety.signals = 8;  // six but for the reserve
+  bench.safety.signals = 8;  // six without the reserve
   std::vector<Breaker::Due> due(6, {kApp, true});
   due.push_back({kOther, true});
   due.push_back({kThird, true});
@@ -184,7 +181,7 @@ TEST(Breaker, WhoOpenedItGetsNothingOfTheReserve) {
 
 TEST(Breaker, ARoleThatComesFromManyDatabasesTakesOneTurn) {
   Bench bench;
-  bench.safety.signals = 8;  // six but for the reserve
+  bench.safety.signals = 8;  // six without the reserve
   std::vector<Breaker::Due> due;
   for (int database = 0; database < 6; ++database) due.push_back({{std::to_string(database), "eve"}, true});
   due.push_back({kApp, true});

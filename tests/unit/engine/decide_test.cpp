@@ -270,8 +270,8 @@ TEST(Decide, ADryRunGoesOnAsIfNothingHadHadAnEffectAndCountsItNowhere) {
   ASSERT_THAT(over, SizeIs(1));
   EXPECT_EQ(over[0].kind, Kind::kEnded);
   EXPECT_EQ(over[0].message,
-            "pid 1 app@app (rule r) is gone, and not by a signal of ours, "
-            "39.0s after it would have been sent cancel");
+            "pid 1 app@app (rule r) is gone, but not because of our signal, 39.0s after it would have been "
+            "sent cancel");
 }
 
 TEST(Decide, AnAlertIsNoSignalAndTheLadderGoesOn) {
@@ -340,7 +340,7 @@ TEST(Decide, AfterTheQuietTimeTheOldestGoUpToTheShareSoThatItEnds) {
 }
 
 TEST(Decide, AboveTheRateTheOldestGoFirstAndTheRestIsHeld) {
-  // one of the three is for others
+  // one of the three is kept for others
   Desk desk("safety: { signals: 3 per 1min, share: 100%, quiet: 1min }\n" +
             std::string(kCancelThenTerminate));
   desk.look({active(1, 3s), active(2, 1s), active(3, 2s)}, 5s);

@@ -67,7 +67,7 @@ inline Session waiting(std::int32_t pid, Duration since, const std::string& user
   return session;
 }
 
-/// What the server says of one that waits, as PostgreSQL 14 and later does.
+/// The server's row for a waiting session, as PostgreSQL 14 and later reports it.
 inline LockWait wait_of(const Session& waiter, std::vector<std::int32_t> blockers,
                         std::optional<Duration> since) {
   return {waiter.key, since ? std::optional(at(*since)) : std::nullopt, std::move(blockers), {}};
@@ -79,7 +79,7 @@ inline std::vector<std::int32_t> pids_of(const std::vector<Order>& orders) {
   return pids;
 }
 
-/// The same events, each as the catalogue has its kind.
+/// The same events, each checked against the catalogue.
 inline std::vector<Event> sound(std::vector<Event> events) {
   for (const auto& event : events) EXPECT_EQ(fault_of(event), "");
   return events;

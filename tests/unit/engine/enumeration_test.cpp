@@ -1,4 +1,4 @@
-// Small spaces, each case of them, against an oracle that was written from the laws.
+// Small spaces, enumerated completely, against an oracle that was written from the laws.
 #include <algorithm>
 #include <array>
 
@@ -34,7 +34,7 @@ std::vector<std::optional<State>> all_states() {
           std::nullopt};
 }
 
-/// Below, just below, at, just above and far above all that can be a limit, counted from the anchor.
+/// Below, just below, at, just above and far above every possible limit, counted from the anchor.
 std::vector<Duration> all_ages(bool with_past) {
   std::vector<Duration> limits{kLimit, kLimit + kGrace, kLaterLimit, kLaterLimit + kGrace};
   if (with_past) limits.insert(limits.begin() + 2, kLimit + kReplyTakes + kGrace);
@@ -56,12 +56,13 @@ std::string yaml_of(const SmallCase& c) {
       "protect: [ {{ application_name: pg_dump }} ]\n"
       "rules: [ {{ name: r, mode: {}, match: {{ {}{}: {}s{} }}, escalate: [ {} ],\n"
       "  except: [ {{ application_name: nightly }}, {{ application_name: etl, {}: {}s }},\n"
-      "            {{ application_name: \"?tl\" }} ] }} ]\n",  // never reached: the first that fits applies
+      "            {{ application_name: \"?tl\" }} ] }} ]\n",  // never reached: the first that matches
+                                                               // applies
       name_of(c.mode), kStates[static_cast<int>(c.states)], name_of(c.clock), kLimit / 1s, coarser,
       fmt::join(steps, ", "), name_of(c.clock), kLaterLimit / 1s);
 }
 
-/// The session of a case. All timestamps but the rule's own stand elsewhere, so that a wrong clock shows.
+/// The session of a case. All timestamps except the rule's own differ, so that a wrong clock is detected.
 Session session_of(const SmallCase& c) {
   constexpr const char* kNames[] = {"psql", "nightly", "etl", "pg_dump"};
   const auto own = at(c.anchor_moved ? kMovedAnchor : kAnchor);
@@ -77,7 +78,7 @@ Session session_of(const SmallCase& c) {
   return session;
 }
 
-/// The session as the past saw it: it runs a query, and nothing exempts it.
+/// The session in the past: it runs a query, and nothing exempts it.
 Session past_session_of(SmallCase c) {
   c.state = State::kActive;
   c.has_xact_start = c.has_query_start = c.has_state_change = true;
@@ -92,7 +93,7 @@ ReplyKind reply_of(Past past) {
   return past == Past::kDenied ? ReplyKind::kDenied : ReplyKind::kSignalled;
 }
 
-/// The books up to the last order of the past.
+/// The ledger up to the last order of the past.
 struct Memory {
   Ledger ledger;
   std::optional<Order> order;
@@ -137,7 +138,7 @@ void live_on(const SmallCase& c, Desk& desk, const Memory& memory) {
   if (c.timing == Timing::kBeforeReply) answer();
 }
 
-/// Empty if the decision is what the oracle expects, what is wrong with it otherwise.
+/// Empty if the decision is what the oracle expects, otherwise the difference.
 std::string complaint_about(const Decision& decision, const SmallCase& c, const Session& session) {
   const auto expected = expected_of(c);
   const bool is_due = expected && expected->due <= c.now;
@@ -194,7 +195,7 @@ void for_each_rule(Visit visit) {
           c.mode = mode;
           Desk desk(yaml_of(c));
           visit(c, desk);
-          if (::testing::Test::HasFailure()) return;  // the first cases tell enough
+          if (::testing::Test::HasFailure()) return;  // the first failures are enough
         }
       }
     }
@@ -222,7 +223,7 @@ TEST(Enumeration, EachAgeStateNullAndExemptionOfASessionWithoutAPast) {
   EXPECT_EQ(count, 414720U);
 }
 
-/// All pasts that the ladder of a case can have had.
+/// All possible pasts of a case's ladder.
 std::vector<std::pair<Past, Timing>> all_pasts(const Ladder& ladder) {
   std::vector<std::pair<Past, Timing>> pasts{{Past::kUnanswered, Timing::kAfterReply}};
   for (const auto past : {Past::kSent, Past::kSentTwice, Past::kUnknown, Past::kSpared, Past::kDenied}) {

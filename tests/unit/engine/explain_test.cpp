@@ -1,4 +1,4 @@
-// What `explain` says of a session under the rules on blockers and on groups.
+// What `explain` shows of a session under rules on blockers and on groups.
 
 #include "engine/explain.hpp"
 
@@ -11,7 +11,7 @@
 namespace pgcurfew::testing {
 namespace {
 
-/// A condition's line as people read it: `no  waits: for no lock itself (is waiting for one)`.
+/// A condition's line as `explain` shows it: `no  waits: for no lock itself (is waiting for one)`.
 std::string line_of(const RuleFinding& finding, const std::string& field) {
   for (const auto& condition : finding.conditions) {
     if (condition.field != field) continue;
@@ -25,7 +25,7 @@ RuleFinding first_rule_of(const Desk& desk, std::size_t session) {
   return explain(desk.policy, desk.seen, session).rules.at(0);
 }
 
-/// 1 holds up 2 and 3, 2 being the migrator's; 2 holds up 3 as well.
+/// Session 1 blocks 2 and 3, 2 being the migrator's; 2 blocks 3 as well.
 Desk queue_of_three(const std::string& match) {
   Desk desk("rules: [ { name: r, match: { " + match + " }, escalate: [ terminate ] } ]");
   const auto second = waiting(2, 1s, "migrator");
@@ -87,7 +87,7 @@ TEST(ExplainKeep, TellsThoseBeyondItFromThoseThatAreKept) {
 }
 
 TEST(ExplainKeep, LooksAheadForOneThatIsNotDueYet) {
-  // the last two are due at 90s and 100s; then they are the youngest, whom `oldest` leaves alone
+  // the last two are due at 90s and 100s; then they are the youngest, which `oldest` leaves alone
   const std::vector<Duration> since{0s, 1s, 30s, 40s};
   const auto oldest = idle_sessions("keep: 2", since);
   EXPECT_EQ(line_of(first_rule_of(oldest, 2), "keep"),

@@ -1,4 +1,4 @@
-// What a guard is worth: it holds for the session as it was seen, and no longer than the decision would.
+// A guard passes for the session as it was seen, and only as long as the same decision would be made.
 #include "engine/scene.hpp"
 
 namespace pgcurfew::testing {

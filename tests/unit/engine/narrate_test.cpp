@@ -1,4 +1,4 @@
-// The log says why: each fact that a decision rests on, for people and for machines.
+// The log says why: each fact that a decision relies on, in the message and in fields.
 
 #include "engine/narrate.hpp"
 

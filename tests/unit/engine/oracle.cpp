@@ -38,7 +38,7 @@ bool was_signal(const SmallCase& c) {
   return c.mode == Mode::kEnforce && c.ladder.at(step).kind != StepKind::kAlert;
 }
 
-/// Whether what happened to this session keeps anything from being ordered by what this look shows.
+/// Whether what happened to this session prevents orders on this look.
 bool look_is_too_old(const SmallCase& c) {
   switch (c.past) {
     case Past::kNone:
@@ -57,12 +57,12 @@ bool look_is_too_old(const SmallCase& c) {
   return c.timing != Timing::kAfterReply;
 }
 
-/// The ladder from a rung on, which counts from `since`; a cancel without effect is skipped with its grace.
+/// The ladder from a step on, which counts from `since`; a cancel without effect is skipped with its grace.
 std::optional<Expected> climb(const SmallCase& c, std::size_t from, Duration since, Duration falls_due) {
   for (std::size_t i = from; i < c.ladder.size(); ++i) {
     since += c.ladder[i].after;
     if (c.ladder[i].kind == StepKind::kCancel && !cancel_has_effect(c)) continue;
-    // past its limit it must be, whatever was done before
+    // it must be past its limit, whatever was done before
     return Expected{i, c.ladder[i].kind, std::max(since, falls_due)};
   }
   return std::nullopt;

@@ -8,14 +8,14 @@
 
 namespace pgcurfew::testing {
 
-// A small world: one rule, one session, at most one episode of the past. The oracle says what the design
-// wants of it, slowly and from the text of the laws; it calls nothing of engine/.
+// A small world: one rule, one session, at most one episode of the past. The oracle computes what the design
+// requires, slowly and from the text of the laws; it calls no code of engine/.
 
 inline constexpr Duration kLimit = 100s;
 inline constexpr Duration kLaterLimit = 300s;  ///< of an exception
 inline constexpr Duration kGrace = 30s;
 inline constexpr Duration kReplyTakes = 3us;
-/// Where the rule's own timestamp stands: as in the past, or after whatever was done then.
+/// The rule's own timestamp: as in the past, or after what was done then.
 inline constexpr Duration kAnchor = 0s;
 inline constexpr Duration kMovedAnchor = 170s;
 
@@ -25,25 +25,25 @@ struct Rung {
 };
 using Ladder = std::vector<Rung>;
 
-enum class States { kAny, kActive, kActiveOrIdleInTransaction };  ///< what the rule asks for
+enum class States { kAny, kActive, kActiveOrIdleInTransaction };  ///< what the rule requires
 enum class Exemption { kNone, kForGood, kUntilLater, kProtected };
 
-/// What became of the episode so far.
+/// The state of the episode so far.
 enum class Past {
   kNone,
-  kUnanswered,  ///< the first step was ordered, its reply is out
+  kUnanswered,  ///< the first step was ordered, without a reply yet
   kSent,        ///< the first step: signalled, or would have been
   kSentTwice,   ///< the second step too
-  kUnknown,     ///< the first step's outcome is not known
+  kUnknown,     ///< the first step's outcome is unknown
   kSpared,      ///< the guard refused the first step
   kDenied,
 };
 
-/// When the look that the decision is made from was asked for, and when it came.
+/// When the decision's look was requested, and when it came.
 enum class Timing {
-  kAfterReply,   ///< asked for when the reply was in
+  kAfterReply,   ///< requested after the reply came
   kBeforeOrder,  ///< on its way when the (last) order was made
-  kBeforeReply,  ///< asked for after the order, and it overtook the reply
+  kBeforeReply,  ///< requested after the order, but came before the reply
 };
 
 struct SmallCase {
@@ -71,7 +71,7 @@ struct Expected {
   Duration due{};
 };
 
-/// What is ordered as soon as it is due, if nothing at all changes; nothing if never.
+/// What is ordered as soon as it is due, if nothing changes; empty if never.
 std::optional<Expected> expected_of(const SmallCase& c);
 
 /// When the last step of the past took effect.

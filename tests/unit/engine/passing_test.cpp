@@ -1,4 +1,4 @@
-// What stands in the way for a moment only: conditions, exceptions and protections that rest on a wait event.
+// Obstacles that last for a moment only: conditions, exceptions and protections that rely on a wait event.
 #include <gmock/gmock.h>
 
 #include "engine/engine_fixture.hpp"

@@ -1,4 +1,4 @@
-// What holds for decide() whatever the policy, the sessions and what has been done so far.
+// What holds for decide() for any policy, any sessions and any past.
 #include <algorithm>
 
 #include "engine/scene.hpp"
@@ -127,7 +127,7 @@ RC_GTEST_PROP(DecideProperty, ShiftingAllTimesShiftsTheOrdersTimesAndNothingElse
   RC_ASSERT(a.wake == b.wake);
 }
 
-/// What an order does, to whom; not when it was thought of.
+/// What an order does to which session, but not when it was decided.
 std::tuple<SessionKey, std::string, std::size_t, Action> essence_of(const Order& order) {
   return {order.guard.session, order.rule, order.step_number, order.action};
 }
@@ -163,7 +163,7 @@ std::set<SessionKey> sessions_of(const DueSteps& due) {
   return sessions;
 }
 
-/// The same books, judged more mildly, take no step that was not taken before.
+/// With the same ledger, a milder policy takes no step that the stricter one does not take.
 void assert_only_shrinks(const Scene& scene, const PolicySpec& milder) {
   auto desk = copy_of(scene);
   auto mild = with_policy(scene.desk, milder);
@@ -190,7 +190,7 @@ RC_GTEST_PROP(DecideProperty, OneMoreExceptionOnlyShrinksTheOrders, ()) {
   auto& rule = milder.rules[draw<std::size_t>(0, milder.rules.size())];
   ExceptionSpec exception{*any_condition(), std::nullopt};
   if (!rule.ages.empty() && draw(0, 2) == 0) exception.later_s = draw(1, 40);
-  // the first that fits applies, so one with a later limit is milder only behind those that exempt for good
+  // the first that matches applies, so one with a later limit is milder only after those that exempt
   const bool may_lead = !exception.later_s;
   rule.except.insert(may_lead ? rule.except.begin() : rule.except.end(), exception);
   assert_only_shrinks(scene, milder);

@@ -1,4 +1,4 @@
-// Three rules on one session, each combination of them: who is heard, and who counts as heard.
+// Three rules on one session, in each combination: which step is ordered, and which steps count as done.
 #include <algorithm>
 #include <array>
 
@@ -16,7 +16,7 @@ struct Rival {
   StepKind kind = StepKind::kAlert;
   Mode mode = Mode::kEnforce;
   Duration limit{};
-  bool is_done = false;  ///< ordered, or carried along by an order
+  bool is_done = false;  ///< ordered, or counted as done by an order
 };
 using Rivals = std::array<Rival, kRules>;
 
@@ -28,7 +28,7 @@ struct Heard {
 
 /// What is ordered at `now`; marks it as done. "At most one signal a session, of the strongest step that is
 /// due; ties go to the rule that stands first. The others are superseded and climb with it"; a rehearsal
-/// stands in nobody's way, nor does an alert; alerts come behind the signals.
+/// blocks no other step, nor does an alert; alerts come after the signals.
 Heard hear(Rivals& rivals, bool is_idle, Duration now) {
   Heard heard;
   for (const auto& rival : rivals) {
@@ -68,7 +68,7 @@ std::string text_of(const Rivals& rivals, bool is_idle, Duration now) {
   return text;
 }
 
-/// Whether the decision is what was to be heard.
+/// Whether the decision is the expected one.
 bool is_as_heard(const Decision& decision, const Heard& heard) {
   std::vector<std::size_t> ordered;
   std::vector<std::size_t> carried;
@@ -116,7 +116,7 @@ void for_each_trio(Visit visit) {
       rival.limit = take(2) == 0 ? 100s : 200s;
     }
     visit(rivals);
-    if (::testing::Test::HasFailure()) return;  // the first cases tell enough
+    if (::testing::Test::HasFailure()) return;  // the first failures are enough
   }
 }
 

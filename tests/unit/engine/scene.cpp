@@ -204,7 +204,7 @@ rc::Gen<Session> any_session(std::int32_t pid) {
 std::vector<Session> draw_sessions(std::size_t count) {
   std::vector<Session> sessions;
   for (std::size_t i = 0; i < count; ++i) {
-    // pids come back: another backend_start is another session
+    // pids are reused: another backend_start is another session
     auto session = *any_session(draw(1, 12));
     const auto same = std::any_of(sessions.begin(), sessions.end(),
                                   [&](const Session& other) { return other.key == session.key; });

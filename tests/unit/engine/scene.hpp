@@ -15,7 +15,7 @@
 
 namespace pgcurfew::testing {
 
-/// What a file says, in parts that a property can change one at a time.
+/// The content of a file, in parts that a property can change one at a time.
 struct ExceptionSpec {
   std::string conditions;
   std::optional<int> later_s;  ///< seconds by which it moves the limit of the rule's first age
@@ -58,7 +58,7 @@ std::vector<Session> draw_sessions(std::size_t count);
 /// with its query_start alone.
 Session drawn_change_of(Session session, Duration now);
 
-/// A desk with a past: looks, orders, replies of all kinds, some of them still out; the last look is made.
+/// A desk with a past: looks, orders, replies of all kinds, some of them missing; the last look is made.
 struct Scene {
   PolicySpec spec;
   Desk desk;
@@ -73,15 +73,15 @@ struct SceneOptions {
 };
 rc::Gen<Scene> any_scene(SceneOptions options = {});
 
-/// A desk of its own with the same books and the same look, under another policy of as many rules.
+/// Another desk with the same ledger and the same look, under another policy with the same number of rules.
 Desk with_policy(const Desk& desk, const PolicySpec& spec);
-/// The scene's own desk once more. A docket points into its policy, so it is made anew.
+/// The scene's own desk once more. A docket points into its policy, so it is made again.
 Desk copy_of(const Scene& scene);
 
-/// Lets nothing be held back.
+/// Removes all bounds.
 void open_wide(Policy& policy);
 
-/// (session, rule, step), of orders and of those that they carry along.
+/// (session, rule, step), of orders and of steps that count as done by them.
 using DueStep = std::tuple<SessionKey, std::size_t, std::size_t>;
 using DueSteps = std::set<DueStep>;
 
@@ -91,7 +91,7 @@ DueSteps take_due(Desk& desk, Duration now);
 /// Whether all of `some` are in `all`.
 bool is_subset(const DueSteps& some, const DueSteps& all);
 
-/// The guard as statement::guard asks it inside the server, for a row as it is at `moment`.
+/// The guard as statement::guard checks it inside the server, for a row as it is at `moment`.
 bool guard_holds(const Guard& guard, const Session& row, ServerTime moment);
 
 void showValue(const Scene& scene, std::ostream& out);

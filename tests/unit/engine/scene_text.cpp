@@ -1,4 +1,4 @@
-// What a scene looks like, and what its decisions come to.
+// A scene and its decisions as text.
 #include <algorithm>
 #include <ostream>
 

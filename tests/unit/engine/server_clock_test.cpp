@@ -23,7 +23,7 @@ TEST(ServerClock, KeepsTheNarrowestSample) {
   ServerClockEstimate clock;
   clock.observe(mono(1s), mono(1s + 100us), at(1h), true);
   const auto before = clock.at(mono(2s));
-  clock.observe(mono(2s), mono(3s), at(1h + 1500ms), false);  // a slow reply says little
+  clock.observe(mono(2s), mono(3s), at(1h + 1500ms), false);  // a slow reply is imprecise
   EXPECT_EQ(clock.at(mono(2s)), before);
 }
 

@@ -19,7 +19,7 @@ const char* const kRules =
     "rules: [ { name: r, match: { state: active, query_age: 10s }, "
     "escalate: [ cancel, terminate: { after: 30s } ] } ]";
 
-/// A desk whose session 1 has just been sent a cancel.
+/// A desk that has just sent a cancel to session 1.
 Desk cancelled() {
   Desk desk(kRules);
   desk.look({active(1, 0s)}, 5s);
@@ -27,7 +27,7 @@ Desk cancelled() {
   return desk;
 }
 
-/// Of a signal whose episode is over with it.
+/// The events of a signal that ended its episode.
 std::string effect(const std::vector<Event>& events) {
   const bool is_over =
       events.size() == 2 && events[0].kind == Kind::kVerified && events[1].kind == Kind::kEnded;

@@ -1,4 +1,4 @@
-// What a rule asks of the server, of the hour, and of what it has done before.
+// A rule's conditions on the server, on the hour, and on what it has done before.
 
 #include <gmock/gmock.h>
 

@@ -1,4 +1,4 @@
-// Random lives of a desk, checked against books of the test's own: what must never happen along the way.
+// Random histories of a desk, checked against the test's own records: what must never happen.
 #include <algorithm>
 #include <map>
 
@@ -7,7 +7,7 @@
 namespace pgcurfew::testing {
 namespace {
 
-/// One rule's dealings with one session at one anchor, as its orders and their replies told.
+/// One rule's steps on one session at one anchor, according to its orders and their replies.
 struct Climb {
   std::optional<std::size_t> reached;  ///< the last step that the server confirmed
   std::optional<ServerTime> confirmed_at;
@@ -43,7 +43,7 @@ class Walk {
   }
 
  private:
-  /// A rung that counts as climbed when the order is confirmed.
+  /// A step that counts as done when the order is confirmed.
   struct Rise {
     std::size_t rule = 0;
     ServerTime anchor{};
@@ -51,7 +51,7 @@ class Walk {
   };
   struct InFlight {
     Order order;
-    std::vector<Rise> rises;  ///< the order's own, and those of the rules that it carries along
+    std::vector<Rise> rises;  ///< the order's own, and those of the rules for which it counts
   };
 
   /// The look's rows are those of the moment at which it was asked for: requests are answered in order.
@@ -167,7 +167,7 @@ class Walk {
     }
   }
 
-  /// Each age of the rule by the subtraction that a person would do; exceptions only make it later.
+  /// Each age of the rule by plain subtraction; exceptions only make it later.
   void check_limits(std::size_t rule, const Session& session) {
     for (const auto& [clock, limit] : spec_.rules[rule].ages) {
       const auto start = anchor_of(session, clock);
@@ -184,7 +184,7 @@ class Walk {
     Duration grace = rule.escalate[order.step_number].after;
     for (auto i = from; i < order.step_number; ++i) {
       grace += rule.escalate[i].after;
-      // a rung that was passed over is a cancel without effect, nothing else
+      // a skipped step is a cancel without effect, nothing else
       if (rule.escalate[i].kind != StepKind::kCancel) return false;
       if (session.state == State::kActive || session.state == State::kFastpathFunctionCall) return false;
     }

@@ -43,11 +43,10 @@ TEST(XminAge, IsWrittenWithTheLargestUnitThatFits) {
 
 TEST(XminAge, RefusesWhatIsNoNumberOfTransactions) {
   for (const std::string text : {"M", "50 M", "50m", "1.5M", "-1", "0", "050", "50MM", "1e6", "50K", "1h"}) {
-    expect_error(
-        load(rule_with("{ xmin_age: " + text + " }")), 3, 22,
-        "\"" + text + "\" is not a number of transactions",
-        "It is a whole number, with k, M or G for a thousand, a million or a thousand million if need "
-        "be, as in 50M.");
+    expect_error(load(rule_with("{ xmin_age: " + text + " }")), 3, 22,
+                 "\"" + text + "\" is not a number of transactions",
+                 "It is a whole number, optionally with k, M or G for a thousand, a million or a thousand "
+                 "million, as in 50M.");
   }
   for (const std::string text : {"2147483648", "3G", "9999999999G", "99999999999999999999"}) {
     expect_error(load(rule_with("{ xmin_age: " + text + " }")), 3, 22,
@@ -114,9 +113,10 @@ TEST(Blocks, RefusesWhatIsNoNumber) {
 TEST(Blocks, OfTheAgesTakesBlockedForAlone) {
   for (const std::string key : {"query_age", "state_age", "blocks_for", "blocks", "xmin_age"}) {
     const auto value = key == "blocks" ? "1" : key == "xmin_age" ? "1M" : "1s";
-    expect_error(load(rule_with("{ blocks: { user: a, " + key + ": " + value + " } }")), 3, 31,
-                 "blocks takes no " + key,
-                 "Of the ages it takes blocked_for alone; of the rest, who and what it is.");
+    expect_error(
+        load(rule_with("{ blocks: { user: a, " + key + ": " + value + " } }")), 3, 31,
+        "blocks takes no " + key,
+        "It takes only the age blocked_for, and the fields that say which session it is and what it does.");
   }
   expect_error(load(rule_with("{ blocks: { usename: a } }")), 3, 22, "unknown key \"usename\" in blocks",
                "Did you mean \"user\"?");
@@ -145,15 +145,16 @@ TEST(Blocks, AgesAreReadFinestFirst) {
 
 TEST(Blocks, BelongsInNoExceptionAndNoProtection) {
   constexpr std::string_view kException =
-      "An exception would spare those who do most harm: give them a rule of their own with its limit.";
+      "An exception would spare the sessions that do most harm: give them a rule of their own with its "
+      "limit.";
   expect_error(load(rule_with("{ user: a }") + "  except: [ { user: b, blocks: 3 } ]\n"), 5, 24,
                "except takes no blocks", kException);
   expect_error(load(rule_with("{ user: a }") + "  except: [ { user: b, xmin_age: 3M } ]\n"), 5, 24,
                "except takes no xmin_age", kException);
   expect_error(load("protect:\n- { user: a, blocks: 3 }\n"), 2, 14, "protect takes no blocks",
-               "Who is protected is so whatever it does.");
+               "A session is protected whatever it does.");
   expect_error(load("protect:\n- { user: a, blocked_for: 3s }\n"), 2, 14, "protect takes no blocked_for",
-               "Who is protected is so at any age; a later limit belongs in a rule's except.");
+               "A session is protected at any age; a later limit belongs in a rule's except.");
 }
 
 TEST(Blocks, AgesCanHaveALaterLimitInAnException) {

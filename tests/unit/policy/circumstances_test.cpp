@@ -71,15 +71,15 @@ TEST(Selection, RefusesNumbersThatAreNone) {
 
 TEST(Selection, NeedsKeepForGroupsAndVictims) {
   constexpr std::string_view kHint = "Add keep: with the number of sessions that are left alone.";
-  expect_error(load_with("per: user"), 5, 3, "\"per\" says nothing without \"keep\"", kHint);
-  expect_error(load_with("victims: all"), 5, 3, "\"victims\" says nothing without \"keep\"", kHint);
+  expect_error(load_with("per: user"), 5, 3, "\"per\" has no effect without \"keep\"", kHint);
+  expect_error(load_with("victims: all"), 5, 3, "\"victims\" has no effect without \"keep\"", kHint);
 }
 
 TEST(Selection, RefusesUnknownWords) {
   expect_error(load(rule_with("{ user: a }") + "  keep: 1\n  per: [ user, usename ]\n"), 6, 16,
                "unknown per \"usename\"", "Did you mean \"user\"?");
   expect_error(load(rule_with("{ user: a }") + "  keep: 1\n  per: [ user, user ]\n"), 6, 16,
-               "\"user\" stands twice in \"per\"");
+               "\"user\" appears twice in \"per\"");
   expect_error(load(rule_with("{ user: a }") + "  keep: 1\n  per: state\n"), 6, 8, "unknown per \"state\"",
                "It is database, user, application_name, client_addr or query_id.");
   expect_error(load(rule_with("{ user: a }") + "  keep: 1\n  victims: youngest\n"), 6, 12,
@@ -106,7 +106,7 @@ TEST(When, RefusesWhatItDoesNotKnow) {
                "Did you mean \"connections_used\"?");
   expect_error(load_with("when: { state: active }"), 5, 11, "unknown key \"state\" in when",
                "Conditions on sessions belong in match; when is about the server.");
-  constexpr std::string_view kPart = "It is a part of the connections, from 1% to 100%.";
+  constexpr std::string_view kPart = "It is a share of the connections, from 1% to 100%.";
   for (const std::string text : {"85", "0.85", "x%"}) {
     expect_error(load_with("when: { connections_used: " + text + " }"), 5, 29,
                  "\"" + text + "\" is not a percentage", kPart);
@@ -164,9 +164,9 @@ TEST(Hours, NeedATimeZone) {
                "Add timezone: here, or once at the top of the main file for all of them.");
   expect_error(load_with("during: { days: mon, timezone: Europe/Wien }"), 5, 34,
                "unknown time zone \"Europe/Wien\"",
-               "It takes a name of the system's tzdata, such as Europe/Vienna or UTC.");
+               "Use a name in the system's tzdata, such as Europe/Vienna or UTC.");
   expect_error(load_main(main_with("timezone: CEST+1\n")), 3, 11, "unknown time zone \"CEST+1\"",
-               "It takes a name of the system's tzdata, such as Europe/Vienna or UTC.");
+               "Use a name in the system's tzdata, such as Europe/Vienna or UTC.");
 }
 
 TEST(Hours, OfADropInOnItsOwnAreShownAsUtc) {
@@ -186,7 +186,7 @@ TEST(Hours, RefuseWindowsThatSayNothing) {
   expect_error(load_with("during: office"), 5, 11, "\"during\" has to be a mapping, not a single value",
                kExample);
   expect_error(load_with("during: { days: [], timezone: UTC }"), 5, 19, "\"days\" is empty",
-               "Leave the key out if it shall not matter.");
+               "Leave the key out if it should not matter.");
 }
 
 TEST(Hours, RefuseUnknownDays) {
@@ -286,7 +286,7 @@ TEST(Servers, ThatDoNotExistAreErrors) {
                "no server has the labels env: prod, tier: 2",
                "The servers' labels are env: prod, env: test, tier: 1.");
   expect_error(load_main_with("servers: []"), 8, 14, "\"servers\" is empty",
-               "Leave the key out if it shall not matter.");
+               "Leave the key out if it should not matter.");
   expect_error(load_main_with("servers: { tier: 1 }"), 8, 22, "\"tier\" is a number without quotes: 1",
                "Write \"1\" if it is a text.");
 }

@@ -35,10 +35,10 @@ TEST(SentenceOfADrain, SaysAllOfIt) {
                "except: [ { user: maintenance } ], escalate: [ wait: { for: 1min }, cancel, terminate: { "
                "after: 20s } ], give_up: { after: 5min }"),
       "d: every sun at 02:00 Europe/Vienna (next Sun 2026-11-29 02:00 CET) empties database orders and keeps "
-      "it empty for 45min; connection limit 0 keeps new sessions out, but superusers; sessions have 1min to "
-      "end by themselves, then what runs is cancelled, then who is left is terminated 20s later; who comes "
-      "all the same is terminated; not user maintenance; if it is not empty after 5min it is given back; in "
-      "the end the gate is opened again; it alerts 1d and 15min before.");
+      "it empty for 45min; connection limit 0 keeps new sessions out, except superusers'; sessions have 1min "
+      "to end by themselves, then statements are cancelled, then the remaining sessions are terminated 20s "
+      "later; sessions that still get in are terminated; not user maintenance; if it is not empty after 5min "
+      "it is reopened; in the end the gate is opened again; it alerts 1d and 15min before.");
 }
 
 TEST(SentenceOfADrain, SaysWhatIsNotTheDefault) {
@@ -47,12 +47,11 @@ TEST(SentenceOfADrain, SaysWhatIsNotTheDefault) {
           "databases: [ orders, \"orders_*\" ], at: 2026-12-01 02:00, duration: 1h, gate: pgbouncer, "
           "pgbouncer: { conninfo: \"password=geheim\" }, escalate: [ terminate ], while_draining: leave, "
           "give_up: { after: 5min, then: hold }, afterwards: hold, mode: dry-run, servers: [ b, a ]"),
-      "d: once, at Tue 2026-12-01 02:00 CET empties databases orders and orders_* (without "
-      "templates and, unless named, postgres and our own) and keeps them empty for 1h; a PgBouncer lets new "
-      "sessions wait (PAUSE); who is left is terminated; who comes all the same is left alone; if it is not "
-      "empty after 5min no session is signalled any more, and the gate stays closed until the end; in the "
-      "end the "
-      "gate stays closed until pgcurfew reopen; only on server b or a; a dry run, so it only reports "
+      "d: once, at Tue 2026-12-01 02:00 CET empties databases orders and orders_* (without templates and, "
+      "unless named, postgres and our own) and keeps them empty for 1h; a PgBouncer makes new sessions wait "
+      "(PAUSE); the remaining sessions are terminated; sessions that still get in are left alone; if it is "
+      "not empty after 5min no more signals are sent, and the gate stays closed until the end; in the end "
+      "the gate stays closed until pgcurfew reopen; only on server b or a; a dry run, so it only reports "
       "what it would do.");
 }
 
@@ -69,8 +68,7 @@ TEST(SentenceOfADrain, SaysWhatIsUnderWayAndWhatIsPast) {
   };
   EXPECT_EQ(starts("2026-11-23 12:30"),
             "d: once, at Mon 2026-11-23 12:30 CET (under way until Mon 2026-11-23 13:30 CET)");
-  EXPECT_EQ(starts("2026-11-23 11:59"),
-            "d: once, at Mon 2026-11-23 11:59 CET (past: it does not come again)");
+  EXPECT_EQ(starts("2026-11-23 11:59"), "d: once, at Mon 2026-11-23 11:59 CET (past: it does not run again)");
   EXPECT_EQ(starts("2026-11-23 13:01"), "d: once, at Mon 2026-11-23 13:01 CET");
 }
 

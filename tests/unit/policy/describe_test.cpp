@@ -63,7 +63,7 @@ TEST(Describe, EachField) {
                      "query_id: [ 1, 2, -3 ] }",
                      "[ alert ]"),
             "r: alerts about a session of backend_type autovacuum worker waiting for wait_event_type Lock "
-            "and wait_event tuple with a text that fits /x/ with query_id 1, 2 or -3.");
+            "and wait_event tuple with a text that matches /x/ with query_id 1, 2 or -3.");
 }
 
 TEST(Describe, ExceptionsOnSeveralClocks) {
@@ -116,12 +116,11 @@ TEST(Describe, Selections) {
   };
   EXPECT_EQ(
       selection("  keep: 10\n  per: [ user, application_name ]\n"),
-      "only where more than 10 of them have the same user and application_name, and then the oldest beyond "
+      "only if more than 10 of them have the same user and application_name, and then the oldest beyond "
       "10.");
-  EXPECT_EQ(
-      selection("  keep: 1\n  per: [ user, database, client_addr ]\n  victims: newest\n"),
-      "only where more than 1 of them have the same user, database and client_addr, and then the newest "
-      "beyond 1.");
+  EXPECT_EQ(selection("  keep: 1\n  per: [ user, database, client_addr ]\n  victims: newest\n"),
+            "only if more than 1 of them have the same user, database and client_addr, and then the newest "
+            "beyond 1.");
   EXPECT_EQ(selection("  keep: 10\n  victims: all\n"),
             "only if there are more than 10 of them, and then all of these.");
   EXPECT_EQ(selection("  at_most: 1\n  pause: 5s\n"),

@@ -1,4 +1,4 @@
-// Overlaps of drains as find_overlaps() finds them, against a slow way that holds each two of them together.
+// Overlaps of drains as find_overlaps() finds them, against a slow comparison of each pair.
 #include <algorithm>
 #include <chrono>
 #include <optional>
@@ -20,7 +20,7 @@ bool has_name(const Drain& drain, std::string_view name) {
   });
 }
 
-/// Whether a wildcard takes in what another drain calls by its name.
+/// Whether a wildcard matches a database that another drain names.
 bool takes_in(const TextPattern& wildcard, std::string_view name, std::string_view own) {
   constexpr std::string_view kLeftOut[] = {"template0", "template1", "postgres"};
   const bool is_left_out =
@@ -28,7 +28,7 @@ bool takes_in(const TextPattern& wildcard, std::string_view name, std::string_vi
   return !is_left_out && wildcard.matches(name);
 }
 
-/// What two entries have in common, as one would say it; nothing if they have nothing.
+/// A description of what two entries have in common; empty if they have nothing in common.
 std::optional<std::string> common_text(const TextPattern& a, const TextPattern& b, std::string_view own) {
   const auto quoted = [](const TextPattern& pattern) { return printable(pattern.written(), 80); };
   if (a.is_exact() && b.is_exact()) {
@@ -42,7 +42,7 @@ std::optional<std::string> common_text(const TextPattern& a, const TextPattern& 
 }
 
 std::optional<std::string> common_databases(const Drain& a, const Drain& b, std::string_view own) {
-  // by its name in both, whatever else there is
+  // both name the database, whatever else they contain
   for (const auto& pattern : a.databases) {
     if (pattern.is_exact() && has_name(b, pattern.written())) return printable(pattern.written(), 80);
   }
@@ -81,7 +81,7 @@ std::optional<ServerTime> first_common_moment(const std::vector<Interval>& a,
   return std::nullopt;
 }
 
-/// What two drains have in common on any server; the server is empty where none is known.
+/// What two drains have in common on any server; the server is empty if none is known.
 struct Common {
   std::string server;
   std::string databases;
@@ -97,7 +97,7 @@ std::optional<Common> common_of(const Policy& policy, const Drain& a, const Drai
     }
   }
   if (!policy.servers.empty()) return std::nullopt;
-  // a drop-in on its own: what it says of servers may or may not mean the same
+  // a drop-in on its own: its selections of servers may or may not mean the same servers
   const bool is_same = a.servers.empty() || b.servers.empty() || a.servers == b.servers;
   auto text = is_same ? common_databases(a, b, {}) : std::nullopt;
   return text ? std::optional(Common{{}, std::move(*text)}) : std::nullopt;

@@ -52,7 +52,7 @@ TEST(DrainOverlaps, AreToldWithTheirDatabaseServerAndMoment) {
   EXPECT_EQ(found[0].message,
             "drains \"one\" and \"two\" overlap: both empty database orders on server a at Sun 2026-11-29 "
             "02:30 CET");
-  EXPECT_EQ(found[0].hint, "Move one of them, or make them one. one stands at main.yaml:5.");
+  EXPECT_EQ(found[0].hint, "Move one of them, or merge them. one is at main.yaml:5.");
   EXPECT_EQ(found[0].place.line, 6U);
   EXPECT_EQ(found[0].place.column, 3U);
 }

@@ -132,22 +132,22 @@ TEST(Drains, CanHaveTheNameOfARuleButNotOfAnotherDrain) {
       load(drain_with("") + "rules: [ { name: sunday, match: { user: a }, escalate: [ alert ] } ]\n").policy);
   expect_error(load(drain_with("") +
                     "- { name: sunday, databases: b, schedule: 0 5 * * *, timezone: UTC, duration: 1h }\n"),
-               7, 11, "duplicate drain \"sunday\"", "The other one stands at x.yaml:2.");
+               7, 11, "duplicate drain \"sunday\"", "The other one is at x.yaml:2.");
 }
 
 TEST(Drains, NeedNameDatabasesBeginningAndDuration) {
   const auto result = load("drains:\n- { description: x }\n");
   for (const auto& [message, hint] : std::vector<std::pair<std::string, std::string>>{
-           {"a drain has no \"name\"", "The log knows it by its name."},
-           {"a drain has no \"databases\"", "It names those that it empties."},
+           {"a drain has no \"name\"", "The log identifies it by its name."},
+           {"a drain has no \"databases\"", "It names the databases to empty."},
            {"a drain has neither \"schedule\" nor \"at\"",
-            "Add schedule: \"0 2 * * sun\" for one that comes again, or at: 2026-12-01 02:00."},
-           {"a drain has no \"duration\"", "It says how long it lasts, as in 45min."}}) {
+            "Add schedule: \"0 2 * * sun\" for a drain that repeats, or at: 2026-12-01 02:00."},
+           {"a drain has no \"duration\"", "It says how long the drain lasts, as in 45min."}}) {
     expect_said(result, Severity::kError, 2, 3, message, hint);
   }
   EXPECT_EQ(result.diagnostics.size(), 4U) << all_of(result);
   expect_error(load(drain_with("at: 2999-01-01 02:00")), 7, 7, "a drain has both \"schedule\" and \"at\"",
-               "One of them says when it begins: make two drains of it if both shall be.");
+               "Remove one of them, or write two drains.");
 }
 
 TEST(Drains, NameTheKeyThatWasMeant) {
@@ -169,20 +169,20 @@ TEST(DrainDatabases, TakeNoRegularExpressionAndNothingTwice) {
                 ", schedule: 0 2 * * *, timezone: UTC, duration: 1h }\n");
   };
   expect_error(with("[ a, /^b/ ]"), 2, 30, "\"databases\" takes no regular expression",
-               "A drain's databases have to be plain to see: it takes names, with * and ? as wildcards.");
-  expect_error(with("[ a, b, a ]"), 2, 33, "\"a\" stands twice in \"databases\"");
-  expect_error(with("[]"), 2, 25, "\"databases\" is empty", "Leave the key out if it shall not matter.");
+               "A drain's databases must be obvious: use names, with * and ? as wildcards.");
+  expect_error(with("[ a, b, a ]"), 2, 33, "\"a\" appears twice in \"databases\"");
+  expect_error(with("[]"), 2, 25, "\"databases\" is empty", "Leave the key out if it should not matter.");
   EXPECT_EQ(written_in(only_drain(with("[ \"*\", postgres ]"))), (std::vector<std::string>{"*", "postgres"}));
 }
 
 TEST(DrainBeginnings, RefuseWhatIsNoScheduleOfCron) {
   expect_error(
-      load(begun_by("schedule: 0 2 * *")), 4, 13, "\"0 2 * *\" is not a schedule of cron: it has 4 fields",
+      load(begun_by("schedule: 0 2 * *")), 4, 13, "\"0 2 * *\" is not a cron schedule: it has 4 fields",
       "A schedule has five fields, minute, hour, day of the month, month and day of the week, as in \"0 2 * "
       "* sun\".");
   expect_error(load(begun_by("schedule: 0 25 * * *")), 4, 13, "\"25\" is not an hour of cron",
                "It takes *, or 0 to 23, ranges as in 1-5, steps as in */15, and lists of those.");
-  expect_error(load(begun_by("schedule: 0 2 30 feb *")), 4, 13, "this schedule never comes",
+  expect_error(load(begun_by("schedule: 0 2 30 feb *")), 4, 13, "this schedule never begins",
                "There is no such day within eight years.");
 }
 
@@ -246,21 +246,21 @@ TEST(DrainDuration, HasBounds) {
 TEST(DrainDuration, IsOverBeforeTheDrainComesAgain) {
   constexpr std::string_view kHint = "Between two drains the database has to be open.";
   expect_error(load(begun_by("schedule: 0 */2 * * *", "2h")), 6, 13,
-               "a drain of 2h is not over before it comes again, after 2h", kHint);
+               "a drain of 2h is not over before it begins again, after 2h", kHint);
   EXPECT_TRUE(load(begun_by("schedule: 0 */2 * * *", "1h 59min")).policy);
   // from Sunday to Monday it is a day, from Monday to Sunday it would do
   expect_error(load(begun_by("schedule: 0 3 * * sun,mon", "2d")), 6, 13,
-               "a drain of 2d is not over before it comes again, after 1d", kHint);
+               "a drain of 2d is not over before it begins again, after 1d", kHint);
   // on one day of the year it is but 23 hours
   expect_warning(load(begun_by("schedule: 0 12 * * *", "23h 30min")), 6, 13,
-                 "where clocks change in Europe/Vienna a drain of 23h 30min comes again after 23h",
-                 "It ends first, and the next one begins then.");
+                 "when clocks change in Europe/Vienna, a drain of 23h 30min begins again after 23h",
+                 "The first drain ends then, and the next one begins.");
   EXPECT_TRUE(load(begun_by("schedule: 0 12 * * *", "22h 30min")).diagnostics.empty());
 }
 
 TEST(DrainAnnouncements, AreDurationsEachOnce) {
   expect_error(load(drain_with("announce: [ 1h, 15min, 60min ]")), 7, 26,
-               "\"60min\" stands twice in \"announce\"");
+               "\"60min\" appears twice in \"announce\"");
   expect_error(load(drain_with("announce: 15")), 7, 13, "duration \"15\" lacks a unit",
                "The units are us, ms, s, min, h and d, as in 10min or 1h 30min.");
   EXPECT_EQ(only_drain(load(drain_with("announce: 15min"))).announce, std::vector<Duration>{15min});
@@ -272,7 +272,7 @@ TEST(DrainAnnouncements, AreDurationsEachOnce) {
 TEST(DrainGate, GoesWithPgbouncerAndThisWithIt) {
   expect_error(load(drain_with("gate: pgbouncer")), 7, 9, "gate pgbouncer needs \"pgbouncer\"",
                "Add pgbouncer: { conninfo: ... } with the connection string of its admin console.");
-  constexpr std::string_view kAlone = "\"pgbouncer\" says nothing without gate: pgbouncer";
+  constexpr std::string_view kAlone = "\"pgbouncer\" has no effect without gate: pgbouncer";
   expect_error(load(drain_with("pgbouncer: { conninfo: x }")), 7, 14, kAlone,
                "Add gate: pgbouncer, or leave this out.");
   expect_error(load(drain_with("gate: none\n  pgbouncer: { conninfo: x }")), 8, 14, kAlone,
@@ -306,19 +306,20 @@ TEST(DrainGate, ShowsNothingOfTheRestOfAConninfo) {
 TEST(DrainExceptions, TakeNoAges) {
   expect_error(load(drain_with("except: [ { user: a, query_age: 1h } ]")), 7, 24,
                "except of a drain takes no query_age",
-               "Who may stay may do so at any age, whatever it does.");
+               "An excepted session may stay at any age, whatever it does.");
   expect_error(load(drain_with("except: [ { user: a, blocks: 1 } ]")), 7, 24,
-               "except of a drain takes no blocks", "Who may stay may do so at any age, whatever it does.");
+               "except of a drain takes no blocks",
+               "An excepted session may stay at any age, whatever it does.");
   expect_error(load(drain_with("except: []")), 7, 11, "\"except\" is empty",
-               "Each entry of the list stands behind a dash, as in - { user: etl }.");
+               "Write each entry of the list after a dash, as in - { user: etl }.");
 }
 
 TEST(DrainExceptions, WarnWhereAnyClientCanClaimThem) {
   expect_warning(load(drain_with("except: [ { application_name: vacuumdb } ]")), 7, 13,
-                 "this exception rests on application_name, which any client can choose",
+                 "this exception relies on application_name, which any client can choose",
                  "Any client can stay that way: name the user as well.");
   expect_warning(load(drain_with("except: [ { query: vacuum, database: a } ]")), 7, 13,
-                 "this exception rests on query, which any client can choose",
+                 "this exception relies on query, which any client can choose",
                  "Any client can stay that way: name the user as well.");
   taken(load(drain_with("except: [ { query: vacuum, user: a }, { state: idle } ]")));
 }
@@ -334,12 +335,12 @@ TEST(DrainSteps, HaveDefaultsForTheirTimes) {
 
 TEST(DrainSteps, GoUpwardsFromWait) {
   expect_error(load(drain_with("escalate: [ cancel, wait: { for: 1s }, terminate ]")), 7, 23,
-               "wait has to be the first step", "What is to pass before a later step stands in its after.");
+               "wait has to be the first step", "Write the wait before a later step in its after.");
   expect_error(load(drain_with("escalate: [ terminate, cancel ]")), 7, 26,
                "cancel after terminate is a step down",
                "Steps go from mild to strong: cancel, then terminate.");
   expect_error(load(drain_with("escalate: [ alert, terminate ]")), 7, 15, "a drain has no step alert",
-               "It tells of each of its steps anyway; announce: alerts before it begins.");
+               "Each of its steps is logged anyway; announce: alerts before the drain begins.");
   expect_error(load(drain_with("escalate: [ kill ]")), 7, 15, "unknown step \"kill\"",
                "Did you mean \"terminate\"?");
   expect_error(load(drain_with("escalate: [ wait: { after: 1s }, terminate ]")), 7, 23,
@@ -348,16 +349,16 @@ TEST(DrainSteps, GoUpwardsFromWait) {
 
 TEST(DrainSteps, EndWithTerminateUnlessLatecomersAreLeftAlone) {
   expect_error(load(drain_with("escalate: [ wait, cancel ]")), 7, 13,
-               "sessions that come late are terminated, but none that are there",
-               "Let terminate be the last step, or add while_draining: leave.");
+               "latecomers are terminated, but sessions that are already there are not",
+               "Make terminate the last step, or add while_draining: leave.");
   expect_warning(load(drain_with("escalate: [ wait, cancel ]\n  while_draining: leave")), 7, 13,
-                 "nothing terminates who stays, so a database may not become empty");
+                 "no step terminates the remaining sessions, so a database may not become empty");
 }
 
 TEST(DrainSteps, AreDueBeforeTheDrainIsOver) {
   expect_error(load(drain_with("escalate: [ wait: { for: 44min }, terminate: { after: 1min } ]")), 7, 13,
                "terminate is due after 45min, and the drain is over after 45min",
-               "Shorten for and after, or let it last longer.");
+               "Shorten for and after, or make the drain longer.");
   EXPECT_TRUE(load(drain_with("escalate: [ wait: { for: 44min }, terminate: { after: 59s } ]")).policy);
 }
 
@@ -375,10 +376,11 @@ TEST(DrainGiveUp, IsReadAndChecked) {
 
 TEST(DrainGiveUp, WarnsWhereItComesTooLateOrTooEarly) {
   expect_warning(load(drain_with("give_up: { after: 45min }")), 7, 12,
-                 "it never gives up: after 45min it is over");
-  expect_warning(load(drain_with("give_up: { after: 50s }")), 7, 12,
-                 "it gives up after 50s, before terminate has had its effect: that is due after 50s",
-                 "Let it give up later, or shorten for and after in escalate.");
+                 "the drain never gives up: it is over after 45min");
+  expect_warning(
+      load(drain_with("give_up: { after: 50s }")), 7, 12,
+      "the drain gives up after 50s, before terminate has had its effect: that step is due after 50s",
+      "Make it give up later, or shorten for and after in escalate.");
   EXPECT_TRUE(load(drain_with("give_up: { after: 51s }")).diagnostics.empty());
   EXPECT_TRUE(load(drain_with("give_up: { after: 1s, then: alert }")).diagnostics.empty());
 }
@@ -389,7 +391,7 @@ TEST(DrainMode, IsAtMostThatOfTheFile) {
                           "1h, mode: enforce } ]\n")),
       3, 92, "a drain cannot enforce while its file is a dry run",
       "A drain's mode can only be milder: set mode: enforce at the top of the main file, and mode: dry-run "
-      "in the drains that shall wait.");
+      "in the drains that should wait.");
   const auto dry = load_main(
       main_with("drains: [ { name: d, databases: a, schedule: 0 2 * * *, timezone: UTC, duration: 1h } ]\n"));
   EXPECT_EQ(only_drain(dry).mode, Mode::kDryRun);

@@ -13,7 +13,7 @@
 namespace pgcurfew::testing {
 namespace {
 
-/// A main file in which one key of a mapping stands with a value, and beside it what the mapping needs.
+/// A main file with one key of a mapping and its value, and the other keys that the mapping needs.
 std::string file_with(Mapping mapping, std::string_view key, std::string_view value) {
   const auto entry = fmt::format("{}: {}", key, value);
   const auto file = [](std::string_view servers, std::string_view more, std::string_view rule) {
@@ -91,7 +91,7 @@ std::string file_with(Mapping mapping, std::string_view key, std::string_view va
     case Mapping::kStep:
       return rule(fmt::format("name: r, match: {{ query_age: 1s }}, escalate: [ alert: {{ {} }} ]", entry));
     case Mapping::kDrain:
-      // what says something beside another key alone
+      // keys that have an effect only beside another key
       if (key == "pgbouncer") return drain(entry + ", gate: pgbouncer");
       if (key == "schedule") return drain(entry + ", duration: 1h");
       if (key == "gate" && value == "pgbouncer") return drain(entry + ", pgbouncer: { conninfo: x }");
@@ -230,7 +230,7 @@ TEST(Grammar, RequiredKeysAreRequired) {
   }
 }
 
-/// So many rules that are all different and use most of the language.
+/// This number of rules, which are all different and use most of the language.
 std::string many_rules(std::size_t count) {
   std::string text =
       "servers: [ { name: a, conninfo: x, labels: { env: prod } } ]\ntimezone: Europe/Vienna\nrules:\n";
@@ -246,7 +246,7 @@ std::string many_rules(std::size_t count) {
   return text;
 }
 
-/// Of the processor: what else the machine does falls out.
+/// Processor time: other work of the machine does not count.
 std::chrono::nanoseconds time_to_load(std::size_t count) {
   const auto text = many_rules(count);
   const auto start = processor_time();

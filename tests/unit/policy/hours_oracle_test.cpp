@@ -1,5 +1,5 @@
 // Hours held, minute by minute around changes of the clocks, against an oracle that shares nothing with them:
-// it reads the wall from the C library, and takes a window's ends from the words of the manual alone.
+// it reads the wall clock from the C library, and takes a window's ends only from the words of the manual.
 #include <cstdlib>
 #include <ctime>
 #include <ostream>
@@ -96,7 +96,7 @@ constexpr int kDays = 6;
 constexpr int kMargin = 2;
 constexpr int kAllDays = kDays + 2 * kMargin;
 
-/// Windows whose ends like to lie near the hours at which clocks change.
+/// Windows whose ends are often near the hours at which clocks change.
 class Dice {
  public:
   explicit Dice(unsigned seed) : random_(seed) {}
@@ -154,11 +154,11 @@ class HoursOracle : public ::testing::TestWithParam<Span> {
     return {open.begin() + kMargin * kMinutesOfADay, open.end() - kMargin * kMinutesOfADay};
   }
 
-  /// next_open() from a minute on, held against the minutes that follow.
+  /// next_open() from a minute on, compared with the following minutes.
   void expect_next_open(const Hours& hours, const std::vector<bool>& open, std::size_t from) const {
     auto start = from;
     while (start < open.size() && !open[start]) ++start;
-    if (start == open.size()) return;  // not to be seen from here
+    if (start == open.size()) return;  // outside the span
     auto end = start;
     while (end < open.size() && open[end]) ++end;
     const auto next = hours.next_open(at(from));

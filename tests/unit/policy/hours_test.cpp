@@ -206,9 +206,8 @@ TEST(Hours, HaveAnAnswerAtTheEndsOfTime) {
   EXPECT_EQ(text_of(hours.next_open(ServerTime::max())), "never");
 }
 
-/// How many times the cost of one look-up in a zone a call takes: the machine's speed falls out, and so does
-/// what else runs on it, for it is the processor's time that counts, and the best of some measurements of
-/// each.
+/// The cost of a call as a multiple of one look-up in a zone. The machine's speed does not matter, nor does
+/// other work on it, because processor time counts, and the best of several measurements of each.
 template <class Call>
 double lookups_of(const Call& call) {
   const auto zone = zone_of("Europe/Vienna");

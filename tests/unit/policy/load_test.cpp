@@ -43,7 +43,7 @@ rules:
 
 TEST(Load, TakesTheExampleOfTheManual) {
   const auto result = load_main(std::string(kExample));
-  expect_warning(result, 20, 9, "this exception rests on application_name, which any client can choose",
+  expect_warning(result, 20, 9, "this exception relies on application_name, which any client can choose",
                  "Any client can escape the rule that way: name the user as well.");
   const auto& policy = *result.policy;
   EXPECT_EQ(policy.mode, Mode::kEnforce);
@@ -82,7 +82,7 @@ TEST(Load, RefusesWordsOfTheMainFileInADropIn) {
        {"mode: enforce", "servers: []", "safety: {}", "report: {}", "timezone: UTC", "unprotect: []"}) {
     const auto word = key.substr(0, key.find(':'));
     expect_error(load(rule_with("{ user: a }") + key + "\n"), 5, 1,
-                 "\"" + word + "\" cannot stand in a drop-in", "It belongs in the main file.");
+                 "\"" + word + "\" is not allowed in a drop-in", "It belongs in the main file.");
   }
   expect_error(load(rule_with("{ user: a }") + "rulez: x\n"), 5, 1, "unknown key \"rulez\" in a drop-in",
                "Did you mean \"rules\"?");
@@ -99,7 +99,7 @@ TEST(Load, RefusesDuplicateRulesOverAllFiles) {
   const Source main{"main.yaml", main_with("")};
   const auto result =
       load_policy(main, {{"a.yaml", "rules: [ { name: r, match: { user: b }, escalate: [ alert ] } ]\n"}});
-  expect_error(result, 1, 18, "duplicate rule \"r\"", "The other one stands at main.yaml:2.");
+  expect_error(result, 1, 18, "duplicate rule \"r\"", "The other one is at main.yaml:2.");
   EXPECT_EQ(result.diagnostics.at(0).place.file, "a.yaml");
 }
 
@@ -134,7 +134,7 @@ TEST(Load, StopsCountingAtTwoHundred) {
   const auto result = load(text);
   EXPECT_TRUE(result.has_errors());
   ASSERT_EQ(result.diagnostics.size(), 201U);
-  EXPECT_EQ(result.diagnostics.back().message, "there is more to say than is shown here");
+  EXPECT_EQ(result.diagnostics.back().message, "there are more messages than are shown here");
 }
 
 std::string fingerprint(std::string_view text) {
@@ -243,8 +243,7 @@ TEST(Load, KnowsAMainFileByItsWords) {
   EXPECT_FALSE(looks_like_main_file({"x", ""}));
 }
 
-// Any single damage to a file is refused or harmless; what matters here is that it is survived, and that what
-// is said can be shown.
+// Any single damage to a file is refused or harmless; it must not crash, and the messages must be printable.
 TEST(Load, SurvivesDamagedFiles) {
   std::mt19937 random(20261123);  // NOLINT(cert-msc51-cpp): the same damage on each run
   static constexpr char kLiteral[] = "\0\x04\t\n #&*!|>'\"%@`{}[],:-?~\\\xFF\xC3\x80 0a";

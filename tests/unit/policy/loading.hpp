@@ -47,7 +47,7 @@ inline std::string all_of(const LoadResult& result) {
   return text;
 }
 
-/// That one thing is said, among others.
+/// Expects one message among others.
 inline void expect_said(const LoadResult& result, Severity severity, std::size_t line, std::size_t column,
                         std::string_view message, std::string_view hint) {
   for (const auto& said : result.diagnostics) {
@@ -61,7 +61,7 @@ inline void expect_said(const LoadResult& result, Severity severity, std::size_t
                 << all_of(result);
 }
 
-/// That a file is refused for one thing alone.
+/// Expects that a file is refused with one error only.
 inline void expect_error(const LoadResult& result, std::size_t line, std::size_t column,
                          std::string_view message, std::string_view hint = {}) {
   expect_said(result, Severity::kError, line, column, message, hint);
@@ -69,7 +69,7 @@ inline void expect_error(const LoadResult& result, std::size_t line, std::size_t
   EXPECT_TRUE(result.has_errors());
 }
 
-/// That a file is taken, with one warning.
+/// Expects that a file is accepted with one warning.
 inline void expect_warning(const LoadResult& result, std::size_t line, std::size_t column,
                            std::string_view message, std::string_view hint = {}) {
   expect_said(result, Severity::kWarning, line, column, message, hint);
@@ -77,13 +77,13 @@ inline void expect_warning(const LoadResult& result, std::size_t line, std::size
   EXPECT_FALSE(result.has_errors());
 }
 
-/// The policy of files without a fault.
+/// The policy of files without errors.
 inline Policy taken(const LoadResult& result) {
   EXPECT_EQ(all_of(result), "");
   return result.policy.value_or(Policy{});
 }
 
-/// What the files protect beside the built-in protections.
+/// What the files protect besides the built-in protections.
 inline std::vector<Match> own_protect(const Policy& policy) {
   std::vector<Match> own;
   for (const auto& match : policy.protect) {

@@ -81,9 +81,9 @@ TEST(Match, RefusesWhatHasNoCondition) {
 
 TEST(Match, RefusesEmptyLists) {
   expect_error(load(rule_with("{ user: [] }")), 3, 18, "\"user\" is empty",
-               "Leave the key out if it shall not matter.");
+               "Leave the key out if it should not matter.");
   expect_error(load(rule_with("{ state: [] }")), 3, 19, "\"state\" is empty",
-               "Leave the key out if it shall not matter.");
+               "Leave the key out if it should not matter.");
 }
 
 TEST(Match, RefusesListsAndMapsWithinAList) {
@@ -128,7 +128,7 @@ TEST(Match, RefusesUnknownStates) {
 
 TEST(Match, RefusesBackendsThatAreNeverVictims) {
   const std::vector<std::pair<std::string, std::string>> never = {
-      {"parallel worker", "Its leader is judged in its stead."},
+      {"parallel worker", "Its leader is judged instead."},
       {"walsender", "Replication is never touched."},
       {"walreceiver", "Replication is never touched."},
       {"logical replication launcher", "Replication is never touched."},
@@ -137,7 +137,7 @@ TEST(Match, RefusesBackendsThatAreNeverVictims) {
       {"logical replication parallel worker", "Replication is never touched."}};
   for (const auto& [type, reason] : never) {
     expect_error(load(rule_with("{ backend_type: [ client backend, " + type + " ] }")), 3, 44,
-                 "no rule can be for backend_type \"" + type + "\"", reason);
+                 "no rule can apply to backend_type \"" + type + "\"", reason);
   }
   for (const std::string type : {"checkpointer", "background writer", "walwriter", "archiver", "startup",
                                  "logger", "io worker", "autovacuum launcher", "walsummarizer",
@@ -162,7 +162,7 @@ TEST(Match, RefusesBadPatternsAddressesAndExpressions) {
                "Unix-domain socket.");
   expect_error(load(rule_with("{ client_addr: 10.0.0.1/8 }")), 3, 25,
                "network \"10.0.0.1/8\" has bits set to the right of its prefix",
-               "Either the address or the prefix length is a slip.");
+               "Correct either the address or the prefix length.");
   expect_error(load(rule_with("{ user: \"/(/\" }")), 3, 18,
                "invalid regular expression \"/(/\": missing ): (",
                "Regular expressions are RE2's: no look-around and no back-references.");
@@ -181,7 +181,7 @@ TEST(Match, RefusesAgesWithoutUnitOrLength) {
 
 TEST(Match, ProtectTakesNoAges) {
   expect_error(load("protect:\n- { user: a, query_age: 1h }\n"), 2, 14, "protect takes no query_age",
-               "Who is protected is so at any age; a later limit belongs in a rule's except.");
+               "A session is protected at any age; a later limit belongs in a rule's except.");
 }
 
 TEST(Match, ReadsAgesOnTheirClocks) {

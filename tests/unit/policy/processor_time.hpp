@@ -6,7 +6,7 @@
 
 namespace pgcurfew::testing {
 
-/// How long this thread has been running: on a busy machine a test waits, and that does not count.
+/// The processor time of this thread: waiting on a busy machine does not count.
 inline std::chrono::nanoseconds processor_time() {
   timespec time{};
   clock_gettime(CLOCK_THREAD_CPUTIME_ID, &time);

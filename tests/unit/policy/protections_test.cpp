@@ -60,9 +60,9 @@ TEST(Protections, RefuseUnknownNames) {
                "unknown built-in protection \"everything\"",
                "It is dumps, backups, agents, sync-rep, concurrent-index or listeners.");
   expect_error(load_main(main_with("unprotect: [ dumps, dumps ]\n")), 3, 21,
-               "\"dumps\" stands twice in \"unprotect\"");
+               "\"dumps\" appears twice in \"unprotect\"");
   expect_error(load_main(main_with("unprotect: []\n")), 3, 12, "\"unprotect\" is empty",
-               "Leave the key out if it shall not matter.");
+               "Leave the key out if it should not matter.");
 }
 
 TEST(Protections, HaveTheirNamesInOrder) {

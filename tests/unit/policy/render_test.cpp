@@ -72,7 +72,7 @@ hint: Write "no" if it is a text.
 main.yaml:7:17: error: protect takes no query_age
     - { user: no, query_age: 1h }
                   ^
-hint: Who is protected is so at any age; a later limit belongs in a rule's except.
+hint: A session is protected at any age; a later limit belongs in a rule's except.
 main.yaml:9:11: error: invalid name "app query timeout"
     - name: app query timeout
             ^
@@ -114,7 +114,7 @@ rules:
   - match: { user: a, user: b }
     escalate: []
 )");
-  EXPECT_EQ(all_of(result), R"(x.yaml:1:1: error: "servers" cannot stand in a drop-in
+  EXPECT_EQ(all_of(result), R"(x.yaml:1:1: error: "servers" is not allowed in a drop-in
   servers: []
   ^
 hint: It belongs in the main file.
@@ -126,30 +126,30 @@ x.yaml:4:14: warning: state "idle" never matches here: its xact_start is NULL, s
       match: { state: idle, transaction_age: 5min, backend_type: walsender }
                ^
 hint: Use state_age for it.
-x.yaml:4:64: error: no rule can be for backend_type "walsender"
+x.yaml:4:64: error: no rule can apply to backend_type "walsender"
       match: { state: idle, transaction_age: 5min, backend_type: walsender }
                                                                  ^
 hint: Replication is never touched.
 x.yaml:5:13: error: "except" has to be a list, not a mapping
       except: { user: x }
               ^
-hint: Each entry of the list stands behind a dash, as in - { user: etl }.
+hint: Write each entry of the list after a dash, as in - { user: etl }.
 x.yaml:6:28: error: cancel after terminate is a step down
       escalate: [ terminate, cancel ]
                              ^
 hint: Steps go from mild to strong: cancel, then terminate.
-x.yaml:6:28: error: a cancel has no effect on any state that this rule is for
+x.yaml:6:28: error: a cancel has no effect on any state that this rule matches
       escalate: [ terminate, cancel ]
                              ^
 hint: A cancel ends a statement that runs (state active); use terminate for the others.
 x.yaml:7:5: error: a rule has no "name"
     - match: { user: a, user: b }
       ^
-hint: The log knows it by its name.
+hint: The log identifies it by its name.
 x.yaml:7:23: error: duplicate key "user"
     - match: { user: a, user: b }
                         ^
-hint: It stands in line 7 already.
+hint: It is already in line 7.
 x.yaml:8:15: error: "escalate" is empty
       escalate: []
                 ^

@@ -39,9 +39,9 @@ TEST(Rule, ReadsItsParts) {
 
 TEST(Rule, NeedsNameMatchAndEscalate) {
   const auto result = load("rules:\n- description: x\n");
-  expect_said(result, Severity::kError, 2, 3, "a rule has no \"name\"", "The log knows it by its name.");
+  expect_said(result, Severity::kError, 2, 3, "a rule has no \"name\"", "The log identifies it by its name.");
   expect_said(result, Severity::kError, 2, 3, "a rule has no \"match\"",
-              "A rule without a condition would hit everyone.");
+              "A rule without a condition would match every session.");
   expect_said(result, Severity::kError, 2, 3, "a rule has no \"escalate\"",
               "It says what to do: [ alert, cancel, terminate ].");
   EXPECT_EQ(result.diagnostics.size(), 3U);
@@ -61,7 +61,7 @@ TEST(Rule, RefusesBadNames) {
 
 TEST(Rule, RefusesDuplicateNames) {
   expect_error(load(rule_with("{ user: a }") + "- { name: r, match: { user: b }, escalate: [ alert ] }\n"), 5,
-               11, "duplicate rule \"r\"", "The other one stands at x.yaml:2.");
+               11, "duplicate rule \"r\"", "The other one is at x.yaml:2.");
 }
 
 TEST(Rule, RefusesUnknownKeys) {
@@ -78,10 +78,9 @@ TEST(Rule, RefusesUnknownKeys) {
 }
 
 TEST(Rule, RefusesWhatIsNoListOfRules) {
-  expect_error(load("rules: []\n"), 1, 8, "\"rules\" is empty",
-               "Each rule of the list stands behind a dash.");
+  expect_error(load("rules: []\n"), 1, 8, "\"rules\" is empty", "Write each rule of the list after a dash.");
   expect_error(load("rules: { name: x }\n"), 1, 8, "\"rules\" has to be a list, not a mapping",
-               "Each rule of the list stands behind a dash.");
+               "Write each rule of the list after a dash.");
   expect_error(load("rules: [ x ]\n"), 1, 10, "\"rules\" has to be a mapping, not a single value",
                "A rule is a mapping with name, match and escalate.");
 }
@@ -114,7 +113,7 @@ TEST(Rule, RefusesBadStepOptions) {
                "The units are us, ms, s, min, h and d, as in 10min or 1h 30min.");
   expect_error(load(rule_with("{ user: a }", "[ { cancel: { after: 1s }, terminate: { after: 1s } } ]")), 4,
                40, "a second step within one entry of \"escalate\"",
-               "Each step is an entry of its own, behind a dash of its own.");
+               "Write each step as an entry of its own, after a dash of its own.");
 }
 
 TEST(Rule, RefusesStepsDownAndStepsTwice) {
@@ -122,10 +121,10 @@ TEST(Rule, RefusesStepsDownAndStepsTwice) {
                "cancel after terminate is a step down",
                "Steps go from mild to strong: cancel, then terminate.");
   expect_error(load(rule_with("{ user: a }", "[ cancel, cancel ]")), 4, 23,
-               "step cancel stands twice in \"escalate\"",
-               "Sessions that a cancel does not end, terminate does.");
+               "step cancel appears twice in \"escalate\"",
+               "Use terminate for sessions that a cancel does not end.");
   expect_error(load(rule_with("{ user: a }", "[ terminate, terminate ]")), 4, 26,
-               "step terminate stands twice in \"escalate\"");
+               "step terminate appears twice in \"escalate\"");
   EXPECT_EQ(
       only_rule(load(rule_with("{ user: a }", "[ alert, cancel, alert, terminate, alert ]"))).escalate.size(),
       5U);
@@ -134,7 +133,7 @@ TEST(Rule, RefusesStepsDownAndStepsTwice) {
 TEST(Rule, RefusesACancelWhereOnlyIdleSessionsCanMatch) {
   constexpr std::string_view kHint =
       "A cancel ends a statement that runs (state active); use terminate for the others.";
-  constexpr std::string_view kMessage = "a cancel has no effect on any state that this rule is for";
+  constexpr std::string_view kMessage = "a cancel has no effect on any state that this rule matches";
   expect_error(load(rule_with("{ state: idle in transaction }", "[ alert, cancel ]")), 4, 22, kMessage,
                kHint);
   expect_error(load(rule_with("{ state: [ idle, disabled ] }", "[ cancel: { after: 1s } ]")), 4, 15, kMessage,
@@ -151,10 +150,10 @@ TEST(Rule, RefusesExceptionsForEveryone) {
   expect_error(load(with_except("{ user: a }", "[ {} ]")), 5, 13, "\"except\" is empty",
                "Conditions are written as in { database: app, state: active }.");
   expect_error(load(with_except("{ user: a }", "[]")), 5, 11, "\"except\" is empty",
-               "Each entry of the list stands behind a dash, as in - { user: etl }.");
+               "Write each entry of the list after a dash, as in - { user: etl }.");
   expect_error(load(with_except("{ user: a }", "{ user: b }")), 5, 11,
                "\"except\" has to be a list, not a mapping",
-               "Each entry of the list stands behind a dash, as in - { user: etl }.");
+               "Write each entry of the list after a dash, as in - { user: etl }.");
 }
 
 TEST(Rule, RefusesExceptionsThatAreNotMilder) {
@@ -191,7 +190,7 @@ TEST(Rule, WarnsOfStatesThatLackTheClock) {
       "Use state_age for it.");
   expect_warning(load(rule_with("{ state: disabled, query_age: 1min }")), 3, 12,
                  "state \"disabled\" never matches here: its query_start is NULL, so it has no query_age",
-                 "Of the ages it has session_age alone.");
+                 "The only age that it has is session_age.");
   expect_warning(load(rule_with("{ state: starting }")), 3, 12,
                  "state \"starting\" has neither database nor user yet, and only a superuser may end it",
                  "authentication_timeout of PostgreSQL ends sessions that do not get past it.");
@@ -211,7 +210,7 @@ TEST(Rule, CanOnlyBeMilderThanItsFile) {
       "rules: [ { name: r, match: { user: a }, escalate: [ alert ], mode: ";
   constexpr std::string_view kHint =
       "A rule's mode can only be milder: set mode: enforce at the top of the main file, and mode: dry-run in "
-      "the rules that shall wait.";
+      "the rules that should wait.";
   expect_error(load_main(rule + "enforce } ]\n"), 2, 68, "a rule cannot enforce while its file is a dry run",
                kHint);
   expect_error(load_main(rule + "enforce } ]\nmode: dry-run\n"), 2, 68,

@@ -134,9 +134,9 @@ TEST(CronSchedule, SaysWhatIsWrongWithWhichField) {
     const auto schedule = CronSchedule::parse(text);
     return schedule ? "taken" : schedule.error().message;
   };
-  EXPECT_EQ(message("0 2 * *"), "\"0 2 * *\" is not a schedule of cron: it has 4 fields");
-  EXPECT_EQ(message(""), "\"\" is not a schedule of cron: it has 0 fields");
-  EXPECT_EQ(message("@daily"), "\"@daily\" is not a schedule of cron: it has 1 field");
+  EXPECT_EQ(message("0 2 * *"), "\"0 2 * *\" is not a cron schedule: it has 4 fields");
+  EXPECT_EQ(message(""), "\"\" is not a cron schedule: it has 0 fields");
+  EXPECT_EQ(message("@daily"), "\"@daily\" is not a cron schedule: it has 1 field");
   EXPECT_EQ(message("60 2 * * *"), "\"60\" is not a minute of cron");
   EXPECT_EQ(message("0 24 * * *"), "\"24\" is not an hour of cron");
   EXPECT_EQ(message("0 2 0 * *"), "\"0\" is not a day of the month of cron");

@@ -54,7 +54,7 @@ TEST(Settings, RefusesBadServers) {
   expect_error(load_main(with_servers("[ { name: a b, conninfo: x } ]")), 2, 20, "invalid name \"a b\"",
                "It takes letters, digits, _, - and ., at most 63 of them.");
   expect_error(load_main(with_servers("[ { name: a, conninfo: x }, { name: a, conninfo: z } ]")), 2, 46,
-               "duplicate server \"a\"", "The other one stands in line 2.");
+               "duplicate server \"a\"", "The other one is in line 2.");
   expect_error(load_main(with_servers("[ { name: a, conninfo: x, tags: { a: b } } ]")), 2, 36,
                "unknown key \"tags\" in a server", "Did you mean \"labels\"?");
   expect_error(load_main(with_servers("[ { name: a, conninfo: x, port: 5432 } ]")), 2, 36,
@@ -133,7 +133,7 @@ TEST(Settings, RefusesBadSafety) {
     expect_error(load_main(main_with("safety: { signals: " + text + " }\n")), 3, 20,
                  "\"signals\" of " + text + " is out of range", "It takes 1 to 10000 signals per 1s to 1d.");
   }
-  constexpr std::string_view kShare = "It is a part of the client sessions, from 1% to 100%.";
+  constexpr std::string_view kShare = "It is a share of the client sessions, from 1% to 100%.";
   for (const std::string text : {"25", "0.25", "x%", "25 %"}) {
     expect_error(load_main(main_with("safety: { share: " + text + " }\n")), 3, 18,
                  "\"" + text + "\" is not a percentage", kShare);

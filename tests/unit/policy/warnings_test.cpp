@@ -11,7 +11,7 @@ constexpr std::string_view kTwo = "[ cancel, terminate ]";
 TEST(Warnings, OfAWaitThatIsNone) {
   expect_warning(load(rule_with("{ state: idle in transaction, blocked_for: 5s }")), 3, 40,
                  "this rule never matches: a session that waits for a lock is active",
-                 "blocks_for is about those that it waits for.");
+                 "Use blocks_for for the sessions that it waits for.");
   taken(load(rule_with("{ state: [ active, idle in transaction ], blocked_for: 5s }")));
   taken(load(rule_with("{ state: idle in transaction, blocks_for: 5s }")));
 }
@@ -50,7 +50,7 @@ TEST(Warnings, OfHoursThatNeverOpen) {
   const auto with = [](std::string_view more) { return load(rule_with("{ user: a }") + std::string(more)); };
   expect_warning(
       with("  during: { days: mon, timezone: UTC }\n  not_during: { days: mon-wed, timezone: UTC }\n"), 6, 15,
-      "this rule never acts: its hours never open", "What during opens, not_during closes.");
+      "this rule never acts: its hours never open", "not_during excludes all hours of during.");
   expect_warning(with("  not_during: { days: mon-sun, timezone: UTC }\n"), 5, 15,
                  "this rule never acts: its hours never open");
   taken(with("  during: { days: mon, timezone: UTC }\n  not_during: { days: tue-sun, timezone: UTC }\n"));
@@ -61,7 +61,7 @@ TEST(Warnings, OfHoursThatNeverOpen) {
 
 TEST(Warnings, OfBlockersThatAreOnlyActive) {
   expect_warning(load(rule_with("{ state: active, blocks: 3, blocks_for: 5s }", kTwo)), 3, 12,
-                 "the usual blocker is idle in transaction, and this rule passes over it",
+                 "the usual blocker is idle in transaction, and this rule ignores it",
                  "Leave the state out, or name both.");
   taken(load(rule_with("{ state: [ active, idle in transaction ], blocks_for: 5s }", kTwo)));
   taken(load(rule_with("{ state: active, blocks: 3, blocked_for: 5s }", kTwo)));
@@ -81,7 +81,7 @@ TEST(Warnings, OfWaitEventTypesThatAreNone) {
 
 TEST(Warnings, OfAQueryThatLooksLikeAWildcard) {
   constexpr std::string_view kHint =
-      "Any text is .* there; and it is found anywhere, so none is needed at its ends.";
+      "Write .* for any text; the expression may match anywhere, so none is needed at its ends.";
   expect_warning(load(rule_with("{ query: 'COPY *' }")), 3, 12,
                  "query \"COPY *\" is a regular expression, in which * and ? are no wildcards", kHint);
   expect_warning(load(rule_with("{ query: 'select ?' }")), 3, 12,
@@ -94,13 +94,13 @@ TEST(Warnings, OfAQueryThatLooksLikeAWildcard) {
 TEST(Warnings, OfLimitsBelowTheCostOfALook) {
   expect_warning(load(rule_with("{ state: active, query_age: 99ms }", kTwo)), 3, 27,
                  "a limit of 99ms needs looks at the server many times a second",
-                 "Below 100ms they cost more than they save; a look takes a millisecond and more.");
+                 "Below 100ms they cost more than they save; a look takes a millisecond or more.");
   taken(load(rule_with("{ state: active, query_age: 100ms }", kTwo)));
 }
 
 TEST(Warnings, OfACancelThatNothingFollows) {
-  constexpr std::string_view kMessage = "nothing follows the cancel, and a session can swallow it and go on";
-  constexpr std::string_view kHint = "Let terminate follow it, or alert to be told.";
+  constexpr std::string_view kMessage = "no step follows the cancel, and a session can ignore it and go on";
+  constexpr std::string_view kHint = "Add terminate as the next step, or alert to be notified.";
   const std::string match = "{ state: active, query_age: 1s }";
   expect_warning(load(rule_with(match, "[ alert, cancel: { after: 1s } ]")), 4, 22, kMessage, kHint);
   taken(load(rule_with(match, "[ cancel, alert ]")));
@@ -134,7 +134,7 @@ std::string with_except(std::string_view match, std::string_view except) {
 TEST(Warnings, OfAnExceptionThatAnyClientCanClaim) {
   const auto expect_claim = [](std::string_view match, std::string_view entry, const std::string& fields) {
     expect_warning(load(with_except(match, "[ " + std::string(entry) + " ]")), 5, 13,
-                   "this exception rests on " + fields + ", which any client can choose",
+                   "this exception relies on " + fields + ", which any client can choose",
                    "Any client can escape the rule that way: name the user as well.");
   };
   expect_claim("{ query_age: 1s }", "{ application_name: etl }", "application_name");
@@ -148,7 +148,7 @@ TEST(Warnings, OfAnExceptionThatAnyClientCanClaim) {
   expect_claim("{ user: /./, query_age: 1s }", "{ application_name: etl }", "application_name");
   taken(load(with_except("{ query_age: 1s }", "[ { user: a, application_name: etl } ]")));
   taken(load(with_except("{ query_age: 1s }", "[ { client_addr: local, query: x } ]")));
-  // what a session does is not a name that it gives itself
+  // a session's state is not a name that it gives itself
   taken(load(with_except("{ query_age: 1s }", "[ { state: idle, wait_event: SyncRep } ]")));
   taken(load(with_except("{ query_age: 1s }", "[ { database: etl } ]")));
   // within one role, its own name can be trusted
@@ -159,9 +159,9 @@ TEST(Warnings, OfAnExceptionThatAnyClientCanClaim) {
 TEST(Warnings, OfAProtectionThatAnyClientCanClaim) {
   constexpr std::string_view kHint = "Any client can escape every rule that way: name the user as well.";
   expect_warning(load("protect:\n- { application_name: etl }\n"), 2, 3,
-                 "this protection rests on application_name, which any client can choose", kHint);
+                 "this protection relies on application_name, which any client can choose", kHint);
   expect_warning(load("protect:\n- { query: x, state: active }\n"), 2, 3,
-                 "this protection rests on query, which any client can choose", kHint);
+                 "this protection relies on query, which any client can choose", kHint);
   taken(load("protect:\n- { application_name: etl, user: a }\n"));
   taken(load("protect:\n- { wait_event: SyncRep }\n"));
 }
@@ -178,7 +178,7 @@ TEST(Warnings, OfGroupsThatAnyClientCanLeave) {
                  kHint);
   expect_warning(with("{ state_age: 1s }", "query_id"), 6, 8,
                  "keep counts by query_id, which any client can choose", kHint);
-  // a role can give each of its sessions another name, or count in the group of another role
+  // a role can give each of its sessions another name, or count in another role's group
   expect_warning(with("{ user: eve, state_age: 1s }", "application_name"), 6, 8, message, kHint);
   expect_warning(with("{ client_addr: local, state_age: 1s }", "application_name"), 6, 8, message, kHint);
   expect_warning(with("{ application_name: [ a, b ], state_age: 1s }", "application_name"), 6, 8, message,
@@ -191,7 +191,7 @@ TEST(Warnings, OfGroupsThatAnyClientCanLeave) {
 
 TEST(Warnings, OfARepeatThatAnyClientCanEscape) {
   const std::string message = "repeat counts by application_name, which any client can choose";
-  constexpr std::string_view kHint = "A client that changes it is counted anew. Write per: user.";
+  constexpr std::string_view kHint = "A client that changes it is counted separately. Write per: user.";
   const auto with = [](std::string_view match, std::string_view per) {
     return load(rule_with(match, "[ cancel, terminate ]") +
                 "  repeat: { times: 3, within: 1min, per: " + std::string(per) + ", then: terminate }\n");
@@ -207,9 +207,9 @@ TEST(Warnings, OfARepeatThatAnyClientCanEscape) {
 TEST(Warnings, OfWaitersThatAnyClientCanBe) {
   const auto expect_claim = [](std::string_view waiter, const std::string& fields) {
     expect_warning(load(rule_with("{ blocks: { blocked_for: 5s, " + std::string(waiter) + " } }", kTwo)), 3,
-                   12, "blocks names those who wait by " + fields + ", which any client can choose",
-                   "Any client can turn the rule against a session that it waits for. Name the user of those "
-                   "who wait: blocks: { user: ... }.");
+                   12, "blocks selects waiting sessions by " + fields + ", which any client can choose",
+                   "Any client can turn the rule against a session that it waits for. Name the user of the "
+                   "waiting sessions: blocks: { user: ... }.");
   };
   expect_claim("application_name: migration", "application_name");
   expect_claim("query: '^alter', state: active", "query");
@@ -231,7 +231,7 @@ TEST(Warnings, OfConnectionsThatOneTenantCanTake) {
   };
   const auto expect_it = [&](std::string_view match, std::string_view more = "") {
     expect_warning(with(match, more), 5, 29,
-                   "one user can take up the connections, and this rule then ends the sessions of others",
+                   "one user can use all connections, and this rule then ends the sessions of others",
                    "Count each user's own sessions (per: user, keep: 10), or name the user in match.");
   };
   const std::string all = "{ state: active, query_age: 1min }";
@@ -251,23 +251,23 @@ TEST(Warnings, OfConnectionsThatOneTenantCanTake) {
 TEST(Warnings, OfExceptionsThatNeverApplyOrAlways) {
   expect_warning(load(with_except("{ query_age: 1s }", "[ { user: 'a*' }, { user: ab, query_age: 1h } ]")), 5,
                  29, "this exception never applies",
-                 "That of line 5 comes first and fits the same sessions.");
+                 "The one in line 5 comes first and matches the same sessions.");
   taken(load(with_except("{ query_age: 1s }", "[ { user: ab, query_age: 1h }, { user: 'a*' } ]")));
   expect_warning(load(with_except("{ user: [ a, b ], query_age: 1s }", "[ { user: [ c, b, a ] } ]")), 5, 13,
-                 "this exception spares every session that the rule is for");
+                 "this exception spares every session that the rule applies to");
   expect_warning(load(with_except("{ user: a, query_age: 1s }", "[ { user: a, query_age: 1h } ]")), 5, 13,
-                 "this exception moves the limit of every session that the rule is for");
+                 "this exception moves the limit of every session that the rule applies to");
 }
 
 TEST(Warnings, OfARuleForTheProtected) {
   const auto rule = rule_with("{ user: [ backup, restore ], query_age: 1s }");
   expect_warning(load(rule + "protect:\n- { user: [ backup, restore, dba ] }\n"), 3, 10,
-                 "this rule never acts: every session that it is for is protected",
-                 "The entry of protect stands at x.yaml:6.");
+                 "this rule never acts: every session that it applies to is protected",
+                 "The entry of protect is at x.yaml:6.");
   taken(load(rule + "protect:\n- { user: backup }\n"));
   taken(load(rule + "protect:\n- { user: [ backup, restore ], database: a }\n"));
   expect_warning(load(rule_with("{ application_name: [ pg_dump, pg_restore ] }")), 3, 10,
-                 "this rule never acts: every session that it is for has the built-in protection dumps",
+                 "this rule never acts: every session that it applies to has the built-in protection dumps",
                  "unprotect: [dumps] in the main file switches it off.");
   taken(load(rule_with("{ application_name: [ pg_dump, psql ] }")));
   taken(
@@ -278,8 +278,8 @@ TEST(Warnings, OfARuleForTheProtected) {
 TEST(Warnings, OfProtectionsInAnotherFile) {
   const Source main{"main.yaml", main_with("")};
   const auto result = load_policy(main, {{"a.yaml", "protect: [ { user: 'a*' } ]\n"}});
-  expect_warning(result, 2, 28, "this rule never acts: every session that it is for is protected",
-                 "The entry of protect stands at a.yaml:1.");
+  expect_warning(result, 2, 28, "this rule never acts: every session that it applies to is protected",
+                 "The entry of protect is at a.yaml:1.");
   EXPECT_EQ(result.diagnostics.at(0).place.file, "main.yaml");
 }
 

@@ -1,4 +1,4 @@
-// What YAML and yaml-cpp would let pass, and a policy must not.
+// What YAML and yaml-cpp would accept, but a policy must not.
 
 #include <gtest/gtest.h>
 
@@ -9,9 +9,9 @@ namespace {
 
 TEST(YamlTrap, RefusesDuplicateKeys) {
   expect_error(load(rule_with("{ user: app, state: active, user: etl }")), 3, 38, "duplicate key \"user\"",
-               "It stands in line 3 already.");
+               "It is already in line 3.");
   expect_error(load("protect: [ { user: a } ]\nprotect: [ { user: b } ]\n"), 2, 1,
-               "duplicate key \"protect\"", "It stands in line 1 already.");
+               "duplicate key \"protect\"", "It is already in line 1.");
 }
 
 TEST(YamlTrap, RefusesAliasesAndAnchors) {
@@ -27,7 +27,7 @@ TEST(YamlTrap, RefusesAliasesOfNothing) {
                "A text that begins with * or & is written in quotes: \"*_app\".");
 }
 
-/// The hint of the first thing that is said.
+/// The hint of the first message.
 std::string hint_of(const LoadResult& result) {
   return result.diagnostics.empty() ? "nothing" : result.diagnostics.front().hint;
 }
@@ -70,7 +70,7 @@ TEST(YamlTrap, RefusesMergeKeys) {
 }
 
 TEST(YamlTrap, RefusesTags) {
-  constexpr std::string_view kHint = "Write a text in quotes where YAML would read something else into it.";
+  constexpr std::string_view kHint = "Quote a text that YAML would take for something else.";
   expect_error(load(rule_with("{ user: !!str no }")), 3, 18, "tags are not allowed", kHint);
   expect_error(load(rule_with("{ user: ! no }")), 3, 18, "tags are not allowed", kHint);
   expect_error(load(rule_with("{ user: !x [ a ] }")), 3, 18, "tags are not allowed", kHint);
@@ -136,8 +136,7 @@ TEST(YamlTrap, RefusesEmptyTexts) {
 }
 
 TEST(YamlTrap, RefusesOctalAndFloatQueryIds) {
-  constexpr std::string_view kHint =
-      "It is a whole number of 64 bits with its sign, in decimal, without leading zeros.";
+  constexpr std::string_view kHint = "It is a signed 64-bit integer, in decimal, without leading zeros.";
   for (const std::string word : {"010", "1e3", "0x1F", "+1", "1_000", "1.0", "9223372036854775808", "abc"}) {
     expect_error(load(rule_with("{ query_id: " + word + " }")), 3, 22, "\"" + word + "\" is not a query_id",
                  kHint);
@@ -153,7 +152,7 @@ TEST(YamlTrap, RefusesUnclosedQuotes) {
 TEST(YamlTrap, RefusesNamesOverSeveralLines) {
   // a forgotten colon: "app user etl" would be the database
   expect_error(load("protect:\n- database: app\n    user etl\n"), 2, 13,
-               "\"database\" goes on over the end of the line",
+               "\"database\" continues past the end of the line",
                "Look for a missing colon or quote in the next line.");
   expect_error(load("protect:\n- query: |\n    select\n"), 2, 10,
                "\"query\" holds a line break or another control character",
@@ -201,7 +200,7 @@ TEST(YamlTrap, RefusesKeysThatAreNoTexts) {
 }
 
 TEST(YamlTrap, RefusesEmptyFiles) {
-  constexpr std::string_view kHint = "A file without any rules that is meant to be so is better taken away.";
+  constexpr std::string_view kHint = "Remove the file if it is meant to have no rules.";
   for (const std::string text : {"", "# nothing\n", "---\n", "~\n"}) {
     expect_error(load(text), 0, 0, "the file is empty", kHint);
   }

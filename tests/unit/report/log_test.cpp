@@ -44,7 +44,7 @@ class Pipe {
     ends_[0] = -1;
   }
 
-  /// All that is in it now.
+  /// The present content of the pipe.
   std::string read_all() {
     std::string text;
     char buffer[4096];

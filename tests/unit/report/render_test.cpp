@@ -18,7 +18,7 @@ using Json = nlohmann::ordered_json;
 constexpr auto kTime = "2026-11-23 04:05:06.123Z";
 constexpr ServerTime kServerTime(std::chrono::days(60) + 1h + 1us);
 
-/// What is rendered need not be in the catalogue.
+/// A rendered event need not be in the catalogue.
 Event event_of(Kind kind, Level level, std::string message,
                std::vector<std::pair<std::string_view, FieldValue>> fields = {}) {
   Event event(kind, std::move(message));
@@ -45,7 +45,7 @@ std::string line_with(std::string_view fields) {
   return fmt::format("2026-11-23 04:05:06.123Z NOTICE  about to cancel pid 7{}", fields);
 }
 
-/// What a stranger might send: each would act on a terminal, split a line, or break a JSON reader.
+/// What a client might send: each would act on a terminal, split a line, or break a JSON reader.
 const std::vector<std::string>& attacks() {
   static const std::vector<std::string> texts = {
       "\x1b[2J\x1b]0;owned\x07",

@@ -76,7 +76,7 @@ TEST_F(Files, ThatACrashLeftUnfinishedAreNotListedAndNotInTheWay) {
   EXPECT_EQ(files().size(), 1U);
 }
 
-/// What may stand where a file of ours should; an open that waits for the other end of a pipe waits for ever.
+/// Objects in the place of one of our files; an open that waits for the other end of a pipe waits for ever.
 class OddFiles : public Files, public testing::WithParamInterface<const char*> {
  protected:
   static void put(const std::string& path) {
@@ -142,7 +142,7 @@ TEST_F(Files, ThatCannotBeWrittenAreAnError) {
   EXPECT_TRUE(files().empty());
 }
 
-/// Takes from root the right to write anywhere, as far as access() goes: that asks who we really are.
+/// Takes from root the right to write anywhere, as far as access() is concerned, which uses the real user id.
 class NobodyInsteadOfRoot {
  public:
   NobodyInsteadOfRoot() { set_real_user(kNobody); }
@@ -218,7 +218,7 @@ TEST_F(StateDirectory, ThatIsNowhereIsAnErrorWithAHint) {
   setenv("HOME", "/proc", 1);
   const auto found = find_state_directory(".gate");
   ASSERT_FALSE(found);
-  EXPECT_EQ(found.error().message, "there is no directory for the journal");
+  EXPECT_EQ(found.error().message, "there is no directory for the journal of gates");
   EXPECT_FALSE(found.error().hint.empty());
 }
 

@@ -76,7 +76,7 @@ TEST(Holds, AreShownAllAtATime) {
   h.happen(happening::LookFailed{{"permission denied", {}, {}, "42501"}});
   h.happen(happening::StopAsked{});
   EXPECT_EQ(h.holds(),
-            "stopping, clock not asked yet, cannot look, lacks pg_read_all_stats, lacks pg_signal_backend");
+            "stopping, clock not read yet, cannot look, lacks pg_read_all_stats, lacks pg_signal_backend");
 }
 
 TEST(Holds, AJumpOfTheClockIsShownUntilItIsTrustedAgain) {
@@ -156,7 +156,7 @@ TEST(Holds, ALostConnectionHidesThemAndEndsNone) {
   EXPECT_EQ(h.holds(), "out of reach");
   h.now += 1min;
   h.connect();
-  EXPECT_EQ(h.holds(), "clock not asked yet, 3 sessions hidden");
+  EXPECT_EQ(h.holds(), "clock not read yet, 3 sessions hidden");
   h.see(3);
   EXPECT_EQ(h.watch.status().holds.at(0).since, since);
   EXPECT_EQ(since, WallTime(std::chrono::days(20000)));
@@ -170,7 +170,7 @@ TEST(Holds, OfAnotherServerAreForgotten) {
   h.see(3);
   h.postmaster_start = at(-1h);
   h.lose_and_connect();
-  EXPECT_EQ(h.holds(), "clock not asked yet");
+  EXPECT_EQ(h.holds(), "clock not read yet");
   h.see(0);
   EXPECT_THAT(h.over(), ElementsAre());
 }

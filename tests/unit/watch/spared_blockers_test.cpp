@@ -95,7 +95,7 @@ TEST(SparedBlockers, AnotherBackendThanAClientsIsToldThoughTheRuleIsForClients) 
   queue.look(6s);
   const auto told = queue.look(12s);
   ASSERT_THAT(told, SizeIs(1));
-  EXPECT_EQ(text_field(told[0], "reason"), "no client backend, but autovacuum worker");
+  EXPECT_EQ(text_field(told[0], "reason"), "not a client backend, but autovacuum worker");
   EXPECT_THAT(queue.desk.decide_at(12s).orders, IsEmpty());
 }
 

@@ -263,7 +263,7 @@ TEST(Watch, MissingPrivilegesAreSaidAtOnceAndInTheStatus) {
   h.happen(happening::Tick{});
   h.happen(happening::Connected{});
   EXPECT_THAT(h.told_kinds(), Contains("privilege_missing").Times(2));
-  EXPECT_EQ(h.holds(), "clock not asked yet, lacks pg_read_all_stats, lacks pg_signal_backend");
+  EXPECT_EQ(h.holds(), "clock not read yet, lacks pg_read_all_stats, lacks pg_signal_backend");
 }
 
 TEST(Watch, ARehearsalReportsWhatTheServerWouldDeny) {
@@ -324,9 +324,9 @@ TEST(Watch, AFailedPulseIsSaidAndNotRepeatedAtOnce) {
 TEST(Watch, AWatchThatCannotLookSaysSoInItsStatus) {
   Harness h;
   h.connect();
-  EXPECT_EQ(h.holds(), "clock not asked yet");
+  EXPECT_EQ(h.holds(), "clock not read yet");
   h.happen(happening::LookFailed{{"permission denied", {}, {}, "42501"}});
-  EXPECT_EQ(h.holds(), "clock not asked yet, cannot look");
+  EXPECT_EQ(h.holds(), "clock not read yet, cannot look");
   h.tick(1s);
   h.look({});
   EXPECT_EQ(h.holds(), "");
