@@ -58,8 +58,9 @@ void print_policy(const Policy& policy) {
   print(
       "bounds per server: at most {} signals per {}, {} of them to one role; within a second at most {:g}% "
       "of all client sessions, rounded down, three quarters of that to one role, but at least {}; past "
-      "either bound no signals for {}; if more sessions than that share fall due together, none before "
-      "that\n",
+      "either bound no signals for {}; if more sessions than that share fall due together, no signal before "
+      "that "
+      "time has passed\n",
       signals, to_text(policy.safety.per), signals - Breaker::reserve_of(signals), policy.safety.share * 100,
       Breaker::kAlwaysPass, to_text(policy.safety.quiet));
 }

@@ -133,7 +133,10 @@ void DrainRun::match_gate(const std::string& database, OurGate& ours, const Gate
 /// Whether an order to close, whose reply was lost, has closed the gate that has to be opened now.
 void DrainRun::match_lost_closing(OurGate& ours, const Gate& gate) {
   ours.may_be_closed = false;
-  if (!gate.mark || gate.mark->drain != plan_.name || (gate.mark->by != by_ && !gate.is_lost)) return;
+  if (!gate.mark || gate.mark->drain != plan_.name) return;
+  // the mark of an earlier process of ours, if we had taken it over
+  const bool is_taken_over = gate.is_lost || (ours.mark && gate.mark_text == ours.mark_text);
+  if (gate.mark->by != by_ && !is_taken_over) return;
   ours.mark = gate.mark;
   ours.mark_text = gate.mark_text;
   ours.in_journal = gate.in_journal;
@@ -208,6 +211,7 @@ void DrainRun::match_closed_gate(const std::string& database, OurGate& ours, con
 void DrainRun::lose(const std::string& database, OurGate& ours) {
   ours.state = GateState::kOpen;
   ours.may_be_closed = true;  // its mark is there, and is removed at the end if the gate does not close again
+  was_lost_ = true;
   tell(gate_lost_event(plan_, database));
 }
 
@@ -255,21 +259,31 @@ void DrainRun::close_gates(Ledger& ledger, Now now) {
 }
 
 void DrainRun::mark_as_closed(Ledger& ledger, Now now) {
-  if (since_ || !all_closed()) return;
+  if (!all_closed()) return;
+  if (since_) {
+    // looks that were requested while the gate was open show nothing of a closed one
+    if (std::exchange(was_lost_, false)) start_looking_anew(ledger);
+    return;
+  }
   since_ = ServerTime::min();
   for (const auto& entry : our_gates_) {
     if (entry.second.mark) since_ = std::max(*since_, entry.second.mark->since);
   }
   // a gate that was held since the last time was not closed for this one
   since_ = std::min(std::max(*since_, window_.start), now.server);
-  looks_before_ = ledger.looks_sent;
-  needs_gates_ = needs_gates_ || has_gate();
-  early_readings_ = 0;
-  claims_.reset();
+  start_looking_anew(ledger);
   progress_.has_looked = false;
   progress_.remaining.clear();
   progress_.trouble.clear();
   if (!rehearses()) progress_.obstacle = missing_;
+}
+
+void DrainRun::start_looking_anew(const Ledger& ledger) {
+  looks_before_ = ledger.looks_sent;
+  needs_gates_ = needs_gates_ || has_gate();
+  early_readings_ = 0;
+  empty_looks_ = 0;
+  claims_.reset();
 }
 
 /// Whether the end of the drain opens its gate, or removes the remaining mark.

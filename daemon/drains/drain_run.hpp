@@ -140,6 +140,7 @@ class DrainRun {
   void note_who_logs_in(const std::string& database, OurGate& ours, const Gates& gates) const;
   [[nodiscard]] bool knows_who_logs_in() const;
   void mark_as_closed(Ledger& ledger, Now now);
+  void start_looking_anew(const Ledger& ledger);
   [[nodiscard]] bool has_to_open(const OurGate& ours) const;
   [[nodiscard]] bool leaves_closed() const;
   [[nodiscard]] bool all_closed() const;
@@ -186,6 +187,7 @@ class DrainRun {
   std::optional<Error> missing_;             ///< for the last of them; closing gates does not remove it
   bool needs_gates_ = true;
   std::optional<ServerTime> since_;    ///< when the last gate closed
+  bool was_lost_ = false;              ///< a gate that had closed, and has not closed again
   std::uint64_t looks_before_ = 0;     ///< looks up to this one were requested before that
   int early_readings_ = 0;             ///< readings of gates since then, to see which logins go on
   std::optional<DrainClaims> claims_;  ///< of a look that was requested later

@@ -144,7 +144,7 @@ std::optional<JournalEntry> GateBook::find(const GateOrder& order, const std::se
   return found;
 }
 
-/// Whether an entry was among those that were read, or is one of another cluster's.
+/// Whether an entry was listed by the last reading, or belongs to another cluster.
 bool GateBook::knows(const JournalEntry& entry) const {
   const auto key = key_of(entry);
   const auto opened = opened_.find(key);
@@ -159,8 +159,10 @@ Result<void> GateBook::write_first(const JournalEntry& entry) {
   for (const auto& file : {entry, unnamed}) {
     auto found = journal_.find(file);
     if (found && *found && !knows(**found)) {
-      found = failure(fmt::format("the journal's file {} was not listed", journal_.path_of(file)),
-                      "It may hold what is to be given back.");
+      // another instance may have written it since; the next reading lists it
+      return failure(
+          fmt::format("the journal of gates has a file {} that was not listed", journal_.path_of(file)),
+          "It may belong to a gate that has to be opened.");
     }
     if (found) continue;
     auto error = found.error();

@@ -107,6 +107,8 @@ std::optional<GateOrder> GateKeeper::close(GateOrder order, const std::optional<
   made.mark = to_text(order.mark);
   made.state = JournalState::kClosing;
   if (order.kind == GateKind::kPgbouncer) {
+    // closed again for the same mark: another instance must not read the entry as a gate that never closed
+    if (standing && !is_over && entry->state == JournalState::kClosed) made.state = JournalState::kClosed;
     made.pgbouncer_conninfo = order.pgbouncer_conninfo;
     made.pgbouncer_gate = name_of(order.pgbouncer_gate);
   }
@@ -161,8 +163,10 @@ void GateKeeper::pgbouncer_turned(GateReply reply, bool may_have_acted) {
 void GateKeeper::pgbouncer_seen(const std::string& database, PgbouncerState state) {
   const auto found = seen_.find(database);
   if (found == seen_.end()) return;
+  // a console that does not answer has not closed a lost gate
+  if (state == PgbouncerState::kUnknown && found->second == PgbouncerState::kLost) return;
   found->second = state;
-  if (state != PgbouncerState::kUnknown) shown_.insert(database);
+  if (state == PgbouncerState::kClosed || state == PgbouncerState::kOpened) shown_.insert(database);
 }
 
 void GateKeeper::connection_lost() {

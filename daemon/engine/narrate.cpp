@@ -364,7 +364,7 @@ std::string_view text_of(End end) {
     case End::kByItself:
       return "has moved on by itself";
     case End::kGone:
-      return "is gone, but not because of our signal";
+      return "is gone, and no signal of ours ended it";
     case End::kUnseen:
       return "can no longer be seen";
     case End::kSpared:

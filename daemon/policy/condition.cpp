@@ -104,6 +104,12 @@ void sort_by_cost(Match& match) {
                    [](const AgeLimit& a, const AgeLimit& b) { return a.clock < b.clock; });
 }
 
+const Condition* find_condition(const Match& match, Field field) {
+  const auto found = std::find_if(match.conditions.begin(), match.conditions.end(),
+                                  [&](const Condition& condition) { return condition.field == field; });
+  return found == match.conditions.end() ? nullptr : &*found;
+}
+
 const StateTest* states_of(const Match& match) {
   for (const auto& condition : match.conditions) {
     if (const auto* test = std::get_if<StateTest>(&condition.test)) return test;

@@ -29,6 +29,9 @@ std::string transactions_text_of(std::int64_t transactions);
 /// Conditions in order of their cost to evaluate, ages finest clock first.
 void sort_by_cost(Match& match);
 
+/// The condition of a match on a field, null if it has none.
+const Condition* find_condition(const Match& match, Field field);
+
 /// The state condition of a match, null if it has none.
 const StateTest* states_of(const Match& match);
 

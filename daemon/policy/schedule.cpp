@@ -21,7 +21,7 @@ struct FieldKind {
   std::string_view words;  ///< three letters each, for `lowest` and those that follow; or empty
 };
 
-constexpr std::array<FieldKind, 5> kFields{{
+constexpr std::array<FieldKind, 5> kCronFields{{
     {"minute", 0, 59, ""},
     {"hour", 0, 23, ""},
     {"day of the month", 1, 31, ""},
@@ -116,7 +116,7 @@ std::optional<Range> parse_range(std::string_view part, const FieldKind& kind) {
 }  // namespace
 
 Result<CronSchedule::Field> CronSchedule::parse_field(std::string_view text, int index) {
-  const auto& kind = kFields[static_cast<std::size_t>(index)];
+  const auto& kind = kCronFields[static_cast<std::size_t>(index)];
   Field field;
   field.is_any = text.starts_with('*');
   for (const auto part : split(text, ",")) {
@@ -138,7 +138,7 @@ Result<CronSchedule> CronSchedule::parse(std::string_view text) {
   for (const auto part : split(text, " \t")) {
     if (!part.empty()) fields.push_back(part);
   }
-  if (fields.size() != kFields.size()) {
+  if (fields.size() != kCronFields.size()) {
     return failure(fmt::format("\"{}\" is not a cron schedule: it has {} field{}", printable(text, 80),
                                fields.size(), fields.size() == 1 ? "" : "s"),
                    {}, std::string(kHint));

@@ -78,7 +78,7 @@ void Connection::close() {
   connect_error_.reset();
   conn_.reset();
   wants_write_ = false;
-  has_read_end_ = false;
+  has_read_end_ = is_out_of_step_ = false;
   is_confirmed_ = false;
   intake_ = Intake(peer_.most_of_a_reply);
   server_error_.reset();
@@ -96,8 +96,8 @@ Result<void> Connection::fail(Error error) {
 
 Error Connection::error(std::string_view fallback) const {
   Error error;
-  error.message = on_one_line(server_error_ ? server_error_->message : PQerrorMessage(conn_.get()));
-  if (server_error_) error.sqlstate = server_error_->sqlstate;
+  if (server_error_) error = {on_one_line(server_error_->message), {}, {}, server_error_->sqlstate};
+  if (error.message.empty()) error.message = on_one_line(PQerrorMessage(conn_.get()));
   if (error.message.empty()) error.message = fallback;
   error.hint = warning_;
   return error;
@@ -166,7 +166,6 @@ Result<void> Connection::start(const Resolver::Addresses& addresses, bool with_k
 }
 
 Result<void> Connection::poll() {
-  const Intake::Reading reading(intake_);
   const auto polled = PQconnectPoll(conn_.get());
   if (!intake_.is_within()) return fail(too_much());
   switch (polled) {
@@ -209,7 +208,6 @@ Result<void> Connection::flush() {
 }
 
 Result<void> Connection::receive() {
-  const Intake::Reading reading(intake_);
   has_read_end_ = PQconsumeInput(conn_.get()) != 1;
   if (!intake_.is_within()) return tl::make_unexpected(too_much());
   PQisBusy(conn_.get());  // parses what came unasked
@@ -217,21 +215,29 @@ Result<void> Connection::receive() {
 }
 
 bool Connection::has_ended() const {
-  return has_read_end_ || PQstatus(conn_.get()) == CONNECTION_BAD;
+  return has_read_end_ || is_out_of_step_ || PQstatus(conn_.get()) == CONNECTION_BAD;
 }
 
 bool Connection::has_result() const {
-  return is_open() && PQisBusy(conn_.get()) == 0;
+  return is_open() && !is_out_of_step_ && PQisBusy(conn_.get()) == 0;
 }
 
 ResultPtr Connection::next_result() {
   ResultPtr result(PQgetResult(conn_.get()));
   const auto status = PQresultStatus(result.get());
-  if (!result || status == PGRES_PIPELINE_SYNC || status == PGRES_PIPELINE_ABORTED || is_good(result.get()))
+  if (status == PGRES_COPY_IN || status == PGRES_COPY_OUT || status == PGRES_COPY_BOTH) {
+    // we never ask for a COPY, and libpq would return this result for ever
+    is_out_of_step_ = true;
+    server_error_ = failure(fmt::format("{} has begun a COPY that nothing asked for", peer_.name)).value();
     return result;
+  }
+  if (!result || status == PGRES_PIPELINE_SYNC || status == PGRES_PIPELINE_ABORTED || is_good(result.get())) {
+    return result;
+  }
+  auto said = error_of(result.get());
   // what libpq says of the end has no SQLSTATE, and the server may have said why before
-  if (auto said = error_of(result.get()); !said.sqlstate.empty() || !server_error_)
-    server_error_ = std::move(said);
+  const bool has_server_said = server_error_ && !server_error_->sqlstate.empty();
+  if (!said.sqlstate.empty() || !has_server_said) server_error_ = std::move(said);
   return result;
 }
 

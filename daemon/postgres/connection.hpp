@@ -31,7 +31,7 @@ using ResultPtr = std::unique_ptr<PGresult, ResultDeleter>;
 /// whose look-up hangs is tried when the look-up ends, unless there is a connection by then.
 class Connection {
  public:
-  /// What a caller has to wait for on fd(): both may change with every call.
+  /// What a caller has to wait for; it may change with every call.
   struct Interest {
     int fd = -1;  ///< -1: nothing to wait for
     bool write = false;
@@ -54,13 +54,17 @@ class Connection {
   void open();
   void close();
 
+  /// Counts and bounds what is received as long as it lives. To be held around calls of the functions below,
+  /// and of libpq's functions that send: they read, too, when the socket is full.
+  [[nodiscard]] Intake::Reading reading() { return Intake::Reading(intake_); }
+
   /// Goes on connecting. To be called when the descriptor is ready, and (with `ready` false) once after
   /// open(). True: it is open now. *Errors*: no host could be connected to, for which of several reasons it
   /// was the last time; it is closed then.
   Result<bool> proceed(bool ready);
 
-  /// The server has proved to be what was sought: the next open() begins with the first host again. Without
-  /// it, with the one after, lest a host that accepts and then says nothing keep us from the others for ever.
+  /// The server is what was sought: the next open() begins with the first host again. Without it, with the
+  /// next host, so that a host that accepts and then says nothing does not keep us from the others for ever.
   void confirm();
 
   [[nodiscard]] bool is_open() const { return phase_ == Phase::kOpen; }
@@ -112,6 +116,7 @@ class Connection {
   std::unique_ptr<PGconn, ConnDeleter> conn_;
   bool wants_write_ = false;
   bool has_read_end_ = false;
+  bool is_out_of_step_ = false;  ///< it has sent what nothing asked for
   bool is_confirmed_ = false;
   std::size_t first_address_ = 0;  ///< which to begin with: the one behind that which brought nothing
   std::string warning_;            ///< libpq's when it began to connect

@@ -34,6 +34,7 @@ void Link::lose(Error error) {
 }
 
 std::vector<Happening> Link::proceed(MonotonicTime now, bool ready) {
+  const auto reading = connection_.reading();
   if (phase_ == Phase::kConnecting) {
     const auto is_open = connection_.proceed(ready);
     if (!is_open) {

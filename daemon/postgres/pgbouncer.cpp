@@ -113,6 +113,7 @@ PgbouncerSession::Answer PgbouncerSession::fail_with_last_error() {
 
 std::optional<PgbouncerSession::Answer> PgbouncerSession::proceed(bool ready) {
   if (has_hung_up_) return std::nullopt;
+  const auto reading = connection_.reading();
   if (wrong_) return fail(*wrong_);
   if (!connection_.is_open()) {
     const auto is_open = connection_.proceed(ready);
@@ -149,6 +150,7 @@ std::optional<PgbouncerSession::Answer> PgbouncerSession::receive() {
     if (!is_good(result_.get())) return Answer(tl::make_unexpected(error_of(result_.get())));
     return Answer(std::move(result_));
   }
+  if (connection_.has_ended()) return fail_with_last_error();
   return std::nullopt;
 }
 

@@ -193,7 +193,7 @@ app-query-timeout: cancels a query in database app or app_* that runs for 10min 
 30s later if it is still the same query; not for user etl before 2h; not for user night, application_name nightly-*.
 forgotten: alerts about a session that is idle in transaction for 5min or longer; terminates the session 1min \
 later if its state has not changed since; a dry run, so it only reports what it would do.
-bounds per server: at most 20 signals per 1min, 15 of them to one role; within a second at most 25% of all client sessions, rounded down, three quarters of that to one role, but at least 5; past either bound no signals for 1min; if more sessions than that share fall due together, none before that
+bounds per server: at most 20 signals per 1min, 15 of them to one role; within a second at most 25% of all client sessions, rounded down, three quarters of that to one role, but at least 5; past either bound no signals for 1min; if more sessions than that share fall due together, no signal before that time has passed
 """
 
 

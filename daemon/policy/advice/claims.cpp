@@ -9,16 +9,11 @@
 
 #include <fmt/format.h>
 
+#include "policy/condition.hpp"
+
 namespace pgcurfew {
 
 namespace {
-
-const Condition* find(const Match& match, Field field) {
-  for (const auto& condition : match.conditions) {
-    if (condition.field == field) return &condition;
-  }
-  return nullptr;
-}
 
 /// Tries names that have nothing in common: each character alone, and a long name.
 bool fits_all_names(const TextTest& test) {
@@ -45,7 +40,7 @@ bool fits_all_addresses(const AddressTest& test) {
 }
 
 bool has_clients(const Match& match) {
-  const auto* types = find(match, Field::kBackendType);
+  const auto* types = find_condition(match, Field::kBackendType);
   if (types == nullptr) return true;
   const auto& any_of = std::get<BackendTypeTest>(types->test).any_of;
   return std::find(any_of.begin(), any_of.end(), "client backend") != any_of.end();
@@ -54,9 +49,9 @@ bool has_clients(const Match& match) {
 }  // namespace
 
 bool is_for_named_clients(const Match& match) {
-  const auto* user = find(match, Field::kUser);
+  const auto* user = find_condition(match, Field::kUser);
   if (user != nullptr && !fits_all_names(std::get<TextTest>(user->test))) return true;
-  const auto* address = find(match, Field::kClientAddr);
+  const auto* address = find_condition(match, Field::kClientAddr);
   return address != nullptr && !fits_all_addresses(std::get<AddressTest>(address->test));
 }
 
@@ -64,7 +59,7 @@ std::string claimable_fields(const Match& match) {
   constexpr std::array<Field, 3> kChosen{Field::kApplicationName, Field::kQuery, Field::kQueryId};
   std::vector<std::string_view> names;
   for (const auto field : kChosen) {
-    if (find(match, field) != nullptr) names.push_back(entry_of(field).name);
+    if (find_condition(match, field) != nullptr) names.push_back(entry_of(field).name);
   }
   if (names.empty() || is_for_named_clients(match) || !has_clients(match)) return {};
   const auto last = names.back();

@@ -27,13 +27,6 @@ constexpr Duration kCheapLimit = 100ms;
 /// Hours repeat apart from changes over a year, so any moment will do: this one is in 2026.
 constexpr ServerTime kSomeTime{std::chrono::hours(24) * 365 * 26};
 
-const Condition* find(const Match& match, Field field) {
-  for (const auto& condition : match.conditions) {
-    if (condition.field == field) return &condition;
-  }
-  return nullptr;
-}
-
 bool is_blocking(const ReadMatch& match) {
   return match.named.contains(Field::kBlocks) || match.named.contains(Field::kBlocksFor);
 }
@@ -123,7 +116,7 @@ void warn_of_wait_event_types(const ReadMatch& match, Complaints& complaints) {
   constexpr std::array<std::string_view, 10> kTypes{"Activity", "BufferPin",      "Client", "Extension",
                                                     "IO",       "InjectionPoint", "IPC",    "Lock",
                                                     "LWLock",   "Timeout"};
-  const auto* condition = find(match.match, Field::kWaitEventType);
+  const auto* condition = find_condition(match.match, Field::kWaitEventType);
   if (condition == nullptr) return;
   for (const auto& pattern : std::get<TextTest>(condition->test).any_of) {
     if (std::any_of(kTypes.begin(), kTypes.end(), [&](auto type) { return pattern.matches(type); })) continue;
@@ -143,7 +136,7 @@ bool looks_like_wildcards(std::string_view written) {
 }
 
 void warn_of_wildcards(const ReadMatch& match, Complaints& complaints) {
-  const auto* condition = find(match.match, Field::kQuery);
+  const auto* condition = find_condition(match.match, Field::kQuery);
   if (condition == nullptr) return;
   for (const auto& pattern : std::get<TextTest>(condition->test).any_of) {
     if (!looks_like_wildcards(pattern.written())) continue;
@@ -170,7 +163,7 @@ void warn_of_short_limits(const ReadMatch& match, Complaints& complaints) {
 /// Whether anything other than the state of the moment shows that a session has exceeded a limit.
 bool has_limit(const ReadMatch& match, const Rule& rule) {
   if (rule.selection.keep || match.named.contains(Field::kXminAge) || !match.match.ages.empty()) return true;
-  const auto* blocks = find(match.match, Field::kBlocks);
+  const auto* blocks = find_condition(match.match, Field::kBlocks);
   if (blocks == nullptr) return false;
   const auto& waiter = std::get<BlocksTest>(blocks->test).waiter;
   return waiter && !waiter->ages.empty();
@@ -245,7 +238,7 @@ void warn_of_chosen_groups(const YamlNode& node, const Rule& rule, const ReadMat
     for (const auto field : {Field::kApplicationName, Field::kQueryId}) {
       const auto name = entry_of(field).name;
       const auto* value = value_in(per, name);
-      if (value == nullptr || is_one_value(find(match.match, field))) continue;
+      if (value == nullptr || is_one_value(find_condition(match.match, field))) continue;
       complaints.warn(value->at, fmt::format("{} counts by {}, which any client can choose", what, name),
                       fmt::format("A client that changes it {}. Write per: user.", consequence));
     }
@@ -259,7 +252,7 @@ void warn_of_chosen_groups(const YamlNode& node, const Rule& rule, const ReadMat
 // -- what one tenant can turn against others -------------------------------------------------------------
 
 void warn_of_chosen_waiters(const Rule& rule, const ReadMatch& match, Complaints& complaints) {
-  const auto* blocks = find(match.match, Field::kBlocks);
+  const auto* blocks = find_condition(match.match, Field::kBlocks);
   if (blocks == nullptr || only_alerts(rule)) return;
   const auto& waiter = std::get<BlocksTest>(blocks->test).waiter;
   const auto fields = waiter ? claimable_fields(*waiter) : std::string();

@@ -10,13 +10,9 @@ namespace {
 
 using namespace std::chrono_literals;
 
-constexpr std::int64_t kDay = Duration(24h).count();
-constexpr std::int64_t kSecond = Duration(1s).count();
-
-constexpr std::array<std::string_view, 2> kModes{"dry-run", "enforce"};
 constexpr std::array<std::string_view, 3> kGates{"connection-limit", "pgbouncer", "none"};
 constexpr std::array<std::string_view, 2> kPgbouncerGates{"pause", "disable"};
-constexpr std::array<std::string_view, 3> kSteps{"wait", "cancel", "terminate"};
+constexpr std::array<std::string_view, 3> kDrainSteps{"wait", "cancel", "terminate"};
 constexpr std::array<std::string_view, 2> kLatecomers{"terminate", "leave"};
 constexpr std::array<std::string_view, 2> kAfterwards{"reopen", "hold"};
 constexpr std::array<std::string_view, 3> kGiveUp{"reopen", "hold", "alert"};
@@ -93,8 +89,8 @@ constexpr std::array<KeyEntry, 17> kDrain{{
      .fallback = "[ wait: { for: 30s }, cancel, terminate: { after: 20s } ]",
      .example = "[ wait: { for: 1min }, cancel, terminate: { after: 20s } ]",
      .mapping = Mapping::kStep,
-     .choices = kSteps,
-     .synonyms = words::kDrainSteps},
+     .choices = kDrainSteps,
+     .synonyms = words::kSteps},
     {.name = "while_draining",
      .takes = Takes::kChoice,
      .meaning = "what happens to sessions that still get in",

@@ -12,9 +12,7 @@ namespace {
 
 using namespace std::chrono_literals;
 
-constexpr std::int64_t kDay = Duration(24h).count();
 constexpr std::int64_t kMostTransactions = 2'147'483'647;
-constexpr std::int64_t kLongest = 10'000 * kDay;
 
 constexpr KeyEntry kWaiters{.name = "sessions",
                             .takes = Takes::kCount,

@@ -19,8 +19,6 @@ namespace {
 
 using namespace std::chrono_literals;
 
-constexpr std::int64_t kDay = Duration(24h).count();
-constexpr std::int64_t kSecond = Duration(1s).count();
 namespace words = grammar::words;
 
 constexpr std::array<MappingEntry, 21> kMappings{{
@@ -128,7 +126,8 @@ std::string number_text(const KeyEntry& key, std::int64_t number) {
     case Takes::kPercentage:
       return fmt::format("{}%", number / 100);
     case Takes::kTimeOfDay:
-      return fmt::format("{:02}:{:02}", number / kSecond / 3600, number / kSecond / 60 % 60);
+      return fmt::format("{:02}:{:02}", number / grammar::kSecond / 3600,
+                         number / grammar::kSecond / 60 % 60);
     default:
       return std::to_string(number);
   }
@@ -213,7 +212,8 @@ std::string range_text_of(const KeyEntry& key) {
   if (key.most == 0) return {};
   auto text = fmt::format("{} to {}", number_text(key, key.least), number_text(key, key.most));
   if (key.takes == Takes::kRate)
-    text += fmt::format(" per {} to {}", to_text(Duration(kSecond)), to_text(Duration(kDay)));
+    text +=
+        fmt::format(" per {} to {}", to_text(Duration(grammar::kSecond)), to_text(Duration(grammar::kDay)));
   return text;
 }
 

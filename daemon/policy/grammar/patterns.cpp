@@ -4,6 +4,8 @@
 
 #include <fmt/format.h>
 
+#include "policy/grammar/tables.hpp"
+
 namespace pgcurfew {
 
 namespace {
@@ -34,8 +36,8 @@ std::string duration_pattern() {
 }
 
 std::string_view time_of_day(const KeyEntry& key) {
-  constexpr std::int64_t kDay = std::int64_t{24} * 3600 * 1'000'000;
-  return key.most < kDay ? "^([01][0-9]|2[0-3]):[0-5][0-9]$" : "^(([01][0-9]|2[0-3]):[0-5][0-9]|24:00)$";
+  return key.most < grammar::kDay ? "^([01][0-9]|2[0-3]):[0-5][0-9]$"
+                                  : "^(([01][0-9]|2[0-3]):[0-5][0-9]|24:00)$";
 }
 
 }  // namespace

@@ -10,14 +10,9 @@ namespace {
 
 using namespace std::chrono_literals;
 
-constexpr std::int64_t kDay = Duration(24h).count();
-constexpr std::int64_t kSecond = Duration(1s).count();
-constexpr std::int64_t kLongest = 10'000 * kDay;
-
-constexpr std::array<std::string_view, 2> kModes{"dry-run", "enforce"};
 constexpr std::array<std::string_view, 3> kVictims{"oldest", "newest", "all"};
 constexpr std::array<std::string_view, 2> kRoles{"primary", "standby"};
-constexpr std::array<std::string_view, 3> kSteps{"alert", "cancel", "terminate"};
+constexpr std::array<std::string_view, 3> kRuleSteps{"alert", "cancel", "terminate"};
 constexpr std::array<std::string_view, 3> kThen{"terminate", "alert", "pause"};
 constexpr std::array<std::string_view, 5> kPer{"database", "user", "application_name", "client_addr",
                                                "query_id"};
@@ -120,7 +115,7 @@ constexpr std::array<KeyEntry, 16> kRule{{
          "the steps, from the mildest to the strongest; each is taken only if the one before has not helped",
      .example = "[ cancel, terminate: { after: 30s } ]",
      .mapping = Mapping::kStep,
-     .choices = kSteps,
+     .choices = kRuleSteps,
      .synonyms = words::kSteps},
     {.name = "mode",
      .takes = Takes::kChoice,

@@ -11,9 +11,6 @@ namespace {
 
 using namespace std::chrono_literals;
 
-constexpr std::int64_t kDay = Duration(24h).count();
-constexpr std::int64_t kSecond = Duration(1s).count();
-constexpr std::array<std::string_view, 2> kModes{"dry-run", "enforce"};
 constexpr std::array<std::string_view, 3> kQueryTexts{"redacted", "full", "none"};
 constexpr KeyEntry kTimezone{.name = "timezone",
                              .takes = Takes::kTimeZone,

@@ -1,7 +1,10 @@
 #pragma once
 
+#include <array>
+#include <chrono>
 #include <cstdint>
 #include <span>
+#include <string_view>
 
 #include "base/duration.hpp"
 #include "policy/grammar/key.hpp"
@@ -12,6 +15,13 @@ namespace pgcurfew::grammar {
 /// The highest possible number of sessions.
 /// *Source*: guc_tables.c: the greatest max_connections.
 inline constexpr std::int64_t kMostSessions = 262'143;
+
+// Bounds of durations, in microseconds.
+inline constexpr std::int64_t kSecond = Duration(std::chrono::seconds(1)).count();
+inline constexpr std::int64_t kDay = Duration(std::chrono::hours(24)).count();
+inline constexpr std::int64_t kLongest = 10'000 * kDay;
+
+inline constexpr std::array<std::string_view, 2> kModes{"dry-run", "enforce"};
 
 std::span<const KeyEntry> main_file();
 std::span<const KeyEntry> drop_in();

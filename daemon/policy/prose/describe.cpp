@@ -30,13 +30,6 @@ std::string values_text(const Condition& condition) {
   return or_list(values);
 }
 
-const Condition* find(const Match& match, Field field) {
-  for (const auto& condition : match.conditions) {
-    if (condition.field == field) return &condition;
-  }
-  return nullptr;
-}
-
 /// Whether only sessions that run a statement match.
 bool is_for_running(const Match& match) {
   const auto* states = states_of(match);
@@ -93,10 +86,10 @@ std::string qualifiers_of(const Match& match) {
   }};
   std::string text;
   for (const auto& qualifier : kQualifiers) {
-    const auto* condition = find(match, qualifier.field);
+    const auto* condition = find_condition(match, qualifier.field);
     if (condition == nullptr || is_client_backend(*condition)) continue;
     const bool goes_on =
-        qualifier.field == Field::kWaitEvent && find(match, Field::kWaitEventType) != nullptr;
+        qualifier.field == Field::kWaitEvent && find_condition(match, Field::kWaitEventType) != nullptr;
     text += goes_on ? std::string_view(" and wait_event ") : qualifier.words;
     text += values_text(*condition);
   }
@@ -116,7 +109,7 @@ std::string waiters_text(const BlocksTest& test) {
   if (!test.waiter) return count == 1 ? "others" : fmt::format("{} or more others", count);
   auto text = count == 1 ? std::string("a session") : fmt::format("{} or more sessions", count);
   text += qualifiers_of(*test.waiter);
-  if (const auto* states = find(*test.waiter, Field::kState)) {
+  if (const auto* states = find_condition(*test.waiter, Field::kState)) {
     text += fmt::format(" in state {}", values_text(*states));
   }
   if (const auto* age = find_age(*test.waiter, Clock::kBlockedFor)) {
@@ -128,7 +121,7 @@ std::string waiters_text(const BlocksTest& test) {
 /// "that blocks 3 or more others for 5s or longer, while it waits for no lock itself"; empty if the rule is
 /// not about blocking.
 std::string blocking_text(const Match& match) {
-  const auto* condition = find(match, Field::kBlocks);
+  const auto* condition = find_condition(match, Field::kBlocks);
   const auto* age = find_age(match, Clock::kBlocksFor);
   if (condition == nullptr && age == nullptr) return {};
   auto text = fmt::format("that blocks {}", condition == nullptr
@@ -169,13 +162,13 @@ std::string age_text(const AgeLimit& age, Subject subject, const std::optional<s
 /// "a query in database app that runs for 10min or longer"
 std::string subject_text(const Match& match, Subject subject) {
   std::string text = fmt::format("a {}{}", noun_of(subject), qualifiers_of(match));
-  const auto* condition = find(match, Field::kState);
+  const auto* condition = find_condition(match, Field::kState);
   const auto states = condition != nullptr ? std::optional(values_text(*condition)) : std::nullopt;
   const bool is_told_with_age = subject == Subject::kQuery || find_age(match, Clock::kStateAge) != nullptr;
   if (states && !is_told_with_age) text += fmt::format(" in state {}", *states);
   std::vector<std::string> clauses;
   for (const auto& age : match.ages) clauses.push_back(age_text(age, subject, states));
-  if (const auto* xmin = find(match, Field::kXminAge)) {
+  if (const auto* xmin = find_condition(match, Field::kXminAge)) {
     clauses.push_back(fmt::format("whose xmin_age is {} transactions or more", values_text(*xmin)));
   }
   clauses.push_back(blocking_text(match));
@@ -247,7 +240,7 @@ std::string exception_text(const Match& match) {
 std::string phrase_of(const Match& match) {
   std::string text;
   for (const auto& entry : all_fields()) {
-    const auto* condition = find(match, entry.field);
+    const auto* condition = find_condition(match, entry.field);
     if (condition == nullptr || (is_client_backend(*condition) && match.conditions.size() > 1)) continue;
     text += fmt::format("{}{} {}", text.empty() ? "" : ", ", entry.name, values_text(*condition));
   }

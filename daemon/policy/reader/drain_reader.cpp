@@ -30,15 +30,6 @@ const KeyEntry& key_of_drain(std::string_view name) {
   return key_of(Mapping::kDrain, name);
 }
 
-const YamlNode* required(const YamlNode& node, std::string_view key, std::string_view hint,
-                         Complaints& complaints) {
-  const auto* value = node.find(key);
-  if (value == nullptr) {
-    complaints.error(node.at, fmt::format("a drain has no \"{}\"", key), std::string(hint));
-  }
-  return value;
-}
-
 std::vector<TextPattern> read_names(const YamlNode& node, std::string_view key, Complaints& complaints) {
   std::vector<TextPattern> databases;
   for (const auto* value : one_or_many(node, key, complaints)) {
@@ -67,7 +58,8 @@ std::vector<TextPattern> read_names(const YamlNode& node, std::string_view key, 
 }
 
 /// Empty if no time zone is known, which is reported.
-std::optional<TimeZone> read_zone(const YamlNode& node, const DefaultZone& zone, Complaints& complaints) {
+std::optional<TimeZone> read_zone_of_drain(const YamlNode& node, const DefaultZone& zone,
+                                           Complaints& complaints) {
   if (const auto* name = node.find("timezone")) return read_time_zone(*name, complaints);
   const auto* begins = node.find("schedule") != nullptr ? node.find("schedule") : node.find("at");
   if (begins == nullptr) return zone.zone;
@@ -85,7 +77,7 @@ std::optional<TimeZone> read_zone(const YamlNode& node, const DefaultZone& zone,
 void read_begins(const YamlNode& node, const DefaultZone& zone, Drain& drain, Complaints& complaints) {
   const auto* schedule = node.find("schedule");
   const auto* at = node.find("at");
-  const auto own = read_zone(node, zone, complaints);
+  const auto own = read_zone_of_drain(node, zone, complaints);
   drain.zone = own.value_or(TimeZone());
   if (schedule == nullptr && at == nullptr) {
     complaints.error(node.at, "a drain has neither \"schedule\" nor \"at\"",
@@ -201,7 +193,8 @@ std::optional<Drain> read_drain(const YamlNode& node, const RuleContext& context
   check_keys(node, Mapping::kDrain, complaints);
   Drain drain;
   drain.place = complaints.place(node.at);
-  if (const auto* name = required(node, "name", "The log identifies it by its name.", complaints)) {
+  if (const auto* name =
+          find_required(node, "drain", "name", "The log identifies it by its name.", complaints)) {
     drain.name = read_identifier(*name, "name", complaints).value_or("");
   }
   if (const auto* text = node.find("description")) {
@@ -211,12 +204,13 @@ std::optional<Drain> read_drain(const YamlNode& node, const RuleContext& context
   if (const auto* servers = node.find("servers")) {
     drain.servers = read_server_selection(*servers, context.servers, complaints);
   }
-  if (const auto* databases = required(node, "databases", "It names the databases to empty.", complaints)) {
+  if (const auto* databases =
+          find_required(node, "drain", "databases", "It names the databases to empty.", complaints)) {
     drain.databases = read_names(*databases, "databases", complaints);
   }
   read_begins(node, context.zone, drain, complaints);
-  if (const auto* duration =
-          required(node, "duration", "It says how long the drain lasts, as in 45min.", complaints)) {
+  if (const auto* duration = find_required(node, "drain", "duration",
+                                           "It says how long the drain lasts, as in 45min.", complaints)) {
     drain.duration =
         read_duration(*duration, key_of_drain("duration"), complaints).value_or(Duration::zero());
   }

@@ -86,7 +86,8 @@ std::optional<Duration> read_time_of_day(const YamlNode& node, const KeyEntry& k
   return time;
 }
 
-std::optional<TimeZone> read_zone(const YamlNode& node, const DefaultZone& zone, Complaints& complaints) {
+std::optional<TimeZone> read_zone_of_hours(const YamlNode& node, const DefaultZone& zone,
+                                           Complaints& complaints) {
   if (const auto* name = node.find("timezone")) return read_time_zone(*name, complaints);
   if (zone.is_guessed) {
     complaints.warn(node.at, "the time zone of these hours is that of the main file, which is not known here",
@@ -130,7 +131,7 @@ std::optional<Window> read_window(const YamlNode& node, const KeyEntry& key, con
     window.to = read.value_or(window.to);
     is_good = is_good && read;
   }
-  const auto read = read_zone(node, zone, complaints);
+  const auto read = read_zone_of_hours(node, zone, complaints);
   if (!is_good || !read) return std::nullopt;
   window.zone = *read;
   return window;

@@ -21,15 +21,6 @@ namespace pgcurfew {
 namespace {
 
 constexpr std::string_view kRuleExample = "A rule is a mapping with name, match and escalate.";
-const YamlNode* required(const YamlNode& node, std::string_view key, std::string_view hint,
-                         Complaints& complaints) {
-  const auto* value = node.find(key);
-  if (value == nullptr) {
-    complaints.error(node.at, fmt::format("a rule has no \"{}\"", key), std::string(hint));
-  }
-  return value;
-}
-
 /// Where, when, how many and how often.
 void read_circumstances(const YamlNode& node, const RuleContext& context, Rule& rule,
                         Complaints& complaints) {
@@ -76,7 +67,8 @@ std::optional<Rule> read_rule(const YamlNode& node, const RuleContext& context, 
   check_keys(node, Mapping::kRule, complaints);
   Rule rule;
   rule.place = complaints.place(node.at);
-  if (const auto* name = required(node, "name", "The log identifies it by its name.", complaints)) {
+  if (const auto* name =
+          find_required(node, "rule", "name", "The log identifies it by its name.", complaints)) {
     rule.name = read_identifier(*name, "name", complaints).value_or("");
   }
   if (const auto* text = node.find("description")) {
@@ -86,15 +78,15 @@ std::optional<Rule> read_rule(const YamlNode& node, const RuleContext& context, 
   read_circumstances(node, context, rule, complaints);
 
   std::optional<ReadMatch> match;
-  if (const auto* value =
-          required(node, "match", "A rule without a condition would match every session.", complaints)) {
+  if (const auto* value = find_required(
+          node, "rule", "match", "A rule without a condition would match every session.", complaints)) {
     match = read_match(*value, MatchOwner::kRule, complaints);
   }
   std::vector<ReadMatch> except;
   if (const auto* value = node.find("except"))
     except = read_except(*value, MatchOwner::kException, complaints);
-  if (const auto* value =
-          required(node, "escalate", "It says what to do: [ alert, cancel, terminate ].", complaints)) {
+  if (const auto* value = find_required(node, "rule", "escalate",
+                                        "It says what to do: [ alert, cancel, terminate ].", complaints)) {
     rule.escalate = read_ladder(*value, match ? &match->match : nullptr, complaints);
   }
   if (match) {

@@ -125,6 +125,15 @@ std::optional<std::string> read_plain(const YamlNode& node, std::string_view nam
   return node.text;
 }
 
+const YamlNode* find_required(const YamlNode& map, std::string_view owner, std::string_view key,
+                              std::string_view hint, Complaints& complaints) {
+  const auto* value = map.find(key);
+  if (value == nullptr) {
+    complaints.error(map.at, fmt::format("a {} has no \"{}\"", owner, key), std::string(hint));
+  }
+  return value;
+}
+
 std::optional<std::string> read_text(const YamlNode& node, std::string_view name, Complaints& complaints,
                                      Lines lines) {
   auto text = read_plain(node, name, complaints);

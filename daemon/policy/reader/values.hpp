@@ -26,6 +26,11 @@ void check_keys(const YamlNode& map, Mapping mapping, Complaints& complaints);
 /// The same if messages use another name for the mapping.
 void check_keys(const YamlNode& map, Mapping mapping, std::string_view owner, Complaints& complaints);
 
+/// The value of a key that a map must have; an error names the map as its `owner`. `hint` is a whole
+/// sentence.
+const YamlNode* find_required(const YamlNode& map, std::string_view owner, std::string_view key,
+                              std::string_view hint, Complaints& complaints);
+
 enum class Lines { kOne, kMany };
 
 /// Reads a text that is not empty, and is in quotes if YAML would take it for something else.

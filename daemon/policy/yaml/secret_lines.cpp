@@ -6,22 +6,13 @@
 #include <optional>
 
 #include "policy/grammar/grammar.hpp"
+#include "policy/yaml/yaml_text.hpp"
 
 namespace pgcurfew {
 
 namespace {
 
 constexpr std::string_view kBlanks = " \t";
-
-char lowered(char c) {
-  return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c;
-}
-
-std::string lowered(std::string_view text) {
-  std::string lower(text);
-  std::transform(lower.begin(), lower.end(), lower.begin(), [](char c) { return lowered(c); });
-  return lower;
-}
 
 /// The key at the beginning of a text, without quotes, and where its value begins.
 struct Key {
@@ -31,7 +22,7 @@ struct Key {
 
 std::optional<Key> key_at_front(std::string_view text) {
   const auto is_letter = [](char c) {
-    return (lowered(c) >= 'a' && lowered(c) <= 'z') || c == '_' || c == '-';
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '_' || c == '-';
   };
   std::size_t at = 0;
   const bool is_quoted = text.starts_with('"') || text.starts_with('\'');

@@ -26,13 +26,6 @@ bool is_digit(char c) {
   return c >= '0' && c <= '9';
 }
 
-std::string lowered(std::string_view text) {
-  std::string lower(text);
-  std::transform(lower.begin(), lower.end(), lower.begin(),
-                 [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
-  return lower;
-}
-
 bool is_truth_value(std::string_view plain) {
   constexpr std::array<std::string_view, 8> kWords{"y", "n", "yes", "no", "true", "false", "on", "off"};
   const auto lower = lowered(plain);
@@ -92,6 +85,13 @@ bool is_number(std::string_view plain) {
 }
 
 }  // namespace
+
+std::string lowered(std::string_view text) {
+  std::string lower(text);
+  std::transform(lower.begin(), lower.end(), lower.begin(),
+                 [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
+  return lower;
+}
 
 bool check_bytes(Complaints& complaints) {
   const auto text = complaints.text();

@@ -73,6 +73,7 @@ TEST(PgbouncerGates, ASecondTurnOfAGateTakesThePlaceOfTheFirst) {
   const auto turned = gates.take_turned();
   ASSERT_THAT(turned, SizeIs(1));
   EXPECT_EQ(turned[0].reply.id, "second");
+  ASSERT_GE(first, 0);
   std::string left(1000, ' ');
   ssize_t size = 0;
   do {

@@ -248,6 +248,10 @@ TEST_F(GateKeeperTest, TakesNoPgbouncersGateForClosedThatItHasNotSeenSinceItStar
   EXPECT_TRUE(read_next());
   next.pgbouncer_seen("orders", PgbouncerState::kClosed);
   EXPECT_FALSE(read_next());
+  next.pgbouncer_seen("orders", PgbouncerState::kLost);
+  EXPECT_TRUE(read_next());
+  next.pgbouncer_seen("orders", PgbouncerState::kUnknown);
+  EXPECT_TRUE(read_next()) << "a console that does not answer has not closed it";
 }
 
 TEST_F(GateKeeperTest, OverwritesNoEntryThatWasNotListed) {

@@ -270,7 +270,7 @@ TEST(Decide, ADryRunGoesOnAsIfNothingHadHadAnEffectAndCountsItNowhere) {
   ASSERT_THAT(over, SizeIs(1));
   EXPECT_EQ(over[0].kind, Kind::kEnded);
   EXPECT_EQ(over[0].message,
-            "pid 1 app@app (rule r) is gone, but not because of our signal, 39.0s after it would have been "
+            "pid 1 app@app (rule r) is gone, and no signal of ours ended it, 39.0s after it would have been "
             "sent cancel");
 }
 
