@@ -197,6 +197,15 @@ def test_a_pgbouncer_that_says_nothing_fails_in_time(pgbouncer, turn):
     assert failed["error"]["message"] == "PgBouncer did not do it within 5s"
 
 
+def test_a_copy_that_nothing_asked_for_is_cut_off(probe):
+    console = EndlessServer(copies=True)
+    try:
+        reply = probe().turn_pgbouncer(console.conninfo, "pooled", True, "pause")
+        assert (reply["outcome"], reply["error"]["message"]) == ("failed", "PgBouncer has begun a COPY that nothing asked for")
+    finally:
+        console.close()
+
+
 @pytest.mark.parametrize("in_one", [False, True], ids=["rows", "one_row"])
 @pytest.mark.parametrize("is_local", [False, True])
 def test_an_answer_without_end_is_cut_off(probe, tmp_path, is_local, in_one):

@@ -284,6 +284,17 @@ def test_a_row_without_end_is_cut_off_and_takes_no_more_memory_than_a_reply_may(
         endless.close()
 
 
+def test_a_copy_that_nothing_asked_for_is_cut_off(stage):
+    """libpq returns its result again and again, without a wait in between."""
+    copying = EndlessServer(copies=True)
+    try:
+        daemon = stage.enforce(CANCEL, servers={"copying": copying.conninfo, "stage": stage.server.conninfo(user="pgcurfew")})
+        assert "begun a COPY" in daemon.wait_for("server_down", server="copying")["message"]
+        assert stage.running().outcome() == QUERY_CANCELED
+    finally:
+        copying.close()
+
+
 def peak_memory(pid):
     """The most that it has had in memory at once, in bytes."""
     line, = [line for line in Path(f"/proc/{pid}/status").read_text().splitlines() if line.startswith("VmHWM:")]

@@ -174,7 +174,7 @@ MUTANTS = [
            (("if (const auto until = ledger_.repeats.paused_until(*key, now_.monotonic)) {",
              "if (const auto until = ledger_.repeats.paused_until(*key, now_.monotonic); until && false) {"),)),
     Mutant("drain: signals before all gates are closed", {"no-gate", "drain-ladder"}, "drains/drain_gates.cpp",
-           (("if (since_ || !all_closed()) return;", "if (since_ || !any_closed()) return;"),
+           (("if (!all_closed()) return;\n  if (since_) {", "if (!any_closed()) return;\n  if (since_) {"),
             ("entry.second.mark->since);", "entry.second.mark.value_or(GateMark{}).since);")), options=DRAINS),
     Mutant("drain: signals before the gates were read again", {"no-gate"}, "drains/drain_sessions.cpp",
            (("(all_known() && all_closed())", "all_closed()"),), options=DRAINS),

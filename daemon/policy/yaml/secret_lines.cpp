@@ -5,8 +5,8 @@
 #include <cstddef>
 #include <optional>
 
+#include "base/lower_case.hpp"
 #include "policy/grammar/grammar.hpp"
-#include "policy/yaml/yaml_text.hpp"
 
 namespace pgcurfew {
 
@@ -53,7 +53,7 @@ int opened_brackets(std::string_view line) {
 }
 
 bool names_a_connection(std::string_view line) {
-  const auto lower = lowered(line);
+  const auto lower = lower_case(line);
   for (const std::string_view word : {"pgbouncer", "conninfo"}) {
     for (auto at = lower.find(word); at != std::string::npos; at = lower.find(word, at + 1)) {
       const auto behind = lower.find_first_not_of(" \t\"'", at + word.size());
@@ -185,7 +185,7 @@ std::string harmless_part(std::string_view line) {
 std::string without_secrets(std::string_view text) {
   // a misspelt password is still a password: nothing of a conninfo is shown
   constexpr std::array<std::string_view, 4> kSigns{"password", "passwd", "://", "conninfo:"};
-  const auto lower = lowered(text);
+  const auto lower = lower_case(text);
   std::size_t cut = std::string::npos;
   for (const auto sign : kSigns) {
     const auto at = lower.find(sign);

@@ -8,6 +8,7 @@
 
 #include <fmt/format.h>
 
+#include "base/lower_case.hpp"
 #include "base/words.hpp"
 
 namespace pgcurfew {
@@ -28,7 +29,7 @@ bool is_digit(char c) {
 
 bool is_truth_value(std::string_view plain) {
   constexpr std::array<std::string_view, 8> kWords{"y", "n", "yes", "no", "true", "false", "on", "off"};
-  const auto lower = lowered(plain);
+  const auto lower = lower_case(plain);
   return std::find(kWords.begin(), kWords.end(), lower) != kWords.end();
 }
 
@@ -79,19 +80,12 @@ bool is_number(std::string_view plain) {
   auto text = plain;
   if (!text.empty() && (text.front() == '+' || text.front() == '-')) text.remove_prefix(1);
   if (text.empty()) return false;
-  const auto lower = lowered(text);
+  const auto lower = lower_case(text);
   if (lower == ".inf" || lower == ".nan") return true;
   return is_decimal(text) || is_sexagesimal(text) || is_based(text);
 }
 
 }  // namespace
-
-std::string lowered(std::string_view text) {
-  std::string lower(text);
-  std::transform(lower.begin(), lower.end(), lower.begin(),
-                 [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
-  return lower;
-}
 
 bool check_bytes(Complaints& complaints) {
   const auto text = complaints.text();

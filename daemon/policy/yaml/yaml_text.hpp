@@ -2,7 +2,6 @@
 
 #include <cstddef>
 #include <optional>
-#include <string>
 #include <string_view>
 
 #include "policy/yaml/complaints.hpp"
@@ -18,9 +17,6 @@ std::optional<std::size_t> length_of_quoted(std::string_view written);
 
 /// Where the last text before a place ends, skipping blanks and line ends.
 PlaceInText end_of_text_before(const Complaints& complaints, PlaceInText at);
-
-/// A text with ASCII letters in lower case.
-std::string lowered(std::string_view text);
 
 /// What YAML 1.1 would take a text without quotes for: "a truth value", "a number", or empty for a text.
 std::optional<std::string_view> guessed_type(std::string_view plain);
