@@ -24,7 +24,7 @@ BEYOND = {
         r"^duplicate (rule|server|drain) ", r"^a cancel has no effect on any state ", r"^the exception's \w+ (of .*)?is not ",
         r"^no rule can apply to backend_type ", r"^drains .* overlap: ", r"^this drain has no time zone$",
         r"^a drain of \S.* is not over before it comes again, ", r"^wait has to be the first step$",
-        r"^sessions that come late are terminated, but none ", r" is due after .*, and the drain is over after ", r"^clocks in .* twice; ",
+        r"^latecomers are terminated, but sessions ", r" is due after .*, and the drain is over after ", r"^clocks in .* twice; ",
     ],
     "a range of durations, and of numbers in quotes": [r" is out of range$", r" must be longer than 0$"],
     "what stands behind a name or an expression": [
