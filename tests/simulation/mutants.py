@@ -180,7 +180,7 @@ MUTANTS = [
            (("(all_known() && all_closed())", "all_closed()"),), options=DRAINS),
     Mutant("drain: forgets what others left closed", {"not-given-back", "drain-ladder"}, "drains/drain.cpp",
            (("if (!gates_ || is_stopping_) return;", "if (!gates_ || gates_) return;"),), options=DRAINS),
-    Mutant("drain: does not see that somebody opened the gate", {"no-gate"}, "drains/drain_gates.cpp",
+    Mutant("drain: does not see that somebody opened the gate", {"overridden", "no-gate"}, "drains/drain_gates.cpp",
            (("  yield(database, ours, is_ours);", "  (void)now;"),), options=DRAINS),
     Mutant("drain: takes another instance for a stranger", {"no-gate", "opened-early"}, "drains/drain_gates.cpp",
            (("const bool is_ours = gate.mark && gate.mark->drain == plan_.name;",
