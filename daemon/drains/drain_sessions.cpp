@@ -99,10 +99,8 @@ void DrainRun::count_empty_look(Now now) {
   const bool nobody = progress_.remaining.empty() && progress_.hidden == 0;
   // most clients log in within milliseconds
   if (nobody && is_awaited && ++early_readings_ <= kEarlyReadings) needs_gates_ = true;
-  if (nobody && has_gate() && !all_closed()) {
-    empty_looks_ = 0;  // of a gate that was lost
-    return;
-  }
+  if (nobody && has_gate() && !all_closed())
+    return;  // a gate was lost: looks count anew when it is closed again
   if (!nobody || is_awaited) {
     empty_looks_ = 0;
     if (std::exchange(is_empty_, false)) tell(drain_refilled_event(plan_, progress_));

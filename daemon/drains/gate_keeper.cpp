@@ -162,11 +162,8 @@ void GateKeeper::pgbouncer_turned(GateReply reply, bool may_have_acted) {
 
 void GateKeeper::pgbouncer_seen(const std::string& database, PgbouncerState state) {
   const auto found = seen_.find(database);
-  if (found == seen_.end()) return;
-  // a console that does not answer has not closed a lost gate
-  if (state == PgbouncerState::kUnknown && found->second == PgbouncerState::kLost) return;
-  found->second = state;
-  if (state == PgbouncerState::kClosed || state == PgbouncerState::kOpened) shown_.insert(database);
+  // a console that does not answer has neither closed nor opened a gate
+  if (found != seen_.end() && state != PgbouncerState::kUnknown) found->second = state;
 }
 
 void GateKeeper::connection_lost() {
@@ -192,7 +189,7 @@ void GateKeeper::settle(Flight flight, GateReply& reply, bool may_have_acted) {
       // over a new connection, and at once: the old one's state no longer counts
       forget(entry.database);
       look(gate_at_pgbouncer(entry));
-      shown_.insert(entry.database);
+      seen_.insert_or_assign(entry.database, PgbouncerState::kClosed);
       return;
     case GateOutcome::kOpened:
     case GateOutcome::kForeign:
@@ -241,7 +238,6 @@ PgbouncerState GateKeeper::look(const Gate& gate) {
 }
 
 void GateKeeper::forget(const std::string& database) {
-  shown_.erase(database);
   if (seen_.erase(database) > 0) commands_.emplace_back(pgbouncer::Forget{database});
 }
 
@@ -255,7 +251,7 @@ void GateKeeper::remove(const JournalEntry& entry) {
 void GateKeeper::look_at_pgbouncer(Gate& gate) {
   const auto seen = look(gate);
   gate.limit = seen == PgbouncerState::kOpened ? -1 : 0;
-  gate.is_lost = seen == PgbouncerState::kLost || !shown_.contains(gate.database);
+  gate.is_lost = seen == PgbouncerState::kLost || seen == PgbouncerState::kUnknown;
 }
 
 void GateKeeper::merge(JournalEntry entry, Gates& gates) {

@@ -85,8 +85,9 @@ class GateKeeper {
 
   GateBook book_;
   std::map<Key, Flight> flights_;
-  std::map<std::string, PgbouncerState> seen_;  ///< states of gates that are closed at PgBouncer, by database
-  std::set<std::string> shown_;                 ///< those of them that PgBouncer has shown since we started
+  /// What PgBouncer has shown last of gates that are closed there, by database; kUnknown: nothing since we
+  /// started.
+  std::map<std::string, PgbouncerState> seen_;
   std::vector<GateReply> replies_;
   std::vector<pgbouncer::Command> commands_;
 };
