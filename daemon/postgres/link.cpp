@@ -12,11 +12,10 @@ Link::Link(Conninfo conninfo, std::shared_ptr<LookUps> look_ups)
 void Link::connect() {
   disconnect();
   connection_.open();
-  phase_ = Phase::kConnecting;
 }
 
 void Link::disconnect() {
-  phase_ = Phase::kClosed;
+  is_ready_ = false;
   connection_.close();
   requests_.clear();
   current_.reset();
@@ -35,7 +34,7 @@ void Link::lose(Error error) {
 
 std::vector<Happening> Link::proceed(MonotonicTime now, bool ready) {
   const auto reading = connection_.reading();
-  if (phase_ == Phase::kConnecting) {
+  if (!connection_.is_open()) {
     const auto is_open = connection_.proceed(ready);
     if (!is_open) {
       lose(is_open.error());
@@ -43,8 +42,8 @@ std::vector<Happening> Link::proceed(MonotonicTime now, bool ready) {
       set_up();
     }
   }
-  if (is_up()) read_replies(now);
-  if (is_up()) {
+  if (connection_.is_open()) read_replies(now);
+  if (connection_.is_open()) {
     if (const auto flushed = connection_.flush(); !flushed) lose(flushed.error());
   }
   return std::exchange(happened_, {});

@@ -44,7 +44,6 @@ class Link {
   static constexpr int kWaitsFailuresToTell = 3;
 
  private:
-  enum class Phase { kClosed, kConnecting, kPreparing, kReady };
   enum class RequestKind {
     kSetUp,
     kFacts,
@@ -86,12 +85,11 @@ class Link {
   void request_prepared(const char* name, const Parameters& parameters, Request request);
   void request_bare(const char* name, Request request);
   void finish_request(bool sent, Request request);
-  [[nodiscard]] bool is_up() const { return phase_ == Phase::kPreparing || phase_ == Phase::kReady; }
   void lose(Error error);
   void lose_connection(std::string_view fallback) { lose(connection_.error(fallback)); }
 
   Connection connection_;
-  Phase phase_ = Phase::kClosed;
+  bool is_ready_ = false;  ///< the connection is open, and all statements are prepared
   std::deque<Request> requests_;
   /// The reply to the first request, until its Sync: its first error, or its last result.
   ResultPtr current_;

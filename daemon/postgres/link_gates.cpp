@@ -80,7 +80,7 @@ bool is_collision(const Error& error) {
 /// Somebody may have revoked from PUBLIC what tells the cluster's name, or the locks: then without the one,
 /// without the other, without both. All that this costs is what they tell.
 void Link::read_gates(bool with_logins) {
-  if (phase_ != Phase::kReady) return;
+  if (!is_ready_) return;
   const bool may_identify = gates_refused_ % 2 == 0;
   const bool may_read_locks = gates_refused_ < kWithoutLocks;
   Request request{RequestKind::kGates};
@@ -95,7 +95,7 @@ void Link::turn_gate(const GateOrder& order) {
 }
 
 void Link::send_turn(const GateOrder& order, bool is_repeated) {
-  if (phase_ != Phase::kReady) return;
+  if (!is_ready_) return;
   bool sent = true;
   // they share one Sync, and so one transaction: after an error nothing of it remains
   for (const auto& [sql, values] : steps_of(order)) {

@@ -50,8 +50,8 @@ void Link::finish_set_up(const Request& request, const ResultPtr& result) {
                    {}});
     }
   }
-  if (requests_.empty() && phase_ == Phase::kPreparing) {
-    phase_ = Phase::kReady;
+  if (requests_.empty() && !is_ready_) {
+    is_ready_ = true;
     connection_.confirm();
     happened_.emplace_back(happening::Connected{facts_});
   }
@@ -62,12 +62,8 @@ void Link::finish_names(const Request& request, const ResultPtr& result, Monoton
     const bool of_databases = request.kind == RequestKind::kDatabaseNames;
     auto names = of_databases ? read_database_names(result.get()) : read_role_names(result.get());
     if (!names) return lose(names.error());
-    if (of_databases) {
-      names_.take_databases(std::move(*names), now);
-    } else {
-      names_.take_roles(std::move(*names), now);
-    }
-  } else if (phase_ == Phase::kPreparing) {
+    names_.take(of_databases ? &NameCache::databases : &NameCache::roles, std::move(*names), now);
+  } else if (!is_ready_) {
     return lose(error_of(result.get()));
   } else {
     // a lock on the catalog: the names of before will do

@@ -18,7 +18,6 @@ Guard harmless_guard(bool with_edges) {
 }  // namespace
 
 void Link::set_up() {
-  phase_ = Phase::kPreparing;
   const int version = PQserverVersion(connection_.handle());
   if (version < 100000) {
     return lose({"PostgreSQL before version 10 is not supported", {}, {}, {}});
@@ -67,43 +66,43 @@ void Link::finish_request(bool sent, Request request) {
 }
 
 void Link::request_sql(const std::string& sql, Request request, bool in_binary) {
-  if (!is_up()) return;
+  if (!connection_.is_open()) return;
   const bool sent = PQsendQueryParams(connection_.handle(), sql.c_str(), 0, nullptr, nullptr, nullptr,
                                       nullptr, in_binary ? 1 : 0) == 1;
   finish_request(sent, std::move(request));
 }
 
 void Link::request_prepare(const char* name, const std::string& sql) {
-  if (!is_up()) return;
+  if (!connection_.is_open()) return;
   finish_request(PQsendPrepare(connection_.handle(), name, sql.c_str(), 0, nullptr) == 1,
                  {RequestKind::kSetUp});
 }
 
 void Link::request_prepared(const char* name, const Parameters& parameters, Request request) {
-  if (!is_up()) return;
+  if (!connection_.is_open()) return;
   const bool sent = PQsendQueryPrepared(connection_.handle(), name, parameters.count(), parameters.values(),
                                         parameters.lengths(), parameters.formats(), 1) == 1;
   finish_request(sent, std::move(request));
 }
 
 void Link::request_bare(const char* name, Request request) {
-  if (!is_up()) return;
+  if (!connection_.is_open()) return;
   const bool sent = PQsendQueryPrepared(connection_.handle(), name, 0, nullptr, nullptr, nullptr, 1) == 1;
   finish_request(sent, std::move(request));
 }
 
 void Link::take_look(const command::TakeLook& what) {
-  if (phase_ != Phase::kReady) return;
+  if (!is_ready_) return;
   request_prepared(statement::kLook, Parameters::of_look(what.texts), {RequestKind::kLook, {}, what});
 }
 
 void Link::take_pulse() {
-  if (phase_ == Phase::kReady) request_bare(statement::kPulse, {RequestKind::kPulse});
+  if (is_ready_) request_bare(statement::kPulse, {RequestKind::kPulse});
 }
 
 void Link::send(const std::vector<Order>& orders) {
   for (const auto& order : orders) {
-    if (phase_ != Phase::kReady) return;
+    if (!is_ready_) return;
     request_prepared(statement::guard_name(order.action, !order.guard.edges.empty()),
                      Parameters::of_guard(order.guard, names_.names()),
                      {RequestKind::kOrder, order.decision});

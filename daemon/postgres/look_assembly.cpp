@@ -9,14 +9,8 @@ bool NameBook::wants_reading(bool has_met_unknown, MonotonicTime now) const {
   return may_try(now) && (is_old || has_met_unknown);
 }
 
-void NameBook::take_databases(Names names, MonotonicTime now) {
-  names_.databases = std::move(names);
-  names_.nameless.clear();
-  read_at_ = now;
-}
-
-void NameBook::take_roles(Names names, MonotonicTime now) {
-  names_.roles = std::move(names);
+void NameBook::take(Names NameCache::*which, Names names, MonotonicTime now) {
+  names_.*which = std::move(names);
   names_.nameless.clear();
   read_at_ = now;
 }
@@ -40,11 +34,8 @@ LookAssembly::Missing LookAssembly::take_rows(ResultPtr result, const command::T
 void LookAssembly::take_names(const ServerFacts& facts, NameBook& names, MonotonicTime now) {
   if (!under_way_ || !under_way_->lacks_names) return;
   under_way_->lacks_names = false;
-  const auto read = [&] { return read_look(under_way_->result.get(), names.names(), facts); };
-  under_way_->rows = read();
-  if (!under_way_->rows || under_way_->rows->unknown.empty()) return;
-  names.note_nameless(under_way_->rows->unknown, now);
-  under_way_->rows = read();
+  under_way_->rows = read_look(under_way_->result.get(), names.names(), facts);
+  if (under_way_->rows) names.note_nameless(under_way_->rows->unknown, now);
 }
 
 void LookAssembly::take_waits(std::optional<std::vector<LockWait>> waits) {

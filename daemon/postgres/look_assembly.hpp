@@ -21,8 +21,8 @@ class NameBook {
   /// a reading that failed.
   [[nodiscard]] bool wants_reading(bool has_met_unknown, MonotonicTime now) const;
 
-  void take_databases(Names names, MonotonicTime now);
-  void take_roles(Names names, MonotonicTime now);
+  /// `which`: those of databases, or those of roles.
+  void take(Names NameCache::*which, Names names, MonotonicTime now);
   void take_failure(MonotonicTime now) { failed_at_ = now; }
   /// A name may have changed hands: the next look asks for them.
   void doubt() { read_at_.reset(); }
