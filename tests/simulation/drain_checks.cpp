@@ -299,7 +299,7 @@ void DrainChecks::check_ladder(const Issued& issued, std::size_t node, const Bac
     since = std::max(*since, window->start);
     own_since = std::max(*own_since, window->start);
   }
-  // who came in after that has its time, too, unless there was nobody meanwhile
+  // sessions that came in after that have their time, too, unless a look has shown none since
   if (backend.start.shown > std::max(*since, *own_since)) {
     // a mark made before the clock was set says when by a clock that nobody has any more
     if (was_clock_set()) return;

@@ -72,7 +72,7 @@ class DrainChecks {
   void on_settled() const;
   void on_pgbouncer_seen(int instance, const std::string& database, Duration at);
 
-  /// Somebody opens a gate at PgBouncer, or says `reopen`. `is_visible`: the instance that holds it will see
+  /// A DBA opens a gate at PgBouncer, or runs `reopen`. `is_visible`: the instance that holds it will see
   /// that it was opened, and not by a restart.
   void on_opened_by_hand(const std::string& database, bool is_visible);
   void on_reopening(int instance) { reopeners_.insert(instance); }
@@ -148,7 +148,7 @@ class DrainChecks {
   std::map<std::pair<int, std::string>, int> known_limits_;
   /// Runs of drains, by instance and drain: when each has lasted as long as it may, true time.
   std::map<std::pair<int, std::string>, Duration> runs_;
-  /// When a look last showed nobody who has to go, by instance and drain, by the server's clock.
+  /// When a look last showed no session that has to be ended, by instance and drain, by the server's clock.
   std::map<std::pair<int, std::string>, ServerTime> emptied_;
   /// When what an instance was told last of PgBouncer's gates was so, by instance and database; and what of
   /// this it had heard when it read the gates.

@@ -40,7 +40,7 @@ void DrainChecks::on_pgbouncer_seen(int instance, const std::string& database, D
   pgbouncer_seen_[{instance, database}] = at;
 }
 
-/// Nobody is let in again by a gate of which nobody knows.
+/// A gate that no journal names would stay closed for good.
 void DrainChecks::check_pgbouncer_written_down() const {
   for (const auto& [name, database] : site_.pgbouncer->all) {
     if (database.limit != 0 || !journals(name, GateKind::kPgbouncer).empty()) continue;
@@ -103,7 +103,7 @@ void DrainChecks::expect_yielded() const {
   }
 }
 
-/// What a drain has left closed for good is opened by nobody but `reopen`, or the drain itself.
+/// Only `reopen` and the drain itself open a gate with a mark that has no end.
 void DrainChecks::check_opening(int instance, const GateOrder& order) {
   if (reopeners_.contains(instance)) opened_by_people_ = site_.agenda.now();
   if (order.mark.until || reopeners_.contains(instance) || runs_.contains({instance, order.mark.drain})) {
