@@ -6,25 +6,6 @@ namespace pgcurfew {
 
 namespace {
 
-const std::optional<std::string>* text_of(const Session& session, Field field) {
-  switch (field) {
-    case Field::kDatabase:
-      return &session.database;
-    case Field::kUser:
-      return &session.user;
-    case Field::kApplicationName:
-      return &session.application_name;
-    case Field::kWaitEventType:
-      return &session.wait_event_type;
-    case Field::kWaitEvent:
-      return &session.wait_event;
-    case Field::kQuery:
-      return &session.query;
-    default:
-      return nullptr;
-  }
-}
-
 struct Holds {
   const Session& session;
   Field field;
@@ -49,7 +30,8 @@ struct Holds {
            std::find(test.any_of.begin(), test.any_of.end(), *session.state) != test.any_of.end();
   }
   bool operator()(const XminAgeTest& test) const {
-    return session.xmin_age.has_value() && *session.xmin_age >= test.at_least;
+    const auto* number = number_of(session, field);
+    return number != nullptr && number->has_value() && **number >= test.at_least;
   }
   bool operator()(const BlocksTest& test) const {
     if (session.blocks.size() < test.at_least) return false;
@@ -57,9 +39,10 @@ struct Holds {
     blocking.waiter = test.waiter.get();
     return fitting_waiters(blocking, session).size() >= test.at_least;
   }
-  bool operator()(const QueryIdTest& test) const {
-    return session.query_id.has_value() &&
-           std::find(test.any_of.begin(), test.any_of.end(), *session.query_id) != test.any_of.end();
+  bool operator()(const NumbersTest& test) const {
+    const auto* number = number_of(session, field);
+    return number != nullptr && number->has_value() &&
+           std::find(test.any_of.begin(), test.any_of.end(), **number) != test.any_of.end();
   }
 };
 

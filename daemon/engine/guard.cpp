@@ -128,7 +128,7 @@ class GuardMaker {
     if (blocking.may_wait) {
       guard_.query_start = session_.query_start;
       holds_query_ = true;
-      guard_.wait_event_type.fits = {TextPattern::exact("Lock")};
+      guard_.texts[Field::kWaitEventType].fits = {TextPattern::exact("Lock")};
       // a statement may have got its lock and wait for another
       if (!session_.blockers.empty()) {
         guard_.edges.insert(guard_.edges.begin(),
@@ -196,64 +196,33 @@ class GuardMaker {
     guard_.states = std::move(states);
   }
 
+  /// Whether a field can have changed though all that the guard holds so far has not.
   [[nodiscard]] bool can_change(Field field) const {
-    switch (field) {
-      case Field::kApplicationName:
-      case Field::kWaitEventType:
-      case Field::kWaitEvent:
-        return true;
-      case Field::kState:
-        return !holds_state_;
-      case Field::kQueryId:
-        // each statement of a message has its own query_id, and none before it is analysed
-        return true;
-      case Field::kQuery:
-        // a query's text and its query_start change together
-        return !holds_query_;
-      default:
+    switch (entry_of(field).change) {
+      case Change::kNever:
         return false;
+      case Change::kWithQuery:
+        return !holds_query_;
+      case Change::kWithState:
+        return !holds_state_;
+      case Change::kAtWill:
+      case Change::kWithinStatement:
+      case Change::kAtAnyMoment:
+        break;
     }
+    return true;
   }
 
-  TextGuard* text_guard_of(Field field) {
-    switch (field) {
-      case Field::kApplicationName:
-        return &guard_.application_name;
-      case Field::kWaitEventType:
-        return &guard_.wait_event_type;
-      case Field::kWaitEvent:
-        return &guard_.wait_event;
-      default:
-        return nullptr;
-    }
-  }
+  TextGuard* text_guard_of(Field field) { return is_guarded_text(field) ? &guard_.texts[field] : nullptr; }
 
   /// Holds a fact that SQL cannot judge; not for ever, otherwise a client that keeps changing it would never
   /// be signalled.
   void hold_as_it_was(Field field) {
     if (basis_.spared >= kSparesBelieved) return;
-    switch (field) {
-      case Field::kApplicationName:
-        guard_.application_name.unchanged = session_.application_name;
-        return;
-      case Field::kWaitEventType:
-        guard_.wait_event_type.unchanged = session_.wait_event_type;
-        return;
-      case Field::kWaitEvent:
-        guard_.wait_event.unchanged = session_.wait_event;
-        return;
-      case Field::kState:
-        if (session_.state) guard_.states = {*session_.state};
-        return;
-      case Field::kQueryId:
-        guard_.query_id = session_.query_id;
-        return;
-      case Field::kQuery:
-        guard_.query_start = session_.query_start;
-        return;
-      default:
-        return;
-    }
+    if (auto* text = text_guard_of(field)) text->unchanged = *text_of(session_, field);
+    if (is_guarded_number(field)) guard_.numbers[field] = *number_of(session_, field);
+    if (field == Field::kState && session_.state) guard_.states = {*session_.state};
+    if (entry_of(field).change == Change::kWithQuery) guard_.query_start = session_.query_start;
   }
 
   static bool is_simple(const TextTest& test) {

@@ -22,39 +22,39 @@ bool is_anchored_at_state(AnchorKind anchor) {
 /// same when a session goes from active to idle, but never the other way round.
 bool can_begin_to_hold(const Condition& condition, AnchorKind anchor, const Match& match,
                        const Session& session) {
-  switch (condition.field) {
-    case Field::kWaitEventType:
-    case Field::kWaitEvent:
-    case Field::kXminAge:
-      return true;
-    case Field::kBlocks:
-      // a look within the rule's time shows the session
-      return !gives_waits_time(match);
-    case Field::kState:
+  // a look within the rule's time shows the session
+  if (condition.field == Field::kBlocks) return !gives_waits_time(match);
+  switch (entry_of(condition.field).change) {
+    case Change::kNever:
+      return false;
+    case Change::kWithState:
       if (anchor == AnchorKind::kQueryStart) {
         return session.state == State::kActive && !names_active(condition);
       }
       return !is_anchored_at_state(anchor);
-    case Field::kApplicationName:
-    case Field::kQuery:
-    case Field::kQueryId:
+    case Change::kAtWill:
+    case Change::kWithQuery:
+    case Change::kWithinStatement:
       return !is_anchored_at_state(anchor) && anchor != AnchorKind::kQueryStart;
-    default:
-      return false;
+    case Change::kAtAnyMoment:
+      break;
   }
+  return true;
 }
 
+/// Whether a field says what the session does, which changes with its state if not sooner.
 bool changes_with_state(Field field) {
-  switch (field) {
-    case Field::kState:
-    case Field::kWaitEventType:
-    case Field::kWaitEvent:
-    case Field::kQuery:
-    case Field::kQueryId:
-      return true;
-    default:
+  switch (entry_of(field).change) {
+    case Change::kNever:
+    case Change::kAtWill:
       return false;
+    case Change::kWithQuery:
+    case Change::kWithinStatement:
+    case Change::kWithState:
+    case Change::kAtAnyMoment:
+      break;
   }
+  return true;
 }
 
 bool rests_on_a_wait(const Match& match) {

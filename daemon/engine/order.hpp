@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <map>
 #include <optional>
 #include <string>
 
@@ -34,12 +35,10 @@ struct Guard {
   Unchanged<ServerTime> xact_start;
   Unchanged<ServerTime> query_start;
   Unchanged<ServerTime> state_change;
-  std::optional<std::vector<State>> states;  ///< one of these; a NULL is none
-  std::vector<State> spared_states;          ///< none of these
-  TextGuard wait_event_type;
-  TextGuard wait_event;
-  TextGuard application_name;
-  Unchanged<std::int64_t> query_id;
+  std::optional<std::vector<State>> states;              ///< one of these; a NULL is none
+  std::vector<State> spared_states;                      ///< none of these
+  std::map<Field, TextGuard> texts;                      ///< for is_guarded_text(); absent: not checked
+  std::map<Field, std::optional<std::int64_t>> numbers;  ///< for is_guarded_number(): unchanged
   std::optional<std::string>
       database;  ///< checked if set: a name that the decision relied on, which can change its owner
   std::optional<std::string> user;

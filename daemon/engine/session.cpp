@@ -1,10 +1,53 @@
 #include "engine/session.hpp"
 
+#include <array>
+
 #include <fmt/format.h>
 
 #include "base/words.hpp"
 
 namespace pgcurfew {
+
+namespace {
+
+template <class Value>
+struct Column {
+  Field field;
+  std::optional<Value> Session::*member;
+};
+
+constexpr std::array kTexts{
+    Column<std::string>{Field::kDatabase, &Session::database},
+    Column<std::string>{Field::kUser, &Session::user},
+    Column<std::string>{Field::kApplicationName, &Session::application_name},
+    Column<std::string>{Field::kWaitEventType, &Session::wait_event_type},
+    Column<std::string>{Field::kWaitEvent, &Session::wait_event},
+    Column<std::string>{Field::kQuery, &Session::query},
+};
+
+constexpr std::array kNumbers{
+    Column<std::int64_t>{Field::kQueryId, &Session::query_id},
+    Column<std::int64_t>{Field::kXminAge, &Session::xmin_age},
+};
+
+template <class Columns>
+auto member_of(const Columns& columns, const Session& session, Field field)
+    -> decltype(&(session.*columns[0].member)) {
+  for (const auto& column : columns) {
+    if (column.field == field) return &(session.*column.member);
+  }
+  return nullptr;
+}
+
+}  // namespace
+
+const std::optional<std::string>* text_of(const Session& session, Field field) {
+  return member_of(kTexts, session, field);
+}
+
+const std::optional<std::int64_t>* number_of(const Session& session, Field field) {
+  return member_of(kNumbers, session, field);
+}
 
 std::optional<ServerTime> anchor_of(const Session& session, Clock clock) {
   switch (clock) {
@@ -25,13 +68,11 @@ std::optional<ServerTime> anchor_of(const Session& session, Clock clock) {
 }
 
 std::optional<std::string> value_of(const Session& session, Field field) {
+  if (const auto* text = text_of(session, field)) return *text;
+  if (const auto* number = number_of(session, field)) {
+    return *number ? std::optional(std::to_string(**number)) : std::nullopt;
+  }
   switch (field) {
-    case Field::kDatabase:
-      return session.database;
-    case Field::kUser:
-      return session.user;
-    case Field::kApplicationName:
-      return session.application_name;
     case Field::kClientAddr:
       if (session.is_local) return "local";
       return session.client_addr ? std::optional(to_text(*session.client_addr)) : std::nullopt;
@@ -39,16 +80,6 @@ std::optional<std::string> value_of(const Session& session, Field field) {
       return session.backend_type;
     case Field::kState:
       return session.state ? std::optional(std::string(name_of(*session.state))) : std::nullopt;
-    case Field::kWaitEventType:
-      return session.wait_event_type;
-    case Field::kWaitEvent:
-      return session.wait_event;
-    case Field::kQuery:
-      return session.query;
-    case Field::kQueryId:
-      return session.query_id ? std::optional(std::to_string(*session.query_id)) : std::nullopt;
-    case Field::kXminAge:
-      return session.xmin_age ? std::optional(std::to_string(*session.xmin_age)) : std::nullopt;
     case Field::kBlocks:
       return std::to_string(session.blocks.size());
     default:

@@ -64,6 +64,10 @@ struct Session {
 /// The session's timestamp from which an age counts; empty for blocks_for, which depends on a rule.
 std::optional<ServerTime> anchor_of(const Session& session, Clock clock);
 
+/// The member with a field's text, or with its number; null for a field of another kind.
+const std::optional<std::string>* text_of(const Session& session, Field field);
+const std::optional<std::int64_t>* number_of(const Session& session, Field field);
+
 /// The value of a field of a session, as text; empty for a NULL and for an age.
 std::optional<std::string> value_of(const Session& session, Field field);
 

@@ -32,7 +32,7 @@ struct Values {
     for (const auto state : test.any_of) values.emplace_back(name_of(state));
     return values;
   }
-  std::vector<std::string> operator()(const QueryIdTest& test) const {
+  std::vector<std::string> operator()(const NumbersTest& test) const {
     std::vector<std::string> values;
     for (const auto id : test.any_of) values.push_back(std::to_string(id));
     return values;
@@ -59,7 +59,7 @@ struct Values {
 struct Cost {
   int operator()(const BackendTypeTest&) const { return 0; }
   int operator()(const StateTest&) const { return 1; }
-  int operator()(const QueryIdTest&) const { return 2; }
+  int operator()(const NumbersTest&) const { return 2; }
   int operator()(const XminAgeTest&) const { return 2; }
   int operator()(const BlocksTest&) const { return 8; }
   int operator()(const TextTest& test) const {

@@ -47,19 +47,41 @@ enum class ValueKind {
   kAge
 };
 
+/// When the value of a field can change while the session stays connected.
+enum class Change {
+  kNever,
+  kAtWill,           ///< when its client sets it: by a statement, or from within one
+  kWithQuery,        ///< together with query_start
+  kWithinStatement,  ///< with each statement of a message, and when one is analysed
+  kWithState,        ///< together with state_change
+  kAtAnyMoment,
+};
+
 struct FieldEntry {
   Field field;
   std::string_view name;    ///< in the YAML, the log and the manual
   std::string_view column;  ///< of pg_stat_activity
   ValueKind kind;
+  Change change;
+  std::string_view words;    ///< before its values in a rule's sentence, after the noun; empty: not there
+  std::string_view example;  ///< a value as the YAML has it
   std::string_view meaning;  ///< one line for the manual
 };
 
 /// Every field of the language, in the order in which the manual lists them. The one table that parser,
-/// findings and documentation share.
+/// engine, findings and documentation share.
 std::span<const FieldEntry> all_fields();
 
 const FieldEntry& entry_of(Field field);
+
+/// Whether any client can give the field the value that it wants.
+bool is_chosen_by_client(Field field);
+
+/// Whether the guard checks the field as a text inside the server: by patterns, or that it is unchanged.
+bool is_guarded_text(Field field);
+/// Whether the guard checks inside the server that the field's number is unchanged.
+bool is_guarded_number(Field field);
+
 std::optional<Field> field_of(std::string_view name);
 
 Field field_of(Clock clock);

@@ -44,7 +44,8 @@ struct BackendTypeTest {
 struct StateTest {
   std::vector<State> any_of;
 };
-struct QueryIdTest {
+/// query_id: any of the list.
+struct NumbersTest {
   std::vector<std::int64_t> any_of;
 };
 
@@ -65,7 +66,7 @@ struct XminAgeTest {
 /// One condition on one field that does not depend on time. A NULL never matches.
 struct Condition {
   Field field;
-  std::variant<TextTest, AddressTest, BackendTypeTest, StateTest, QueryIdTest, BlocksTest, XminAgeTest> test;
+  std::variant<TextTest, AddressTest, BackendTypeTest, StateTest, NumbersTest, BlocksTest, XminAgeTest> test;
   std::string written;  ///< the value as the file has it, for findings: `[app, app_*]`
   Place place;
 };

@@ -14,11 +14,6 @@ Value parameter_of(const Unchanged<ServerTime>& time) {
   return *time ? Bytes(to_bytes(**time)) : Bytes();
 }
 
-Value parameter_of(const Unchanged<std::int64_t>& number) {
-  if (!number) return std::nullopt;
-  return *number ? Bytes(to_bytes(**number)) : Bytes();
-}
-
 Value parameter_of(const std::vector<State>& states) {
   std::vector<Bytes> names;
   names.reserve(states.size());
@@ -44,32 +39,43 @@ Value description_of(const std::optional<std::string>& database, const NameCache
 }
 
 GuardFact time_fact(std::string_view column, Unchanged<ServerTime> Guard::*time) {
-  return {column, "s." + std::string(column) + " IS NOT DISTINCT FROM {p}::pg_catalog.timestamptz",
+  return {column, "{column} IS NOT DISTINCT FROM {p}::pg_catalog.timestamptz",
           [time](const Guard& guard, const NameCache&) { return parameter_of(guard.*time); }};
 }
 
-/// That a text is letter for letter what was read. By its bytes: what strangers gave a name need not be text
-/// in the encoding of our database, and the server refuses a parameter of type text that is none.
-std::string is_same_text(std::string_view text) {
-  return "pg_catalog.textsend(" + std::string(text) + ") IS NOT DISTINCT FROM {p}::pg_catalog.bytea";
+/// What a guard checks of a text. Patterns that the server compares are ASCII. Unchanged is compared by its
+/// bytes: a name that a client gave need not be valid in the encoding of our database, and then the server
+/// refuses a parameter of type text.
+void add_text_facts(std::vector<GuardFact>& facts, Field field) {
+  const auto name = entry_of(field).name;
+  const auto find = [field](const Guard& guard) {
+    const auto found = guard.texts.find(field);
+    return found == guard.texts.end() ? nullptr : &found->second;
+  };
+  const std::string fits =
+      "{column} COLLATE pg_catalog.\"C\" OPERATOR(pg_catalog.~~) ANY ({p}::pg_catalog.text[])";
+  facts.push_back({name, "pg_catalog.textsend({column}) IS NOT DISTINCT FROM {p}::pg_catalog.bytea",
+                   [find](const Guard& guard, const NameCache&) {
+                     const auto* text = find(guard);
+                     return text == nullptr ? Value() : text->unchanged;
+                   }});
+  facts.push_back({name, fits, [find](const Guard& guard, const NameCache&) {
+                     const auto* text = find(guard);
+                     return text == nullptr || !text->fits ? Value() : parameter_of(*text->fits);
+                   }});
+  facts.push_back({name, "(" + fits + ") IS NOT TRUE", [find](const Guard& guard, const NameCache&) {
+                     const auto* text = find(guard);
+                     return text == nullptr || text->spares.empty() ? Value() : parameter_of(text->spares);
+                   }});
 }
 
-/// What a guard holds of a text. Patterns that the server compares are ASCII.
-std::vector<GuardFact> text_facts(std::string_view column, TextGuard Guard::*text) {
-  const auto s_column = "s." + std::string(column);
-  const auto fits =
-      s_column + " COLLATE pg_catalog.\"C\" OPERATOR(pg_catalog.~~) ANY ({p}::pg_catalog.text[])";
-  return {{column, is_same_text(s_column),
-           [text](const Guard& guard, const NameCache&) { return (guard.*text).unchanged; }},
-          {column, fits,
-           [text](const Guard& guard, const NameCache&) {
-             const auto& patterns = (guard.*text).fits;
-             return patterns ? parameter_of(*patterns) : std::nullopt;
-           }},
-          {column, "(" + fits + ") IS NOT TRUE", [text](const Guard& guard, const NameCache&) {
-             const auto& patterns = (guard.*text).spares;
-             return patterns.empty() ? std::nullopt : parameter_of(patterns);
-           }}};
+void add_number_fact(std::vector<GuardFact>& facts, Field field) {
+  facts.push_back({entry_of(field).name, "{column} IS NOT DISTINCT FROM {p}::pg_catalog.int8",
+                   [field](const Guard& guard, const NameCache&) -> Value {
+                     const auto found = guard.numbers.find(field);
+                     if (found == guard.numbers.end()) return std::nullopt;
+                     return found->second ? Bytes(to_bytes(*found->second)) : Bytes();
+                   }});
 }
 
 std::vector<GuardFact> made() {
@@ -77,24 +83,21 @@ std::vector<GuardFact> made() {
       time_fact("xact_start", &Guard::xact_start),
       time_fact("query_start", &Guard::query_start),
       time_fact("state_change", &Guard::state_change),
-      {"state", "s.state = ANY ({p}::pg_catalog.text[])",
+      {"state", "{column} = ANY ({p}::pg_catalog.text[])",
        [](const Guard& guard, const NameCache&) {
          return guard.states ? parameter_of(*guard.states) : std::nullopt;
        }},
-      {"state", "(s.state = ANY ({p}::pg_catalog.text[])) IS NOT TRUE",
+      {"state", "({column} = ANY ({p}::pg_catalog.text[])) IS NOT TRUE",
        [](const Guard& guard, const NameCache&) {
          return guard.spared_states.empty() ? std::nullopt : parameter_of(guard.spared_states);
        }},
-      {"query_id", "{query_id} IS NOT DISTINCT FROM {p}::pg_catalog.int8",
-       [](const Guard& guard, const NameCache&) { return parameter_of(guard.query_id); }},
       // the one way to a database's name that no lock on pg_database can hold up
       {"database",
        "pg_catalog.textsend(pg_catalog.pg_describe_object(1262, s.datid, 0)) = {p}::pg_catalog.bytea",
        [](const Guard& guard, const NameCache& names) { return description_of(guard.database, names); }},
       {"user", "pg_catalog.namesend(pg_catalog.pg_get_userbyid(s.usesysid)) = {p}::pg_catalog.bytea",
        [](const Guard& guard, const NameCache&) { return guard.user ? Value(guard.user) : std::nullopt; }},
-      {"xmin_age",
-       "greatest(pg_catalog.age(s.backend_xid), pg_catalog.age(s.backend_xmin)) >= {p}::pg_catalog.int8",
+      {"xmin_age", "{column} >= {p}::pg_catalog.int8",
        [](const Guard& guard, const NameCache&) {
          return guard.xmin_age ? Value(to_bytes(*guard.xmin_age)) : std::nullopt;
        }},
@@ -107,10 +110,9 @@ std::vector<GuardFact> made() {
          return guard.may_not_wait_for_lock ? Value(to_bytes(true)) : std::nullopt;
        }},
   };
-  for (auto& of_text :
-       {text_facts("wait_event_type", &Guard::wait_event_type), text_facts("wait_event", &Guard::wait_event),
-        text_facts("application_name", &Guard::application_name)}) {
-    facts.insert(facts.end(), of_text.begin(), of_text.end());
+  for (const auto& entry : all_fields()) {
+    if (is_guarded_text(entry.field)) add_text_facts(facts, entry.field);
+    if (is_guarded_number(entry.field)) add_number_fact(facts, entry.field);
   }
   return facts;
 }

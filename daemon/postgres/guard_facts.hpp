@@ -17,7 +17,7 @@ namespace pgcurfew {
 /// One of the facts that a guard can hold: the one place where it stands as SQL and as a parameter.
 struct GuardFact {
   std::string_view name;
-  /// Holds for the row `s`. `{p}` is the parameter, `{query_id}` that column where the server has one.
+  /// What must hold for the row `s`. `{p}` is the parameter, `{column}` the column of a look with that name.
   std::string holds;
   /// The parameter; nothing: this guard does not ask for the fact.
   std::function<std::optional<Bytes>(const Guard& guard, const NameCache& names)> value;

@@ -7,6 +7,7 @@
 #include <fmt/format.h>
 #include <libpq-fe.h>
 
+#include "postgres/look_columns.hpp"
 #include "postgres/row_reader.hpp"
 
 namespace pgcurfew {
@@ -45,7 +46,6 @@ void drop_repeated(std::vector<Value>& values) {
   values = std::move(kept);
 }
 
-constexpr int kLookColumns = 20;
 constexpr int kWaitsColumns = 5;
 constexpr int kFactsColumns = 9;
 constexpr int kVerdictColumns = 6;
@@ -61,46 +61,29 @@ Result<ServerTime> read_time(const PGresult* result, int row, int column) {
 
 Result<LookRows> read_look(const PGresult* result, const NameCache& names, const ServerFacts& facts) {
   const int rows = PQntuples(result);
-  if (PQnfields(result) != kLookColumns || rows < 1) return misshapen("look");
+  if (PQnfields(result) != static_cast<int>(look_columns().size()) || rows < 1) return misshapen("look");
   LookRows look;
   look.look.sessions.reserve(static_cast<std::size_t>(rows));
   for (int row = 0; row < rows; ++row) {
     RowReader reader(result, row);
-    Session session;
-    const auto pid = reader.integer<std::int32_t>();
-    const auto backend_start = reader.time();
-    const auto database = find_name(names.databases, names, reader.integer<std::uint32_t>(), look);
-    const auto role = find_name(names.roles, names, reader.integer<std::uint32_t>(), look);
-    set_names(session, database, role, facts);
-    session.application_name = reader.text();
-    session.client_addr = reader.address();
-    session.is_local = reader.integer<std::int32_t>() == -1;
-    session.backend_type = reader.text().value_or("");
-    session.leader_pid = reader.integer<std::int32_t>();
-    if (const auto state = reader.text()) session.state = state_of(*state);
-    session.xact_start = reader.time();
-    session.query_start = reader.time();
-    session.state_change = reader.time();
-    session.wait_event_type = reader.text();
-    session.wait_event = reader.text();
-    session.query_id = reader.integer<std::int64_t>();
-    session.xmin_age = reader.integer<std::int32_t>();
-    session.query = reader.text();
-    const auto in_recovery = reader.boolean();
-    const auto clock = reader.time();
-    if (!reader.is_good() || !pid || !in_recovery || !clock) return misshapen("look");
-    look.look.in_recovery = *in_recovery;
+    LookRow read;
+    for (const auto& column : look_columns()) column.read(reader, read);
+    if (!reader.is_good() || !read.pid || !read.in_recovery || !read.clock) return misshapen("look");
+    look.look.in_recovery = *read.in_recovery;
     // the rows are made first and their clocks read while they are sent: the last one's is the freshest
-    look.look.taken_at = *clock;
-    if (!backend_start) {
+    look.look.taken_at = *read.clock;
+    const auto database = find_name(names.databases, names, read.database, look);
+    const auto role = find_name(names.roles, names, read.role, look);
+    if (!read.backend_start) {
       ++look.look.hidden;
       continue;
     }
-    session.key = {*pid, *backend_start};
+    auto& session = look.look.sessions.emplace_back(std::move(read.session));
+    session.key = {*read.pid, *read.backend_start};
+    set_names(session, database, role, facts);
     const bool is_sibling = session.user == facts.role && session.application_name &&
                             session.application_name->starts_with("pgcurfew");
-    session.is_own = *pid == facts.backend_pid || is_sibling;
-    look.look.sessions.push_back(std::move(session));
+    session.is_own = session.key.pid == facts.backend_pid || is_sibling;
   }
   look.look.connection_slots = facts.connection_slots;
   look.look.elder = elder_of(look.look, facts.backend_pid);

@@ -6,17 +6,12 @@
 #include <fmt/format.h>
 
 #include "postgres/guard_facts.hpp"
+#include "postgres/look_columns.hpp"
 
 namespace pgcurfew::statement {
 
 namespace {
-constexpr int kHasLeaderPid = 130000;
-constexpr int kHasQueryId = 140000;
 constexpr int kHasWaitStart = 140000;
-
-std::string_view query_id(int server_version) {
-  return server_version >= kHasQueryId ? "s.query_id" : "NULL::pg_catalog.int8";
-}
 
 /// Whether two rows of pg_lock_status() are about the same object.
 std::string same_object(std::string_view one, std::string_view other) {
@@ -139,18 +134,11 @@ std::string role_names() {
 }
 
 std::string look(int server_version) {
-  // cut before it is sent, and by bytes: what substr() does with a text hangs on its encoding, and fails
-  // where a stranger's bytes are none of it
-  return fmt::format(
-      "SELECT s.pid, s.backend_start, s.datid, s.usesysid, s.application_name, s.client_addr, s.client_port, "
-      "s.backend_type, {}, s.state, s.xact_start, s.query_start, s.state_change, s.wait_event_type, "
-      "s.wait_event, {}, greatest(pg_catalog.age(s.backend_xid), pg_catalog.age(s.backend_xmin)), "
-      "CASE WHEN $1::pg_catalog.int4 = 2 OR ($1 = 1 AND s.state = 'active') "
-      "THEN pg_catalog.substr(pg_catalog.textsend(s.query), 1, {}) END, "
-      "pg_catalog.pg_is_in_recovery(), pg_catalog.clock_timestamp() "
-      "FROM pg_catalog.pg_stat_get_activity(NULL) s",
-      server_version >= kHasLeaderPid ? "s.leader_pid" : "NULL::pg_catalog.int4", query_id(server_version),
-      kMostOfAText);
+  std::string columns;
+  for (const auto& column : look_columns()) {
+    columns += fmt::format("{}{}", columns.empty() ? "" : ", ", look_column_sql(column.name, server_version));
+  }
+  return fmt::format("SELECT {} FROM pg_catalog.pg_stat_get_activity(NULL) s", columns);
 }
 
 std::string waits(int server_version) {
@@ -271,7 +259,7 @@ std::string facts_hold(int server_version) {
   for (std::size_t i = 0; i < facts.size(); ++i) {
     const auto parameter = fmt::format("${}", kGuardHead + 1 + static_cast<int>(i));
     const auto holds = fmt::format(fmt::runtime(facts[i].holds), fmt::arg("p", parameter),
-                                   fmt::arg("query_id", query_id(server_version)));
+                                   fmt::arg("column", look_column_sql(facts[i].name, server_version)));
     sql += fmt::format("\n               AND ($6 & {} = 0 OR {})", guard_bit(i), holds);
   }
   return sql;

@@ -26,9 +26,6 @@ std::string facts();
 std::string database_names();
 std::string role_names();
 
-/// What a look brings of a query's text, in bytes; `track_activity_query_size` may be 1 MB, for each session.
-inline constexpr int kMostOfAText = 16384;
-
 /// One row a backend, in binary; $1 int4: the texts of no query (0), of active sessions (1), of all (2); each
 /// as its first kMostOfAText bytes. The function below pg_stat_activity, not the view: that one waits for
 /// locks on pg_authid and pg_database.

@@ -79,7 +79,7 @@ std::string plain_text(char grammar, const Policy& policy) {
       require(*rule.selection.keep >= 1, "a count has its bounds");
       return std::to_string(*rule.selection.keep);
     case 'q':
-      return std::to_string(std::get<QueryIdTest>(rule.match.conditions.back().test).any_of.front());
+      return std::to_string(std::get<NumbersTest>(rule.match.conditions.back().test).any_of.front());
     default:
       require(rule.escalate.front().after >= Duration(0), "a wait is not negative");
       return to_text(rule.escalate.front().after);

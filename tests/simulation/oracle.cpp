@@ -72,7 +72,7 @@ bool one_fits(const Condition& condition, const Backend& backend, const Scene& s
     const bool is_xmin_old = backend.xmin && scene.transactions - *backend.xmin >= test->at_least;
     return is_xid_old || is_xmin_old;
   }
-  for (const auto id : std::get<QueryIdTest>(condition.test).any_of) {
+  for (const auto id : std::get<NumbersTest>(condition.test).any_of) {
     if (backend.query_id == id) return true;
   }
   return false;

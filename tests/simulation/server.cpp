@@ -234,15 +234,14 @@ bool Server::still_holds(const Guard& guard, const Backend& backend) const {
     if (!wanted || holes.anchors) return true;
     return is ? *wanted == is->shown : !wanted->has_value();
   };
-  const auto same = [](const auto& wanted, const auto& is) { return !wanted || *wanted == is; };
   return guard.backend_type == backend.backend_type && same_time(guard.xact_start, backend.xact_start) &&
          same_time(guard.query_start, backend.query_start) &&
          same_time(guard.state_change, backend.state_change) &&
          (testing::holds_state(guard, backend.state) || holes.anchors) &&
-         testing::holds(guard.wait_event_type, backend.wait_event_type) &&
-         testing::holds(guard.wait_event, backend.wait_event) &&
-         testing::holds(guard.application_name, std::optional(backend.application_name)) &&
-         same(guard.query_id, backend.query_id) && surroundings_hold(guard, backend);
+         testing::holds(guard, Field::kWaitEventType, backend.wait_event_type) &&
+         testing::holds(guard, Field::kWaitEvent, backend.wait_event) &&
+         testing::holds(guard, Field::kApplicationName, std::optional(backend.application_name)) &&
+         testing::holds(guard, Field::kQueryId, backend.query_id) && surroundings_hold(guard, backend);
 }
 
 void Server::reveal(Backend& backend) {

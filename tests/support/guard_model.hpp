@@ -1,6 +1,7 @@
 #pragma once
 
 #include <algorithm>
+#include <cstdint>
 #include <optional>
 #include <string>
 
@@ -17,6 +18,21 @@ inline bool holds(const TextGuard& guard, const std::optional<std::string>& text
   if (guard.unchanged && *guard.unchanged != text) return false;
   if (guard.fits && !fits_one_of(*guard.fits)) return false;
   return !fits_one_of(guard.spares);
+}
+
+/// What a guard asks of a text; nothing if it does not check it.
+inline TextGuard text_guard_of(const Guard& guard, Field field) {
+  const auto found = guard.texts.find(field);
+  return found == guard.texts.end() ? TextGuard() : found->second;
+}
+
+inline bool holds(const Guard& guard, Field field, const std::optional<std::string>& text) {
+  return holds(text_guard_of(guard, field), text);
+}
+
+inline bool holds(const Guard& guard, Field field, const std::optional<std::int64_t>& number) {
+  const auto found = guard.numbers.find(field);
+  return found == guard.numbers.end() || found->second == number;
 }
 
 inline bool holds_state(const Guard& guard, const std::optional<State>& state) {

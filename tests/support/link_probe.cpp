@@ -64,9 +64,10 @@ Guard guard_of(const json& request) {
   guard.not_after = ServerTime::max();
   guard.xact_start = unchanged<ServerTime>(request, "xact_start", time_of);
   guard.query_start = unchanged<ServerTime>(request, "query_start", time_of);
-  guard.wait_event_type.unchanged = unchanged<std::string>(request, "wait_event_type", text);
-  if (request.contains("names")) guard.application_name.fits = patterns_of(request["names"]);
-  if (request.contains("spared_names")) guard.application_name.spares = patterns_of(request["spared_names"]);
+  guard.texts[Field::kWaitEventType].unchanged = unchanged<std::string>(request, "wait_event_type", text);
+  if (request.contains("names")) guard.texts[Field::kApplicationName].fits = patterns_of(request["names"]);
+  if (request.contains("spared_names"))
+    guard.texts[Field::kApplicationName].spares = patterns_of(request["spared_names"]);
   for (const auto& state : request.value("spared_states", json::array())) {
     guard.spared_states.push_back(state_of(text(state)));
   }

@@ -1,7 +1,6 @@
 #include "policy/advice/claims.hpp"
 
 #include <algorithm>
-#include <array>
 #include <string_view>
 #include <utility>
 #include <variant>
@@ -56,10 +55,11 @@ bool is_for_named_clients(const Match& match) {
 }
 
 std::string claimable_fields(const Match& match) {
-  constexpr std::array<Field, 3> kChosen{Field::kApplicationName, Field::kQuery, Field::kQueryId};
   std::vector<std::string_view> names;
-  for (const auto field : kChosen) {
-    if (find_condition(match, field) != nullptr) names.push_back(entry_of(field).name);
+  for (const auto& entry : all_fields()) {
+    if (is_chosen_by_client(entry.field) && find_condition(match, entry.field) != nullptr) {
+      names.push_back(entry.name);
+    }
   }
   if (names.empty() || is_for_named_clients(match) || !has_clients(match)) return {};
   const auto last = names.back();

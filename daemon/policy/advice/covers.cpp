@@ -52,8 +52,8 @@ struct CoversTest {
   bool operator()(const StateTest& wide) const {
     return is_within(std::get<StateTest>(narrow.test).any_of, wide.any_of);
   }
-  bool operator()(const QueryIdTest& wide) const {
-    return is_within(std::get<QueryIdTest>(narrow.test).any_of, wide.any_of);
+  bool operator()(const NumbersTest& wide) const {
+    return is_within(std::get<NumbersTest>(narrow.test).any_of, wide.any_of);
   }
   bool operator()(const XminAgeTest& wide) const {
     return std::get<XminAgeTest>(narrow.test).at_least >= wide.at_least;

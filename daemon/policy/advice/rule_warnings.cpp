@@ -218,7 +218,7 @@ void warn_of_repeat(const YamlNode& node, const Rule& rule, Complaints& complain
 /// Whether all sessions that match have the same value of a field.
 bool is_one_value(const Condition* condition) {
   if (condition == nullptr) return false;
-  if (const auto* ids = std::get_if<QueryIdTest>(&condition->test)) return ids->any_of.size() == 1;
+  if (const auto* ids = std::get_if<NumbersTest>(&condition->test)) return ids->any_of.size() == 1;
   const auto& names = std::get<TextTest>(condition->test).any_of;
   return names.size() == 1 && names.front().is_exact();
 }
@@ -235,11 +235,11 @@ const YamlNode* value_in(const YamlNode* per, std::string_view name) {
 void warn_of_chosen_groups(const YamlNode& node, const Rule& rule, const ReadMatch& match,
                            Complaints& complaints) {
   const auto warn = [&](const YamlNode* per, std::string_view what, std::string_view consequence) {
-    for (const auto field : {Field::kApplicationName, Field::kQueryId}) {
-      const auto name = entry_of(field).name;
-      const auto* value = value_in(per, name);
-      if (value == nullptr || is_one_value(find_condition(match.match, field))) continue;
-      complaints.warn(value->at, fmt::format("{} counts by {}, which any client can choose", what, name),
+    for (const auto& field : all_fields()) {
+      const auto* value = is_chosen_by_client(field.field) ? value_in(per, field.name) : nullptr;
+      if (value == nullptr || is_one_value(find_condition(match.match, field.field))) continue;
+      complaints.warn(value->at,
+                      fmt::format("{} counts by {}, which any client can choose", what, field.name),
                       fmt::format("A client that changes it {}. Write per: user.", consequence));
     }
   };

@@ -35,7 +35,7 @@ Takes takes_of(ValueKind kind) {
     case ValueKind::kStates:
       return Takes::kChoices;
     case ValueKind::kNumbers:
-      return Takes::kQueryIds;
+      return Takes::kNumbers;
     case ValueKind::kTransactions:
       return Takes::kTransactions;
     case ValueKind::kBlocks:
@@ -46,52 +46,12 @@ Takes takes_of(ValueKind kind) {
   return Takes::kDuration;
 }
 
-std::string_view example_of(Field field) {
-  switch (field) {
-    case Field::kDatabase:
-      return "[app, \"app_*\"]";
-    case Field::kUser:
-      return "reporting";
-    case Field::kApplicationName:
-      return "\"nightly-*\"";
-    case Field::kClientAddr:
-      return "[10.0.0.0/8, local]";
-    case Field::kBackendType:
-      return "autovacuum worker";
-    case Field::kState:
-      return "idle in transaction";
-    case Field::kWaitEventType:
-      return "Client";
-    case Field::kWaitEvent:
-      return "ClientRead";
-    case Field::kQuery:
-      return "'(?i)^\\s*copy\\b'";
-    case Field::kQueryId:
-      return "-4711";
-    case Field::kXminAge:
-      return "50M";
-    case Field::kBlocks:
-      return "{ user: migrator, blocked_for: 5s }";
-    case Field::kBlocksFor:
-    case Field::kBlockedFor:
-      return "5s";
-    case Field::kQueryAge:
-    case Field::kStateAge:
-      return "10min";
-    case Field::kTransactionAge:
-      return "1h 30min";
-    case Field::kSessionAge:
-      break;
-  }
-  return "12h";
-}
-
 KeyEntry key_of_field(const FieldEntry& field) {
   KeyEntry key;
   key.name = field.name;
   key.takes = takes_of(field.kind);
   key.meaning = field.meaning;
-  key.example = example_of(field.field);
+  key.example = field.example;
   if (key.takes == Takes::kChoices) {
     key.choices = all_state_names();
     key.synonyms = words::kStates;

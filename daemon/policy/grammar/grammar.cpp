@@ -235,7 +235,7 @@ std::string values_text_of(const KeyEntry& key) {
       return or_list(key.choices);
     case Takes::kChoices:
       return "one or a list: " + or_list(key.choices);
-    case Takes::kQueryIds:
+    case Takes::kNumbers:
       return "one or a list: a 64-bit integer";
     case Takes::kTransactions:
       return "a whole number of transactions, optionally with k, M or G for a thousand, a million, a "

@@ -42,7 +42,7 @@ enum class Takes {
   kBackendTypes,        ///< one or a list of texts; any, since extensions have their own
   kChoice,              ///< one of `choices`
   kChoices,             ///< one or a list of `choices`
-  kQueryIds,            ///< one or a list: signed 64-bit integers
+  kNumbers,             ///< one or a list: signed 64-bit integers
   kTransactions,        ///< a whole number, optionally with k, M or G
   kDuration,
   kCount,       ///< a whole number

@@ -53,7 +53,7 @@ std::string pattern_of(const KeyEntry& key) {
       return std::string(kOneLine);
     case Takes::kAddresses:
       return std::string(kAddress);
-    case Takes::kQueryIds:
+    case Takes::kNumbers:
       return std::string(kSignedDigits);
     case Takes::kTransactions:
       return std::string(kTransactions);

@@ -1,7 +1,6 @@
 #include "policy/prose/describe.hpp"
 
 #include <algorithm>
-#include <array>
 #include <optional>
 #include <string_view>
 #include <variant>
@@ -69,28 +68,13 @@ std::string_view noun_of(Subject subject) {
 
 /// " in database app or app_* of user etl ...": the text after the noun, except states and ages.
 std::string qualifiers_of(const Match& match) {
-  struct Qualifier {
-    Field field;
-    std::string_view words;
-  };
-  constexpr std::array<Qualifier, 9> kQualifiers{{
-      {Field::kDatabase, " in database "},
-      {Field::kUser, " of user "},
-      {Field::kApplicationName, " with application_name "},
-      {Field::kClientAddr, " from client_addr "},
-      {Field::kBackendType, " of backend_type "},
-      {Field::kWaitEventType, " waiting for wait_event_type "},
-      {Field::kWaitEvent, " waiting for wait_event "},
-      {Field::kQuery, " with a text that matches "},
-      {Field::kQueryId, " with query_id "},
-  }};
   std::string text;
-  for (const auto& qualifier : kQualifiers) {
-    const auto* condition = find_condition(match, qualifier.field);
+  for (const auto& entry : all_fields()) {
+    const auto* condition = entry.words.empty() ? nullptr : find_condition(match, entry.field);
     if (condition == nullptr || is_client_backend(*condition)) continue;
     const bool goes_on =
-        qualifier.field == Field::kWaitEvent && find_condition(match, Field::kWaitEventType) != nullptr;
-    text += goes_on ? std::string_view(" and wait_event ") : qualifier.words;
+        entry.field == Field::kWaitEvent && find_condition(match, Field::kWaitEventType) != nullptr;
+    text += goes_on ? std::string_view(" and wait_event ") : entry.words;
     text += values_text(*condition);
   }
   return text;

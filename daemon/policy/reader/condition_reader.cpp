@@ -57,7 +57,7 @@ std::optional<StateTest> read_states(const std::vector<const YamlNode*>& nodes, 
 }
 
 /// A signed 64-bit integer in plain decimal notation only: YAML 1.1 would read 010 as eight.
-std::optional<std::int64_t> parse_query_id(std::string_view text) {
+std::optional<std::int64_t> parse_number(std::string_view text) {
   const auto digits = text.substr(text.starts_with('-') ? 1 : 0);
   if (digits.empty() || (digits.front() == '0' && digits.size() > 1)) return std::nullopt;
   std::int64_t value = 0;
@@ -66,15 +66,16 @@ std::optional<std::int64_t> parse_query_id(std::string_view text) {
   return value;
 }
 
-std::optional<QueryIdTest> read_query_ids(const std::vector<const YamlNode*>& nodes, Complaints& complaints) {
-  QueryIdTest test;
+std::optional<NumbersTest> read_numbers(const std::vector<const YamlNode*>& nodes, const FieldEntry& field,
+                                        Complaints& complaints) {
+  NumbersTest test;
   for (const auto* node : nodes) {
-    const auto text = read_plain(*node, "query_id", complaints);
+    const auto text = read_plain(*node, field.name, complaints);
     if (!text) continue;
-    if (const auto value = parse_query_id(*text)) {
+    if (const auto value = parse_number(*text)) {
       test.any_of.push_back(*value);
     } else {
-      complaints.error(node->at, fmt::format("\"{}\" is not a query_id", printable(*text, 80)),
+      complaints.error(node->at, fmt::format("\"{}\" is not a {}", printable(*text, 80), field.name),
                        "It is a signed 64-bit integer, in decimal, without leading zeros.");
     }
   }
@@ -82,10 +83,11 @@ std::optional<QueryIdTest> read_query_ids(const std::vector<const YamlNode*>& no
   return test;
 }
 
-std::optional<AddressTest> read_addresses(const std::vector<const YamlNode*>& nodes, Complaints& complaints) {
+std::optional<AddressTest> read_addresses(const std::vector<const YamlNode*>& nodes, const FieldEntry& field,
+                                          Complaints& complaints) {
   AddressTest test;
   for (const auto* node : nodes) {
-    const auto text = read_plain(*node, "client_addr", complaints);
+    const auto text = read_plain(*node, field.name, complaints);
     if (!text) continue;
     auto pattern = AddressPattern::parse(*text);
     if (pattern) {
@@ -171,13 +173,13 @@ std::optional<Condition> read_condition(const FieldEntry& field, const YamlNode&
     case ValueKind::kRegularExpressions:
       return made(field, read_patterns(nodes, field, complaints), std::move(place));
     case ValueKind::kAddresses:
-      return made(field, read_addresses(nodes, complaints), std::move(place));
+      return made(field, read_addresses(nodes, field, complaints), std::move(place));
     case ValueKind::kBackendTypes:
       return made(field, read_backend_types(nodes, may_be_victim, complaints), std::move(place));
     case ValueKind::kStates:
       return made(field, read_states(nodes, complaints), std::move(place));
     case ValueKind::kNumbers:
-      return made(field, read_query_ids(nodes, complaints), std::move(place));
+      return made(field, read_numbers(nodes, field, complaints), std::move(place));
     case ValueKind::kTransactions:
     case ValueKind::kBlocks:
     case ValueKind::kAge:

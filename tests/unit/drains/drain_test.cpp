@@ -161,8 +161,8 @@ TEST(Drain, ABusySessionDoesNotEscapeByGoingOn) {
   const auto& guard = world.orders[0].guard;
   EXPECT_FALSE(guard.query_start || guard.state_change || guard.states || guard.xact_start);
   EXPECT_EQ(guard.database, "app");
-  EXPECT_FALSE(guard.application_name.unchanged) << "it could change it without end";
-  EXPECT_THAT(guard.application_name.spares, Not(IsEmpty()))
+  EXPECT_FALSE(text_guard_of(guard, Field::kApplicationName).unchanged) << "it could change it without end";
+  EXPECT_THAT(text_guard_of(guard, Field::kApplicationName).spares, Not(IsEmpty()))
       << "the protections of dumps and backups go by it";
 }
 

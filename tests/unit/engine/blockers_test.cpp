@@ -337,8 +337,8 @@ TEST(Blockers, TheGuardOfOneWhoMayWaitHasItWaitStill) {
   desk.look(pile.sessions(), 3s, pile.waits());
   const auto guard = desk.decide_at(3s).orders.at(0).guard;
   EXPECT_FALSE(guard.may_not_wait_for_lock);
-  EXPECT_TRUE(holds(guard.wait_event_type, "Lock"));
-  EXPECT_FALSE(holds(guard.wait_event_type, "LWLock"));
+  EXPECT_TRUE(holds(guard, Field::kWaitEventType, std::string("Lock")));
+  EXPECT_FALSE(holds(guard, Field::kWaitEventType, std::string("LWLock")));
   EXPECT_TRUE(guard.query_start.has_value());
   EXPECT_THAT(guard.edges, ElementsAre(BlockEdge{pile.alter.key, pile.alter.query_start, 1}))
       << "a statement can wait once more, for another";

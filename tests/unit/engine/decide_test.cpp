@@ -48,10 +48,13 @@ TEST(Decide, TheGuardCarriesWhatTheDecisionRestedOn) {
   EXPECT_EQ(order.guard.query_start, Unchanged<ServerTime>(session.query_start));
   EXPECT_TRUE(holds_state(order.guard, State::kActive));
   EXPECT_FALSE(holds_state(order.guard, State::kIdle));
-  EXPECT_TRUE(holds(order.guard.wait_event, std::nullopt));
-  EXPECT_FALSE(holds(order.guard.wait_event, "PgSleep")) << "it would be excepted by now";
-  EXPECT_TRUE(holds(order.guard.application_name, "another")) << "what it is called is its own business";
-  EXPECT_FALSE(holds(order.guard.application_name, "pg_dump")) << "it would be protected by now";
+  EXPECT_TRUE(holds(order.guard, Field::kWaitEvent, std::optional<std::string>()));
+  EXPECT_FALSE(holds(order.guard, Field::kWaitEvent, std::string("PgSleep")))
+      << "it would be excepted by now";
+  EXPECT_TRUE(holds(order.guard, Field::kApplicationName, std::string("another")))
+      << "what it is called is its own business";
+  EXPECT_FALSE(holds(order.guard, Field::kApplicationName, std::string("pg_dump")))
+      << "it would be protected by now";
   EXPECT_FALSE(order.guard.xact_start.has_value()) << "nothing reads it";
 }
 

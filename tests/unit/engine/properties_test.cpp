@@ -70,10 +70,12 @@ void assert_same(const Guard& a, const Guard& b) {
   RC_ASSERT(a.state_change == b.state_change);
   RC_ASSERT(a.states == b.states);
   RC_ASSERT(a.spared_states == b.spared_states);
-  assert_same(a.wait_event_type, b.wait_event_type);
-  assert_same(a.wait_event, b.wait_event);
-  assert_same(a.application_name, b.application_name);
-  RC_ASSERT(a.query_id == b.query_id);
+  RC_ASSERT(a.texts.size() == b.texts.size());
+  for (const auto& [field, text] : a.texts) {
+    RC_ASSERT(b.texts.contains(field));
+    assert_same(text, b.texts.at(field));
+  }
+  RC_ASSERT(a.numbers == b.numbers);
 }
 
 /// Everything but the decision's id, the mode and what the mode makes of it.

@@ -58,8 +58,10 @@ bool guard_holds(const Guard& guard, const Session& row, ServerTime moment) {
   if (moment < guard.not_before || moment > guard.not_after) return false;
   return is_unchanged(guard.xact_start, row.xact_start) && is_unchanged(guard.query_start, row.query_start) &&
          is_unchanged(guard.state_change, row.state_change) && holds_state(guard, row.state) &&
-         holds(guard.wait_event_type, row.wait_event_type) && holds(guard.wait_event, row.wait_event) &&
-         holds(guard.application_name, row.application_name) && is_unchanged(guard.query_id, row.query_id);
+         holds(guard, Field::kWaitEventType, row.wait_event_type) &&
+         holds(guard, Field::kWaitEvent, row.wait_event) &&
+         holds(guard, Field::kApplicationName, row.application_name) &&
+         holds(guard, Field::kQueryId, row.query_id);
 }
 
 std::string text_of(const Session& s) {

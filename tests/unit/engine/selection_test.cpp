@@ -55,7 +55,7 @@ TEST(Selection, CountsEachGroupApart) {
 TEST(Selection, WhoLeavesItsGroupBeforeTheSignalIsSpared) {
   Desk desk(rule_with("per: application_name, keep: 1"));
   desk.look({idle(1, 0s), idle(2, 1s)}, 70s);
-  EXPECT_EQ(desk.decide_at(70s).orders.at(0).guard.application_name.unchanged,
+  EXPECT_EQ(desk.decide_at(70s).orders.at(0).guard.texts.at(Field::kApplicationName).unchanged,
             std::optional<std::string>("psql"));
   desk = Desk(rule_with("keep: 1"));
   desk.look({idle(1, 0s), idle(2, 1s)}, 70s);

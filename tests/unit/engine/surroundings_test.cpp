@@ -147,7 +147,7 @@ void cancel_one(Desk& desk, std::int32_t pid, Duration now, const std::string& u
 TEST(RepeatOfARule, TheGuardHoldsForWhomItCounts) {
   Desk desk(rule_with("repeat: { times: 3, within: 10min, per: application_name, then: terminate }"));
   desk.look({active(1, 0s)}, 10s);
-  EXPECT_EQ(desk.decide_at(10s).orders.at(0).guard.application_name.unchanged,
+  EXPECT_EQ(desk.decide_at(10s).orders.at(0).guard.texts.at(Field::kApplicationName).unchanged,
             std::optional<std::string>("psql"));
 }
 

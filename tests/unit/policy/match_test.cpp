@@ -30,7 +30,7 @@ TEST(Match, ReadsEveryField) {
                 "query_age: 1s, session_age: 1d, state_age: 2s }")));
   EXPECT_EQ(rule.match.conditions.size(), 10U);
   EXPECT_EQ(rule.match.ages.size(), 3U);
-  const auto& ids = std::get<QueryIdTest>(rule.match.conditions[2].test);
+  const auto& ids = std::get<NumbersTest>(rule.match.conditions[2].test);
   EXPECT_EQ(ids.any_of, (std::vector<std::int64_t>{-5, 7}));
   EXPECT_EQ(std::get<StateTest>(rule.match.conditions[1].test).any_of,
             (std::vector<State>{State::kActive, State::kIdleInTransactionAborted}));

@@ -130,15 +130,21 @@ TEST(Parameters, OfAGuardCarryEachCheckThatIsSetAndItsValue) {
   all.xmin_age = 1;
   all.in_recovery = true;
   all.may_not_wait_for_lock = true;
-  all.query_id = std::optional<std::int64_t>();
+  all.numbers[Field::kQueryId] = std::nullopt;
   EXPECT_EQ(checks(all), wire::int4(bit_of("xmin_age") | bit_of("in_recovery") | bit_of("no_lock_wait") |
                                     bit_of("query_id")));
+}
+
+TEST(Parameters, OfAGuardHaveABitForEachFactBesideThatOfSynchronousReplication) {
+  const auto last = guard_facts().size() - 1;
+  ASSERT_LT(last, 31);
+  EXPECT_LT(guard_bit(last), kLetWaitForSyncRep);
 }
 
 TEST(Parameters, OfAGuardCheckAgainstNullWhereTheLookSawNull) {
   Guard guard;
   guard.xact_start = std::optional<ServerTime>();
-  guard.application_name.unchanged = std::optional<std::string>();
+  guard.texts[Field::kApplicationName].unchanged = std::optional<std::string>();
   const auto made = Parameters::of_guard(guard, {});
   EXPECT_EQ(value(made, 6), wire::int4(bit_of("xact_start") | bit_of("application_name")));
   EXPECT_EQ(value(made, number_of("xact_start")), std::nullopt);
@@ -148,8 +154,9 @@ TEST(Parameters, OfAGuardCheckAgainstNullWhereTheLookSawNull) {
 TEST(Parameters, OfAGuardCarryPatternsAsLikeHasThem) {
   constexpr std::int32_t kText = 25;
   Guard guard;
-  guard.application_name.fits = {TextPattern::parse("50%_*").value(), TextPattern::exact("a*b")};
-  guard.application_name.spares = {TextPattern::parse("app_?").value()};
+  guard.texts[Field::kApplicationName].fits = {TextPattern::parse("50%_*").value(),
+                                               TextPattern::exact("a*b")};
+  guard.texts[Field::kApplicationName].spares = {TextPattern::parse("app_?").value()};
   guard.states = {State::kActive, State::kIdleInTransaction};
   guard.spared_states = {State::kIdle};
   const auto made = Parameters::of_guard(guard, {});

@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include "postgres/look_columns.hpp"
 #include "postgres/results.hpp"
 
 namespace pgcurfew {
@@ -9,7 +10,6 @@ namespace {
 
 constexpr std::int32_t kInt4 = 23;
 constexpr std::int32_t kText = 25;
-constexpr std::size_t kLookColumns = 20;
 constexpr std::size_t kWaitsColumns = 5;
 
 ServerTime at(std::int64_t microseconds) {
@@ -34,8 +34,14 @@ NameCache names() {
   return cache;
 }
 
+/// Columns that a row does not give are NULL.
+auto look_result(std::vector<Row> rows) {
+  for (auto& row : rows) row.resize(look_columns().size());
+  return make_result(rows, look_columns().size());
+}
+
 Result<LookRows> look(const std::vector<Row>& rows) {
-  return read_look(make_result(rows, kLookColumns).get(), names(), ServerFacts{});
+  return read_look(look_result(rows).get(), names(), ServerFacts{});
 }
 
 Row wait_row(std::vector<std::optional<std::string>> blockers,
@@ -85,7 +91,7 @@ TEST(ReadLook, RefusesAnAgeOfAnotherWidthAndAServerWithoutARole) {
 TEST(ReadLook, RefusesAnotherNumberOfColumns) {
   auto row = look_row(1);
   row.pop_back();
-  EXPECT_FALSE(read_look(make_result({row}, kLookColumns - 1).get(), names(), ServerFacts{}));
+  EXPECT_FALSE(read_look(make_result({row}, row.size() - 1).get(), names(), ServerFacts{}));
 }
 
 TEST(ReadWaits, TellsWaiterSinceBlockersAndNamesOfPreparedTransactions) {
@@ -166,7 +172,7 @@ TEST(ReadLook, WhomTheServerWouldLetUsSignalHangsOnItsRoleAndOurs) {
     cache.roles[10].is_ours = is_ours;
     ServerFacts facts;
     facts.can_signal = can_signal;
-    const auto found = read_look(make_result({look_row(1)}, kLookColumns).get(), cache, facts);
+    const auto found = read_look(look_result({look_row(1)}).get(), cache, facts);
     ASSERT_TRUE(found);
     EXPECT_EQ(found->look.sessions.at(0).is_beyond_us, is_beyond_us);
     EXPECT_EQ(found->look.sessions.at(0).is_superusers, is_superuser);
