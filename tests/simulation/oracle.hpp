@@ -31,14 +31,13 @@ struct Blocking {
   const BlocksTest* test = nullptr;  ///< its `blocks`
   bool is_asked = false;             ///< it has `blocks` or `blocks_for`
   bool is_for_waiters = false;       ///< it has `blocked_for`
-  std::size_t at_least = 1;          ///< so many
+  std::size_t at_least = 1;          ///< the number of waiters
   std::optional<Duration> patience;  ///< the time for which they have waited
   std::optional<Duration> blocks_for;
 };
 Blocking blocking_of(const Rule& rule);
 
-/// Since when the last of the number of waiters as the rule asks for waits for the session; nothing if fewer
-/// do.
+/// When the `at_least`-th waiter began to wait for the session; empty if there are fewer.
 std::optional<Stamp> blocking_since(const Rule& rule, const Backend& backend, const Scene& scene);
 
 /// When the last of the rule's ages reaches its limit, or the later limit of an exception.
