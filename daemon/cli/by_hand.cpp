@@ -25,7 +25,7 @@ void complain_of_errors(const LoadResult& loaded) {
 LogOptions log_options_by_hand(const Policy& policy) {
   LogOptions options;
   const bool on_terminal = isatty(STDOUT_FILENO) != 0;
-  // whoever looks at the live display wants to see it still; a file is searched later
+  // short lines leave room for the live display; a file is searched later
   options.format = on_terminal ? LogFormat::kBrief : LogFormat::kText;
   options.colour = on_terminal && std::getenv("NO_COLOR") == nullptr;
   options.journal_prefix = is_journal(STDOUT_FILENO, std::getenv("JOURNAL_STREAM"));

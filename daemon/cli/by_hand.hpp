@@ -10,17 +10,18 @@
 
 namespace pgcurfew {
 
-/// Says on standard error what is wrong; gives back `code`.
+/// Prints the error on standard error; returns `code`.
 int complain(const Error& error, int code);
 
-/// Warnings are about what the files' own rules and drains do, and by hand none of them runs.
+/// Prints only the errors: warnings concern the rules and drains of the files, which a command by hand does
+/// not run.
 void complain_of_errors(const LoadResult& loaded);
 
-/// The log of a command by hand: in short lines on a terminal.
+/// Options for the log of a command by hand: short lines on a terminal.
 LogOptions log_options_by_hand(const Policy& policy);
 
-/// The servers that a command is for: the one of that name, or all.
-/// *Errors*: there is none of that name; there are several, and it has to be one.
+/// The servers that a command applies to: the one with this name, or all if it is empty.
+/// *Errors*: there is no server with this name; `only_one`, and there are several.
 Result<std::vector<Server>> choose_servers(const Policy& policy, const std::string& name, bool only_one);
 
 }  // namespace pgcurfew

@@ -23,7 +23,7 @@ namespace pgcurfew {
 
 namespace {
 
-/// Of a protection that any client can claim, by what.
+/// The fields by which any client can claim the protection, as text; empty if there are none.
 std::string claim_of(const Match& match) {
   const auto fields = claimable_fields(match);
   return fields.empty() ? fields : fmt::format(" (by {}: any client can claim it)", fields);
@@ -42,7 +42,7 @@ void print_protections(const Policy& policy, bool with_built_in) {
 }
 
 void print_policy(const Policy& policy) {
-  // a file of rules on its own has neither mode nor bounds
+  // a file with only rules has neither mode nor bounds
   const bool is_main = !policy.servers.empty();
   if (is_main) print("mode: {}\n", name_of(policy.mode));
   if (!policy.timezone.empty()) print("timezone: {}\n", policy.timezone);

@@ -36,7 +36,8 @@ std::string sessions_text(const Occupants& found) {
   return text;
 }
 
-/// What no step of the drain would end; empty if there is nothing of it.
+/// What no step of the drain would end: sessions, prepared transactions and logical slots; empty if there are
+/// none.
 std::string obstinate_text(const Occupants& found, const Gate& gate) {
   std::vector<std::string> parts;
   if (!found.stay.empty()) {
@@ -55,7 +56,7 @@ std::string obstinate_text(const Occupants& found, const Gate& gate) {
   return fmt::format("{}", fmt::join(parts, "; "));
 }
 
-/// Whether what a drain does to the gate goes to the journal of this machine.
+/// Whether the drain's mark for the gate goes to the journal of this machine.
 bool needs_journal(const Drain& plan, const Gate& gate) {
   return plan.gate == GateKind::kPgbouncer ||
          (plan.gate == GateKind::kConnectionLimit && gate.access == GateAccess::kJournal);
@@ -74,7 +75,7 @@ std::string gate_text(const Drain& plan, const Gate& gate, const std::optional<E
                      gate.access == GateAccess::kFunction ? " by the functions of setup-sql" : "", mark);
 }
 
-/// How the gate stands now, if not open.
+/// The state of the gate, if it is closed.
 std::string state_text(const Drain& plan, const Gate& gate) {
   std::string text;
   if (gate.mark) {
@@ -99,10 +100,10 @@ void complain_of_mark(const Server& server, const Gate& gate) {
               printable(server.name), printable(gate.database, 80), error.message, error.detail, error.hint);
 }
 
-/// What one drain finds on a server.
+/// The result of the check of all drains on a server.
 struct Check {
   int code = kExitOk;
-  bool uses_journal = false;  ///< though the server could hold the mark
+  bool uses_journal = false;  ///< although the server could store the mark
 };
 
 void check_database(const Drain& plan, const Policy& policy, const Server& server, const OneLook& seen,
@@ -113,7 +114,7 @@ void check_database(const Drain& plan, const Policy& policy, const Server& serve
         gate_text(plan, gate, obstacle), state_text(plan, gate));
   const auto name = fmt::format("database {}: ", printable(gate.database, 80));
   if (const auto stays = obstinate_text(occupants, gate); !stays.empty()) {
-    // told as a warning: much can change until then
+    // only a warning, because these may be gone when the drain begins
     print_error("pgcurfew: server {}: drain {}: {}warning: pgcurfew may not end {}\n", printable(server.name),
                 plan.name, name, stays);
   }
@@ -121,7 +122,7 @@ void check_database(const Drain& plan, const Policy& policy, const Server& serve
     const bool is_avoidable = plan.gate == GateKind::kConnectionLimit;
     check.uses_journal = check.uses_journal || (is_avoidable && needs_journal(plan, gate));
   } else if (obstacle->sqlstate != kStandby) {
-    // a standby may be the primary by then
+    // no error for a standby: it may be the primary when the drain begins
     complain_of_drain(server, plan, name, *obstacle);
     const bool is_ours = gate.database == seen.gates->own_database;
     if (obstacle->sqlstate == kMissingRight || is_ours) check.code = kExitNoPermission;
@@ -156,7 +157,7 @@ int check_drains(const Policy& policy, const Server& server, const OneLook& seen
   Check check;
   for (const auto& plan : policy.drains) check_drain(plan, policy, server, seen, check);
   for (const auto& gate : seen.gates->gates) {
-    // that no gate of pgcurfew's can be closed or given back there concerns drains by hand, too
+    // shown also without drains: a malformed mark prevents drains by hand, too
     if (has_malformed_mark(gate)) complain_of_mark(server, gate);
   }
   if (check.uses_journal) {

@@ -5,8 +5,8 @@
 
 namespace pgcurfew {
 
-/// Says which databases each drain of a server would empty as things stand, how their gates can be closed and
-/// where the marks go; on standard error, what stands in the way. `policy` is what of it is for the server.
+/// Prints which databases each drain of a server would empty now, how their gates can be closed and where the
+/// marks go, and obstacles on standard error. `policy`: the part that applies to the server.
 /// *Errors*: 69 if the gates could not be read, 77 if our role lacks a right that a drain needs.
 int check_drains(const Policy& policy, const Server& server, const OneLook& seen);
 

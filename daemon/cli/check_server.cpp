@@ -19,18 +19,18 @@ namespace pgcurfew {
 
 namespace {
 
-/// What becomes of the sessions of one look under one rule.
+/// Counts of the sessions in one look, by the effect of one rule on them.
 struct Tally {
-  std::size_t candidates = 0;  ///< of the backend types that the rule is for
+  std::size_t candidates = 0;  ///< of the backend types that the rule matches
   std::size_t due = 0;
   std::size_t too_young = 0;
   std::size_t exempt = 0;
-  std::size_t protection = 0;                    ///< they fit, but nothing may touch them
-  std::size_t superusers = 0;                    ///< of those that are due: the server would deny the signal
-  std::size_t without_right = 0;                 ///< the same, for our role lacks the right
-  std::size_t unaffected = 0;                    ///< they fit, but no step can affect them as they are
-  std::map<Stand, std::size_t> rationed;         ///< of those that are due: by what lets others go first
-  std::map<std::string_view, std::size_t> held;  ///< by what holds the rule back from them
+  std::size_t protection = 0;                    ///< they match, but are never signalled
+  std::size_t superusers = 0;                    ///< of those due: the server would deny the signal
+  std::size_t without_right = 0;                 ///< the same, because our role lacks the privilege
+  std::size_t unaffected = 0;                    ///< they match, but no step can affect them in their state
+  std::map<Stand, std::size_t> rationed;         ///< of those due: by the reason why others go first
+  std::map<std::string_view, std::size_t> held;  ///< by the part of the rule that leaves them alone
 };
 
 bool is_of_its_type(const Rule& rule, const Session& session) {
@@ -67,7 +67,7 @@ std::string are(std::size_t count) {
   return fmt::format("{} {}", count, count == 1 ? "is" : "are");
 }
 
-/// What lets others go first.
+/// The reason why others go first.
 std::string turn_of(Stand stand) {
   if (stand == Stand::kBreaker) return "the breaker";
   return stand == Stand::kRoom ? "the room for unanswered orders" : fmt::format("its {}", name_of(stand));
@@ -103,7 +103,7 @@ std::string text_of(const Tally& tally) {
   return text;
 }
 
-/// Outside of a rule's hours: when they begin.
+/// Outside a rule's hours: when they begin.
 std::string hours_text(const Rule& rule, ServerTime now) {
   const auto open = rule.hours.next_open(now);
   if (!open) return "; its hours never begin";
@@ -125,7 +125,7 @@ void print_server(const Policy& policy, const Server& server, const OneLook& see
   for (const auto& rule : policy.rules) open.push_back(rule.hours.is_open(look.taken_at));
   for (std::size_t i = 0; i < look.sessions.size(); ++i) {
     const auto finding = explain(policy, look, around, i);
-    // neither ours nor the workers' are anybody's sessions
+    // our own session and parallel workers are not counted
     const bool is_ours = finding.immunity == Immunity::kOwn || finding.immunity == Immunity::kParallelWorker;
     if (is_ours) continue;
     for (std::size_t r = 0; r < tallies.size(); ++r) {

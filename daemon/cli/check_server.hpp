@@ -5,9 +5,9 @@
 
 namespace pgcurfew {
 
-/// `pgcurfew check --server`: one look at every server of the main files, which have to be without errors,
-/// and how many of its sessions each rule would touch. Nothing is signalled. *Errors*: 64 if a file is not a
-/// main file, 69 if a server is out of reach, 77 if a privilege is missing there.
+/// `pgcurfew check --server`: takes one look at every server of the main files, which must be without errors,
+/// and prints how many of its sessions each rule would act on. Signals no session. *Errors*: 64 if a file is
+/// not a main file, 69 if a server is out of reach, 77 if a privilege is missing there.
 int check_servers(const std::vector<std::string>& paths);
 
 }  // namespace pgcurfew

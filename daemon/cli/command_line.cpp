@@ -63,7 +63,8 @@ LogOptions log_options(const Arguments& arguments) {
   return options;
 }
 
-/// To people with the line and a caret, and to the log where people don't read it.
+/// Reports diagnostics on a terminal, each with its line and a caret, and in the log unless that is a
+/// terminal.
 void tell_diagnostics(const LoadResult& loaded, Teller& teller) {
   if (isatty(STDERR_FILENO) != 0) say_diagnostics(loaded);
   if (isatty(STDOUT_FILENO) != 0) return;
@@ -163,7 +164,8 @@ void describe_reopen(CLI::App& app, ReopenOptions& options) {
   command->add_option("--server", options.server, "only on this server of the main file")->type_name("NAME");
 }
 
-/// What stands behind `--` on the command line of `drain` is the command; gives the count without it.
+/// Takes what follows `--` on the command line of `drain` as the command. Returns the number of arguments
+/// before it.
 int split_command(int argc, const char* const* argv, std::vector<std::string>& command) {
   if (argc < 2 || std::string_view(argv[1]) != "drain") return argc;
   const auto* const end = argv + argc;
@@ -172,8 +174,8 @@ int split_command(int argc, const char* const* argv, std::vector<std::string>& c
   return static_cast<int>(dashes - argv);
 }
 
-/// Where no database is named before `--`, what stands behind it are databases, as behind the `--` of other
-/// commands, and the command is behind the next one.
+/// If no database is named before `--`, the words after it are databases, as for other commands, and the
+/// command follows the next `--`.
 void take_databases(DrainOptions& options) {
   if (!options.databases.empty()) return;
   auto& words = options.command;
@@ -183,7 +185,7 @@ void take_databases(DrainOptions& options) {
   if (options.databases.empty()) throw CLI::RequiredError("DATABASE");
 }
 
-/// Puts the commands and their options together; `arguments` must outlive the application.
+/// Defines the commands and their options; `arguments` must outlive `app`.
 void describe_commands(CLI::App& app, Arguments& arguments) {
   app.set_version_flag("--version", std::string("pgcurfew ") + PGCURFEW_VERSION);
   app.require_subcommand(1);
@@ -246,7 +248,7 @@ void describe_commands(CLI::App& app, Arguments& arguments) {
       ->add_flag("--log", arguments.schema_of_log, "print the JSON Schema of log lines instead");
 }
 
-/// CLI11 calls whatever stands in a command's place a missing command.
+/// Reports an unknown command, because CLI11 would report it as a missing one.
 std::optional<std::string> complain_of_command(int argc, const char* const* argv) {
   if (argc < 2) return std::nullopt;
   const std::string_view word = argv[1];
@@ -272,7 +274,7 @@ int dispatch(int all_arguments, const char* const* argv) {
     app.parse(argc, argv);
     if (app.got_subcommand("drain")) take_databases(arguments.drain);
   } catch (const CLI::ParseError& error) {
-    // help and version are no errors
+    // --help and --version are not errors
     if (error.get_exit_code() == 0) return app.exit(error);
     print_error("pgcurfew: {}\npgcurfew: see pgcurfew --help\n", printable(error.what()));
     return kExitUsage;

@@ -4,7 +4,7 @@
 
 namespace pgcurfew {
 
-/// On standard error, each with its line and a caret; waits for the reader, see print_error().
+/// Prints them on standard error, each with its line and a caret; waits for the reader, see print_error().
 void print_diagnostics(const LoadResult& loaded);
 
 /// The same without waiting for the reader, see say().

@@ -38,14 +38,14 @@ constexpr Duration kRedraw = milliseconds(250);
 constexpr Duration kStopDeadline = seconds(10);
 constexpr int kInterrupted = 130;
 
-/// An application_name that nobody else has, for the sessions of a command that runs in a drained database.
+/// A unique application_name for the sessions of a command that runs in a drained database.
 std::string command_name() {
   std::random_device random;
   return fmt::format("pgcurfew-drain-{:08x}{:08x}", random(), random());
 }
 
-/// Whether a signal that came to us has come to a command of ours too, as a terminal's do: to all who are in
-/// its foreground. Only that it is gone, it tells the leader of the session alone.
+/// Whether a signal that we received has also reached our command. A terminal signals all processes in its
+/// foreground, but sends SIGHUP only to the session leader if it is closed.
 bool reached_all(int signal, SignalSender sender) {
   return sender == SignalSender::kTerminal && (signal != SIGHUP || getsid(0) != getpid());
 }
@@ -101,7 +101,7 @@ class HandDrain {
   }
 
   void interrupt(int signal, SignalSender sender) {
-    // a terminal that goes away says so more than once
+    // SIGHUP comes more than once when a terminal is closed
     if (is_interrupted_ && signal == SIGHUP) return;
     if (std::exchange(is_interrupted_, true)) {
       say("pgcurfew: left with the gate closed{}; pgcurfew reopen {} opens it\n",
@@ -110,7 +110,7 @@ class HandDrain {
       return finish(kInterrupted);
     }
     if (child_ && !child_->status()) {
-      // what the command does with it is its own; the gate opens when it has ended
+      // the command decides what to do with the signal; the gate opens when it has ended
       if (!reached_all(signal, sender)) child_->signal(signal);
       display_.clear();
       return say("pgcurfew: waiting for the command to end; a second signal leaves the gate closed\n");
@@ -125,7 +125,7 @@ class HandDrain {
     look_at_progress();
   }
 
-  /// What no time will mend: better said at once than when the time is over.
+  /// Reports an obstacle that waiting cannot remove at once, not at the end of the window.
   void refuse(const Error& obstacle) {
     display_.clear();
     const bool is_missing = obstacle.sqlstate == "3D000";
@@ -155,13 +155,13 @@ class HandDrain {
     if (child_) {
       const auto status = child_->status();
       if (status && !is_stopping_) return stop("the command has ended");
-      if (!status) {  // the window may be over; the command is not
+      if (!status) {  // the window may be over while the command runs
         if (is_over || progress_.yielded || progress_.has_opened) warn_of_open_gate();
         return;
       }
     }
     if (is_over) return conclude();
-    // a gate that our role may not open any more has to be opened by somebody else
+    // if our role may no longer open a gate, do not wait for it without a limit
     if (progress_.phase != DrainPhase::kReopening || is_stopping_ || drain_.mode != Mode::kEnforce) return;
     if (!std::exchange(is_reopening_, true)) await_gates();
   }
@@ -171,7 +171,7 @@ class HandDrain {
     deadline_.arm(Loop::now() + kStopDeadline);
   }
 
-  /// Says for which sessions' sake it was in vain, where nothing else has.
+  /// Prints why the database was not empty, unless that has been printed already.
   void conclude() {
     const int code = exit_code();
     if (code == kExitNotEmpty && !refused_ && !child_ && drain_.mode == Mode::kEnforce) {
@@ -215,7 +215,7 @@ class HandDrain {
     return databases;
   }
 
-  /// `orders: empty, reopens at 14:45:03; the command begins`, by the clock on the wall.
+  /// `orders: empty, reopens at 14:45:03; the command begins`, in local time.
   [[nodiscard]] std::string leave_taking() const {
     auto text = database_names() + ": empty";
     if (progress_.ends) {
@@ -226,7 +226,7 @@ class HandDrain {
     return text + "; the command begins";
   }
 
-  /// The command goes on, but no longer in a database of its own.
+  /// The command still runs, but no longer in a drained database.
   void warn_of_open_gate() {
     if (is_stopping_ || std::exchange(was_outlived_, true)) return;
     display_.clear();
@@ -234,7 +234,7 @@ class HandDrain {
         progress_.yielded ? "another client has opened the gate" : "the time is over", database_names());
   }
 
-  /// A rehearsal ends when all of its story is told.
+  /// A dry run ends when its last step has been reported.
   bool is_rehearsed() {
     if (drain_.mode == Mode::kEnforce || is_stopping_) return false;
     if (progress_.phase == DrainPhase::kEmpty) return true;
@@ -248,11 +248,11 @@ class HandDrain {
     if (refused_) return *refused_;
     if (command_failed_) return kCommandNotFound;
     if (child_ && child_->status()) {
-      // what it did at the end, it did not do in an empty database
+      // the end of the command did not run in an empty database
       return was_outlived_ && *child_->status() == kExitOk ? kExitNotEmpty : *child_->status();
     }
     if (is_interrupted_) return kInterrupted;
-    // who asked for no rehearsal must not take the database for empty
+    // without --dry-run, status 0 would mean that the database is empty
     if (drain_.mode == Mode::kDryRun) return options_.dry_run ? kExitOk : kExitNotEmpty;
     const bool is_occupied = std::any_of(progress_.remaining.begin(), progress_.remaining.end(),
                                          [](const Remaining& entry) { return !entry.reason.empty(); });
@@ -261,7 +261,7 @@ class HandDrain {
   }
 
   void leave_closed() {
-    if (progress_.closed < closed_then_) return await_gates();  // they open one after the other
+    if (progress_.closed < closed_then_) return await_gates();  // gates open one after the other
     display_.clear();
     say("pgcurfew: not all gates could be opened; run pgcurfew reopen once nothing prevents it\n");
     if (!progress_.trouble.empty()) say("pgcurfew: {}\n", printable(progress_.trouble, 400));
@@ -285,13 +285,13 @@ class HandDrain {
   std::optional<Child> child_;
   std::string command_name_;
   std::optional<MonotonicTime> rehearsed_at_;
-  std::optional<int> refused_;  ///< the status, of a drain that could not begin
+  std::optional<int> refused_;  ///< exit status of a drain that could not begin
   bool was_tried_ = false;
   bool command_failed_ = false;
-  bool was_outlived_ = false;  ///< the command ran on when the gate opened
+  bool was_outlived_ = false;  ///< the command was still running when the gate opened
   bool is_interrupted_ = false;
   bool is_reopening_ = false;
-  std::size_t closed_then_ = 0;  ///< when it was last looked at whether gates open
+  std::size_t closed_then_ = 0;  ///< the number of closed gates at the last check of whether gates open
   bool is_stopping_ = false;
   bool is_finished_ = false;
   ServerRuntime runtime_;

@@ -43,7 +43,7 @@ std::string_view phase_text(DrainPhase phase) {
   return phase == DrainPhase::kReopening ? "opening the gate" : name_of(phase);
 }
 
-/// Who is left, as far as it is known; nothing where it does not matter.
+/// The sessions left, as far as known; empty in phases in which they do not matter.
 std::string left_text(const DrainProgress& progress) {
   const auto phase = progress.phase;
   const bool is_ending_them =
@@ -80,7 +80,7 @@ std::string progress_text(const DrainProgress& progress, ServerTime now, std::si
     databases += (databases.empty() ? "" : ", ") + printable(name, 40);
   const bool is_closed = progress.phase != DrainPhase::kReopening && progress.phase != DrainPhase::kDone;
   std::string text = progress.mode == Mode::kDryRun ? "DRY-RUN " : "";
-  // what people wait for comes first: a narrow terminal cuts the end
+  // the time comes first, because a narrow terminal cuts the end
   if (progress.ends && is_closed) text += fmt::format("reopens in {}  ", clock_text(*progress.ends - now));
   text += fmt::format("{}: {}", databases.empty() ? progress.drain : databases, phase_text(progress.phase));
   std::string left = left_text(progress);
@@ -105,11 +105,11 @@ std::string progress_text(const DrainProgress& progress, ServerTime now, std::si
 DrainDisplay::DrainDisplay() : is_on_(isatty(STDOUT_FILENO) != 0), output_(STDOUT_FILENO) {}
 
 void DrainDisplay::draw(std::string_view text, std::size_t lines) {
-  // CAN ends a sequence that was torn; else to the first of our lines, and everything below it away
+  // CAN ends an incomplete escape sequence; otherwise go to our first line and erase everything below
   std::string all = is_torn_ ? "\x18\x1b[?7h\r\n" : lines_ > 0 ? fmt::format("\r\x1b[{}A\x1b[J", lines_) : "";
   all += text;
   const auto written = output_.write(all);
-  if (written == 0) return;  // what stood there stands there
+  if (written == 0) return;  // the previous text is still there
   is_torn_ = written < all.size();
   lines_ = is_torn_ ? 0 : lines;
 }
@@ -122,7 +122,7 @@ void DrainDisplay::show(const DrainProgress& progress, ServerTime now) {
   if (!is_on_) return;
   const auto text = progress_text(progress, now, kMostSessions);
   const auto lines = static_cast<std::size_t>(std::count(text.begin(), text.end(), '\n')) + 1;
-  // a line that is too long would wrap, and be counted once
+  // without line wrap, because a wrapped line would be counted as one
   draw(fmt::format("\x1b[?7l{}\x1b[?7h\n", text), lines);
 }
 

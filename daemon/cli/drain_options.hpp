@@ -7,15 +7,15 @@ namespace pgcurfew {
 
 struct DrainOptions {
   std::string configuration;
-  std::string server;                  ///< its name; may be empty if there is but one
+  std::string server;                  ///< its name; may be empty if there is only one
   std::vector<std::string> databases;  ///< letter for letter
-  std::string duration;                ///< as the files write durations, all of them
+  std::string duration;                ///< this and the others as durations are written in the files
   std::string wait = "30s";
   std::string grace = "20s";  ///< between cancel and terminate
   std::string give_up;        ///< empty: at the end of the window
   std::string gate = "connection-limit";
   std::string pgbouncer_conninfo;
-  std::vector<std::string> pools;   ///< of PgBouncer's, letter for letter
+  std::vector<std::string> pools;   ///< of PgBouncer, letter for letter
   std::vector<std::string> except;  ///< `user=maintenance`
   bool leaves_latecomers = false;
   bool exits_when_empty = false;

@@ -6,8 +6,8 @@
 
 namespace pgcurfew {
 
-/// The drain that a command line asks for, without its beginning and its mode.
-/// *Errors*: which option cannot be read, and why.
+/// The drain that the options describe, without its beginning and its mode.
+/// *Errors*: an option that cannot be read, with the reason.
 Result<Drain> plan_from(const DrainOptions& options);
 
 }  // namespace pgcurfew

@@ -46,7 +46,7 @@ std::string exception_text(const Policy& policy, const RuleFinding& finding) {
                      phrase_of(policy.rules[finding.rule].except[*finding.exception].match));
 }
 
-/// Why a step that is due is not the first to be taken.
+/// Why a step that is due is not taken first.
 std::string turn_text(const RuleFinding& finding) {
   if (!finding.is_rationed()) return "";
   if (finding.stand == Stand::kBreaker) return ", when the breaker lets it through";
@@ -125,7 +125,7 @@ void print_in_full(const Policy& policy, const Look& look, const SessionFinding&
   if (finding.immunity != Immunity::kNone) print("  never touched: {}\n", immunity_text(finding));
   for (const auto& rule : finding.rules) {
     const auto verdict = verdict_text(policy, rule, session, look.taken_at);
-    // what would come if nothing protected it is worth knowing, but is not what comes
+    // the verdict would announce a signal that never comes, because the session is protected
     const bool is_moot = finding.immunity != Immunity::kNone && rule.verdict == Verdict::kDue;
     print("  rule {}: {}\n", policy.rules[rule.rule].name,
           is_moot ? "matches, but the session is never touched" : verdict);
@@ -195,7 +195,7 @@ Json session_json(const Policy& policy, const Look& look, const SessionFinding& 
   return json;
 }
 
-/// One server's part of the answer.
+/// One server's part of the report.
 class ServerReport {
  public:
   ServerReport(const Policy& policy, const Server& server, const OneLook& seen, const ExplainOptions& options)
@@ -203,7 +203,7 @@ class ServerReport {
     if (seen.look) around_ = find_in_look(policy_, *seen.look);
   }
 
-  /// Whether the pid that was asked for is there (or none was).
+  /// Returns whether the requested pid was found (or none was requested).
   bool show() const {
     if (!seen_.look) return false;
     const auto& sessions = seen_.look->sessions;
@@ -229,7 +229,7 @@ class ServerReport {
     return found;
   }
 
-  /// What of it is for this server.
+  /// The part that applies to this server.
   [[nodiscard]] const Policy& policy() const { return policy_; }
 
   Json json() const {
@@ -270,7 +270,7 @@ int explain_sessions(const ExplainOptions& options) {
     print_diagnostics(loaded);
     return kExitConfiguration;
   }
-  // what only looks suspicious is told by `check`
+  // warnings are left to `check`
   const auto& policy = *loaded.policy;
   const auto looks = look_once(policy);
   int code = kExitOk;

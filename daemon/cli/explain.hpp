@@ -8,11 +8,11 @@ namespace pgcurfew {
 
 struct ExplainOptions {
   std::string configuration;
-  std::optional<std::int32_t> pid;  ///< everything about this session, instead of a line for each
+  std::optional<std::int32_t> pid;  ///< everything about this session, instead of one line per session
   bool json = false;
 };
 
-/// `pgcurfew explain`: one look at every server, nothing is signalled.
+/// `pgcurfew explain`: takes one look at every server and signals no session.
 /// *Errors*: 78 for the files, 69 if a server is out of reach, 77 if a privilege is missing there, 66 if no
 /// server has the pid.
 int explain_sessions(const ExplainOptions& options);

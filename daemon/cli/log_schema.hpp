@@ -4,8 +4,7 @@
 
 namespace pgcurfew {
 
-/// `pgcurfew schema --log`: the JSON Schema (draft-07) of a line of the log, made from the catalogue of
-/// events.
+/// `pgcurfew schema --log`: the JSON Schema (draft-07) of a log line, made from the catalogue of events.
 std::string log_schema_text();
 
 }  // namespace pgcurfew

@@ -17,7 +17,7 @@ namespace pgcurfew {
 
 namespace {
 
-/// One server's connection for as long as a single look takes.
+/// A connection to one server, for a single look.
 class Looker {
  public:
   Looker(Loop& loop, const Server& server, LookAt what, std::function<void()> on_done)
@@ -54,7 +54,7 @@ class Looker {
       link_.take_look({1, QueryTexts::kAll, true});
     } else if (auto* look = std::get_if<happening::LookTaken>(&what)) {
       outcome.look = std::move(look->look);
-      // a look on its own remembers no other
+      // there is no earlier look to remember
       WaitMemory().link(*outcome.look);
       if (what_ == LookAt::kSessions) {
         is_done = true;

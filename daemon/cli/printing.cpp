@@ -14,7 +14,7 @@ namespace pgcurfew {
 
 namespace {
 
-// who does not read it does not want it: nothing to end for, and nowhere to tell
+// a failed write is no reason to end, and cannot be reported anywhere
 void write_to(std::FILE* file, std::string_view text) noexcept {
   static_cast<void>(std::fwrite(text.data(), 1, text.size(), file));
 }

@@ -7,17 +7,17 @@
 
 namespace pgcurfew {
 
-/// On standard output, for what a command ends with: waits for a reader that is slow, and does without one
-/// that is gone. Not for what is said while the loop turns.
+/// Prints on standard output, for a command's results: waits for a slow reader, and ignores a closed pipe.
+/// Not to be used while the loop runs.
 void print_text(std::string_view text) noexcept;
 
-/// Of a line on standard error, for the journal.
+/// The priority of a line on standard error, for systemd's journal.
 enum class Urgency { kError, kWarning };
 
-/// The same on standard error. Where that is the journal's stream, with the priority in front of each line.
+/// The same on standard error. If that is the journal's stream, each line begins with the priority.
 void print_error_text(std::string_view text, Urgency urgency = Urgency::kError);
 
-/// On standard error, for what is said while the loop turns: dropped if it can't be written at once. The
+/// Prints on standard error, also while the loop runs: text that cannot be written at once is dropped. The
 /// priority is as for print_error_text().
 void say_text(std::string_view text);
 

@@ -21,10 +21,10 @@ namespace {
 
 constexpr Duration kDeadline = std::chrono::seconds(10);
 
-/// Gates given back by hand, on all servers at the same time.
+/// A reopening by hand, on all servers at the same time.
 class HandReopening {
  public:
-  /// `unclaimed`: of those that were asked for, what no server of the policy gives back.
+  /// `unclaimed`: the requested gates that no server of the policy can open.
   HandReopening(Loop& loop, const ReopenOptions& options, const Policy& policy,
                 std::vector<UnclaimedGate> unclaimed)
       : loop_(loop),
@@ -56,7 +56,8 @@ class HandReopening {
  private:
   enum class State { kConnecting, kConnected, kUnreachable };
 
-  /// Whoever waits for us can try again himself; a connection that was lost in the middle is worth a wait.
+  /// A server that cannot be reached at first is not waited for, because the user can try again. One whose
+  /// connection is lost later is.
   void take(std::size_t i, const Event& event) {
     if (states_[i] == State::kUnreachable) return;
     if (event.kind == Kind::kGateUnclaimed) {
@@ -66,7 +67,7 @@ class HandReopening {
     if (event.kind == Kind::kServerUp) states_[i] = State::kConnected;
     if (event.kind != Kind::kServerDown || states_[i] == State::kConnected) return teller_.tell(event);
     states_[i] = State::kUnreachable;
-    say("pgcurfew: server {}\n", event.message);  // its name, and why
+    say("pgcurfew: server {}\n", event.message);  // contains its name and the reason
     exit_if_done();
   }
 
@@ -88,7 +89,7 @@ class HandReopening {
     loop_.exit(0);
   }
 
-  /// What it came to, beyond what the log has said.
+  /// Prints the result, as far as the log has not shown it. Returns the exit status.
   int report();
 
   Loop& loop_;

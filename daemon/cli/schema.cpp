@@ -101,7 +101,7 @@ Json value_of(const KeyEntry& key) {
     case Takes::kServers:
       return one_or_many(any_of({text(pattern_of(key)), reference(*key.mapping)}));
     case Takes::kMapping:
-      // beside a $ref of its own the description would not count
+      // next to a $ref, validators ignore the description
       return {{"allOf", {reference(*key.mapping)}}};
     case Takes::kMappings:
       return list_of(reference(*key.mapping));
@@ -135,7 +135,7 @@ Json require_one_of(const std::vector<std::string_view>& names) {
   return choices;
 }
 
-/// What keys of one mapping ask of each other.
+/// Adds how the keys of one mapping depend on each other.
 void add_relations(Mapping mapping, Json& schema) {
   if (mapping == Mapping::kException) {
     std::vector<std::string_view> who;
@@ -176,7 +176,7 @@ Json schema_of(Mapping mapping) {
   return schema;
 }
 
-/// A file with one of the main file's own words is a main file, any other one a drop-in.
+/// A file with a key that only main files have is a main file, any other one a drop-in.
 void tell_files_apart(Json& schema) {
   std::vector<std::string_view> main_only;
   for (const auto& key : keys_of(Mapping::kMainFile)) {

@@ -4,10 +4,10 @@
 
 namespace pgcurfew {
 
-/// `pgcurfew schema`: the language's JSON Schema (draft-07), for editors, made from the same table as the
-/// parser. It takes all that `check` takes, and refuses what has another structure: unknown, missing and
-/// wrongly typed keys, malformed values. What hangs on several values at once or on a range of durations is
-/// for `check` alone.
+/// `pgcurfew schema`: the JSON Schema (draft-07) of the files, for editors, made from the same table as the
+/// parser. It accepts all that `check` accepts, and refuses a wrong structure: unknown, missing and wrongly
+/// typed keys, malformed values. Only `check` finds errors that depend on several values or on a range of
+/// durations.
 std::string schema_text();
 
 }  // namespace pgcurfew

@@ -23,7 +23,7 @@ namespace {
 
 using Json = nlohmann::ordered_json;
 
-/// What is open for so long does not close.
+/// Hours that are open for this long are treated as never closing.
 constexpr Duration kYear = std::chrono::hours(24 * 365);
 
 /// The next stretches from `now` on, at most `count`; one that goes on for a year is the last.
@@ -33,7 +33,7 @@ std::vector<Interval> next_stretches(const Hours& hours, ServerTime now, std::si
   while (stretches.size() < count) {
     auto stretch = hours.next_open(time);
     if (!stretch) break;
-    // a long one comes in pieces
+    // a long one is returned in pieces
     while (stretch->end - stretch->start < kYear) {
       const auto more = hours.next_open(stretch->end);
       if (!more || more->start != stretch->end) break;
@@ -98,7 +98,7 @@ Json json_of(const Rule& rule, const std::vector<Interval>& stretches, ServerTim
 
 // -- drains ----------------------------------------------------------------------------------------------
 
-/// The one that is under way, and the next ones; at most `count`.
+/// The window under way, and the next ones; at most `count`.
 std::vector<Interval> next_windows(const Drain& drain, ServerTime now, std::size_t count) {
   std::vector<Interval> windows;
   auto next = window_after(drain, now - drain.duration);
@@ -109,7 +109,7 @@ std::vector<Interval> next_windows(const Drain& drain, ServerTime now, std::size
   return windows;
 }
 
-/// The one that is past, of a drain that does not come again.
+/// The past window of a drain that does not repeat.
 std::optional<Interval> past_window(const Drain& drain) {
   const auto* begins = std::get_if<ServerTime>(&drain.begins);
   return begins == nullptr ? std::nullopt : std::optional(Interval{*begins, *begins + drain.duration});

@@ -9,7 +9,7 @@
 
 namespace pgcurfew {
 
-/// A value in PostgreSQL's binary form, as a parameter carries it; empty for NULL.
+/// A parameter's value in PostgreSQL's binary format; empty for NULL.
 using Bytes = std::optional<std::string>;
 
 std::string to_bytes(std::int32_t value);
@@ -17,7 +17,7 @@ std::string to_bytes(std::int64_t value);
 std::string to_bytes(ServerTime value);
 std::string to_bytes(bool value);
 
-// *Source*: pg_type.dat; built-in types never change theirs
+// *Source*: pg_type.dat; the OIDs of built-in types never change
 inline constexpr std::int32_t kInt4Oid = 23;
 inline constexpr std::int32_t kTextOid = 25;
 inline constexpr std::int32_t kTimestamptzOid = 1184;

@@ -14,7 +14,7 @@ namespace pgcurfew {
 
 namespace {
 
-/// libpq breaks and indents its messages.
+/// libpq's messages contain line breaks and indentation.
 std::string on_one_line(std::string_view text) {
   std::string line;
   for (const char c : text) {
@@ -63,7 +63,8 @@ void Connection::open() {
   }
   phase_ = Phase::kResolving;
   if (names.empty()) return;
-  // a name that takes longer than the grace, beside an address that leads nowhere, gets its turn in the end
+  // the grace grows with failed attempts, so that a host with a slow look-up is tried even if another host
+  // never answers
   const auto grace = Resolver::kGrace * static_cast<int>(1 + std::min<std::size_t>(first_address_, 15));
   resolver_.emplace(names, grace, look_ups_);
 }
@@ -121,8 +122,8 @@ Result<bool> Connection::proceed(bool ready) {
   return is_open();
 }
 
-/// Connects to the hosts that have become known; those that hang are waited for beside that, and tried when
-/// they are known, unless there is a connection by then.
+/// Connects to the hosts whose addresses have become known. A host whose look-up hangs is tried when the
+/// look-up ends, unless there is a connection by then.
 Result<void> Connection::go_on_resolving() {
   if (!resolver_) return start({}, true);
   resolver_->acknowledge();
@@ -142,7 +143,7 @@ Result<void> Connection::go_on_resolving() {
   return start(fresh, is_first);
 }
 
-/// With one of the hosts; there may be others whose names are not known yet.
+/// None of these hosts could be connected to; look-ups of others may still be under way.
 Result<void> Connection::fail_to_connect() {
   auto why = error("could not connect");
   if (!resolver_) return fail(std::move(why));
@@ -190,7 +191,8 @@ Result<void> Connection::poll() {
   return {};
 }
 
-/// What the server says while we ask nothing comes as a notice, the reason for an end among it.
+/// While no request is under way, libpq passes on the server's messages as notices, among them the reason why
+/// the server ends the connection.
 void Connection::receive_notice(void* connection, const PGresult* notice) noexcept {
   const char* severity = PQresultErrorField(notice, PG_DIAG_SEVERITY_NONLOCALIZED);
   if (severity == nullptr ||
@@ -210,7 +212,7 @@ Result<void> Connection::flush() {
 Result<void> Connection::receive() {
   has_read_end_ = PQconsumeInput(conn_.get()) != 1;
   if (!intake_.is_within()) return tl::make_unexpected(too_much());
-  PQisBusy(conn_.get());  // parses what came unasked
+  PQisBusy(conn_.get());  // parses messages that belong to no request
   return {};
 }
 
@@ -226,7 +228,7 @@ ResultPtr Connection::next_result() {
   ResultPtr result(PQgetResult(conn_.get()));
   const auto status = PQresultStatus(result.get());
   if (status == PGRES_COPY_IN || status == PGRES_COPY_OUT || status == PGRES_COPY_BOTH) {
-    // we never ask for a COPY, and libpq would return this result for ever
+    // we never request a COPY, and libpq would return this result forever
     is_out_of_step_ = true;
     server_error_ = failure(fmt::format("{} has begun a COPY that nothing asked for", peer_.name)).value();
     return result;
@@ -235,7 +237,7 @@ ResultPtr Connection::next_result() {
     return result;
   }
   auto said = error_of(result.get());
-  // what libpq says of the end has no SQLSTATE, and the server may have said why before
+  // libpq's message about a lost connection has no SQLSTATE; the server may have sent the reason before
   const bool has_server_said = server_error_ && !server_error_->sqlstate.empty();
   if (!said.sqlstate.empty() || !has_server_said) server_error_ = std::move(said);
   return result;

@@ -52,7 +52,7 @@ bool is_address(std::string_view text) {
          });
 }
 
-/// Anything else would be a slip, perhaps a part of a password, and messages name hosts.
+/// Anything else is a mistake and may be part of a password, which must not appear as a host in messages.
 bool may_be_host(std::string_view name) {
   const auto is_of_a_name = [](char c) {
     const auto byte = static_cast<unsigned char>(c);
@@ -68,7 +68,7 @@ bool is_whole_number(std::string_view text) {
   return parsed.ec == std::errc() && parsed.ptr == text.data() + text.size();
 }
 
-/// Values that libpq, or the server, refuses in words that quote them.
+/// The values that a keyword takes. libpq or the server would quote a wrong one in its error message.
 struct Choices {
   std::string_view keyword;
   std::vector<std::string_view> words;
@@ -114,7 +114,7 @@ struct OptionsDeleter {
 
 Result<Conninfo> Conninfo::parse(const std::string& text) {
   if (const auto checked = check_uri(text); !checked) return tl::unexpected(checked.error());
-  // libpq's own words quote the offending part of the string, which may be the password
+  // libpq's message quotes the wrong part of the string, which may be the password
   const std::unique_ptr<PQconninfoOption, OptionsDeleter> options(PQconninfoParse(text.c_str(), nullptr));
   if (!options) return tl::unexpected(why_refused(text));
   const char* service = std::getenv("PGSERVICE");
@@ -244,7 +244,7 @@ Result<std::vector<std::pair<std::string, std::string>>> Conninfo::parameters(
     const auto begin = static_cast<std::ptrdiff_t>(first % names.size());
     for (auto* list : {&names, &numbers, &ports})
       std::rotate(list->begin(), list->begin() + begin, list->end());
-    // libpq takes an empty hostaddr for none, and asks the environment; in a list it does not
+    // libpq takes PGHOSTADDR if hostaddr is empty, but not if it is a list
     if (names.size() == 1 && numbers.front().empty() && !from_environment("PGHOSTADDR").empty() &&
         names_hosts()) {
       for (auto* list : {&names, &numbers, &ports}) list->push_back(list->front());
@@ -261,7 +261,7 @@ Result<std::vector<std::pair<std::string, std::string>>> Conninfo::parameters(
   by_default("keepalives_interval", "10");
   by_default("keepalives_count", "3");
   by_default("tcp_user_timeout", "15000");
-  // any other encoding lets one client's invalid bytes fail the whole look
+  // with any other encoding, invalid bytes of one client make the whole look fail
   values["client_encoding"] = "SQL_ASCII";
   values["application_name"] = "pgcurfew";
   std::vector<std::pair<std::string, std::string>> parameters;

@@ -38,7 +38,7 @@ struct Refusal {
   explicit Refusal(std::vector<std::string> words) : keywords(std::move(words)) {}
 
   std::vector<std::string> keywords;
-  std::string last_known = {};  ///< the keyword before the place that we are at
+  std::string last_known = {};  ///< the last keyword before the current position
 
   [[nodiscard]] bool knows(std::string_view word) const {
     return std::find(keywords.begin(), keywords.end(), word) != keywords.end();
@@ -82,7 +82,7 @@ bool is_blank(char c) {
   return std::isspace(static_cast<unsigned char>(c)) != 0;
 }
 
-/// Walks over `keyword = value`s as libpq does, up to what it refuses.
+/// Parses pairs of keyword and value as libpq does, up to the first error.
 Error why_pairs_refused(std::string_view text, Refusal refusal) {
   std::size_t at = 0;
   const auto skip_blanks = [&] {
@@ -114,7 +114,7 @@ Error why_pairs_refused(std::string_view text, Refusal refusal) {
 
 Error why_uri_refused(std::string_view text, Refusal refusal) {
   const auto at = text.find('@');
-  // a ? in a password is none that parameters follow
+  // a ? in the password does not begin the parameters
   const auto query = text.find('?', at == std::string_view::npos ? 0 : at);
   auto rest = query == std::string_view::npos ? std::string_view() : text.substr(query + 1);
   while (!rest.empty()) {
@@ -128,7 +128,7 @@ Error why_uri_refused(std::string_view text, Refusal refusal) {
   return refusal.error("the URI is malformed", kUriHint);
 }
 
-/// What follows the scheme.
+/// The part after the scheme; empty if this is not a URI.
 std::optional<std::string_view> of_uri(std::string_view conninfo) {
   for (const std::string_view scheme : {"postgresql://", "postgres://"}) {
     if (conninfo.starts_with(scheme)) return conninfo.substr(scheme.size());

@@ -6,14 +6,14 @@
 
 namespace pgcurfew {
 
-/// Why libpq cannot parse a connection string, said with libpq's keywords alone: any other word of it may be
-/// a part of a password. A word that is all but a keyword is named. *Source*: libpq's conninfo_parse() and
+/// Why libpq cannot parse a connection string. The message quotes only libpq's keywords and words that
+/// resemble one: any other word may be part of a password. *Source*: libpq's conninfo_parse() and
 /// conninfo_uri_parse_options().
 Error why_refused(const std::string& conninfo);
 
-/// What libpq would take and its writer hardly meant: a URI whose password holds an @ or a / that is not
-/// percent-encoded, so that the rest of it would be read as a host or a database.
-/// *Errors*: just that.
+/// Checks for a mistake that libpq does not report.
+/// *Errors*: a URI whose password contains an @ or a / that is not percent-encoded, so that the rest of the
+/// password would be read as a host or a database.
 Result<void> check_uri(const std::string& conninfo);
 
 }  // namespace pgcurfew

@@ -10,8 +10,9 @@ namespace pgcurfew {
 /// *Errors*: rows of another shape.
 Result<Gates> read_gate_rows(const PGresult* result);
 
-/// The row that ends a turn which went well, in text.
-/// *Errors*: a row of another shape; a limit that is not the one that the journal knows.
+/// The row at the end of a successful turn, in text. If the database's limit is not the one in the journal,
+/// the reply's outcome is kFailed.
+/// *Errors*: a row of another shape.
 Result<GateReply> read_turn(const PGresult* result);
 
 }  // namespace pgcurfew

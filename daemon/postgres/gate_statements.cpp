@@ -8,9 +8,9 @@ namespace {
 
 constexpr int kHasParameterPrivileges = 150000;
 
-/// The text of the mark of database `d`, or NULL. Settings of others are not compared but by their bytes,
-/// which need not be well-formed in the encoding of our database: in one of another, an owner may put there
-/// what it likes.
+/// The text of the mark of database `d`, or NULL. Settings are compared by their bytes, because they need not
+/// be well-formed in the encoding of our database: the owner of a database with another encoding can set any
+/// value.
 constexpr std::string_view kMarkOfDatabase = R"sql(
          (SELECT pg_catalog.substr(c.item, 16)
           FROM pg_catalog.pg_db_role_setting s, pg_catalog.unnest(s.setconfig) c(item)
@@ -18,8 +18,8 @@ constexpr std::string_view kMarkOfDatabase = R"sql(
                 AND c.item COLLATE "C" >= 'pgcurfew.drain=' AND c.item COLLATE "C" < 'pgcurfew.drain>'
           LIMIT 1))sql";
 
-/// Whoever logs in holds a lock on its database from before the limit is checked until pg_stat_activity shows
-/// it there.
+/// A backend that is logging in holds a lock on its database from before the limit is checked until
+/// pg_stat_activity shows it in that database.
 constexpr std::string_view kLogins = R"sql(
      LEFT JOIN
        (SELECT l.objid, pg_catalog.array_agg(DISTINCT l.pid::pg_catalog.text) AS pids
@@ -29,15 +29,16 @@ constexpr std::string_view kLogins = R"sql(
               AND l.pid IS NOT NULL AND a.datid IS NULL
         GROUP BY l.objid) i ON i.objid = d.oid)sql";
 
-/// A database's name is given as hexadecimal digits: it need not be well-formed in the encoding of ours.
+/// A database's name is given as hexadecimal digits: it need not be well-formed in the encoding of our
+/// database.
 constexpr std::string_view kIsDatabaseInHex =
     "pg_catalog.encode(pg_catalog.namesend(d.datname), 'hex') = {name}";
 
 constexpr std::string_view kCluster =
     "(SELECT s.system_identifier::pg_catalog.text FROM pg_catalog.pg_control_system() s)";
 
-/// What has been renamed since it was read is another database under that name, or none; what is opened is
-/// the one that was closed.
+/// A database may be renamed after it was read. To close it, both its oid and its name must still match; to
+/// open it, the oid decides, and the name only if the oid is unknown.
 constexpr std::string_view kIsDatabaseToClose = "({oid} IS NULL OR d.oid = {oid}) AND {is_name}";
 constexpr std::string_view kIsDatabaseToOpen =
     "CASE WHEN {oid} IS NULL THEN {is_name} ELSE d.oid = {oid} END";
@@ -48,8 +49,8 @@ std::string is_this_database(std::string_view condition, std::string_view name, 
       fmt::arg("is_name", fmt::format(fmt::runtime(kIsDatabaseInHex), fmt::arg("name", name))));
 }
 
-/// Finds the database and locks its row by an update that changes nothing, so that the limit which is read
-/// next cannot be changed by anybody else before ours is there.
+/// Locks the database's row by an update that changes nothing, so that no other session can change the limit
+/// after it is read and before ours is set.
 constexpr std::string_view kLockDatabase = R"sql(
   EXECUTE pg_catalog.format('ALTER DATABASE %I IS_TEMPLATE %s', db.datname, db.datistemplate::text);
   SELECT d.datconnlimit,{mark}
@@ -82,7 +83,8 @@ std::string set_arguments(std::initializer_list<std::string_view> names) {
   return sql;
 }
 
-/// The functions take names: that of the database which `condition` finds by its name $1 and its oid $2.
+/// The name of the database that `condition` finds by its name $1 and its oid $2, because the functions take
+/// a name.
 std::string name_of_database(std::string_view condition) {
   return fmt::format(
       "(SELECT d.datname::pg_catalog.text FROM pg_catalog.pg_database d WHERE {})",

@@ -28,7 +28,7 @@ void Intake::count(std::size_t bytes) {
 
 }  // namespace pgcurfew
 
-// a name of its own, for the headers may define the other one inline
+// under another name, because headers may define recv() inline
 extern "C" [[gnu::visibility("default")]] ssize_t pgcurfew_recv(int fd, void* buffer, std::size_t size,
                                                                 int flags) __asm__("recv");
 

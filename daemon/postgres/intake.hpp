@@ -4,18 +4,19 @@
 
 namespace pgcurfew {
 
-/// Bounds what a peer can make libpq hold in memory: it keeps a reply until that is whole, and a row of up to
-/// 1 GB before anything of it can be seen.
+/// Limits how much memory a peer can make libpq use. libpq keeps a reply until it is complete, and a row of
+/// up to 1 GB before any of it can be read.
 ///
-/// One call of libpq's reads for as long as more comes. So its reads, which all go through recv(), are
-/// counted where they are made: the program defines that function, which the loader then gives libpq, too.
-/// *Source*: libpq's pqReadData(), pqsecure_raw_read(). Tried in tests/integration/resilience_test.py.
+/// One call of libpq reads as long as more data arrives. Its reads all go through recv(), where they are
+/// counted: the program defines that function, and the loader makes libpq use it, too.
+/// *Source*: libpq's pqReadData(), pqsecure_raw_read(). Tested in tests/integration/resilience_test.py.
 class Intake {
  public:
   explicit Intake(std::size_t most) : most_(most) {}
 
-  /// As long as it lives, what this thread receives counts; after kAtOnce bytes there seems to be no more for
-  /// now, so that others have their turn. To be held around each call of libpq's that may read.
+  /// Counts the bytes that this thread receives during its lifetime. After kAtOnce bytes, recv() reports that
+  /// there are no more for now, so that other connections get their turn. It must exist during each call of
+  /// libpq that may read.
   class Reading {
    public:
     explicit Reading(Intake& intake);
@@ -24,13 +25,13 @@ class Intake {
     Reading& operator=(const Reading&) = delete;
   };
 
-  /// Whether no more than `most` bytes have come since the last reply ended.
+  /// Whether no more than `most` bytes have arrived since the last reply ended.
   [[nodiscard]] bool is_within() const { return received_ <= most_; }
 
   /// A reply has ended.
   void reset() { received_ = 0; }
 
-  /// How much may be received now: within a Reading, of what is left of kAtOnce.
+  /// How many bytes may be received now: the rest of kAtOnce in this Reading.
   [[nodiscard]] std::size_t room() const { return room_; }
   void count(std::size_t bytes);
 

@@ -55,10 +55,10 @@ void Link::read_replies(MonotonicTime now) {
     auto result = connection_.next_result();
     if (!result) {
       if (connection_.has_ended()) break;
-      continue;  // the border between a reply and its Sync
+      continue;  // the end of a reply, before its Sync
     }
     if (PQresultStatus(result.get()) != PGRES_PIPELINE_SYNC) {
-      // what follows an error was not carried out
+      // statements after an error were not executed
       if (!current_ || is_good(current_.get())) current_ = std::move(result);
       continue;
     }

@@ -14,10 +14,10 @@
 
 namespace pgcurfew {
 
-/// The one standing connection to a server: asynchronous throughout, never waits for anything.
+/// The one permanent connection to a server. It is asynchronous and never blocks.
 ///
-/// Carries out a Watch's commands and says what happened. All requests go through one pipeline, each with a
-/// Sync of its own, so that each is a transaction of its own and sees the present.
+/// Carries out a Watch's commands and reports what happened. All requests go through one pipeline, each with
+/// its own Sync, so that each is a separate transaction and sees current data.
 class Link {
  public:
   explicit Link(Conninfo conninfo, std::shared_ptr<LookUps> look_ups = LookUps::of_system());
@@ -31,13 +31,13 @@ class Link {
   void turn_gate(const GateOrder& order);
 
   /// To be called when the descriptor is ready, and (with `ready` false) after each of the calls above, to
-  /// send what they left to send. What happened since the last call, in order.
+  /// send their pending output. Returns what happened since the last call, in order.
   std::vector<Happening> proceed(MonotonicTime now, bool ready);
 
   [[nodiscard]] Connection::Interest interest() const { return connection_.interest(); }
 
-  /// Of one reply, in bytes: a look at 15,000 sessions with the longest texts. Past it the connection is
-  /// given up.
+  /// The maximum size of one reply, in bytes: that of a look at 15,000 sessions with the longest texts. A
+  /// larger one ends the connection.
   static constexpr std::size_t kMostOfAReply = std::size_t{256} * 1024 * 1024;
 
   /// Consecutive failures to read lock waits before one is reported.
@@ -61,7 +61,7 @@ class Link {
     std::string decision = {};    ///< of an order
     command::TakeLook look = {};  ///< of a look, and of the waits that belong to it
     std::shared_ptr<const GateOrder> turn = {};
-    bool is_repeated = false;  ///< of a turn: another one came in between
+    bool is_repeated = false;  ///< of a turn: the second attempt, after a collision
     bool with_logins = false;  ///< of a reading of the gates
   };
 
@@ -96,7 +96,7 @@ class Link {
   ServerFacts facts_;
   NameBook names_;
   LookAssembly look_;
-  unsigned gates_refused_ = 0;  ///< which of the ways to read the gates were refused, see read_gates
+  unsigned gates_refused_ = 0;  ///< which ways to read the gates were refused, see read_gates
   int waits_failed_ = 0;        ///< how often in a row
   std::vector<Happening> happened_;
 };

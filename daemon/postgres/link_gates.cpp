@@ -9,7 +9,7 @@
 #include "postgres/gate_statements.hpp"
 #include "postgres/link.hpp"
 
-/// The part of the link that asks for gates and turns them.
+/// The part of the link that reads gates and turns them.
 namespace pgcurfew {
 
 namespace {
@@ -69,16 +69,17 @@ std::vector<Step> steps_of(const GateOrder& order) {
   return steps;
 }
 
-/// Somebody else wrote the same row at the same time; SQLSTATEs of `tuple concurrently updated` and of two
-/// first settings of one database.
+/// Another session wrote the same row at the same time: the SQLSTATEs of `tuple concurrently updated` and of
+/// two sessions that each add the first setting of one database.
 bool is_collision(const Error& error) {
   return error.sqlstate == "XX000" || error.sqlstate == "23505";
 }
 
 }  // namespace
 
-/// Somebody may have revoked from PUBLIC what tells the cluster's name, or the locks: then without the one,
-/// without the other, without both. All that this costs is what they tell.
+/// The privileges to read the system identifier and the locks may have been revoked from PUBLIC. After a
+/// refusal the gates are read without the former, then without the latter, then without both; only that
+/// information is lost.
 void Link::read_gates(bool with_logins) {
   if (!is_ready_) return;
   const bool may_identify = gates_refused_ % 2 == 0;
@@ -97,7 +98,7 @@ void Link::turn_gate(const GateOrder& order) {
 void Link::send_turn(const GateOrder& order, bool is_repeated) {
   if (!is_ready_) return;
   bool sent = true;
-  // they share one Sync, and so one transaction: after an error nothing of it remains
+  // they share one Sync, and so one transaction: an error undoes all of it
   for (const auto& [sql, values] : steps_of(order)) {
     std::vector<const char*> pointers;
     for (const auto& value : values) pointers.push_back(value.c_str());

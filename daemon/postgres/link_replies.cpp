@@ -3,7 +3,7 @@
 #include "postgres/link.hpp"
 #include "postgres/statements.hpp"
 
-/// The half of the link that makes something of the answers.
+/// The part of the link that processes replies.
 namespace pgcurfew {
 
 void Link::finish(const Request& request, ResultPtr result, MonotonicTime now) {
@@ -66,7 +66,7 @@ void Link::finish_names(const Request& request, const ResultPtr& result, Monoton
   } else if (!is_ready_) {
     return lose(error_of(result.get()));
   } else {
-    // a lock on the catalog: the names of before will do
+    // perhaps a lock on the catalog; the previous names remain in use
     names_.take_failure(now);
     happened_.emplace_back(happening::NamesFailed{error_of(result.get())});
   }
@@ -114,7 +114,7 @@ void Link::finish_order(const Request& request, const PGresult* result) {
     reply.kind = reply.error.sqlstate == "42501" ? ReplyKind::kDenied : ReplyKind::kFailed;
   } else if (auto verdict = read_verdict(result)) {
     reply = std::move(*verdict);
-    // perhaps a name has changed hands: the next look shall not go by the old ones
+    // a name may belong to another object now; the next look must not use the old ones
     if (reply.kind == ReplyKind::kMovedOn) names_.doubt();
   } else {
     reply.kind = ReplyKind::kFailed;

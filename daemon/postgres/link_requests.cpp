@@ -3,12 +3,12 @@
 #include "postgres/link.hpp"
 #include "postgres/statements.hpp"
 
-/// The half of the link that asks.
+/// The part of the link that sends requests.
 namespace pgcurfew {
 
 namespace {
 
-/// A guard that fits no session, to run each statement once before it is needed.
+/// A guard that matches no session, to run each statement before it is needed.
 Guard harmless_guard(bool with_edges) {
   Guard guard;
   if (with_edges) guard.edges.emplace_back();
@@ -31,7 +31,7 @@ void Link::set_up() {
   request_prepare(statement::kLook, statement::look(version));
   request_prepare(statement::kPulse, statement::pulse());
   request_prepare(statement::kWaits, statement::waits(version));
-  // the first runs look functions and types up in the catalogs; later ones must not have to
+  // the first runs look functions and types up in the catalogs; later ones need not
   request_prepared(statement::kLook, Parameters::of_look(QueryTexts::kNone), {RequestKind::kSetUp});
   for (int i = 0; i < 2; ++i) {
     request_prepared(statement::kWaits, Parameters::of_waits(PQbackendPID(connection_.handle())),

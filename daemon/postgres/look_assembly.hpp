@@ -12,24 +12,24 @@
 
 namespace pgcurfew {
 
-/// The names of databases and roles, as the server had them when they were last read.
+/// The names of databases and roles as they were last read from the server.
 class NameBook {
  public:
   [[nodiscard]] const NameCache& names() const { return names_; }
 
-  /// Whether they are to be read anew: they are old, or a look has met an oid without a name. Not soon after
-  /// a reading that failed.
+  /// Whether to read the names again: they are old, or a look has met an oid without a name. Not soon after a
+  /// failed reading.
   [[nodiscard]] bool wants_reading(bool has_met_unknown, MonotonicTime now) const;
 
   /// `which`: those of databases, or those of roles.
   void take(Names NameCache::*which, Names names, MonotonicTime now);
   void take_failure(MonotonicTime now) { failed_at_ = now; }
-  /// A name may have changed hands: the next look asks for them.
+  /// A name may belong to another object now: the next look reads the names again.
   void doubt() { read_at_.reset(); }
-  /// The server has no name for these either. Does nothing unless the names were read just now, and in full.
+  /// The server has no names for these oids. Does nothing unless all names were read just now.
   void note_nameless(std::unordered_set<std::uint32_t> unknown, MonotonicTime now);
 
-  /// How long names are believed, and how long a reading that failed is not tried again.
+  /// How long names are used before they are read again, and the pause after a failed reading.
   static constexpr Duration kLifetime = std::chrono::minutes(1);
   static constexpr Duration kPause = std::chrono::seconds(30);
 
@@ -41,25 +41,26 @@ class NameBook {
   std::optional<MonotonicTime> failed_at_;
 };
 
-/// Puts one look together: the rows, the names of databases and roles, and who waits for whose lock. Each
-/// comes by a request of its own.
+/// Assembles one look from the rows, the names of databases and roles, and the lock waits. Each comes with a
+/// separate request.
 class LookAssembly {
  public:
   /// What else the look needs.
   struct Missing {
-    bool names = false;               ///< to be read anew
+    bool names = false;               ///< to be read again
     std::optional<Parameters> waits;  ///< of the sessions that wait
   };
 
-  /// `result`: the rows, of a statement that went well.
+  /// `result`: the rows of a successful statement.
   Missing take_rows(ResultPtr result, const command::TakeLook& asked, const ServerFacts& facts,
                     const NameBook& names, MonotonicTime now);
   /// Names were read, or could not be.
   void take_names(const ServerFacts& facts, NameBook& names, MonotonicTime now);
-  /// Nothing: they could not be read.
+  /// Empty: lock waits could not be read.
   void take_waits(std::optional<std::vector<LockWait>> waits);
 
-  /// The look, once nothing is missing; once. *Errors*: rows of another shape than the statement promises.
+  /// The look, once nothing is missing; it is returned only once. *Errors*: rows of another shape than the
+  /// statement promises.
   std::optional<Result<Look>> take_finished();
 
   void forget() { under_way_.reset(); }

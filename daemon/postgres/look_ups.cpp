@@ -19,8 +19,8 @@
 
 namespace pgcurfew {
 
-/// Shared with the threads, which may outlive us. All but the constants is read and changed with the mutex
-/// held.
+/// Shared with the threads, which may outlive LookUps. The mutex must be held to access anything but
+/// constants.
 struct LookUps::Shared {
   Shared(LookUp how, Bounds most, Clock time)
       : look_up(std::move(how)), bounds(most), clock(std::move(time)) {}
@@ -28,8 +28,8 @@ struct LookUps::Shared {
   using Waiting = std::vector<std::weak_ptr<Told>>;
   struct Name {
     Waiting waiting;
-    std::optional<MonotonicTime> begun;  ///< its latest look-up has; nothing: it is in the queue
-    std::uint64_t look_up = 0;           ///< the number of that one
+    std::optional<MonotonicTime> begun;  ///< when its latest look-up began; empty: it is in the queue
+    std::uint64_t look_up = 0;           ///< the number of that look-up
   };
   struct Turn {
     std::string name;
@@ -46,7 +46,7 @@ struct LookUps::Shared {
     return static_cast<std::size_t>(taken) < bounds.at_once;
   }
 
-  /// Names in the queue for which nobody waits any more.
+  /// Removes names from the queue that no caller waits for any more.
   void drop_forgotten() {
     std::erase_if(queue, [this](const auto& name) {
       auto& waiting = names.at(name).waiting;
@@ -55,7 +55,7 @@ struct LookUps::Shared {
     });
   }
 
-  /// That of the first in the queue, if there is a place for it.
+  /// The turn of the first name in the queue, if there is a place for it.
   std::optional<Turn> take_turn() {
     drop_forgotten();
     if (queue.empty() || !has_place()) return std::nullopt;
@@ -71,17 +71,17 @@ struct LookUps::Shared {
     queue.push_front(turn.name);
   }
 
-  /// Who is to be told.
+  /// Returns the callbacks to call.
   Waiting end(const Turn& turn) {
     const auto found = names.find(turn.name);
     if (found == names.end()) return {};
     auto waiting = std::exchange(found->second.waiting, {});
-    // a later look-up of the name goes on
+    // a later look-up of the name may still be under way
     if (found->second.begun && found->second.look_up == turn.look_up) names.erase(found);
     return waiting;
   }
 
-  /// A thread's work: `first`, and then what is in the queue.
+  /// A thread's work: `first`, and then the queue.
   static void work(const std::shared_ptr<Shared>& shared, const Turn& first) noexcept {
     for (std::optional<Turn> turn = first; turn;) {
       const auto numbers = shared->look_up(turn->name);
@@ -157,7 +157,7 @@ MonotonicTime LookUps::steady_now() {
 Result<void> LookUps::ask(const std::string& name, const std::shared_ptr<Told>& told) {
   const std::lock_guard<std::mutex> lock(shared_->mutex);
   auto& asked = shared_->names[name];
-  // a name that hangs is asked for again and again
+  // a name whose look-up hangs is asked for again and again: the list must not grow
   std::erase_if(asked.waiting, [](const auto& waiting) { return waiting.expired(); });
   asked.waiting.push_back(told);
   const bool is_queued =
@@ -166,7 +166,7 @@ Result<void> LookUps::ask(const std::string& name, const std::shared_ptr<Told>& 
     asked.begun.reset();
     shared_->queue.push_back(name);
   }
-  // more than one may begin where others have just come to the end of the patience
+  // several may begin if the patience with others has just run out
   while (const auto turn = shared_->take_turn()) {
     const bool is_full = shared_->threads >= shared_->bounds.in_all;
     if (!is_full && start_([shared = shared_, first = *turn] { Shared::work(shared, first); })) {
@@ -174,7 +174,7 @@ Result<void> LookUps::ask(const std::string& name, const std::shared_ptr<Told>& 
       continue;
     }
     shared_->give_back(*turn);
-    if (asked.begun) break;  // another's trouble
+    if (asked.begun) break;  // another name could not be started
     asked.waiting.pop_back();
     shared_->drop_forgotten();
     if (is_full) {

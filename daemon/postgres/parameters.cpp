@@ -61,7 +61,7 @@ std::optional<Parameters> Parameters::of_waits(const Look& look) {
     if (session.wait_event_type == "Lock") waiters.push_back(&session);
   }
   if (waiters.empty()) return std::nullopt;
-  // before version 14 nothing tells since when: nobody can wait for longer than his query runs
+  // before version 14 the server does not show when a wait began; it is not earlier than the query's start
   std::sort(waiters.begin(), waiters.end(), [](const Session* one, const Session* other) {
     return std::pair(one->query_start, one->key) < std::pair(other->query_start, other->key);
   });

@@ -11,18 +11,17 @@
 
 namespace pgcurfew {
 
-/// The parameters of a prepared statement, in binary, as libpq wants them.
+/// The parameters of a prepared statement, in binary, as libpq takes them.
 class Parameters {
  public:
   /// Of statement::look.
   static Parameters of_look(QueryTexts texts);
-  /// Of statement::waits: of everybody in the look who waits for a lock. Empty where nobody does.
+  /// Of statement::waits: for all sessions in the look that wait for a lock. Empty if there are none.
   static std::optional<Parameters> of_waits(const Look& look);
   /// Of statement::waits, for a single backend.
   static Parameters of_waits(std::int32_t pid);
   /// Of statement::guard, the one with edges if the guard has any.
-  /// *Shapes*: at most kMostBlockEdges edges; one more is a mistake of the caller's, and none may be left
-  /// out.
+  /// *Shapes*: at most kMostBlockEdges edges; more are an error of the caller, because none may be left out.
   static Parameters of_guard(const Guard& guard, const NameCache& names);
 
   Parameters(Parameters&&) = default;
@@ -38,7 +37,7 @@ class Parameters {
 
  private:
   explicit Parameters(std::vector<std::optional<std::string>> bytes);
-  std::vector<std::optional<std::string>> bytes_;  ///< values_ points into it, wherever it is moved to
+  std::vector<std::optional<std::string>> bytes_;  ///< values_ points into it, also after a move
   std::vector<const char*> values_;
   std::vector<int> lengths_;
   std::vector<int> formats_;

@@ -41,7 +41,7 @@ bool leads_to(const PgbouncerDatabase& database, const std::vector<Conninfo::Hos
   });
 }
 
-/// Of several that lead to a database of that name: those that are meant.
+/// Selects, from PgBouncer's databases that lead to a database of that name, those that are meant.
 Result<std::vector<PgbouncerDatabase>> choose(std::vector<PgbouncerDatabase> found,
                                               const PgbouncerChoice& choice) {
   if (!choice.pools.empty()) {
@@ -127,7 +127,7 @@ std::optional<PgbouncerSession::Answer> PgbouncerSession::proceed(bool ready) {
 
 std::optional<PgbouncerSession::Answer> PgbouncerSession::send() {
   result_.reset();
-  // PgBouncer's console speaks the simple protocol only
+  // PgBouncer's console supports only the simple query protocol
   if (PQsendQuery(connection_.handle(), std::exchange(question_, {}).c_str()) != 1)
     return fail_with_last_error();
   is_asking_ = true;
@@ -199,7 +199,7 @@ std::optional<GateReply> PgbouncerTurn::proceed(MonotonicTime now, const std::ve
         Error{fmt::format("PgBouncer did not do it within {}", to_text(kDeadline)), {}, {}, {}}));
   }
   for (std::size_t i = 0; i < pausing_.size(); ++i) {
-    // that it has been paused is seen by the console; an answer matters only if it says why it was not
+    // the console shows whether it is paused; an answer matters only if it is an error
     const auto answer = pausing_[i]->proceed(is_ready(i + 1));
     if (answer && !*answer) complaint_ = answer->error();
   }
@@ -208,7 +208,7 @@ std::optional<GateReply> PgbouncerTurn::proceed(MonotonicTime now, const std::ve
     is_looking_ = true;
     console_.ask(kShow);
   }
-  // what was asked just now has to be sent without a descriptor being ready
+  // a new question must be sent without waiting for a descriptor
   for (auto answer = console_.proceed(is_ready(0)); answer; answer = console_.proceed(false)) {
     if (auto reply = take(std::move(*answer), now)) return reply;
   }

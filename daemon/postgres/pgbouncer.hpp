@@ -14,21 +14,22 @@
 
 namespace pgcurfew {
 
-/// One connection to PgBouncer's admin console: one question at a time, and never waits for anything.
+/// One connection to PgBouncer's admin console: one question at a time. It never blocks.
 class PgbouncerSession {
  public:
   using Answer = Result<ResultPtr>;
   static constexpr const char* kShowDatabases = "SHOW DATABASES";
-  /// In bytes; PgBouncer takes about 200 for a database.
+  /// In bytes; PgBouncer sends about 200 per database.
   static constexpr std::size_t kMostOfAReply = std::size_t{16} * 1024 * 1024;
 
-  /// Connects as `conninfo` says, to the database `pgbouncer`, and asks.
+  /// Connects with `conninfo`, but to the database `pgbouncer`, and asks.
   PgbouncerSession(const std::string& conninfo, std::string question);
 
-  /// Only after an answer.
+  /// To be called only after an answer.
   void ask(std::string question);
 
-  /// To be called when the descriptor is ready, and once after each of the calls above. The answer, once.
+  /// To be called when the descriptor is ready, and once after each of the calls above. Returns the answer,
+  /// once.
   std::optional<Answer> proceed(bool ready);
 
   [[nodiscard]] Connection::Interest interest() const { return connection_.interest(); }
@@ -43,7 +44,7 @@ class PgbouncerSession {
   Answer fail(Error error);
   Answer fail_with_last_error();
 
-  std::optional<Error> wrong_;  ///< with the conninfo
+  std::optional<Error> wrong_;  ///< in the conninfo
   Connection connection_;
   std::string question_;  ///< not yet sent
   bool is_asking_ = false;
@@ -54,7 +55,7 @@ class PgbouncerSession {
 /// One of PgBouncer's databases.
 struct PgbouncerDatabase {
   std::string name;  ///< PgBouncer's own
-  std::string host;  ///< as it is written there; empty: none is
+  std::string host;  ///< as PgBouncer shows it; empty: none is set
   std::string port;
   bool is_closed = false;
 };
@@ -62,14 +63,15 @@ struct PgbouncerDatabase {
 /// Which of PgBouncer's databases are meant.
 struct PgbouncerChoice {
   std::string database;            ///< that they lead to
-  std::vector<TextPattern> pools;  ///< by their own names; none: by where they lead
+  std::vector<TextPattern> pools;  ///< by their own names; empty: by where they lead
   std::vector<Conninfo::Host> server;
-  bool is_lenient = false;  ///< where it cannot be told which are meant, all are
+  bool is_lenient = false;  ///< if it is unclear which are meant, take all
 };
 
-/// Those that are meant, from the answer to kShowDatabases, with how their gate of this kind stands. Where
-/// they lead to different hosts or ports, those are meant that lead to the server's as it is written.
-/// *Errors*: this is no PgBouncer; it cannot be told which are meant.
+/// The databases that are meant, from the answer to kShowDatabases, with the state of their gate of this
+/// kind. Without `pools`, if they lead to different hosts or ports, those are meant that have a host and port
+/// of the server, letter for letter.
+/// *Errors*: this is not PgBouncer; it is unclear which are meant.
 Result<std::vector<PgbouncerDatabase>> read_pgbouncer_databases(const PGresult* result,
                                                                 const PgbouncerChoice& choice,
                                                                 PgbouncerGate gate);
@@ -77,26 +79,26 @@ Result<std::vector<PgbouncerDatabase>> read_pgbouncer_databases(const PGresult* 
 /// A database's gate at PgBouncer, closed or opened: PAUSE and RESUME, or DISABLE and ENABLE, for each of
 /// PgBouncer's databases that leads to it.
 ///
-/// PAUSE answers only when the last client has left its transaction. It is not waited for: the gate is closed
-/// when PgBouncer shows it as paused.
-/// *Source*: PgBouncer's manual, "Admin console"; tried in tests/integration/pgbouncer_gate_test.py.
+/// PAUSE is answered only when the last client has ended its transaction. The turn does not wait for that:
+/// the gate is closed when PgBouncer shows the database as paused.
+/// *Source*: PgBouncer's manual, "Admin console"; tested in tests/integration/pgbouncer_gate_test.py.
 class PgbouncerTurn {
  public:
   /// `server`: the hosts of the server that the database is on.
   PgbouncerTurn(GateOrder order, std::vector<Conninfo::Host> server, MonotonicTime now);
 
   /// To be called when a descriptor is ready (`ready` in the order of interests(), empty for none), at
-  /// wake_at(), and once at the beginning. The reply, once; the turn is over then.
+  /// wake_at(), and once at the beginning. Returns the reply, once; the turn is over then.
   std::optional<GateReply> proceed(MonotonicTime now, const std::vector<bool>& ready);
 
   [[nodiscard]] std::vector<Connection::Interest> interests() const;
   [[nodiscard]] MonotonicTime wake_at() const;
   [[nodiscard]] const GateOrder& order() const { return order_; }
 
-  /// Closes its connections, once it is over.
+  /// Closes its connections, once the turn is over.
   void hang_up();
 
-  /// Whether anything has been sent that changes PgBouncer.
+  /// Whether a command that changes PgBouncer has been sent.
   [[nodiscard]] bool has_acted() const { return has_acted_; }
 
   static constexpr Duration kDeadline = std::chrono::seconds(5);
@@ -114,11 +116,11 @@ class PgbouncerTurn {
   MonotonicTime began_;
   PgbouncerSession console_;
   std::vector<std::unique_ptr<PgbouncerSession>> pausing_;  ///< each waits for the answer to its PAUSE
-  std::deque<std::string> questions_;                       ///< left for the console
+  std::deque<std::string> questions_;                       ///< still to be sent to the console
   bool is_looking_ = true;                                  ///< the question under way is SHOW DATABASES
   bool has_acted_ = false;
   std::optional<MonotonicTime> look_at_;
-  std::optional<Error> complaint_;  ///< of a command
+  std::optional<Error> complaint_;  ///< the error of a command
 };
 
 }  // namespace pgcurfew

@@ -33,7 +33,7 @@ std::optional<PgbouncerState> PgbouncerLook::proceed(MonotonicTime now, bool rea
   if (!asked_) return std::nullopt;
   auto answer = session_->proceed(ready);
   if (answer && !*answer && is_held_) {
-    // it may be there again under the same address
+    // PgBouncer may have been restarted at the same address
     connect();
     answer = session_->proceed(false);
   }

@@ -10,8 +10,8 @@
 
 namespace pgcurfew {
 
-/// Asks PgBouncer from time to time how a database's gate stands. The connection is held in between: as long
-/// as it lasts, it is the same PgBouncer, which opens no gate by itself. *Source*: tried in
+/// Asks PgBouncer from time to time for the state of a database's gate. The connection stays open in between:
+/// as long as it lasts, it is the same PgBouncer process, which opens no gate by itself. *Source*: tested in
 /// tests/integration/pgbouncer_gate_test.py.
 class PgbouncerLook {
  public:
@@ -21,10 +21,10 @@ class PgbouncerLook {
   /// Does nothing while a question is under way.
   void ask(MonotonicTime now);
 
-  /// To be called when the descriptor is ready, at wake_at(), and once after ask(). The answer, once.
+  /// To be called when the descriptor is ready, at wake_at(), and once after ask(). Returns the answer, once.
   std::optional<PgbouncerState> proceed(MonotonicTime now, bool ready);
 
-  /// Nothing to wait for while it is not asking.
+  /// No descriptor unless a question is under way.
   [[nodiscard]] Connection::Interest interest() const;
   [[nodiscard]] std::optional<MonotonicTime> wake_at() const;
 
@@ -39,7 +39,7 @@ class PgbouncerLook {
   PgbouncerGate gate_;
   std::unique_ptr<PgbouncerSession> session_;
   bool is_held_ = false;          ///< it has answered before
-  std::set<std::string> closed_;  ///< what it has shown as closed, by its own names
+  std::set<std::string> closed_;  ///< databases that it has shown as closed, by its own names
   std::optional<MonotonicTime> asked_;
 };
 

@@ -11,7 +11,7 @@ namespace pgcurfew {
 
 namespace {
 
-/// Takes what is written to standard error as long as it lives. Only one thread writes there.
+/// Captures what is written to standard error during its lifetime. Only one thread writes there.
 class ErrorCatcher {
  public:
   ErrorCatcher()
@@ -27,7 +27,7 @@ class ErrorCatcher {
   ErrorCatcher(const ErrorCatcher&) = delete;
   ErrorCatcher& operator=(const ErrorCatcher&) = delete;
 
-  /// Its beginning, on one line.
+  /// The beginning of the captured text, on one line.
   [[nodiscard]] std::string text() const {
     std::array<char, 1024> buffer{};
     const auto count = caught_ < 0 ? 0 : pread(caught_, buffer.data(), buffer.size(), 0);

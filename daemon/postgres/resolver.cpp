@@ -17,7 +17,7 @@ Duration now() {
 
 }  // namespace
 
-/// What the threads of look-ups and we have in common. A timer wakes us, at the end of the grace or at once.
+/// Shared with the threads of the look-ups. A timer makes `fd` readable, at the end of the grace or at once.
 struct Resolver::Shared {
   Shared(std::size_t names, Duration grace)
       : fd(timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK)),
@@ -31,7 +31,7 @@ struct Resolver::Shared {
   Shared(const Shared&) = delete;
   Shared& operator=(const Shared&) = delete;
 
-  /// With the mutex held, so that no news is put off till the end of the grace.
+  /// Requires the mutex, so that news is not delayed until the end of the grace.
   void wake_at(Duration when) const {
     const auto seconds = std::chrono::floor<std::chrono::seconds>(when);
     itimerspec at{};

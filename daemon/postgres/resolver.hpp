@@ -12,10 +12,10 @@
 
 namespace pgcurfew {
 
-/// Looks the names of one attempt to connect up beside the loop: getaddrinfo blocks, at times for half a
+/// Looks up the names of one attempt to connect on other threads: getaddrinfo() blocks, sometimes for half a
 /// minute.
 ///
-/// One that hangs holds up no other name; the next attempt joins its look-up.
+/// A look-up that hangs does not delay other names; the next attempt joins it.
 class Resolver {
  public:
   using Addresses = std::map<std::string, LookUps::Numbers>;
@@ -29,17 +29,17 @@ class Resolver {
   /// To be called when fd() is readable.
   void acknowledge() const;
 
-  /// Addresses in numbers for each name of which any are known by now.
+  /// The numeric addresses of the names whose look-ups have found any so far.
   [[nodiscard]] Addresses addresses() const;
 
   /// Whether every look-up has ended.
   [[nodiscard]] bool is_complete() const;
 
-  /// Why a name was not even asked for, if there is one.
+  /// Why a look-up could not be started, if that happened.
   [[nodiscard]] const std::optional<Error>& error() const { return error_; }
 
-  /// Whether to begin with what is known: all, or as much as has come within the grace, so that hosts are
-  /// tried in their order where nothing hangs.
+  /// Whether to connect to the known addresses: all look-ups have ended, or the grace is over. If no look-up
+  /// hangs, hosts are thus tried in their order.
   [[nodiscard]] bool may_begin() const;
 
   static constexpr Duration kGrace = std::chrono::milliseconds(300);

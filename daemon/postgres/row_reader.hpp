@@ -23,7 +23,7 @@ Integer from_network(const char* bytes) {
   return static_cast<Integer>(value);
 }
 
-/// One row, column by column from the left; remembers whether any column had another shape than promised.
+/// Reads one row, column by column from the left, and records whether any column had an unexpected shape.
 class RowReader {
  public:
   RowReader(const PGresult* result, int row) : result_(result), row_(row) {}

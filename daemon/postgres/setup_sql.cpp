@@ -26,7 +26,7 @@ std::string quoted_name(std::string_view name) {
   return '"' + doubled(name, '"') + '"';
 }
 
-/// The same whatever standard_conforming_strings says.
+/// Has the same value for either setting of standard_conforming_strings.
 std::string literal(std::string_view text) {
   const bool has_backslash = text.find('\\') != std::string_view::npos;
   return (has_backslash ? "E'" : "'") + doubled(doubled(text, '\''), '\\') + "'";
@@ -47,7 +47,7 @@ std::string array_literal(const std::vector<std::string>& names) {
   return literal(array + "}");
 }
 
-/// As a shell takes it for one word.
+/// Quoted so that a shell reads it as one word.
 std::string shell_word(std::string_view text) {
   constexpr std::string_view kHarmless = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-.";
   if (text.find_first_not_of(kHarmless) == std::string_view::npos) return std::string(text);
@@ -56,7 +56,7 @@ std::string shell_word(std::string_view text) {
   return word + "'";
 }
 
-/// The command line that prints the same; within a comment of one line, whatever the names are.
+/// The options that print the same text. Any names are safe in a comment of one line.
 std::string options_text(const SetupOptions& options) {
   std::string text;
   if (options.role != SetupOptions().role) text += " --role " + shell_word(options.role);
@@ -64,8 +64,8 @@ std::string options_text(const SetupOptions& options) {
   return printable(text);
 }
 
-/// What both functions do first: the databases that they are for, and no view of the world but the latest.
-/// {unless} is an exception from the former.
+/// The checks at the beginning of both functions: of the isolation level, which must show the latest data,
+/// and of the database. {unless} is an exception to the latter.
 constexpr std::string_view kMayTurn = R"sql(
   IF pg_catalog.current_setting('transaction_isolation') <> 'read committed' THEN
     RAISE active_sql_transaction USING MESSAGE = 'gates are turned at isolation level read committed only';
@@ -81,14 +81,14 @@ constexpr std::string_view kMayTurn = R"sql(
             HINT = 'The databases whose gates it may turn are named to "pgcurfew setup-sql".';
   END IF;)sql";
 
-/// What bears our mark was closed under another name, and is given back under this one.
+/// A database with our mark may be opened, even if it was closed under another name.
 constexpr std::string_view kUnlessMarked = R"sql(
      AND NOT EXISTS (SELECT FROM pg_catalog.pg_db_role_setting s
                           JOIN pg_catalog.pg_database d ON d.oid = s.setdatabase
                      WHERE s.setrole = 0 AND d.datname = arg_database::name
                            AND 'pgcurfew.drain=' || arg_mark = ANY (s.setconfig)))sql";
 
-/// {role} and {role_literal} are the role, {settings} what both functions are created with.
+/// {role} and {role_literal} are the role, {settings} the settings of both functions.
 constexpr std::string_view kTemplate =
     R"sql(-- What pgcurfew needs on a server. Run it as a superuser, on the primary, in the database that pgcurfew's
 -- connections are in (dbname of its conninfo):

@@ -12,11 +12,11 @@ struct SetupOptions {
   std::vector<std::string> databases;  ///< whose gates may be closed; empty: all but templates
 };
 
-/// What a superuser runs once per server, in the database that our connections are in: the role, its grants,
-/// and functions that let it close and open gates of databases that it does not own.
+/// The script that a superuser runs once per server, in the database that our connections are in. It creates
+/// the role, its grants, and functions that let it close and open gates of databases that it does not own.
 ///
-/// The functions set nothing but a limit of 0 with a mark of what was before, and give back nothing but what
-/// such a mark says; whoever has the role can do no more with them. The text can be run again.
+/// The functions can only set a limit of 0, with a mark that holds the previous limit, and restore the limit
+/// in such a mark. The script can be run again.
 /// *Errors*: a name that PostgreSQL would cut or refuse.
 Result<std::string> setup_sql(const SetupOptions& options);
 

@@ -5,7 +5,7 @@
 
 namespace pgcurfew {
 
-/// Lets the keeper of gates hear what a link reports, and complete it, before the watch hears it.
+/// Passes what a link reports to the keeper of gates, which completes it, before the watch receives it.
 void complete(GateKeeper& keeper, Happening& what);
 
 }  // namespace pgcurfew

@@ -15,7 +15,7 @@ struct Entry {
   std::string_view text;
   bool stops_rules = false;
   bool stops_drains = false;
-  bool is_seen = false;  ///< of the server, over a connection
+  bool is_seen = false;  ///< seen on the server, over a connection
 };
 
 constexpr std::array<Entry, 14> kEntries{{
@@ -90,7 +90,7 @@ void Holds::forget_server() {
   std::erase_if(all_, [](const Standing& entry) { return entry_of(entry.hold).is_seen; });
 }
 
-/// To give back takes no clock.
+/// Opening gates at a stop does not need the clock.
 bool Holds::let(Activity activity) const {
   const bool gives_back = activity == Activity::kDrains && has(Hold::kStopping);
   return std::none_of(all_.begin(), all_.end(), [&](const Standing& standing) {

@@ -9,59 +9,60 @@
 
 namespace pgcurfew {
 
-/// What makes a server's watch hold still, or see and do less than its policy asks.
+/// A reason why a server's watch does nothing, or sees or does less than its policy requires.
 enum class Hold {
   kDown,              ///< the server is out of reach
-  kGivenUp,           ///< the watch is over, and waits for nothing
-  kStopping,          ///< it was told to stop: gates are given back, and nothing else is done
-  kClockUnasked,      ///< nobody has asked the server's clock since we are connected
-  kClockJumped,       ///< it jumped, and no two looks have agreed since
+  kGivenUp,           ///< the watch has ended, and waits for nothing
+  kStopping,          ///< a stop was requested: gates are opened, and nothing else is done
+  kClockUnasked,      ///< the server's clock has not been read over this connection
+  kClockJumped,       ///< the clock jumped, and no two looks have agreed since
   kLooksFail,         ///< its sessions cannot be read
   kNoReadAllStats,    ///< our role lacks a privilege
   kNoSignal,          ///< likewise
-  kHidden,            ///< there are sessions that we may not see
-  kNameless,          ///< there are sessions of a database or a role whose name we do not know
-  kWaitsFail,         ///< who waits for whose lock cannot be read
+  kHidden,            ///< our role may not see some sessions
+  kNameless,          ///< the database or role name of some sessions is unknown
+  kWaitsFail,         ///< lock waits cannot be read
   kGatesFail,         ///< the gates of databases cannot be read
   kBreakerOpen,       ///< the server's breaker is open
-  kTenantBreakerOpen  ///< breakers of tenants are
+  kTenantBreakerOpen  ///< breakers of tenants are open
 };
 
-/// `down`, `clock_jumped`, ...: of the vocabulary.
+/// `down`, `clock_jumped`, ...: a word of the vocabulary.
 std::string_view name_of(Hold hold);
 
 /// What a watch does.
 enum class Activity {
   kRules,  ///< orders signals for rules
-  kDrains  ///< drives drains; under kStopping it gives back what they have closed
+  kDrains  ///< drives drains; under kStopping it opens the gates that they have closed
 };
 
-/// All that holds at a time: asked here by whoever would act, and shown alike wherever the state of a watch
-/// is shown.
+/// The holds that are in force. The watch checks them before it acts, and every display of its state shows
+/// them.
 class Holds {
  public:
   struct Standing {
     Hold hold;
     WallTime since{};
     MonotonicTime began{};
-    std::string text;      ///< for people: `out of reach`, `3 sessions hidden`
-    bool is_told = false;  ///< the log has told of its beginning
+    std::string text;      ///< for readers: `out of reach`, `3 sessions hidden`
+    bool is_told = false;  ///< its beginning was logged
   };
 
-  /// Begins, goes on or ends. Gives how long it has lasted where one ends that was told.
+  /// Begins, updates or ends a hold. Returns how long it lasted if it ends and its beginning was logged.
   std::optional<Duration> set(Hold hold, bool stands, MonotonicTime now, WallTime wall, std::string text = {},
                               bool is_told = true);
 
   [[nodiscard]] bool has(Hold hold) const;
 
-  /// Whether nothing stands in the way of it.
+  /// Whether no hold prevents the activity.
   [[nodiscard]] bool let(Activity activity) const;
 
-  /// In the order of Hold. While the server is out of reach, without what is known of its sessions and our
-  /// rights there: that goes on until something else is seen.
+  /// In the order of Hold. While the server is out of reach, holds that concern its sessions or our
+  /// privileges there are not shown; they remain in force.
   [[nodiscard]] std::vector<Standing> shown() const;
 
-  /// Another server, or the same one started anew: what was seen there is no more.
+  /// To be called for another server, or after a restart of the same one: ends the holds seen over a
+  /// connection.
   void forget_server();
 
  private:

@@ -32,7 +32,7 @@ Event missing_privilege_event(const ServerFacts& facts, std::string_view privile
   return event;
 }
 
-/// " for 4min"; nothing at its beginning.
+/// ` for 4min`; empty at the beginning of an outage.
 std::string for_how_long(Duration outage) {
   return outage == Duration(0) ? std::string() : " for " + to_rough_text(outage);
 }

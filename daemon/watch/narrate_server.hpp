@@ -14,20 +14,20 @@
 
 namespace pgcurfew {
 
-/// The events about a server itself, and about how well we see it: those that belong to no decision.
-/// `server` is its name; `outage`: how long it has gone on.
+/// The events about a server itself, and about how well we see it, which belong to no decision. `server` is
+/// its name; `outage`: how long the failure has lasted.
 Event server_up_event(std::string_view server, const ServerFacts& facts, std::optional<Duration> outage);
 
-/// A look shows a primary where a standby was watched before.
+/// A look shows a primary that was a standby before.
 Event promoted_event(std::string_view server);
 
 /// One for each privilege that our role lacks there.
 std::vector<Event> missing_privileges(const ServerFacts& facts);
 
-/// What the server would say of a signal to a session that is beyond us; as a look showed it, if one did.
+/// The server's error for a signal to a session that we may not signal. `look`: the last one, or null.
 Error would_be_denied(const Look* look, const SessionKey& key);
 
-/// `retry`: how long until the next try.
+/// `retry`: how long until the next attempt.
 Event server_down_event(std::string_view server, const Error& error, Duration retry, Duration outage);
 
 Event look_failed_event(std::string_view server, const Error& error, Duration outage);
@@ -36,15 +36,16 @@ Event names_failed_event(std::string_view server, const Error& error);
 Event waits_failed_event(std::string_view server, const Error& error);
 Event pulse_failed_event(std::string_view server, const Error& error);
 
-/// So many sessions are hidden from us; so many have a database or a role whose name we do not know.
+/// `hidden`: the number of sessions that we may not see.
 Event blind_event(std::size_t hidden);
 /// Another pgcurfew of our role is older, and acts first.
 Event elder_event(std::string_view server, const SessionKey& elder);
+/// `nameless`: the number of sessions whose database or role name is unknown.
 Event nameless_event(std::size_t nameless);
 
-/// `jump`: how far; negative: back.
+/// `jump`: how far; negative: backwards.
 Event clock_jump_event(std::string_view server, Duration jump);
-/// What kept us from acting, or from seeing all, and has no event of its own for its end.
+/// The end of a hold for which there is no other event.
 Event hold_over_event(std::string_view server, Hold hold, Duration lasted);
 Event clock_trusted_event(std::string_view server);
 

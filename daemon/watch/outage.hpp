@@ -6,17 +6,17 @@
 
 namespace pgcurfew {
 
-/// When to tell of something that keeps failing: at once, a minute later, and then after twice the time each,
-/// at most an hour.
+/// When to report a failure that repeats: at once, a minute later, then with the pause doubled each time, up
+/// to an hour.
 class Outage {
  public:
   static constexpr Duration kFirstPause = std::chrono::minutes(1);
   static constexpr Duration kLongestPause = std::chrono::hours(1);
 
-  /// It has failed again. Gives how long it has done so, if that is to be told now.
+  /// To be called at each failure. Returns how long the failures have lasted if this is to be reported now.
   std::optional<Duration> fail(MonotonicTime now);
 
-  /// It works. Gives how long it did not; nothing if it did all the time.
+  /// To be called at each success. Returns how long the failures lasted; empty if there were none.
   std::optional<Duration> end(MonotonicTime now);
 
  private:

@@ -18,7 +18,7 @@ struct Held {
   std::optional<ServerTime> since;
 };
 
-/// Whom each holds up, by its gid.
+/// The sessions that each one blocks, by gid.
 std::map<std::string, Held> held_up(const Look& look) {
   std::map<std::string, Held> held;
   for (const auto& wait : look.waits) {
@@ -39,7 +39,7 @@ std::map<std::string, Held> held_up(const Look& look) {
 
 std::vector<Event> PreparedTransactions::tell(const Policy& policy, const Look& look) {
   std::vector<Event> events;
-  // such a look does not show whom they hold up, nor that they do not
+  // such a look does not show whether they block a session
   if (look.waits_failed) return events;
   const auto held = held_up(look);
   std::erase_if(told_, [&](const std::string& gid) { return !held.contains(gid); });

@@ -10,19 +10,19 @@
 
 namespace pgcurfew {
 
-/// Tells of prepared transactions that hold sessions up, which no signal can end. *Shapes*: bounded by the
-/// prepared transactions that the last look showed in somebody's way.
+/// Reports prepared transactions that block sessions: no signal can end them. *Shapes*: bounded by the
+/// prepared transactions that block a session in the last look.
 class PreparedTransactions {
  public:
-  /// Tells once of each that has held somebody up for as long as the most impatient rule on blockers lets
-  /// anybody wait; again only if nobody waited for it in between. Requires: WaitMemory has linked the
+  /// Reports each one once, when a session has waited for it as long as the blocker rule with the shortest
+  /// limit permits; again only if no session waited for it in between. Requires: WaitMemory has linked the
   /// look.
   std::vector<Event> tell(const Policy& policy, const Look& look);
 
   void forget() { told_.clear(); }
 
  private:
-  std::set<std::string> told_;  ///< by their gid, a stranger's bytes
+  std::set<std::string> told_;  ///< by gid, which may be any bytes
 };
 
 }  // namespace pgcurfew

@@ -18,7 +18,7 @@ namespace pgcurfew {
 namespace {
 
 struct Spared {
-  Judgement judgement;  ///< `due`: when the rule would act, but for what spares it
+  Judgement judgement;  ///< `due`: when the rule would act if nothing spared the session
   std::string reason;
 };
 
@@ -27,7 +27,7 @@ std::string reason_of(const Policy& policy, const Session& session, Immunity imm
   return immunity_text(immunity, protection == nullptr ? "" : protection->protection);
 }
 
-/// What a rule would do, were it not for something that spares the session; nothing if nothing does.
+/// What a rule would do with a session that something spares; empty if nothing does.
 std::optional<Spared> spared_by(const Policy& policy, const Rule& rule, const Session& session,
                                 const ClockSteps& steps) {
   auto any_backend = rule;
@@ -56,7 +56,7 @@ std::vector<Event> SparedBlockers::tell(const Policy& policy, const Look& look, 
   std::vector<Event> events;
   ++looks_;
   for (const auto& session : look.sessions) {
-    // of parallel workers the leader is told
+    // instead of parallel workers, their leader is reported
     if (session.blocks.empty() || session.leader_pid) continue;
     for (std::size_t r = 0; r < policy.rules.size(); ++r) {
       const auto& rule = policy.rules[r];

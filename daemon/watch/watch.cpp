@@ -19,14 +19,14 @@ using std::chrono::milliseconds;
 using std::chrono::seconds;
 
 constexpr Duration kFirstBackOff = milliseconds(500);
-/// When to look for the effect of a signal; doubles until everything is settled.
+/// The wait before a look for the effect of a signal; doubles until everything is settled.
 constexpr Duration kFirstVerify = milliseconds(250);
 constexpr Duration kLastVerify = seconds(5);
 constexpr Duration kPendingInterval = seconds(1);
-/// Between two looks, however urgent the second.
+/// The minimum time between two looks.
 constexpr Duration kShortestPause = milliseconds(50);
 constexpr Duration kNamesPause = seconds(30);
-/// A sample this fresh needs no other before something falls due.
+/// A clock sample of at most this age is recent enough when something falls due.
 constexpr Duration kFreshSample = seconds(5);
 constexpr Duration kPulseBeforeDue = seconds(1);
 
@@ -34,7 +34,7 @@ void earlier(std::optional<MonotonicTime>& time, MonotonicTime other) {
   time = std::min(time.value_or(other), other);
 }
 
-/// Whether a happening can only come from a connection that stands.
+/// Whether a happening can only come from an open connection.
 struct IsOfConnection {
   template <class What>
   bool operator()(const What& /*what*/) const {
@@ -59,12 +59,13 @@ Watch::Watch(std::shared_ptr<const Policy> policy, Options options)
 
 std::vector<Command> Watch::on(Happening what, MonotonicTime now, WallTime wall) {
   moment_ = {now, wall};
-  // what a connection brought counts while it stands
+  // results of a lost connection are ignored
   if (link_ == Link::kUp || !std::visit(IsOfConnection(), what)) {
     std::visit([&](auto& kind) { handle(kind, now); }, what);
   }
   note_holds();
-  // replies come in swarms: what follows from them is decided once, at the wake-up that is asked for at once
+  // many replies come at the same time: one decision for all of them follows at the next wake-up, which is
+  // immediate
   advance(now, !std::holds_alternative<happening::Replied>(what));
   if (holds_.has(Hold::kStopping)) {
     tell(end_all(ledger_, End::kStopped, clock_.is_known() ? std::optional(clock_.at(now)) : std::nullopt));
@@ -111,7 +112,7 @@ void Watch::handle(const happening::ConnectionLost& what, MonotonicTime now) {
 void Watch::go_down(const Error& error, MonotonicTime now) {
   link_ = Link::kDown;
   note_holds();
-  // full jitter in the upper half, so that many daemons do not come back as one
+  // full jitter in the upper half, so that many daemons do not reconnect at the same time
   const auto ceiling = std::min<Duration>(kLongestBackOff, kFirstBackOff * (1 << std::min(failures_, 10)));
   const auto wait =
       ceiling / 2 +
@@ -143,7 +144,7 @@ void Watch::settle_as_unknown(std::string_view why, MonotonicTime now) {
 void Watch::forget_server() {
   for (const auto& [key, episode] : ledger_.episodes) {
     if (!episode.awaits_verification || episode.is_carried) continue;
-    // another server, or the same one started anew: what became of the session there nobody has seen
+    // another server, or a restart of the same one: the end of the session was not seen
     tell(verified_event(key, episode, "unseen"));
   }
   tell(end_all(ledger_, End::kConnectionLost, std::nullopt));
@@ -182,7 +183,7 @@ void Watch::handle(happening::LookTaken& what, MonotonicTime now) {
   note_hidden();
   note_waits();
   const bool is_news = look_->elder && look_->elder != elder_;
-  // without rules nothing waits for it: a drain or a reopening by hand beside the daemon
+  // without rules, as in a drain or a reopening by hand beside the daemon, the older one does not matter
   if (is_news && !policy_->rules.empty()) tell(elder_event(options_.server, *look_->elder));
   elder_ = look_->elder;
   must_decide_ = true;
@@ -231,7 +232,7 @@ void Watch::handle(const happening::Replied& what, MonotonicTime now) {
   const auto& order = flight.order;
   if (reply.kind == ReplyKind::kSignalled && order.is_beyond_us && !order.is_signal() &&
       order.step != StepKind::kAlert) {
-    // a rehearsal asks all but the server's permission
+    // a dry run checks everything but the server's permission
     reply.kind = ReplyKind::kDenied;
     reply.error = would_be_denied(look_.get(), order.guard.session);
   }
@@ -239,7 +240,7 @@ void Watch::handle(const happening::Replied& what, MonotonicTime now) {
   const auto replied_at = what.reply.server_time.value_or(clock_.is_known() ? clock_.at(now) : ServerTime{});
   tell(settle_reply(order, reply, ledger_, replied_at, now));
   if (order.is_signal() && reply.kind == ReplyKind::kSignalled) ++signals_sent_;
-  // an alert and a rehearsal leave nothing behind to look for, unless they found something else than expected
+  // an alert or a dry run has no effect to look for, unless the session was not as expected
   const bool changed = order.is_signal() || reply.kind != ReplyKind::kSignalled;
   if (changed && !reply.is_to_be_tried_again()) schedule_look_after_orders(now);
   must_decide_ = true;
@@ -264,7 +265,7 @@ void Watch::handle(const happening::PolicyReplaced& what, MonotonicTime now) {
 void Watch::handle(const happening::StopAsked& what, MonotonicTime now) {
   is_stopping_ = true;
   drains_.stop(what.why);
-  failures_ = 0;  // what is to be given back does not wait for long
+  failures_ = 0;  // gates that must be opened should not wait long for a connection
   retry_at_ = std::min(retry_at_, now);
 }
 
@@ -302,13 +303,13 @@ void Watch::schedule_next_look(MonotonicTime now) {
     next_look_ = std::min(next_look_, std::max(now + kPendingInterval, clock_.when(*docket_.pending_from)));
   }
   if (!clock_.is_trusted()) next_look_ = std::min(next_look_, now + kPendingInterval);
-  // sessions of unknown name were seen by no rule that asks for one
+  // rules that match by name did not see sessions of unknown name
   if (names_failed_at_ && now - *names_failed_at_ < kNamesPause)
     next_look_ = std::min(next_look_, now + kNamesPause);
   const bool unsettled =
       std::any_of(ledger_.episodes.begin(), ledger_.episodes.end(), [&](const auto& entry) {
         const auto& episode = entry.second;
-        // once told that it is still there, nothing is to be seen before the next step, or the ladder's end
+        // once reported as still there, nothing changes before the next step, or the ladder's end
         const bool waits_for_step = episode.told_still_there && episode.next_step < episode.steps;
         return episode.look_needed > docket_.look_number ||
                (episode.awaits_verification && !episode.is_closed && !waits_for_step);
@@ -329,7 +330,7 @@ void Watch::advance(MonotonicTime now, bool may_decide) {
   check_deadlines(now);
   const bool may_advance_drains =
       (may_decide || holds_.has(Hold::kStopping)) && holds_.let(Activity::kDrains);
-  // they say first whom they claim, and signals leave before their gates are turned
+  // drains state their claims before orders are given, and signals are sent before gates are turned
   auto turns = may_advance_drains ? advance_drains(now) : std::vector<GateOrder>();
   if (may_decide) give_orders(now);
   if (may_advance_drains) turn_gates(std::move(turns), now);
@@ -337,18 +338,18 @@ void Watch::advance(MonotonicTime now, bool may_decide) {
   pulse_if_due(now);
 }
 
-/// Whether sessions are looked at: neither while the server is out of reach nor after a stop was asked for.
+/// Whether looks are taken: neither while the server is out of reach nor after a stop was requested.
 bool Watch::is_watching() const {
   return !holds_.has(Hold::kDown) && !holds_.has(Hold::kStopping);
 }
 
-/// When to connect; nothing unless the connection is down, or if nothing is left to do with one.
+/// When to connect; empty unless the connection is down and is needed.
 std::optional<MonotonicTime> Watch::connect_at() const {
   const bool is_wanted = !holds_.has(Hold::kStopping) || drains_.has_gate_to_open();
   return link_ == Link::kDown && is_wanted ? std::optional(retry_at_) : std::nullopt;
 }
 
-/// What holds by our own state. What is seen of the server begins and ends where it is seen.
+/// Sets the holds that follow from our own state. Those seen on the server are set where they are seen.
 void Watch::note_holds() {
   const bool is_up = link_ == Link::kUp;
   const auto note = [&](Hold hold, bool stands) {
@@ -361,7 +362,7 @@ void Watch::note_holds() {
   note(Hold::kClockJumped, clock_.is_known() && !clock_.is_trusted());
 }
 
-/// Breakers open and close in a decision, and nowhere else.
+/// Breakers open and close only in a decision.
 void Watch::note_breakers() {
   holds_.set(Hold::kBreakerOpen, ledger_.breaker.is_open(), moment_.now, moment_.wall, {}, false);
   const auto tenants = ledger_.breaker.open_tenants();
@@ -369,8 +370,8 @@ void Watch::note_breakers() {
              fmt::format("breaker open for {} tenant{}", tenants, tenants == 1 ? "" : "s"), false);
 }
 
-/// Of what is seen of the server, and has no event of its own for its end. `is_told`: an event has told of
-/// it.
+/// For holds that are seen on the server and have no other event for their end. `is_told`: an event has
+/// reported the beginning.
 void Watch::set_hold(Hold hold, bool stands, std::string text, bool is_told) {
   const auto lasted = holds_.set(hold, stands, moment_.now, moment_.wall, std::move(text), is_told);
   if (lasted) tell(hold_over_event(options_.server, hold, *lasted));
@@ -454,7 +455,7 @@ void Watch::give_orders(MonotonicTime now) {
   decide_at_ = decision.wake;
   tell(std::move(decision.events));
   note_breakers();
-  // once a second is often enough where replies take as long as that
+  // no more than once a second, because replies may take as long as that
   if (decision.look_now) next_look_ = std::min(next_look_, std::max(now, last_look_ + kPendingInterval));
   if (decision.look_at_once) next_look_ = std::min(next_look_, std::max(now, last_look_ + kShortestPause));
   if (decision.look_again) next_look_ = std::min(next_look_, now + kPendingInterval);

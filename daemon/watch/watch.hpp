@@ -29,13 +29,13 @@
 
 namespace pgcurfew {
 
-/// What happens to a watch.
+/// The inputs of a watch.
 namespace happening {
 struct Tick {};  ///< the time that wake_at() asked for, or any other
 struct Connected {
   ServerFacts facts;
 };
-/// The connection could not be made, or is gone; nothing that was in flight will be answered.
+/// The connection could not be made, or was lost; requests in flight will not be answered.
 struct ConnectionLost {
   Error error;
 };
@@ -45,12 +45,12 @@ struct LookTaken {
 struct LookFailed {
   Error error;
 };
-/// The names of databases and roles could not be read anew; those of before are used.
+/// The names of databases and roles could not be read again; the previous ones are used.
 struct NamesFailed {
   Error error;
 };
-/// Again and again the server did not tell who waits for whose lock: looks come without waits, and no rule
-/// that asks for them acts.
+/// Lock waits could not be read several times in a row: looks come without them, and blocker rules are
+/// suspended.
 struct WaitsFailed {
   Error error;
 };
@@ -76,14 +76,14 @@ struct GateTurned {
 struct PolicyReplaced {
   std::shared_ptr<const Policy> policy;
 };
-/// Somebody wants these databases back now; all that bear a mark of pgcurfew if none is named.
+/// A user asked to reopen these databases now; if none is named, all with a mark of pgcurfew.
 struct ReopenAsked {
   std::vector<std::string> databases;
 };
 struct StopAsked {
-  std::string why = "pgcurfew was told to stop";  ///< as the end of a drain tells it
+  std::string why = "pgcurfew was told to stop";  ///< as shown at the end of a drain
 };
-/// The watch ends here and now: no reply is waited for, and no gate opened that is closed still.
+/// The watch ends at once: it waits for no reply, and opens no gate that is still closed.
 struct GivenUp {};
 }  // namespace happening
 
@@ -94,27 +94,27 @@ using Happening =
                  happening::GateTurned, happening::PolicyReplaced, happening::ReopenAsked,
                  happening::StopAsked, happening::GivenUp>;
 
-/// What a watch wants done, in this order.
+/// The outputs of a watch, to be carried out in their order.
 namespace command {
 struct Connect {};
 struct Disconnect {};
 struct TakeLook {
   std::uint64_t number = 0;
   QueryTexts texts = QueryTexts::kNone;
-  bool with_waits = false;  ///< who waits for whose lock
+  bool with_waits = false;  ///< also reads lock waits
 };
-/// A question small enough to be asked just before something falls due: only for the server's time.
+/// Reads only the server's time: cheap enough to be sent just before something falls due.
 struct TakePulse {};
-/// Each order is a statement and a transaction of its own; all leave at once.
+/// Each order is a separate statement and transaction; all are sent together.
 struct Send {
   std::vector<Order> orders;
 };
-/// Which gates are closed, by whom, and what may be done about it.
+/// Reads which gates are closed, their marks, and whether they can be turned.
 struct ReadGates {
-  bool with_logins = false;  ///< also who logs in; costs the lock manager a moment
+  bool with_logins = false;  ///< also sessions that are logging in; blocks the lock manager for a moment
 };
-/// Closes or opens one gate, in a transaction of its own. Where the mark goes to the journal, it is there
-/// before the gate closes, and leaves it after the gate is open.
+/// Closes or opens one gate, in a separate transaction. A mark that goes to the journal is written before the
+/// gate closes, and removed after the gate is open.
 struct TurnGate {
   GateOrder order;
 };
@@ -132,55 +132,55 @@ struct WatchStatus {
   std::size_t client_backends = 0;
   std::optional<MonotonicTime> next_due;
   std::uint64_t signals_sent = 0;
-  std::string drains;  ///< what is being drained, or empty
+  std::string drains;  ///< the drains under way, or empty
   std::vector<Holds::Standing> holds;
 };
 
-/// Watches one server: owns when to connect, to look, to signal, how long to wait for a reply and what to
-/// make of a lost one. Does no I/O and reads no clock.
+/// Watches one server: decides when to connect, to look and to signal, how long to wait for a reply, and how
+/// to treat one that was lost. Does no I/O and reads no clock.
 ///
 /// The caller carries out the commands in their order, reports what happens, and calls again at wake_at().
 /// Replies may come in any order; those of an earlier connection must not be reported after Disconnect.
 class Watch {
  public:
   struct Options {
-    std::string server;           ///< its name, for the reports
+    std::string server;           ///< its name, for events
     std::string decision_prefix;  ///< makes decision ids differ between runs
     std::uint32_t seed = 1;       ///< of the jitter
     std::string instance =
-        "pgcurfew";  ///< as the marks at gates name us: letters, digits, `_`, `-`, `.`, `:`
+        "pgcurfew";  ///< our name in the marks at gates: letters, digits, `_`, `-`, `.`, `:`
   };
 
   Watch(std::shared_ptr<const Policy> policy, Options options);
 
-  /// `wall`: this machine's clock at `now`, for what is told.
+  /// `wall`: this machine's clock at `now`, for events.
   std::vector<Command> on(Happening what, MonotonicTime now, WallTime wall);
 
   /// When to call again at the latest, with Tick.
   [[nodiscard]] std::optional<MonotonicTime> wake_at() const { return wake_at_; }
 
-  /// After StopAsked: whether nothing is in flight any more, and no gate is left to be opened that can be.
+  /// After StopAsked: whether nothing is in flight any more, and every gate that can be opened is open.
   [[nodiscard]] bool is_stopped() const {
     if (holds_.has(Hold::kGivenUp)) return true;
     const bool is_given_back = holds_.has(Hold::kDown) ? !drains_.has_gate_to_open() : drains_.is_idle();
     return holds_.has(Hold::kStopping) && in_flight_.empty() && is_given_back;
   }
 
-  /// Whether a gate is closed, or may be, that a drain under way has to open at its end.
+  /// Whether a drain under way has to open a gate at its end, because the gate is or may be closed.
   [[nodiscard]] bool has_gate_to_open() const { return drains_.has_gate_to_open(); }
 
   [[nodiscard]] WatchStatus status() const;
   [[nodiscard]] const Ledger& ledger() const { return ledger_; }
   /// Whether a drain is under way.
   [[nodiscard]] bool is_draining() const { return !drains_.is_idle(); }
-  /// Of the drains that are under way, and the last of each that has ended.
+  /// The progress of drains under way, and of the last run of each drain that has ended.
   [[nodiscard]] std::vector<DrainProgress> drains() const { return drains_.progress(); }
   [[nodiscard]] std::optional<Reopened> reopened() const { return drains_.reopened(); }
 
-  /// For how long a reply is waited for before the connection is given up.
+  /// The maximum time without a reply before the connection is closed.
   static constexpr Duration kReplyDeadline = std::chrono::seconds(5);
-  /// The server's clock is asked at least so often: shows a dead server, and a clock that runs away while
-  /// nothing is due for long.
+  /// The maximum time between two readings of the server's clock, to detect a dead server and a clock that
+  /// drifts while nothing falls due for long.
   static constexpr Duration kLongestSilence = std::chrono::seconds(30);
   static constexpr Duration kConnectDeadline = std::chrono::seconds(10);
   static constexpr Duration kLongestBackOff = std::chrono::seconds(30);
@@ -262,35 +262,35 @@ class Watch {
   MonotonicTime retry_at_{};  ///< while down
   MonotonicTime connecting_since_{};
   MonotonicTime connected_at_{};
-  int failures_ = 0;  ///< connections in a row that brought no look
+  int failures_ = 0;  ///< consecutive connections without a look
   Outage outage_;     ///< of the connection
   Outage blindness_;  ///< of looks
 
-  std::shared_ptr<const Look> look_;  ///< of this connection and this policy
+  std::shared_ptr<const Look> look_;  ///< over this connection and by this policy
   Docket docket_;
   std::optional<MonotonicTime> look_sent_;
-  bool look_is_outdated_ = false;  ///< the look on its way was asked for by another policy
+  bool look_is_outdated_ = false;  ///< the look in flight was requested by another policy
   std::optional<MonotonicTime> pulse_sent_;
-  MonotonicTime pulse_not_before_{};  ///< after one that failed
+  MonotonicTime pulse_not_before_{};  ///< after a failed one
   MonotonicTime last_look_{};
   MonotonicTime next_look_{};
   Duration verify_interval_{};  ///< grows while a signal awaits its effect
   int failed_looks_ = 0;
   std::optional<MonotonicTime> names_failed_at_;
-  std::optional<MonotonicTime> gates_failed_told_;  ///< since they could be read last
+  std::optional<MonotonicTime> gates_failed_told_;  ///< since gates could last be read
 
   std::map<std::string, InFlight> in_flight_;
   std::optional<ServerTime> next_due_;
-  std::optional<MonotonicTime> decide_at_;  ///< a wait of the engine's own
+  std::optional<MonotonicTime> decide_at_;  ///< the end of a wait of the engine
   bool must_decide_ = false;
   std::uint64_t signals_sent_ = 0;
-  std::optional<SessionKey> elder_;  ///< that was told of
+  std::optional<SessionKey> elder_;  ///< the one last reported
   bool is_stopping_ = false;
   bool is_given_up_ = false;
 
   std::optional<MonotonicTime> wake_at_;
   std::vector<Command> commands_;
-  Moment moment_;  ///< at which what is told now happens
+  Moment moment_;  ///< the time of the events being reported
   std::uint64_t told_ = 0;
 };
 

@@ -4,12 +4,12 @@
 #include "events/fields.hpp"
 #include "watch/watch.hpp"
 
-/// The part of a watch that has to do with drains.
+/// The part of a watch that concerns drains.
 namespace pgcurfew {
 
 namespace {
 constexpr Duration kNoSooner = std::chrono::milliseconds(1);
-/// What is tried every few seconds, and fails each time, is not said each time.
+/// The pause between two reports of an attempt that is repeated every few seconds and keeps failing.
 constexpr Duration kSayAgain = std::chrono::minutes(1);
 }  // namespace
 
@@ -45,9 +45,9 @@ void Watch::handle(const happening::ReopenAsked& what, MonotonicTime /*now*/) {
   drains_.reopen(what.databases);
 }
 
-/// Lets drains go on. Gives the gates that they want turned.
+/// Advances the drains. Returns the gates to turn.
 std::vector<GateOrder> Watch::advance_drains(MonotonicTime now) {
-  // the clock says when a window begins and ends, and while nobody could ask it it may have been set
+  // windows begin and end by the server's clock, which may have been set while it could not be read
   const bool was_asked_lately = now - clock_.sampled_at() <= kLongestSilence + kReplyDeadline;
   auto wanted = drains_.advance(ledger_, was_asked_lately, now_at(now));
   tell(std::move(wanted.events));
@@ -72,7 +72,7 @@ void Watch::reckon_drains_wake_at(MonotonicTime now) {
   if (at) wake_at_ = std::min(wake_at_.value_or(*at), std::max(*at, now + kNoSooner));
 }
 
-/// What is under way, for the status: `drain orders-vacuum terminating, 3 left`.
+/// The drains under way, for the status: `drain orders-vacuum terminating, 3 left`.
 std::string Watch::drains_text() const {
   std::string text;
   for (const auto& progress : drains_.progress()) {

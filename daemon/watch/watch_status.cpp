@@ -1,6 +1,6 @@
 #include "watch/watch.hpp"
 
-/// What a watch says of itself in the status line.
+/// The part of a watch that fills the status line.
 namespace pgcurfew {
 
 WatchStatus Watch::status() const {

@@ -10,8 +10,8 @@
 
 namespace pgcurfew::simulation {
 
-/// What is going to happen, in the order of true time; what falls on one moment, in the order in which it was
-/// asked for.
+/// Future actions, in the order of true time; actions at the same time run in the order in which they were
+/// added.
 class Agenda {
  public:
   [[nodiscard]] Duration now() const { return now_; }
@@ -21,7 +21,7 @@ class Agenda {
   }
   void in(Duration wait, std::function<void()> what) { at(now_ + wait, std::move(what)); }
 
-  /// Lets the next entry happen, if it is due by `end`.
+  /// Runs the next entry, if it is due by `end`.
   bool run_next(Duration end) {
     if (entries_.empty() || entries_.begin()->first.first > end) return false;
     auto entry = entries_.extract(entries_.begin());

@@ -12,7 +12,7 @@
 
 namespace pgcurfew::simulation {
 
-/// A moment in the life of a backend, as the server's clock showed it and as it truly was.
+/// A timestamp of a backend, as the server's clock showed it and without the clock's steps.
 struct Stamp {
   ServerTime shown{};
   Duration steady{};         ///< the server's clock without its steps
@@ -29,22 +29,22 @@ enum class Habit {
   kPortal,        ///< a cursor fetched in pieces
   kRenaming,      ///< changes its application_name between statements, and just before a signal
   kUntracked,     ///< track_activities is off
-  kFlapping,      ///< another application_name each time that somebody reads it
-  kBusy,          ///< another statement of its transaction each time that somebody reads it
+  kFlapping,      ///< another application_name each time that it is read
+  kBusy,          ///< another statement of its transaction each time that it is read
   kHerd,          ///< begins with all others of its kind, and ends just before a limit
   kReplay,        ///< the startup process of a standby: its locks are those of the primary
-  kSystem,        ///< not a client: stands still
+  kSystem,        ///< not a client: does nothing
 };
 
-/// How a session takes signals.
+/// How a session reacts to signals.
 enum class Temper {
   kProper,
   kSwallowsCancel,  ///< catches query_canceled
   kDeafToCancel,    ///< waits for its client within a statement
-  kFrozen,          ///< takes nothing until it thaws
+  kFrozen,          ///< reacts to nothing until it thaws
 };
 
-/// One backend of the model's server, with all that pg_stat_activity shows of it and what it does not.
+/// One backend of the model's server, with what pg_stat_activity shows and what it does not.
 struct Backend {
   std::uint64_t birth = 0;  ///< differs between any two backends of one world
   std::int32_t pid = 0;
@@ -67,37 +67,38 @@ struct Backend {
   std::optional<std::int64_t> xid;   ///< backend_xid, as a number that only grows
   std::optional<std::int64_t> xmin;  ///< backend_xmin
 
-  std::optional<Stamp> lock_wait;        ///< since when it waits for a heavyweight lock
-  std::optional<Stamp> first_wait;       ///< since when it did so for the first time within its statement
+  std::optional<Stamp> lock_wait;        ///< the beginning of its present wait for a heavyweight lock
+  std::optional<Stamp> first_wait;       ///< the beginning of the first such wait in its statement
   std::optional<Duration> waited_until;  ///< when its last wait ended, steady
   std::vector<std::int32_t> blockers;    ///< pg_blocking_pids
-  /// Those who wait for it, directly or through others, by birth, and since when without a break.
+  /// The sessions that wait for it, directly or through others, by birth, and the beginning of each unbroken
+  /// wait.
   std::map<std::uint64_t, Stamp> holds_up;
 
-  bool is_ours = false;  ///< a pgcurfew's
+  bool is_ours = false;  ///< the session of a pgcurfew
   bool is_superuser = false;
   Habit habit = Habit::kAutocommit;
-  std::uint64_t times_read = 0;  ///< of one that changes whenever it is read
+  std::uint64_t times_read = 0;  ///< for a session that changes whenever it is read
   Temper temper = Temper::kProper;
   Duration latency{};           ///< from a signal to its effect
   bool in_block = false;        ///< between BEGIN and COMMIT
   bool has_savepoint = false;   ///< a failed statement does not free its locks
   bool keeps_snapshot = false;  ///< repeatable read
   int statements_left = 0;      ///< in this block, pipeline, portal
-  bool is_doomed = false;       ///< a terminate is on its way
+  bool is_doomed = false;       ///< a terminate signal is in flight
   bool is_cancel_pending = false;
-  std::uint64_t script = 0;  ///< invalidates what the client meant to do
-  ServerTime appeared{};     ///< since when others see it
-  Duration facts_changed{};  ///< true time of the last change of anything shown
+  std::uint64_t script = 0;  ///< invalidates the client's planned actions
+  ServerTime appeared{};     ///< when others began to see it
+  Duration facts_changed{};  ///< true time of the last change to anything shown
 };
 
-/// Somebody who logs in and whom nobody sees yet.
+/// A session that is logging in and is not visible yet.
 struct Arrival {
   std::string database;
   bool is_superuser = false;
-  bool is_refused = false;  ///< and nobody ever will
+  bool is_refused = false;  ///< and never will be
   Duration since{};         ///< true time
-  bool is_direct = true;    ///< comes past PgBouncer
+  bool is_direct = true;    ///< connects without PgBouncer
 };
 
 }  // namespace pgcurfew::simulation

@@ -13,7 +13,7 @@ namespace {
 using std::chrono::minutes;
 using std::chrono::seconds;
 
-/// So long at most is a reply waited for.
+/// The maximum wait for a reply.
 constexpr Duration kReplyTakes = seconds(5);
 
 const Rule* find_rule(const Policy& policy, const std::string& name) {
@@ -23,7 +23,8 @@ const Rule* find_rule(const Policy& policy, const std::string& name) {
   return nullptr;
 }
 
-/// All of an order that a decision is: who, on whose behalf, what, by which clock, not before when.
+/// The parts of an order that make up a decision: the session, the rule or drain, the action, the clock, and
+/// the earliest time.
 std::string decision_of(int instance, const Order& order) {
   const auto& guard = order.guard;
   return fmt::format(
@@ -39,7 +40,7 @@ std::string decision_of(int instance, const Order& order) {
 void Checks::on_started(int instance, std::shared_ptr<const Policy> policy) {
   auto& book = books_[instance];
   const auto life = book.life + 1;
-  // what an earlier life has sent may still take effect
+  // requests sent in an earlier life may still take effect
   auto issued = std::move(book.issued);
   book = Book();
   book.issued = std::move(issued);
@@ -58,7 +59,7 @@ void Checks::on_gone(int instance) {
 void Checks::on_policy(int instance, std::shared_ptr<const Policy> policy) {
   auto& book = books_[instance];
   forget_rules(book, *policy);
-  // what was let go under a shorter time does not count by a longer one
+  // signals that no longer counted by a shorter time do not count again by a longer one
   let_go(book);
   book.policy = std::move(policy);
   book.policy_since = ++moment_;
@@ -125,7 +126,7 @@ void Checks::on_reply(int instance, const std::string& decision, ReplyKind kind)
   if (kind == ReplyKind::kMovedOn) ++book.spares[key];
   if (kind == ReplyKind::kSignalled) book.spares.erase(key);
   if (kind == ReplyKind::kEarly || kind == ReplyKind::kShifted)
-    book.last_signal.erase(key);  // nothing has touched it
+    book.last_signal.erase(key);  // the session was not signalled
   for (auto& [birth, effects] : book.effects) {
     for (auto& effect : effects) {
       if (effect.is_known || effect.decision != decision) continue;
@@ -147,7 +148,7 @@ void Checks::on_turn(int instance, bool is_tick) {
   book.ticks.push_back(now);
   forget(book.ticks);
   forget(book.reasons);
-  // looks at their shortest interval, and a few wake-ups for each thing that happened
+  // looks at their shortest interval, and a few wake-ups for each input
   const auto bound = 700 + 6 * book.reasons.size();
   if (book.ticks.size() > bound) {
     throw Violation("busy-loop", fmt::format("instance {} woke {} times within {}", instance,
@@ -234,7 +235,7 @@ void Checks::check_rules_order(const Book& book, const Order& order) {
   }
 }
 
-/// What holds for whoever claims the session.
+/// The laws for an order, whichever rule or drain claims the session.
 void Checks::check_one_order(Book& book, const Order& order) {
   const auto where = name_of_order(order);
   if (book.connected_since == 0) throw Violation("stale-look", where + " without a connection");
@@ -256,7 +257,7 @@ void Checks::check_one_order(Book& book, const Order& order) {
   if (!book.intents.erase(order.decision)) throw Violation("untold", where + " without an intent before it");
 }
 
-/// Of the signals those that the bound of the policy in force still counts.
+/// Removes signals that the bound of the policy in force no longer counts.
 void Checks::let_go(Book& book) const {
   const auto since = site_.agenda.now() - book.policy->safety.per;
   while (!book.signals.empty() && book.signals.front().second <= since) book.signals.pop_front();
@@ -295,7 +296,7 @@ void Checks::on_told(int instance, const Event& event) {
   note_end(book, event);
   if (event.kind == Kind::kVerified) check_claim(book, event);
   if (event.kind == Kind::kBreakerClosed) {
-    // what has become due meanwhile goes in its turn
+    // sessions that have become due meanwhile follow in their turn
     book.held_back[held_back_by(event)] = site_.agenda.now() + 3 * book.policy->safety.quiet;
   }
   if (event.kind == Kind::kPreparedTransaction) {
@@ -312,7 +313,7 @@ void Checks::on_told(int instance, const Event& event) {
   issued.is_told = true;
   const auto told = field_of<std::string>(event, "outcome").value_or("");
   auto is = outcome_of(issued.order, issued.replied.value_or(ReplyKind::kUnknown));
-  // a rehearsal of what the server would deny is told as that
+  // in a dry run, a signal that the server would deny is reported as denied
   const bool is_beyond_us = issued.order.is_beyond_us && !issued.order.is_signal();
   if (is_beyond_us && issued.replied == ReplyKind::kSignalled && told == "denied") is = told;
   if (told != is) {
@@ -321,8 +322,8 @@ void Checks::on_told(int instance, const Event& event) {
   }
 }
 
-/// How many sessions the last look showed past a limit of a rule in the breaker's mode, in truth. What others
-/// make of a session is not told by its row: such rules count for all.
+/// The number of sessions that were past a limit of a rule in the breaker's mode at the last look. A row does
+/// not show waits between sessions, so rules on them count for all sessions.
 std::int64_t Checks::overdue_in_look(const Book& book, const HeldBack& held) const {
   if (!book.look) return 0;
   const auto& server = *site_.nodes[book.look->node].server;
@@ -349,11 +350,11 @@ Checks::HeldBack Checks::held_back_by(const Event& event) {
   return {mode, field_of<std::string>(event, "scope") == "tenant", field_of<std::string>(event, "user")};
 }
 
-/// A breaker opens for a reason, and a tenant's for a reason of its own role.
+/// A breaker opens only for a reason, and a tenant's only for sessions of its role.
 void Checks::check_breaker(Book& book, const Event& event) {
   const auto held = held_back_by(event);
-  // the share counts those of the last moments too, the rate those of its time; from the answer, which can
-  // take as long as a request is waited for
+  // the share also counts recent signals, and the rate those within its time; both count from the reply,
+  // which can take as long as kReplyTakes
   const auto since =
       site_.agenda.now() - kReplyTakes - std::max<Duration>(seconds(10), book.policy->safety.per);
   const auto may_have_left = [&](const auto& entry) {
@@ -364,7 +365,7 @@ void Checks::check_breaker(Book& book, const Event& event) {
   };
   const auto lately = std::count_if(book.issued.begin(), book.issued.end(), may_have_left);
   const auto due = overdue_in_look(book, held);
-  // of orders the book keeps ten minutes
+  // the book keeps orders for ten minutes
   const auto of_tenant = book.policy->safety.signals - std::max(1, book.policy->safety.signals / 4);
   const bool is_used_up = lately >= std::min(5, of_tenant) || book.policy->safety.per > minutes(9);
   if (lately + due <= 5 && !is_used_up) {

@@ -1,4 +1,4 @@
-// What must hold at the moment at which a signal takes effect.
+// The laws at the time when a signal takes effect.
 
 #include <algorithm>
 
@@ -13,7 +13,7 @@ namespace {
 using std::chrono::milliseconds;
 using std::chrono::seconds;
 
-/// Between our clock's microseconds and the server's.
+/// The tolerance between our clock and the server's.
 constexpr Duration kRounding = milliseconds(1);
 
 std::set<std::uint64_t> serials_of(const Backend& backend) {
@@ -32,8 +32,8 @@ std::string name_of_session(const Backend& backend) {
 
 }  // namespace
 
-/// What an instance cannot know of the clock of the server that it is at: it has come to it after that, or
-/// the replies were longer under way than the step is.
+/// Steps of the server's clock that an instance cannot know: it connected later, or replies took longer than
+/// the step.
 Duration Checks::unknowable_steps(const Book& book, const Server& server, Duration since) const {
   Duration smallest = ServerClockEstimate::kNoticeable + 2 * kLongestTravel;
   if (site_.was_injected("slow")) smallest = Watch::kReplyDeadline;
@@ -104,14 +104,14 @@ void Checks::enter_effect(Book& book, const Issued& issued, const Backend& backe
   effect.steady = server.steady_now();
   effect.kind = order.step;
   effect.mode = order.mode;
-  effect.rule = order.rule;  // none of a drain
+  effect.rule = order.rule;  // empty for a drain
   effect.serials = serials_of(backend);
   effect.decision = order.decision;
   effect.is_denied = order.is_beyond_us && !order.is_signal();
   const auto* own = order.drain.empty() ? &rule_of(issued) : nullptr;
   if (own != nullptr) effect.episode = oracle::episode(*own, backend);
   const auto repeat = own != nullptr ? own->repeat : std::nullopt;
-  // as the look showed it: what it counts by can be gone with the statement
+  // as the look showed it, because the value may be gone with the statement
   if (repeat) effect.repeat_value = oracle::value_of(issued.look->rows.at(order.guard.session), repeat->per);
   const auto scene = scene_of(node);
   for (const auto& rule : issued.policy->rules) {
@@ -135,7 +135,8 @@ void Checks::check_session(const Book& book, const Issued& issued, const Backend
   const auto& seen = issued.look->rows.at(issued.order.guard.session);
   const auto who = name_of_session(hit);
   auto backend = hit;
-  // of who changes its name each time that it is read, none is believed after so many
+  // if a session changes its name each time that it is read, its changes are ignored after kSparesBelieved of
+  // them
   const auto spares = book.spares.find(issued.order.guard.session);
   if (hit.habit == Habit::kRenaming && spares != book.spares.end() && spares->second >= kSparesBelieved) {
     backend.application_name = seen.application_name;
@@ -169,7 +170,7 @@ void Checks::check_age(const Book& book, const Issued& issued, const Rule& rule,
   const auto who =
       fmt::format("{} under {} {}", name_of_session(backend), rule.name, name_of(issued.order.step));
   if (!due) throw Violation("no-match", who + " has no such age");
-  // before PostgreSQL 14 a wait counts from a look, whatever the clock showed when it began
+  // before PostgreSQL 14 a wait counts from a look, not from its beginning by the clock
   const auto blocking = oracle::blocking_of(rule);
   const bool is_of_looks = !server.shows_waitstart && (blocking.is_asked || blocking.is_for_waiters);
   if (server.shown_now() < due->shown && !is_of_looks) {
@@ -190,7 +191,7 @@ void Checks::check_ladder(const Book& book, const Issued& issued, const Rule& ru
   const auto due = oracle::due(rule, backend, scene);
   const auto slack = unknowable_steps(book, server, due->oldest) + kRounding;
   const auto step = issued.order.step_number;
-  // who has been acted on again and again is terminated at once
+  // a session that `repeat` applies to is terminated at once
   const bool is_hastened = rule.repeat && rule.repeat->then == RepeatAction::kTerminate &&
                            issued.order.step == StepKind::kTerminate &&
                            actions_like(book, issued, rule, false) >= rule.repeat->times;
@@ -211,9 +212,9 @@ void Checks::check_ladder(const Book& book, const Issued& issued, const Rule& ru
                               done.empty() ? " nothing" : done));
 }
 
-/// Whether a step may take effect at a moment: the one before it did, in the same episode, and its wait is
-/// over. A cancel that cannot affect the session is passed over, and with it the time at which it was due
-/// counts.
+/// Whether a step may take effect at time `steady`: the previous step took effect in the same episode, and
+/// the wait is over. A cancel that cannot affect the session is skipped; the next wait then counts from the
+/// time at which it was due.
 bool Checks::may_take_step(const Book& book, const Rule& rule, const Backend& backend,
                            const oracle::Scene& scene, std::size_t step, Duration steady,
                            Duration slack) const {

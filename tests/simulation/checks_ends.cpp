@@ -1,4 +1,4 @@
-// Every beginning has one end, and it is the right one.
+// Every reported beginning has exactly one end, and that is the right one.
 
 #include <algorithm>
 
@@ -16,7 +16,7 @@ Checks::EpisodeName Checks::episode_of(const Event& event) {
       field_of<std::string>(event, "rule").value_or("") + field_of<std::string>(event, "drain").value_or("")};
 }
 
-/// Every beginning has one end.
+/// Every reported beginning has exactly one end.
 void Checks::note_end(Book& book, const Event& event) {
   const auto key = episode_of(event);
   if (key.first.empty()) return;
@@ -34,7 +34,7 @@ void Checks::note_end(Book& book, const Event& event) {
   check_end(book, event);
 }
 
-/// How it ended is not what the world knows better.
+/// The reported end does not contradict the world.
 void Checks::check_end(const Book& book, const Event& event) const {
   const auto end = field_of<std::string>(event, "end").value_or("");
   const auto pid = field_of<std::int64_t>(event, "pid").value_or(0);
@@ -57,8 +57,8 @@ void Checks::check_end(const Book& book, const Event& event) const {
     throw Violation("false-claim", event.message + ", and no other claim has sent one");
 }
 
-/// What other claims that stood until this turn have sent to the event's session; what those before may have
-/// sent is no more than perhaps.
+/// What other claims have sent to the event's session. For claims that were in force until this turn this is
+/// known; earlier ones may have sent a signal.
 Checks::Others Checks::others_signals(const Book& book, const Event& event) {
   const auto pid = field_of<std::int64_t>(event, "pid").value_or(0);
   const auto backend_start = field_of<ServerTime>(event, "backend_start");
@@ -83,7 +83,7 @@ const Backend* Checks::row_of(const LookCopy& look, std::int64_t pid,
   return found == look.rows.end() ? nullptr : &found->second;
 }
 
-/// Whatever was told and has not ended goes on.
+/// Every episode that was reported and has not ended is still in the ledger.
 void Checks::check_open(const Book& book, const Watch& watch, bool is_look) {
   std::size_t open = 0;
   for (const auto& [key, episode] : watch.ledger().episodes) {

@@ -1,4 +1,4 @@
-// What must have happened when the world is whole.
+// What must have happened while there are no faults.
 
 #include <algorithm>
 
@@ -10,28 +10,28 @@ namespace {
 
 using std::chrono::seconds;
 
-/// The number of the rule's cancel.
+/// The rule's number of cancels.
 std::size_t cancels_by(const Rule& rule) {
   const auto is_cancel = [](const Step& step) { return step.kind == StepKind::kCancel; };
   return static_cast<std::size_t>(std::find_if(rule.escalate.begin(), rule.escalate.end(), is_cancel) -
                                   rule.escalate.begin());
 }
 
-/// Within what time a look is sure to come for a rule: the limit of its finest age, for what is coarser began
-/// before that. What others do to a session can begin at any moment: the time that the rule gives them.
+/// The time within which a look must come for a rule: the limit of its finest age, because coarser ones began
+/// earlier. Waits of other sessions can begin at any time: the limit that the rule sets for them.
 Duration longest_between_looks(const Rule& rule) {
   const auto blocking = oracle::blocking_of(rule);
   auto longest = rule.match.ages.empty() ? Duration(seconds(1)) : rule.match.ages.front().limit;
   if (blocking.patience) longest = *blocking.patience;
   for (const auto& age : rule.match.ages) {
     if (age.clock <= Clock::kBlocksFor) longest = std::min(longest, age.limit);
-    // ten looks show whether a blocker waits itself
+    // ten looks within the limit show whether a blocker waits itself
     if (age.clock == Clock::kBlocksFor) longest = std::min(longest, age.limit / 10);
   }
   return longest;
 }
 
-/// When it began to hold back as many transactions as a rule asks about, by the steady clock.
+/// When the backend began to hold back as many transactions as the rule requires, by the steady clock.
 std::optional<Duration> old_since(const Rule& rule, const Backend& backend) {
   std::optional<Duration> since;
   for (const auto& condition : rule.match.conditions) {
@@ -49,7 +49,7 @@ bool has_xmin_age(const Rule& rule) {
                      [](const Condition& condition) { return condition.field == Field::kXminAge; });
 }
 
-/// The rule's limit on one clock, or the latest that an exception gives; nothing if it has none.
+/// The rule's limit on one clock, or the latest limit of an exception; empty if there is none.
 std::optional<Duration> latest_limit(const Rule& rule, Clock clock) {
   std::optional<Duration> latest;
   const auto add = [&](const Match& match) {
@@ -62,8 +62,8 @@ std::optional<Duration> latest_limit(const Rule& rule, Clock clock) {
   return latest;
 }
 
-/// The sessions, each with its present wait for a lock as the only one of its statement. A look can show that
-/// one ended and another began, and who counts from the present one is in time.
+/// The sessions, each with its present wait for a lock as the only one of its statement: a look may show that
+/// an earlier wait ended, so counting from the present one is in time.
 std::map<std::int32_t, Backend> with_present_waits(std::map<std::int32_t, Backend> sessions) {
   for (auto& [pid, backend] : sessions) backend.first_wait = backend.lock_wait;
   return sessions;
@@ -97,11 +97,12 @@ bool Checks::is_held_back(const Book& book, const Backend& backend) const {
   });
 }
 
-/// No more sessions are overdue than the rule leaves alone.
+/// No more sessions are overdue than `keep` leaves alone.
 void Checks::expect_rule(const Book& book, const Rule& rule, const oracle::Scene& scene,
                          Duration ready) const {
   const auto& server = *site_.nodes[site_.active].server;
-  // how full the server is changes from look to look; a pause on `repeat` has no end that one could expect
+  // the share of used connections changes from look to look; the end of a pause by `repeat` cannot be
+  // predicted
   if (rule.when.connections_used) return;
   if (rule.repeat && rule.repeat->then == RepeatAction::kPause) return;
   if (rule.when.role && server.in_recovery != (*rule.when.role == Role::kStandby)) return;
@@ -132,20 +133,20 @@ std::optional<Duration> Checks::shown_blocking_since(const Book& book, const Bac
   if (found == book.shown_free.end()) return std::nullopt;
   std::vector<Duration> since;
   for (const auto& [waiter, first] : found->second) since.push_back(first);
-  // of those who fit it is one of these, or earlier
+  // for those waiters that match, the time is one of these, or earlier
   std::sort(since.begin(), since.end());
   return since.empty() ? std::nullopt : std::optional(since.back());
 }
 
-/// For each step a reply and a look at what became of it; and before that one look that had to see the
-/// session as it is now, if none has yet.
+/// For each step, a reply and a look at its effect; before them one look that shows the session in its
+/// present state, if none has yet.
 Duration Checks::room_for(const Book& book, const Rule& rule, const Backend& backend) const {
   Duration look = std::chrono::hours(1);
   for (const auto& other : book.policy->rules) look = std::min(look, longest_between_looks(other));
   look = std::max<Duration>(look, seconds(1));
   const auto blocking = oracle::blocking_of(rule);
   const bool is_about_others = blocking.is_asked || blocking.is_for_waiters || has_xmin_age(rule);
-  // a look that showed it wait itself, or that was the first to show who waits
+  // a look may have shown it waiting itself, or may have been the first to show its waiters
   if (is_about_others) look *= 2;
   if (shown_at(book, backend) && !is_about_others) look = Duration(0);
   auto room = look + seconds(1) + seconds(1) * static_cast<std::int64_t>(rule.escalate.size());
@@ -157,15 +158,15 @@ Duration Checks::room_for(const Book& book, const Rule& rule, const Backend& bac
   return room;
 }
 
-/// By how much the last step is overdue; nothing if none is due.
+/// By how much the last step is overdue; empty if none is due.
 std::optional<Duration> Checks::overdue(const Book& book, const Rule& rule, const Backend& backend,
                                         const oracle::Scene& scene, Duration ready) const {
   const auto& server = *site_.nodes[site_.active].server;
   const auto due = oracle::due(rule, backend, scene);
   if (!due || !oracle::applies(rule, backend, scene)) return std::nullopt;
-  // by a clock that was set since, it is as old as that clock says
+  // if the clock was set since, it is as old as that clock shows
   if (due->oldest < server.last_step()) return std::nullopt;
-  // and a time that was twice is taken for the first, rather late than early
+  // a time that the clock showed twice is taken as from before the step: late is better than early
   if (due->oldest_shown <= server.highest_at_step()) return std::nullopt;
   const auto is_signal = [](const Step& step) { return step.kind != StepKind::kAlert; };
   const auto strongest = std::find_if(rule.escalate.rbegin(), rule.escalate.rend(), is_signal);
@@ -184,14 +185,14 @@ std::optional<Duration> Checks::overdue(const Book& book, const Rule& rule, cons
   const auto shown = shown_blocking_since(book, backend);
   if (blocks_for && shown) late = std::min(late, server.steady_now() - *shown - *blocks_for);
   if (oracle::blocking_of(rule).is_asked) {
-    // there is one: the rule applies
+    // it has a value, because the rule applies
     late = std::min(late, server.steady_now() - oracle::blocking_since(rule, backend, scene)->steady);
   }
   if (const auto old = old_since(rule, backend)) late = std::min(late, server.steady_now() - *old);
   return late - waits;
 }
 
-/// There is nothing to cancel; or there was not when it was due, and a later step was taken.
+/// Whether there is nothing to cancel, or was not when the cancel was due and a later step was taken.
 bool Checks::was_cancelled(const Book& book, const Rule& rule, const Backend& backend) const {
   if (!oracle::can_be_cancelled(backend)) return true;
   const auto effects = book.effects.find(backend.birth);

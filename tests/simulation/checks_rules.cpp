@@ -1,4 +1,4 @@
-// What a rule asks of the server, of those who wait, and of itself, at the moment of an effect.
+// What a rule requires of the server, of sessions that wait, and of itself, at the time of an effect.
 
 #include <algorithm>
 
@@ -13,7 +13,7 @@ using std::chrono::seconds;
 
 constexpr Duration kRounding = milliseconds(1);
 
-/// The sessions of a look, with what they had to do with each other when that was asked.
+/// The sessions of a look, with their lock waits at the time when those were read.
 std::map<std::int32_t, Backend> sessions_of(const LookCopy& look) {
   std::map<std::int32_t, Backend> sessions;
   for (const auto& [key, row] : look.rows) {
@@ -61,7 +61,8 @@ void Checks::count_parts(const Rule& rule, bool is_hastened) {
   count("hastened", is_hastened);
 }
 
-/// Remembers who was shown waiting: what he held up until then is not his doing.
+/// Records which sessions a look showed waiting: time for which such a session blocked others until then does
+/// not count.
 void Checks::note_waits(Book& book, const LookCopy& copy) const {
   if (copy.hides_others) return;
   for (const auto& [key, row] : copy.rows) {
@@ -90,7 +91,7 @@ void Checks::note_free(Book& book, const LookCopy& copy) {
   book.shown_free = std::move(shown);
 }
 
-/// What was counted for rules that do not go on in the same meaning.
+/// Forgets what was counted for rules whose meaning has changed.
 void Checks::forget_rules(Book& book, const Policy& after) const {
   const auto is_kept = [&](const std::string& name) {
     const auto* old_rule = find_rule(*book.policy, name);
@@ -105,8 +106,8 @@ void Checks::forget_rules(Book& book, const Policy& after) const {
   }
 }
 
-/// A wait of the blocker's own that no look showed, but for one that passed between two looks that both
-/// showed the same session wait for it.
+/// Checks waits of the blocker itself that no look showed. A wait that passed between two looks that both
+/// showed the same session waiting for it is permitted.
 void Checks::check_unseen_wait(const Book& book, const Issued& issued, const Rule& rule,
                                const Backend& backend, std::size_t node) const {
   const auto blocking = oracle::blocking_of(rule);
@@ -127,8 +128,8 @@ void Checks::check_unseen_wait(const Book& book, const Issued& issued, const Rul
                                        rule.name, to_text(*blocking.blocks_for), issued.order.decision));
 }
 
-/// The rest of what a rule on blockers asks: that they themselves have held others up for so long, as far as
-/// looks have shown it.
+/// Checks that a blocker has blocked others, without waiting itself, for as long as its rule requires, as far
+/// as looks have shown it.
 void Checks::check_blocking(const Book& book, const Issued& issued, const Rule& rule, const Backend& backend,
                             std::size_t node) const {
   const auto blocking = oracle::blocking_of(rule);
@@ -164,7 +165,7 @@ void Checks::check_circumstances(const Issued& issued, const Rule& rule, const B
   throw Violation("when", fmt::format("{} with {} of {} slots used", where, used, look.connection_slots));
 }
 
-/// Of those of its group that the look showed, and that are due, enough are left alone.
+/// Checks that enough of the due sessions of its group in the look are left alone.
 void Checks::check_keep(const Issued& issued, const Rule& rule, const Backend& backend,
                         std::size_t node) const {
   const auto& look = *issued.look;
@@ -176,7 +177,7 @@ void Checks::check_keep(const Issued& issued, const Rule& rule, const Backend& b
       server.shown_now() +
       (site_.was_injected("slow") || site_.was_injected("stall") ? Duration(seconds(65)) : kRounding);
   const auto victims_due = oracle::due(rule, victim, scene);
-  // which is older, the engine can tell only as well as it can tell its age
+  // the engine can only order sessions as precisely as it knows their ages
   const bool ages_are_certain = rule.match.ages.size() <= 1 && !oracle::blocking_of(rule).is_asked &&
                                 !oracle::blocking_of(rule).is_for_waiters &&
                                 !site_.was_injected("clock step") &&
@@ -208,9 +209,10 @@ void Checks::check_keep(const Issued& issued, const Rule& rule, const Backend& b
                               name_of(rule.selection.victims)));
 }
 
-/// `at_most` and `pause`, counted by what took effect.
+/// Checks `at_most` and `pause`, counted by the steps that took effect.
 void Checks::check_pace(Book& book, const Issued& issued, const Rule& rule, const Backend& backend) {
-  // a rehearsal of what the server would deny is none, and what a dry run supposes is counted nowhere
+  // a dry run does not count a signal that the server would deny, and steps that it only supposes are not
+  // counted
   if (issued.order.if_still) return;
   if (issued.order.step == StepKind::kAlert || (issued.order.is_beyond_us && !issued.order.is_signal()))
     return;
@@ -229,8 +231,8 @@ void Checks::check_pace(Book& book, const Issued& issued, const Rule& rule, cons
   book.last_action[rule.name] = now;
 }
 
-/// How often the rule has acted within the time of its `repeat` on sessions like this one, as the instance
-/// knew when it ordered.
+/// How often the rule has acted on sessions like this one within the time of its `repeat`, as far as the
+/// instance knew when it gave the order.
 std::size_t Checks::actions_like(const Book& book, const Issued& issued, const Rule& rule,
                                  bool is_first_of_episode) const {
   const auto& seen = issued.look->rows.at(issued.order.guard.session);
@@ -253,7 +255,7 @@ std::size_t Checks::actions_like(const Book& book, const Issued& issued, const R
   return count;
 }
 
-/// `then: pause`: nobody is ordered for whom the rule pauses.
+/// `then: pause`: no order for a session for which the rule pauses.
 void Checks::check_repeat_pause(const Book& book, const Issued& issued, const Rule& rule) const {
   if (!rule.repeat || rule.repeat->then != RepeatAction::kPause) return;
   const auto actions = actions_like(book, issued, rule, true);

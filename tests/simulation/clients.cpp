@@ -111,7 +111,7 @@ void Clients::arrive(std::optional<std::int32_t> pid) {
   backend.is_superuser = random_.chance(faults_.superusers * 0.5);
   backend.habit = draw_habit();
   if (backend.habit == Habit::kHerd) {
-    // of one tenant, or it would not be one for the breaker
+    // all of one tenant, so that the breaker counts them together
     backend.user = "app";
     backend.database = "app";
   }
@@ -121,7 +121,7 @@ void Clients::arrive(std::optional<std::int32_t> pid) {
   backend.has_savepoint = random_.chance(0.2);
   backend.keeps_snapshot = random_.chance(0.3);
   auto& started = server_.start_backend(std::move(backend), pid, random_);
-  // nothing has run yet: query_start stays NULL
+  // no statement has run yet: query_start stays NULL
   started.state = State::kIdle;
   started.state_change = server_.stamp();
   if (started.habit == Habit::kUntracked) server_.untrack(started);
@@ -205,7 +205,7 @@ void Clients::start_something(Backend& backend) {
   server_.begin_statement(backend, random_.pick(is_alone ? lone_texts() : query_texts()));
   if (backend.habit == Habit::kProcedure) backend.statements_left = static_cast<int>(random_.between(0, 4));
   if (backend.habit == Habit::kRenaming) {
-    // SET itself is a statement; it is over at once
+    // SET is itself a statement, which ends at once
     backend.application_name = random_.pick(application_names());
     server_.end_statement(backend);
     server_.begin_statement(backend, random_.pick(query_texts()));
@@ -231,7 +231,7 @@ void Clients::start_something(Backend& backend) {
   plan(backend, running_time());
 }
 
-/// Takes a lock for the statement that has begun. True if it has to wait for it.
+/// Requests a lock for the statement that has begun. Returns true if it has to wait.
 bool Clients::has_to_wait(Backend& backend) {
   constexpr int kObjects = 3;
   const int lowest = server_.locks().highest_held(backend.pid) + 1;
@@ -239,19 +239,19 @@ bool Clients::has_to_wait(Backend& backend) {
   const auto object = static_cast<int>(random_.between(lowest, kObjects - 1));
   if (server_.lock(backend, object, random_.chance(0.5) ? LockMode::kExclusive : LockMode::kShare))
     return false;
-  // some do not wait for ever
+  // some do not wait forever
   if (random_.chance(0.3)) plan(backend, running_time());
   return true;
 }
 
-/// It has got the lock that it waited for.
+/// The backend has got the lock that it waited for.
 void Clients::go_on(Backend& backend) {
   if (backend.habit == Habit::kReplay) return plan(backend, milliseconds(random_.between(1, 20)));
   if (random_.chance(0.3) && has_to_wait(backend)) return;
   plan(backend, running_time());
 }
 
-/// Of a statement of the primary that takes a lock there.
+/// Replays a statement of the primary that takes a lock there.
 void Clients::act_in_replay(Backend& backend) {
   if (!server_.in_recovery) return server_.end_backend(backend.pid, "promoted");
   if (server_.locks().highest_held(backend.pid) >= 0) {
@@ -271,7 +271,7 @@ void Clients::wait_within(Backend& backend) {
   constexpr std::array<Wait, 4> kWaits{
       {{"Lock", "transactionid"}, {"IO", "DataFileRead"}, {"IPC", "SyncRep"}, {"Lock", "relation"}}};
   auto wait = random_.pick(kWaits);
-  // where there are locks, nobody waits for one that there is not
+  // in a world with locks, no session waits for a lock that does not exist
   if (faults_.locks > 0 && wait.type == kWaits[0].type) wait = kWaits[1];
   const auto begin = random_.chance(0.5) ? Duration(0) : running_time() / 2;
   const auto end = begin + running_time();
@@ -354,7 +354,7 @@ void Clients::act_in_portal(Backend& backend) {
   plan(backend, random_.log_span(Duration(100), milliseconds(50)));
 }
 
-/// All of a herd begin at the same moments, twice the limit apart, and end a moment before the limit.
+/// All sessions of a herd begin at the same times, twice the limit apart, and end just before the limit.
 void Clients::act_in_herd(Backend& backend) {
   const auto limit = std::max<Duration>(limits_.front(), milliseconds(50));
   if (backend.state == State::kActive) {
@@ -373,7 +373,7 @@ void Clients::act_in_messages(Backend& backend) {
     return plan(backend, is_pipeline ? running_time() / 4 : random_.log_span(Duration(50), milliseconds(5)));
   }
   if (backend.state == State::kActive) {
-    // done, and no Sync yet: it stays active and a cancel does nothing
+    // executed, but no Sync yet: it stays active, and a cancel has no effect
     if (!is_pipeline && backend.wait_event != "ClientRead" && random_.chance(0.3)) {
       server_.wait(backend, "Client", "ClientRead");
       if (backend.temper == Temper::kProper) backend.temper = Temper::kDeafToCancel;

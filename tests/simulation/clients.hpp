@@ -6,21 +6,21 @@
 
 namespace pgcurfew::simulation {
 
-/// The clients of one server: they connect, do what their habit is, leave, and come back under pids that were
+/// The clients of one server: they connect, act by their habits, leave, and come back under pids that were
 /// used before.
 class Clients {
  public:
   Clients(Server& server, Agenda& agenda, Random random, const Faults& faults, int count);
 
-  /// All that a server has after its start.
+  /// Starts all sessions that a server has after its start.
   void populate();
 
   /// Durations are drawn around the limits of this policy.
   void follow(const Policy& policy);
-  /// From now on nobody is born frozen, and roles have names that are known.
+  /// From now on no session starts frozen, and all roles have known names.
   void heal() { healed_ = true; }
 
-  /// Roles made so far beside those that were there from the start.
+  /// The number of roles created so far, apart from those that existed at the start.
   [[nodiscard]] int roles_made() const { return roles_made_; }
 
  private:

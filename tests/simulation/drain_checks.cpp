@@ -12,21 +12,20 @@ using std::chrono::milliseconds;
 using std::chrono::minutes;
 using std::chrono::seconds;
 
-/// Between a gate that somebody else has opened and the reading that shows it; the reply to the reading; and
-/// a guard that was under way.
+/// From the opening of a gate by another client: the reading that shows it, the reply, and a guard under way.
 constexpr Duration kToNotice = seconds(20);
-/// What is granted to a run whose clock was not set.
+/// The tolerance for the length of a run, without clock steps.
 constexpr Duration kDrift = minutes(1);
-/// In place of a node's number.
+/// Used in place of a node's number.
 constexpr std::size_t kAtPgbouncer = 1000;
-/// The longest silence, and a reply.
+/// The longest time between two readings of the clock, and a reply.
 constexpr Duration kToAskClock = seconds(40);
 
 }  // namespace
 
 void DrainChecks::on_started(int instance) {
   std::erase_if(runs_, [&](const auto& entry) { return entry.first.first == instance; });
-  // what it saw in an earlier life it does not know any more
+  // it does not remember what it saw in an earlier life
   std::erase_if(emptied_, [&](const auto& entry) { return entry.first.first == instance; });
   std::erase_if(pgbouncer_seen_, [&](const auto& entry) { return entry.first.first == instance; });
   pgbouncer_known_.erase(instance);
@@ -45,7 +44,7 @@ const Drain* DrainChecks::plan_of(int instance, const std::string& name) const {
   return nullptr;
 }
 
-/// How far an instance's idea of the server's clock may be off.
+/// How far an instance's estimate of the server's clock may be off.
 Duration DrainChecks::slack() const {
   if (site_.was_injected("stall")) return seconds(70);
   const bool is_uncertain = site_.was_injected("slow") || site_.was_injected("small clock step") ||
@@ -74,7 +73,7 @@ void DrainChecks::on_order(int instance, const Order& order, const std::shared_p
                 [&](const auto& entry) { return entry.second.at < site_.agenda.now() - minutes(5); });
 }
 
-/// Nobody is tried again and again without a pause.
+/// Orders for the same session are not repeated without a pause.
 void DrainChecks::check_pace(const Order& order) {
   constexpr Duration kWindow = seconds(10);
   constexpr std::size_t kMost = 60;
@@ -101,7 +100,7 @@ void DrainChecks::on_turn_asked(int instance, const GateOrder& order) {
     throw Violation("held", where + " does not say until when as its drain does");
   const auto run = runs_.find({instance, plan->name});
   if (run == runs_.end()) throw Violation("no-window", where + " though it has not begun");
-  // it lasts no longer than its window, whatever is done to the clock meanwhile
+  // a run lasts no longer than its window, even if the clock is set meanwhile
   if (site_.agenda.now() > run->second) {
     throw Violation("no-window", where + " after the end of its window");
   }
@@ -117,7 +116,7 @@ void DrainChecks::check_beginning(int instance, const Event& event) {
   for (auto off = slack(); !is_open && off >= milliseconds(1); off /= 2) {
     is_open = oracle::window(*plan, now - off) || oracle::window(*plan, now + off);
   }
-  // a clock that was set is noticed when it is asked next, and so is another server's
+  // a clock step is noticed at the next reading, and so is another server's clock
   const bool is_another =
       site_.failed_over_at > Duration(0) && site_.agenda.now() - kToAskClock < site_.failed_over_at;
   const bool was_set = is_another || server.steady_now() - kToAskClock < server.last_step();
@@ -126,15 +125,15 @@ void DrainChecks::check_beginning(int instance, const Event& event) {
   runs_[{instance, name}] = site_.agenda.now() + plan->duration + kDrift + slack();
 }
 
-/// Nobody who was let in before the gate closed is still to come.
+/// No session that was admitted before the gate closed is still logging in.
 void DrainChecks::check_nobody_arrives(int instance, const Event& event) const {
   const auto* plan = plan_of(instance, field_of<std::string>(event, "drain").value_or(""));
   if (plan == nullptr || !oracle::has_gate(*plan)) return;
   for (const auto& [pid, arrival] : site_.server().arrivals) {
     if (arrival.is_superuser || arrival.is_refused || !oracle::takes_in(*plan, arrival.database)) continue;
-    // whoever comes past PgBouncer is kept out by none of its gates
+    // PgBouncer's gates do not keep out clients that connect directly
     if (plan->gate == GateKind::kPgbouncer && arrival.is_direct) continue;
-    // who came while it was open again is not known before that is
+    // a session that connected while the gate was open again is only known when the opening is
     const auto& opened = gate_of(*plan, site_.active, arrival.database).opened;
     const auto is_news = [&](const auto& entry) { return site_.agenda.now() - entry.second < kToNotice; };
     if (std::any_of(opened.begin(), opened.end(), is_news)) continue;
@@ -153,15 +152,15 @@ void DrainChecks::on_gates_read(int instance) {
   }
 }
 
-/// Two journals know nothing of each other: a limit that was set and replaced by another instance's 0 before
-/// this one has read it is lost.
+/// Two journals are independent: a limit that another instance replaced by 0 before this one has read it is
+/// lost.
 void DrainChecks::forgive_what_nobody_knew(int instance, std::size_t node, const GateOrder& order,
                                            const GateReply& reply) {
   if (order.kind == GateKind::kPgbouncer) return;
   const bool is_by_journal = order.closes ? order.access == GateAccess::kJournal : order.in_journal;
   if (!is_by_journal || policies_.size() < 2) return;
   if (reply.outcome == GateOutcome::kClosed) known_limits_[{instance, order.database}] = reply.mark->limit;
-  // 0 is what the second of them found, and gives back to the first
+  // the second instance found 0, and restores it
   if (reply.outcome != GateOutcome::kOpened || reply.limit == 0) return;
   auto& database = site_.gates[node].all.at(order.database);
   if (known_limits_[{instance, order.database}] != database.intended) database.intended = reply.limit;
@@ -169,7 +168,7 @@ void DrainChecks::forgive_what_nobody_knew(int instance, std::size_t node, const
 
 void DrainChecks::on_turned(int instance, std::size_t node, const GateOrder& order, const GateReply& reply) {
   forgive_what_nobody_knew(instance, node, order, reply);
-  // there is one before all nodes
+  // one PgBouncer serves all nodes
   const std::size_t of_node = order.kind == GateKind::kPgbouncer ? kAtPgbouncer : node;
   if (reply.outcome == GateOutcome::kClosed) {
     ++tally_.closings;
@@ -191,7 +190,7 @@ void DrainChecks::on_turned(int instance, std::size_t node, const GateOrder& ord
     return std::any_of(drains.begin(), drains.end(),
                        [](const Drain& drain) { return drain.give_up.has_value(); });
   });
-  // where the server's clock was set back, a drain ends once its duration has gone by on the monotonic clock
+  // if the server's clock was set back, a drain ends when its duration has passed on the monotonic clock
   const bool may_be_over = site_.server().was_set_back() || site_.failed_over_at > Duration(0) ||
                            was_opened_by_people(order.mark.since);
   if (now + slack() < *order.mark.until && !may_give_up && !may_be_over) {
@@ -200,7 +199,7 @@ void DrainChecks::on_turned(int instance, std::size_t node, const GateOrder& ord
   }
 }
 
-/// A limit is what people want it to be, or it is written down what they want.
+/// A database's limit is the intended one, or the intended one is recorded in a mark.
 void DrainChecks::check_written_down(std::size_t node) const {
   for (const auto& [name, database] : site_.gates[node].all) {
     if (database.limit == database.intended) continue;
@@ -237,14 +236,14 @@ void DrainChecks::on_effect(std::size_t node, const Order& order, const Backend&
   check_gate(issued, node, backend);
 }
 
-/// The gate is closed before the first signal, or it never converges.
+/// The gate must be closed before the first signal, or the database never becomes empty.
 void DrainChecks::check_gate(const Issued& issued, std::size_t node, const Backend& backend) const {
   if (!oracle::has_gate(issued.plan)) return;
   for (const auto& entry : site_.gates[node].all) {
     const auto& name = entry.first;
     const auto& database = gate_of(issued.plan, node, name);
     if (!oracle::takes_in(issued.plan, name) || database.closed_for == issued.plan.name) continue;
-    // closed by people before: a journal that says that it was about to close cannot tell, and need not
+    // closed by hand before: an entry written before closing does not show this, and need not
     if (database.limit == 0 && is_journaled_for(name, issued.plan)) continue;
     const auto who =
         fmt::format("{} by drain {}: the gate of {}", oracle::name_of(backend), issued.plan.name, name);
@@ -270,20 +269,20 @@ void DrainChecks::check_ladder(const Issued& issued, std::size_t node, const Bac
   const auto who =
       fmt::format("{} {} by drain {}", oracle::name_of(backend), name_of(issued.order.step), plan.name);
   std::optional<ServerTime> since;
-  std::optional<ServerTime> own_since;  // as this instance knows it
+  std::optional<ServerTime> own_since;  // as far as this instance knows
   if (oracle::has_gate(plan)) {
     for (const auto& entry : site_.gates[node].all) {
       const auto& name = entry.first;
       const auto& database = gate_of(plan, node, name);
       if (!oracle::takes_in(plan, name) || !database.since.contains(plan.name)) continue;
-      // opened, and perhaps closed anew, and this one has not read it: it goes by how the gate was before
+      // opened, perhaps closed again, and not read by this instance since: it uses the previous state
       const auto opened = database.opened.find(plan.name);
       if (opened != database.opened.end() && !knew_of(issued, name, opened->second)) return;
       auto closed = database.since.at(plan.name);
       const auto own = parse_gate_mark(journal_of(issued.instance, name, plan.gate));
       own_since = std::max(own_since.value_or(ServerTime::min()),
                            own && own->drain == plan.name ? own->since : closed);
-      // a journal that another instance has meanwhile closed the gate of says when it was about to
+      // if another instance has closed the gate meanwhile, the journal has the time from before that
       for (const auto& text : journals(name, plan.gate)) {
         const auto mark = parse_gate_mark(text);
         if (mark && mark->drain == plan.name) closed = std::min(closed, mark->since);
@@ -294,14 +293,14 @@ void DrainChecks::check_ladder(const Issued& issued, std::size_t node, const Bac
     since = own_since = window->start;
   }
   if (!since) return;
-  // a gate that was held since an earlier window was not closed for this one
+  // a gate that has been closed since an earlier window was not closed for this one
   if (const auto window = oracle::window(plan, now); oracle::has_gate(plan) && !plan.reopens && window) {
     since = std::max(*since, window->start);
     own_since = std::max(*own_since, window->start);
   }
-  // sessions that came in after that have their time, too, unless a look has shown none since
+  // sessions that connected later get the wait, too, unless a look has shown the database empty since
   if (backend.start.shown > std::max(*since, *own_since)) {
-    // a mark made before the clock was set says when by a clock that nobody has any more
+    // a mark from before a clock step has the time of the old clock
     if (was_clock_set()) return;
     if (plan.terminates_latecomers || !oracle::has_gate(plan)) {
       return check_latecomer(issued, std::max(*since, *own_since), who);
@@ -311,7 +310,7 @@ void DrainChecks::check_ladder(const Issued& issued, std::size_t node, const Bac
   const auto wait = oracle::time_to(plan, issued.order.step);
   if (!wait) throw Violation("drain-ladder", who + ": it has no such step");
   const auto rounding = site_.was_injected("slow") ? Duration(seconds(5)) : Duration(milliseconds(5));
-  // by a clock that was set back since, a gate may not even have closed
+  // if the clock was set back since, it may show a time before the gate closed
   if (was_clock_set() && has_lasted(issued, node, *wait)) return;
   if (now + rounding < *since + *wait) {
     throw Violation("drain-ladder",
@@ -319,12 +318,12 @@ void DrainChecks::check_ladder(const Issued& issued, std::size_t node, const Bac
   }
 }
 
-/// Whether what was written down by the server's clock may be by one that nobody has any more.
+/// Whether recorded server times may be from before a clock step.
 bool DrainChecks::was_clock_set() const {
   return site_.was_injected("clock step") || site_.was_injected("failover");
 }
 
-/// Whether the last of a drain's gates closed so long ago, in truth.
+/// Whether `wait` has passed in true time since the last of the drain's gates closed.
 bool DrainChecks::has_lasted(const Issued& issued, std::size_t node, Duration wait) const {
   std::optional<Duration> last;
   for (const auto& [name, database] : site_.gates[node].all) {
@@ -345,7 +344,7 @@ bool DrainChecks::takes(const Event& event) const {
   return event.kind == Kind::kUnkillable;
 }
 
-/// An error needs a fault, or a session that does not go.
+/// A reported error needs a fault, or a session that does not end.
 void DrainChecks::on_told(int instance, const Event& event) {
   if (event.kind == Kind::kDrainBegan) check_beginning(instance, event);
   if (event.kind == Kind::kDrainEmpty) check_nobody_arrives(instance, event);
@@ -356,7 +355,7 @@ void DrainChecks::on_told(int instance, const Event& event) {
   }
   if (event.kind == Kind::kGateLost) ++tally_.lost;
   if (event.kind == Kind::kGateOverridden) ++tally_.overridden;
-  // there is one cluster, and one policy: what the journal holds is ours
+  // there is one cluster and one policy, so all entries of the journal are ours
   if (event.kind == Kind::kGateUnclaimed) throw Violation("error-event", "it is ours: " + event.message);
   if (event.kind == Kind::kJournalFailed) ++tally_.disk_complaints;
   if (event.kind == Kind::kJournalFailed && !site_.was_injected("disk"))
@@ -365,10 +364,11 @@ void DrainChecks::on_told(int instance, const Event& event) {
   static const std::vector<Kind> kStubborn{Kind::kDrainGaveUp, Kind::kDrainDone, Kind::kUnkillable};
   const bool is_of_sessions = std::find(kStubborn.begin(), kStubborn.end(), event.kind) != kStubborn.end();
   if (is_of_sessions) return;
-  // a mark of a time that the clock has not come to yet
+  // a mark with a time that the clock has not reached yet
   const bool is_held = event.message.find(" holds its gate") != std::string::npos;
   if (is_held && (may_hold_ || site_.was_injected("clock step"))) return;
-  // two journals know nothing of each other: one opens what the other is about to close, which tries again
+  // two journals are independent: one instance opens a gate that the other is about to close, which tries
+  // again
   const bool is_rivals = event.message.find("the connection limit of the database is") != std::string::npos;
   if (is_rivals && policies_.size() > 1) return;
   if (site_.injected.empty()) throw Violation("error-event", "an error without a fault: " + event.message);

@@ -20,40 +20,40 @@
 
 namespace pgcurfew::simulation {
 
-/// What a drain says, worked out anew and with nothing of the engine.
+/// The meaning of a drain, computed independently of the engine.
 namespace oracle {
-/// Whether it empties a database of the model.
+/// Whether the drain empties a database of the model.
 bool takes_in(const Drain& drain, const std::string& database);
-/// The window that is open at a moment, the first if there are two; nothing if none is. Knows `at`, and
-/// schedules by minutes alone.
+/// The window that contains `time`, the first if there are two; empty if there is none. Supports `at`, and
+/// schedules by minutes only.
 std::optional<Interval> window(const Drain& drain, ServerTime time);
-/// Whether it may never signal the session, and why.
+/// Why the drain may never signal the session; empty if it may.
 std::string_view spared(const Policy& policy, const Drain& drain, const Backend& backend);
-/// Whether the drain lets it be, whatever else holds.
+/// Whether an exception of the drain matches the session.
 bool excepted(const Drain& drain, const Backend& backend);
-/// Whether it turns any gate.
+/// Whether the drain turns gates.
 bool has_gate(const Drain& drain);
-/// Since the gate closed, until the step is due.
+/// The time from the closing of the gate until the step is due.
 std::optional<Duration> time_to(const Drain& drain, StepKind kind);
-/// As a violation names it.
+/// The backend's name in a violation.
 std::string name_of(const Backend& backend);
 }  // namespace oracle
 
-/// What was counted of drains, for the summary.
+/// Counts of drains, for the summary.
 struct DrainTally {
   std::uint64_t closings = 0;
   std::uint64_t openings = 0;
-  std::uint64_t foreign = 0;  ///< gates that somebody else had turned
+  std::uint64_t foreign = 0;  ///< gates that another client had turned
   std::uint64_t signals = 0;
   std::uint64_t emptied = 0;          ///< databases that were seen empty behind a gate
-  std::uint64_t pgbouncers = 0;       ///< of the closings, those at PgBouncer
-  std::uint64_t overridden = 0;       ///< gates that people opened under a drain
-  std::uint64_t lost = 0;             ///< gates that PgBouncer's restart opened under a drain
-  std::uint64_t reopened = 0;         ///< gates that `reopen` gave back
-  std::uint64_t disk_complaints = 0;  ///< what was told of a journal
+  std::uint64_t pgbouncers = 0;       ///< the part of the closings that was at PgBouncer
+  std::uint64_t overridden = 0;       ///< gates opened by hand during a drain
+  std::uint64_t lost = 0;             ///< gates opened by a restart of PgBouncer during a drain
+  std::uint64_t reopened = 0;         ///< gates opened by `reopen`
+  std::uint64_t disk_complaints = 0;  ///< reported errors of a journal
 };
 
-/// The laws of drains, checked in the world. Each breach throws a Violation that names the checker.
+/// The laws of drains, checked against the world. Each breach throws a Violation that names the checker.
 class DrainChecks {
  public:
   explicit DrainChecks(Site& site) : site_(site) {}
@@ -68,31 +68,31 @@ class DrainChecks {
   void on_turn_asked(int instance, const GateOrder& order);
   void on_turned(int instance, std::size_t node, const GateOrder& order, const GateReply& reply);
   void on_effect(std::size_t node, const Order& order, const Backend& backend);
-  /// An instance has dealt with what happened, and written down what it had to.
+  /// An instance has processed an input, and written to its journal what it had to.
   void on_settled() const;
   void on_pgbouncer_seen(int instance, const std::string& database, Duration at);
 
-  /// A DBA opens a gate at PgBouncer, or runs `reopen`. `is_visible`: the instance that holds it will see
-  /// that it was opened, and not by a restart.
+  /// A DBA opens a gate at PgBouncer, or runs `reopen`. `is_visible`: the instance that has closed it will
+  /// see that it was opened by hand and not by a restart.
   void on_opened_by_hand(const std::string& database, bool is_visible);
   void on_reopening(int instance) { reopeners_.insert(instance); }
   void on_reopened(const Reopened& reopened);
   void on_pgbouncer_disturbed() { opened_by_hand_.clear(); }
 
-  /// Whether the event is about drains; then it is checked here.
+  /// Whether the event concerns drains and is checked here.
   [[nodiscard]] bool takes(const Event& event) const;
   void on_told(int instance, const Event& event);
 
-  /// A limit is what people want it to be, or it is written down what they want; a gate of PgBouncer's that
-  /// is closed is written down.
+  /// A database's limit is the intended one, or the intended one is recorded in a mark; closed gates of
+  /// PgBouncer are recorded in a journal.
   void check_written_down(std::size_t node) const;
 
-  /// To be called now and then while the world is whole.
+  /// To be called now and then while there are no faults.
   void expect_order();
 
-  /// What an instance's own journal has written down of a database, or "". Set by the world, as what follows.
+  /// The entry for a database in an instance's own journal, or "". Set by the world, like the next one.
   std::function<std::string(int, const std::string&, GateKind)> journal_of;
-  /// What all journals have written down, of a database.
+  /// The entries for a database in all journals.
   std::function<std::vector<std::string>(const std::string&, GateKind)> journals;
 
   [[nodiscard]] const DrainTally& tally() const { return tally_; }
@@ -100,8 +100,8 @@ class DrainChecks {
  private:
   struct Issued {
     int instance = 0;
-    std::optional<Duration> gates_read;  ///< when the instance had read the gates last
-    /// When what it had read of PgBouncer's gates was so, by database.
+    std::optional<Duration> gates_read;  ///< when the instance had last read the gates
+    /// The time of the state of PgBouncer's gates that it had last read, by database.
     std::map<std::string, Duration> pgbouncer_seen;
     Order order;
     Drain plan;
@@ -114,9 +114,9 @@ class DrainChecks {
   void check_pace(const Order& order);
   void check_gate(const Issued& issued, std::size_t node, const Backend& backend) const;
   [[nodiscard]] bool is_journaled_for(const std::string& database, const Drain& drain) const;
-  /// A drain's gate of a database.
+  /// The drain's gate of a database.
   [[nodiscard]] const Database& gate_of(const Drain& drain, std::size_t node, const std::string& name) const;
-  /// Whether an instance knew of what was done to a gate at a moment when it gave an order.
+  /// Whether an instance, when it gave the order, knew what happened to a gate at time `at`.
   static bool knew_of(const Issued& issued, const std::string& database, Duration at);
   void check_latecomer(const Issued& issued, ServerTime since, const std::string& who) const;
   void check_opening(int instance, const GateOrder& order);
@@ -141,32 +141,31 @@ class DrainChecks {
 
   Site& site_;
   std::map<int, std::shared_ptr<const Policy>> policies_;
-  /// Instances that know the gates of the server that they are connected to: when they read them last, true
-  /// time.
+  /// When instances last read the gates of the server that they are connected to, true time.
   std::map<int, Duration> has_read_;
-  /// The limit that people want, as an instance has read it last, by instance and database.
+  /// The intended limit as an instance last read it, by instance and database.
   std::map<std::pair<int, std::string>, int> known_limits_;
-  /// Runs of drains, by instance and drain: when each has lasted as long as it may, true time.
+  /// Runs of drains, by instance and drain: when each must have ended, true time.
   std::map<std::pair<int, std::string>, Duration> runs_;
-  /// When a look last showed no session that has to be ended, by instance and drain, by the server's clock.
+  /// When a look last showed no session to end, by instance and drain, by the server's clock.
   std::map<std::pair<int, std::string>, ServerTime> emptied_;
-  /// When what an instance was told last of PgBouncer's gates was so, by instance and database; and what of
-  /// this it had heard when it read the gates.
+  /// The time of the state of PgBouncer's gates that an instance last received, by instance and database; and
+  /// the same as of its last reading of the gates.
   std::map<std::pair<int, std::string>, Duration> pgbouncer_seen_;
   std::map<int, std::map<std::string, Duration>> pgbouncer_known_;
   struct ByHand {
     std::string database;
-    std::string drain;  ///< whose gate that was
+    std::string drain;  ///< the drain that had closed the gate
     Duration at{};
   };
-  std::vector<ByHand> opened_by_hand_;           ///< gates of drains under way that will have to yield
-  Duration opened_by_people_ = Duration::min();  ///< when people last opened any gate, true time
+  std::vector<ByHand> opened_by_hand_;           ///< gates of drains under way that must yield
+  Duration opened_by_people_ = Duration::min();  ///< when any gate was last opened by hand, true time
   std::set<int> reopeners_;                      ///< instances that run `reopen`
-  bool may_hold_ = false;                        ///< there was a drain whose gates stay closed
-  /// By node, drain and database: when its gate first closed since it was last opened, true time.
+  bool may_hold_ = false;                        ///< there was a drain whose gates remain closed
+  /// When the gate first closed since it was last opened, by node, drain and database, true time.
   std::map<std::tuple<std::size_t, std::string, std::string>, Duration> closed_at_;
   std::map<std::string, Issued> issued_;
-  std::map<SessionKey, std::deque<Duration>> tries_;  ///< when a session was last ordered to be ended
+  std::map<SessionKey, std::deque<Duration>> tries_;  ///< times of the last orders to end a session
   DrainTally tally_;
 };
 

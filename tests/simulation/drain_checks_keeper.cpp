@@ -2,7 +2,7 @@
 
 #include "simulation/drain_checks.hpp"
 
-/// What is checked of PgBouncer's gates, of gates that stay closed, and of those who open them by hand.
+/// Checks of PgBouncer's gates, of gates that remain closed, and of openings by hand.
 namespace pgcurfew::simulation {
 
 namespace {
@@ -13,7 +13,7 @@ using std::chrono::seconds;
 
 /// Two readings of the gates, two answers of the console.
 constexpr Duration kToYield = seconds(15);
-/// A minute between two readings, a minute of pauses after failures, and what it takes.
+/// A minute between two readings, a minute of pauses after failures, and the time to open a gate.
 constexpr Duration kToGiveBack = minutes(2) + seconds(20);
 
 }  // namespace
@@ -40,7 +40,7 @@ void DrainChecks::on_pgbouncer_seen(int instance, const std::string& database, D
   pgbouncer_seen_[{instance, database}] = at;
 }
 
-/// A gate that no journal names would stay closed for good.
+/// A closed gate that is in no journal would remain closed forever.
 void DrainChecks::check_pgbouncer_written_down() const {
   for (const auto& [name, database] : site_.pgbouncer->all) {
     if (database.limit != 0 || !journals(name, GateKind::kPgbouncer).empty()) continue;
@@ -68,7 +68,7 @@ void DrainChecks::on_opened_by_hand(const std::string& database, bool is_visible
     opened_by_hand_.push_back({database, drain, site_.agenda.now()});
 }
 
-/// Whether a drain is under way that has its gate of the database at PgBouncer.
+/// Whether the drain is under way and has its gate of the database at PgBouncer.
 bool DrainChecks::is_running(const std::string& drain, const std::string& database) const {
   return std::any_of(runs_.begin(), runs_.end(), [&](const auto& run) {
     const auto* plan = run.first.second == drain ? plan_of(run.first.first, drain) : nullptr;
@@ -76,13 +76,13 @@ bool DrainChecks::is_running(const std::string& drain, const std::string& databa
   });
 }
 
-/// Whether people have opened any gate since the server's clock showed this, or a little before.
+/// Whether any gate was opened by hand since the server's clock showed `since`, or a little earlier.
 bool DrainChecks::was_opened_by_people(ServerTime since) const {
   const auto ago = site_.server().shown_now() - since + minutes(1);
   return opened_by_people_ != Duration::min() && site_.agenda.now() - opened_by_people_ <= ago;
 }
 
-/// Who opened it wants in: the drain does not close it again.
+/// A drain does not close a gate again that was opened by hand.
 void DrainChecks::check_overridden(int instance, const GateOrder& order) const {
   if (order.kind != GateKind::kPgbouncer || reopeners_.contains(instance)) return;
   for (const auto& opened : opened_by_hand_) {
@@ -93,7 +93,7 @@ void DrainChecks::check_overridden(int instance, const GateOrder& order) const {
   }
 }
 
-/// And it ends, with all of its databases.
+/// A drain whose gate was opened by hand ends, for all of its databases.
 void DrainChecks::expect_yielded() const {
   for (const auto& opened : opened_by_hand_) {
     const auto ago = site_.agenda.now() - opened.at;
@@ -103,7 +103,7 @@ void DrainChecks::expect_yielded() const {
   }
 }
 
-/// Only `reopen` and the drain itself open a gate with a mark that has no end.
+/// Only `reopen` and the drain itself open a gate whose mark has no end.
 void DrainChecks::check_opening(int instance, const GateOrder& order) {
   if (reopeners_.contains(instance)) opened_by_people_ = site_.agenda.now();
   if (order.mark.until || reopeners_.contains(instance) || runs_.contains({instance, order.mark.drain})) {
@@ -113,7 +113,7 @@ void DrainChecks::check_opening(int instance, const GateOrder& order) {
                                       order.mark.drain));
 }
 
-/// In a world that is whole, and where no drain is under way, all is as it was before.
+/// Without faults, and while no drain is under way, `reopen` restores everything.
 void DrainChecks::on_reopened(const Reopened& reopened) {
   opened_by_people_ = site_.agenda.now();
   tally_.reopened += reopened.opened.size();
@@ -122,7 +122,7 @@ void DrainChecks::on_reopened(const Reopened& reopened) {
     throw Violation("reopen", fmt::format("{} could not be opened: {}", reopened.failed.front().first,
                                           reopened.failed.front().second.message));
   }
-  // what another machine has written down is left to it
+  // entries of another machine's journal are left to that machine
   if (policies_.size() > 2) return;
   for (const auto& [name, database] : site_.gates[site_.active].all) {
     if (database.limit != database.intended || !database.mark.empty())
@@ -149,7 +149,7 @@ void DrainChecks::on_look(int instance, const LookCopy& look) {
   }
 }
 
-/// At once goes who comes after it was empty.
+/// A session that connects after the database was empty is terminated at once.
 void DrainChecks::check_latecomer(const Issued& issued, ServerTime since, const std::string& who) const {
   const auto wait = oracle::time_to(issued.plan, issued.order.step);
   const auto rounding = site_.was_injected("slow") ? Duration(seconds(5)) : Duration(milliseconds(5));

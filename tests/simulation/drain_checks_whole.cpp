@@ -2,7 +2,7 @@
 
 #include "simulation/drain_checks.hpp"
 
-/// What must be so of drains in a world that is whole.
+/// The laws of drains while there are no faults.
 namespace pgcurfew::simulation {
 
 namespace {
@@ -11,10 +11,11 @@ using std::chrono::milliseconds;
 using std::chrono::minutes;
 using std::chrono::seconds;
 
-/// A minute between two readings, three seconds for whoever closed it, a minute of pauses after failures.
+/// A minute between two readings, three seconds for the instance that closed it, a minute of pauses after
+/// failures.
 constexpr Duration kToGiveBack = minutes(1) + seconds(3) + minutes(1) + seconds(10);
-/// From the beginning of a window to a closed gate; and from the grace to the end of a session: a look, an
-/// order, another look.
+/// From the beginning of a window to a closed gate; and from the end of the wait to the end of a session: a
+/// look, an order, another look.
 constexpr Duration kToClose = seconds(10);
 constexpr Duration kToEnd = seconds(4);
 
@@ -25,7 +26,7 @@ void DrainChecks::expect_order() {
   expect_given_back();
   expect_yielded();
   if (site_.pgbouncer) expect_pgbouncer_given_back();
-  // all of them have the same
+  // all instances have the same policy
   const auto& policy = *policies_.begin()->second;
   for (const auto& drain : policy.drains) expect_window(policy, drain);
 }
@@ -43,10 +44,10 @@ void DrainChecks::expect_given_back() const {
     }
     const bool is_marked =
         std::any_of(marks.begin(), marks.end(), [](const auto& text) { return !text.empty(); });
-    // of a time that the clock was set back before: it goes when that has come
+    // a mark with a time after the clock was set back remains until that time
     const auto own = parse_gate_mark(database.mark);
     const bool is_to_come = site_.was_injected("clock step") && own && own->until.value_or(now) > now;
-    // a mark without an end is for `reopen` alone, whoever has set the limit since
+    // only `reopen` removes a mark without an end, even if the limit was changed since
     const bool is_held_for_good = own && !own->until;
     if (!database.mark.empty() && database.limit != 0 && !is_to_come && !is_held_for_good &&
         site_.agenda.now() - database.meddled > kToGiveBack) {
@@ -58,7 +59,8 @@ void DrainChecks::expect_given_back() const {
   }
 }
 
-/// Whether another drain's mark stands there, and is not over: the clock was set back since, or it is held.
+/// Whether the database has another drain's mark that has not expired: the clock was set back, or the gate
+/// remains closed.
 bool DrainChecks::is_held(const std::string& database, const Drain& drain) const {
   auto marks = journals(database, drain.gate);
   if (drain.gate != GateKind::kPgbouncer) marks.push_back(site_.gates[site_.active].all.at(database).mark);
@@ -69,15 +71,15 @@ bool DrainChecks::is_held(const std::string& database, const Drain& drain) const
   });
 }
 
-/// In a window that began when the world was whole, the gates are closed and nobody stays.
+/// In a window that began without faults, the gates are closed and no session stays.
 void DrainChecks::expect_window(const Policy& policy, const Drain& drain) {
   const auto now = site_.server().shown_now();
   const auto window = oracle::window(drain, now);
   if (!window || now < window->start + kToClose || now > window->end - seconds(2)) return;
   if (now - window->start > site_.agenda.now() - *site_.ready_since) return;
-  // what the server's clock showed already begins no second time
+  // a window whose beginning the clock shows a second time does not begin again
   if (window->start <= site_.server().highest_at_step()) return;
-  // after a gap of the clocks the next one begins before the one that the gap has delayed is over
+  // if clocks go forward, a delayed window can overlap the next one
   if (oracle::window(drain, window->start - milliseconds(1))) return;
   if (drain.give_up && now > window->start + drain.give_up->after) return;
   if (was_opened_by_people(window->start)) return;

@@ -24,13 +24,13 @@ std::bitset<60> minutes_of(const CronSchedule& schedule) {
   return wanted;
 }
 
-/// Whether the wall comes to a minute of the schedule just then, for the first time.
+/// Whether the wall clock reaches a minute of the schedule at `minute`, for the first time.
 bool begins_at(const std::bitset<60>& wanted, const TimeZone& zone, ServerTime minute) {
   const auto wall = zone.civil_at(minute).since_midnight / kMinute;
   const auto before = zone.civil_at(minute - kMinute).since_midnight / kMinute;
   const auto day = kHour * 24 / kMinute;
   const auto passed = ((wall - before) % day + day) % day;
-  // what a gap has skipped begins after it
+  // minutes skipped by a gap begin after it
   if (passed > 1 && passed < 180) {
     for (auto skipped = before + 1; skipped <= wall; ++skipped) {
       if (wanted.test(static_cast<std::size_t>(skipped % 60))) return true;
@@ -69,7 +69,7 @@ std::optional<Interval> window(const Drain& drain, ServerTime time) {
 std::string_view spared(const Policy& policy, const Drain& drain, const Backend& backend) {
   if (backend.backend_type != "client backend") return "no-client";
   auto drained = policy;
-  // they are protected from rules about the idle alone
+  // listeners are protected only from rules on idle sessions
   drained.unprotect.emplace_back("listeners");
   const std::map<std::int32_t, Backend> alone{{backend.pid, backend}};
   const Scene scene{&alone, 0};

@@ -14,14 +14,14 @@ using std::chrono::milliseconds;
 using std::chrono::minutes;
 using std::chrono::seconds;
 
-/// So long there are faults.
+/// The length of the phase with faults.
 constexpr Duration kLength = minutes(14);
-/// What a watch may need after the last fault.
+/// The time that a watch may need after the last fault.
 constexpr Duration kTimeToNotice = minutes(3);
-/// The period of the schedules, and until a gate of the last window has been given back.
+/// The period of the schedules, and the time until a gate of the last window is open.
 constexpr Duration kWhole = minutes(13);
 
-/// The clocks of Vienna change in the course of the world: 2026-03-29 or 2026-10-25, 01:00 UTC.
+/// An offset with which the clocks in Vienna change during the world: 2026-03-29 or 2026-10-25, 01:00 UTC.
 Duration offset_around_change(Random& random) {
   const std::int64_t day = random.chance(0.5) ? 9584 : 9794;
   const ServerTime change(hours(24 * day + 1));
@@ -170,14 +170,15 @@ void DrainWorld::restart_server() {
   });
 }
 
-/// To the other server, which has what the one had a little before; the sessions of the one are gone.
+/// Fails over to the other server, which has the databases as they were a little earlier; the sessions are
+/// lost.
 void DrainWorld::fail_over() {
   if (site_.nodes.size() < 2 || site_.server().is_starting) return;
   site_.inject("failover");
   const auto before = site_.active;
   site_.active = 1 - before;
   site_.failed_over_at = site_.agenda.now();
-  // of a journal no replica knows anything
+  // journals are not replicated, so the replica must not lag
   const auto lag =
       access_ == GateAccess::kMark ? random_.log_span(milliseconds(1), seconds(10)) : Duration(0);
   site_.trace.note("failover", static_cast<std::int64_t>(site_.active), [] { return "to the other server"; });
@@ -216,13 +217,13 @@ void DrainWorld::lock_catalog() {
                   [&server] { server.catalog_is_locked = false; });
 }
 
-/// Somebody else sets a connection limit.
+/// Another client sets a connection limit.
 void DrainWorld::meddle() {
   site_.inject("meddle");
   if (site_.server().in_recovery) return;
   auto& databases = site_.gates[site_.active];
   const std::string name = random_.pick(std::vector<std::string>{"app", "app_1", "shop"});
-  // nobody can tell a 0 of theirs from a 0 of ours
+  // a limit of 0 set by hand cannot be distinguished from ours
   const auto& database = databases.all.at(name);
   const bool is_closed = !database.closed_for.empty() || !database.mark.empty() ||
                          !drain_checks_.journals(name, GateKind::kConnectionLimit).empty();

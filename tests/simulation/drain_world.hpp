@@ -15,14 +15,14 @@
 
 namespace pgcurfew::simulation {
 
-/// One world of one seed in which databases are drained: people who want in, somebody else who changes
-/// limits, rules on the same sessions in some, servers that are replaced by replicas which lag behind, and
-/// the pgcurfews that hold the gates.
+/// One world of one seed in which databases are drained: with clients that want to connect, another client
+/// that changes limits, in some worlds rules on the same sessions, servers that are replaced by replicas that
+/// lag behind, and the pgcurfews that close the gates.
 class DrainWorld {
  public:
   explicit DrainWorld(const WorldOptions& options);
 
-  /// A phase with faults, then one without in which everything must come to rest. Throws Violation.
+  /// A phase with faults, then one without, in which everything must be settled. Throws Violation.
   void run();
 
   [[nodiscard]] const Site& site() const { return site_; }
@@ -62,20 +62,20 @@ class DrainWorld {
 
   Site site_;
   Random random_;
-  std::optional<Random> rule_random_;    ///< where there are rules, too
-  std::optional<Random> keeper_random_;  ///< where the keeper of gates is tried
+  std::optional<Random> rule_random_;    ///< in worlds with rules, too
+  std::optional<Random> keeper_random_;  ///< in worlds that test the keeper of gates
   KeeperWish keeper_;
-  bool is_journals_ = false;  ///< what the role may: marks go to the journal
+  bool is_journals_ = false;  ///< the role's privileges: marks go to the journal
   Checks checks_;
   DrainChecks drain_checks_;
   Duration offset_{};
-  bool has_change_ = false;  ///< of the clocks of Vienna
+  bool has_change_ = false;  ///< of the clocks in Vienna
   GateAccess access_ = GateAccess::kMark;
   std::string policy_text_;
   std::shared_ptr<const Policy> policy_;
   std::vector<std::unique_ptr<People>> people_;
   std::vector<std::unique_ptr<Instance>> instances_;
-  /// Each is one `pgcurfew reopen`, on the machine of the first instance.
+  /// One `pgcurfew reopen` each, on the machine of the first instance.
   std::vector<std::unique_ptr<Instance>> reopeners_;
   bool is_healed_ = false;
 };

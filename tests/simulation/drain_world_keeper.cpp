@@ -3,7 +3,7 @@
 #include "simulation/drain_world.hpp"
 #include "simulation/policy_writer.hpp"
 
-/// What tries the keeper of gates: a PgBouncer, gates that stay closed, a disk that fails.
+/// Tests of the keeper of gates: a PgBouncer, gates that remain closed, a disk that fails.
 namespace pgcurfew::simulation {
 
 namespace {
@@ -22,7 +22,7 @@ constexpr Duration kWholePhase = minutes(12);
 void DrainWorld::draw_keeper(const WorldOptions& options) {
   keeper_random_.emplace(options.seed ^ 0x6A7E'5EEDULL);
   keeper_ = draw_keeper_wish(*keeper_random_, !options.no_faults);
-  // two machines would each open what the other has closed, and take it for somebody's wish
+  // two machines would each open gates that the other has closed, and treat this as an opening by hand
   if (keeper_.has_pgbouncer) site_.faults.two_instances = false;
   is_journals_ = keeper_random_->chance(0.5);
 }
@@ -81,7 +81,7 @@ void DrainWorld::hang_pgbouncer() {
   site_.pgbouncer->hang(keeper_random_->log_span(milliseconds(100), minutes(1)));
 }
 
-/// Where a gate is closed, if one is.
+/// Opens a closed gate by hand, if there is one.
 void DrainWorld::open_by_hand() {
   std::vector<std::string> closed;
   for (const auto& [name, database] : site_.pgbouncer->all) {
@@ -102,7 +102,7 @@ void DrainWorld::reopen() {
   auto policy = *policy_;
   policy.drains.clear();
   policy.rules.clear();
-  // what was meant for an earlier one finds it
+  // earlier ones are kept, because pending actions refer to them
   reopeners_.push_back(std::make_unique<Instance>(site_, checks_, kReopener, Random(keeper_random_->next()),
                                                   instances_.front()->files()));
   auto& reopener = *reopeners_.back();
@@ -111,7 +111,7 @@ void DrainWorld::reopen() {
   reopener.start_reopening(std::make_shared<const Policy>(std::move(policy)), {});
 }
 
-/// For a while nothing can be written, or nothing listed, or what is there not be read.
+/// For a while, files cannot be written, listed or read.
 void DrainWorld::fail_disk() {
   site_.inject("disk");
   auto& instance = some_instance();

@@ -18,7 +18,7 @@ using std::chrono::seconds;
 
 using Texts = std::vector<std::string>;
 
-/// So many minutes from one window to the next.
+/// The minutes from one window to the next.
 constexpr std::int64_t kPeriod = 10;
 
 /// `3,13,23,33,43,53 * * * *`

@@ -8,9 +8,9 @@
 
 namespace pgcurfew::simulation {
 
-/// The text of a main file of drains, legal and random. `begin`: what the server's clock shows when the world
-/// begins. `is_apart`: where the clocks change, drains at other times are not apart: then they have no
-/// database in common. `wish`: what tries the keeper of gates; null: nothing does.
+/// The text of a random valid main file with drains. `begin`: the server's clock at the beginning of the
+/// world. `is_apart`: no two drains have a database in common, because windows at different times may overlap
+/// if the clocks change. `wish`: how to test the keeper of gates; null: it is not tested.
 std::string write_drains(ServerTime begin, Duration length, bool is_apart, Random& random,
                          const KeeperWish* wish = nullptr);
 

@@ -8,7 +8,7 @@
 
 namespace pgcurfew::simulation {
 
-/// The value of an event's field; nothing if it has none of that type.
+/// The value of an event's field; empty if there is none of that type.
 template <class T>
 std::optional<T> field_of(const Event& event, std::string_view name) {
   for (const auto& [key, value] : event.fields) {

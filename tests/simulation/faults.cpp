@@ -9,7 +9,7 @@ class Draw {
   explicit Draw(Random& random) : random_(random), eagerness_(random.chance(0.5) ? 0.15 : 0.45) {}
 
   bool some() { return random_.chance(eagerness_); }
-  /// Nothing, or a chance up to `most`.
+  /// 0, or a probability up to `most`.
   double rate(double most) {
     if (!some()) return 0;
     return most * static_cast<double>(random_.between(1, 100)) / 100;

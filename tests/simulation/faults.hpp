@@ -4,22 +4,22 @@
 
 namespace pgcurfew::simulation {
 
-/// Which faults one world has, and how often. Each seed draws some of them only: a fault that is always there
-/// hides what others would show.
+/// Which faults one world has, and how often. Each seed draws only some of them, because a fault that is
+/// always present hides the effects of others.
 struct Faults {
   // chances per connection made
   double refused = 0;
   double connect_hangs = 0;
   // chances per request
   double slow = 0;
-  double cut_before = 0;   ///< before the server acted
-  double cut_after = 0;    ///< after it
-  double mute = 0;         ///< it acts, and the reply never comes
-  double truncated = 0;    ///< a look that cannot be read
-  double late_action = 0;  ///< the request waits on its way to the server
-  double waits_fail = 0;   ///< who waits for whom cannot be read
+  double cut_before = 0;   ///< the connection is lost before the server acted
+  double cut_after = 0;    ///< after the server acted
+  double mute = 0;         ///< the server acts, but the reply never comes
+  double truncated = 0;    ///< the reply to a look cannot be read
+  double late_action = 0;  ///< the request is delayed on its way to the server
+  double waits_fail = 0;   ///< lock waits cannot be read
   double shifted = 0;      ///< a backend's number in the status array moves during the guard
-  // on average so many in a fault phase
+  // average number in a fault phase
   double restarts = 0;
   double failovers = 0;
   double promotions = 0;
@@ -41,12 +41,12 @@ struct Faults {
   double deaf = 0;
   double frozen = 0;
   double slow_to_die = 0;
-  double locks = 0;            ///< of their statements that take a lock
-  double prepared = 0;         ///< of their transactions that are prepared and finished later
-  double new_names = 0;        ///< of roles made since the names were read
-  double hostile = 0;          ///< that change what guards read whenever they are looked at
-  double herds = 0;            ///< whose statements begin together and end just before a limit
-  double stopped_readers = 0;  ///< of the time, nobody reads what is told: a terminal that was stopped
+  double locks = 0;            ///< of the statements: those that take a lock
+  double prepared = 0;         ///< of the transactions: those that are prepared and finished later
+  double new_names = 0;        ///< those of roles created after the names were read
+  double hostile = 0;          ///< those that change what guards read whenever they are read
+  double herds = 0;            ///< those whose statements begin together and end just before a limit
+  double stopped_readers = 0;  ///< of the time: the output is not read, as by a stopped terminal
   bool two_instances = false;
 };
 

@@ -90,7 +90,7 @@ GateReply Databases::close(Database& database, const GateOrder& order, ServerTim
   if (!is_journals) database.mark = reply.mark_text;
   // a clock that was set back: it cannot have been later than now
   mark.since = std::min(mark.since, now);
-  // two journals know nothing of each other: what counts is when it was closed first
+  // two journals are independent: the time of the first closing counts
   const bool was_closed = database.closed_for == mark.drain && is_journals;
   if (was_closed) mark.since = std::min(mark.since, database.closed_since);
   database.closed_for = mark.drain;
@@ -132,7 +132,7 @@ void Databases::meddle(const std::string& name, int limit, Duration at) {
   database.closed_for.clear();
 }
 
-/// What it was up to now.
+/// Records the state up to now.
 void Databases::remember(Duration at) {
   history_.emplace_back(at, all);
   if (history_.size() > kKept) history_.pop_front();
@@ -147,7 +147,7 @@ const std::map<std::string, Database>& Databases::as_of(Duration at) const {
 void Databases::become(std::map<std::string, Database> databases, Duration at) {
   remember(at);
   for (auto& [name, database] : databases) {
-    // whom it had closed out before, and has not any more
+    // drains whose gate was closed before, and is not any more
     for (const auto& [drain, since] : all[name].since) {
       database.since.try_emplace(drain, since);
       if (database.closed_for != drain) database.opened[drain] = at;

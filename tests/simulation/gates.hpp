@@ -10,31 +10,31 @@
 
 namespace pgcurfew::simulation {
 
-/// What the world knows of a database as it stands in a server's catalog.
+/// A database as a server's catalog has it, and what the world knows beyond that.
 struct Database {
   std::uint32_t oid = 0;
   int limit = -1;    ///< datconnlimit
-  std::string mark;  ///< the setting pgcurfew.drain; empty: there is none
+  std::string mark;  ///< the setting pgcurfew.drain; empty: not set
   GateAccess access = GateAccess::kMark;
-  // what no catalog shows
-  int intended = -1;                        ///< the limit that people want, whatever a drain has made of it
+  // not in the catalog
+  int intended = -1;                        ///< the limit that its owner wants, apart from drains
   std::string closed_for;                   ///< the drain that has closed it
-  ServerTime closed_since{};                ///< as its mark says
+  ServerTime closed_since{};                ///< as in its mark
   std::map<std::string, Duration> opened;   ///< by drain: when its gate was opened, true time
-  std::map<std::string, ServerTime> since;  ///< by drain: what the mark of its last closing said
-  Duration meddled = Duration::min();       ///< when people last set the limit, true time
+  std::map<std::string, ServerTime> since;  ///< by drain: `since` in the mark of its last closing
+  Duration meddled = Duration::min();       ///< when the limit was last set by hand, true time
 };
 
-/// The databases of one server, and what a real server makes of the statements that turn gates.
-/// *Source*: daemon/postgres/gate_statements.cpp, and tests/integration/gates_test.py for what it does.
+/// The databases of one server, and the effects of the statements that turn gates.
+/// *Source*: daemon/postgres/gate_statements.cpp, and tests/integration/gates_test.py.
 class Databases {
  public:
   Gates read(const Server& server, bool with_logins) const;
   /// Closes or opens; `now`: by the server's clock, `at`: true time.
   GateReply turn(const GateOrder& order, bool in_recovery, ServerTime now, Duration at);
-  /// Somebody else sets the limit.
+  /// Another client sets the limit.
   void meddle(const std::string& name, int limit, Duration at);
-  /// What a replica has that is `lag` behind.
+  /// The databases as they were at true time `at`, for a replica that lags behind.
   [[nodiscard]] const std::map<std::string, Database>& as_of(Duration at) const;
   void become(std::map<std::string, Database> databases, Duration at);
 

@@ -12,7 +12,7 @@ using std::chrono::hours;
 using std::chrono::milliseconds;
 using std::chrono::seconds;
 
-/// Everything of an order but its number, which depends on the order of the rows.
+/// An order without its number, which depends on the order of the rows.
 std::string essence_of(const Order& order) {
   return fmt::format("{} {} {} {} {} {} {}", order.guard.session.pid,
                      order.guard.session.backend_start.time_since_epoch().count(), order.rule,
@@ -90,7 +90,7 @@ void Instance::ask_to_stop() {
   happen(happening::StopAsked{}, nullptr, life_);
   site_.agenda.in(random_.span(milliseconds(1), seconds(8)), [this, life = life_] {
     if (life != life_ || !watch_) return;
-    // a process that stands still is killed in the end
+    // a process that is still stalled is killed in the end
     if (site_.agenda.now() < stalled_until_) return crash();
     if (!watch_->is_stopped()) happen(happening::GivenUp{}, nullptr, life);
     if (watch_ && !watch_->is_stopped())
@@ -152,7 +152,7 @@ void Instance::hear_pgbouncer(const std::string& database, PgbouncerState state,
   if (state != PgbouncerState::kUnknown) checks_.on_pgbouncer_seen(number_, database, at);
 }
 
-/// As the service does after each turn of its loop: what is told last holds it up like all the rest.
+/// As the service does after each turn of its loop: these events can block it like all others.
 void Instance::settle_turn() {
   for (const auto& command : keeper_->take_commands()) console_.carry_out(command);
   for (auto& event : keeper_->take_events()) {
@@ -171,7 +171,7 @@ void Instance::happen(const Happening& what, const std::shared_ptr<const LookCop
                       std::uint64_t epoch) {
   if (!watch_ || life != life_ || (epoch != 0 && epoch != wire_.epoch())) return;
   if (site_.agenda.now() < stalled_until_) {
-    // it lies in the socket, or in the timer, until the process runs again
+    // it waits in the socket, or in the timer, until the process runs again
     site_.agenda.at(stalled_until_, [this, what, copy, life, epoch] { happen(what, copy, life, epoch); });
     return;
   }

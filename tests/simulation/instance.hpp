@@ -15,10 +15,10 @@
 
 namespace pgcurfew::simulation {
 
-/// One pgcurfew: a production Watch, its wire, its timer. It can stall, stop, crash and start again.
+/// One pgcurfew: a production Watch with its wire and timer. It can stall, stop, crash and start again.
 class Instance {
  public:
-  /// `files`: of its machine, which may be another instance's, too.
+  /// `files`: of its machine, which another instance may share.
   Instance(Site& site, Checks& checks, int number, Random random,
            std::shared_ptr<testing::MemoryFiles> files = std::make_shared<testing::MemoryFiles>());
 
@@ -32,7 +32,7 @@ class Instance {
 
   [[nodiscard]] bool is_running() const { return watch_ != nullptr; }
   [[nodiscard]] const Watch* watch() const { return watch_.get(); }
-  /// What its machine has written down of a database's gate, or "", whatever is wrong with the disk.
+  /// The entry for a database's gate in its machine's journal, or ""; also while the disk fails.
   [[nodiscard]] std::string journal_of(const std::string& database, GateKind kind) const;
   [[nodiscard]] const std::shared_ptr<testing::MemoryFiles>& files() const { return files_; }
   [[nodiscard]] const PgbouncerConsole& console() const { return console_; }
@@ -45,10 +45,10 @@ class Instance {
   std::function<void(const Reopened&)> on_reopened;
 
  private:
-  /// `epoch`: of the connection that says so, 0 if it is none; what an earlier one said is dropped.
+  /// `epoch`: of the connection that it came over, 0 if none; input over an earlier connection is dropped.
   void happen(const Happening& what, const std::shared_ptr<const LookCopy>& copy, std::uint64_t life,
               std::uint64_t epoch = 0);
-  /// From the command at `first` on.
+  /// Begins with the command at `first`.
   void carry_out(const std::vector<Command>& commands, std::size_t first = 0);
   void go_on_later(const std::vector<Command>& commands, std::size_t next, std::uint64_t life);
   void turn_gate(const GateOrder& order);
@@ -56,7 +56,7 @@ class Instance {
   void hear_pgbouncer(const std::string& database, PgbouncerState state, Duration at, std::uint64_t life);
   void settle_turn();
   void arm();
-  /// For how long that takes.
+  /// Returns how long it takes.
   Duration tell(const Event& event);
   void compare_with_shuffled_rows(const happening::LookTaken& look);
   [[nodiscard]] MonotonicTime our_now() const { return MonotonicTime(site_.agenda.now() + clock_start_); }
@@ -72,7 +72,7 @@ class Instance {
   std::shared_ptr<testing::MemoryFiles> files_;
   PgbouncerConsole console_;
   std::optional<GateKeeper> keeper_;
-  std::uint64_t life_ = 0;  ///< counts starts: what was meant for an earlier life is dropped
+  std::uint64_t life_ = 0;  ///< counts starts: input for an earlier life is dropped
   std::uint64_t timer_ = 0;
   std::uint64_t keepers_told_ = 0;
   Duration stalled_until_{};

@@ -35,7 +35,7 @@ std::vector<std::int32_t> Locks::grant() {
 
 bool Locks::request(std::int32_t pid, int object, LockMode mode) {
   objects_[object].queue.push_back({pid, {}, mode});
-  grant();  // of the others nobody: for them nothing has changed
+  grant();  // no other backend gets a lock, because nothing has changed for them
   return !is_waiting(pid);
 }
 

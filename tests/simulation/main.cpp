@@ -1,4 +1,4 @@
-// Drives the production engine through simulated worlds and says what law it breaks.
+// Drives the production engine through simulated worlds and reports the law that it breaks.
 
 #include <algorithm>
 #include <chrono>
@@ -61,7 +61,7 @@ void report(const AnyWorld& world, const WorldOptions& options, const Violation&
              static_cast<double>(world.site().agenda.now().count()) / 1e6, violation.what());
 }
 
-/// Runs the same world again with its text kept, and prints the end of it.
+/// Runs the same world again with its trace as text, and prints the end of the trace.
 template <class AnyWorld>
 void print_last_lines(WorldOptions options, const std::string& again) {
   options.text = Trace::Text::kLast;
@@ -75,7 +75,7 @@ void print_last_lines(WorldOptions options, const std::string& again) {
   }
 }
 
-/// False if a law was broken.
+/// Returns false if a law was broken.
 template <class AnyWorld>
 bool run_world(const WorldOptions& options, const Settings& settings, Totals& totals,
                std::optional<std::uint64_t>* hash = nullptr) {
@@ -97,7 +97,7 @@ bool run_world(const WorldOptions& options, const Settings& settings, Totals& to
   return true;
 }
 
-/// The same seed gives the same trace.
+/// Checks that the same seed gives the same trace.
 template <class AnyWorld>
 bool run_twice(const WorldOptions& options, const Settings& settings, Totals& totals) {
   std::optional<std::uint64_t> first;
@@ -111,7 +111,7 @@ bool run_twice(const WorldOptions& options, const Settings& settings, Totals& to
   return false;
 }
 
-/// A dry run orders what the enforcing run orders, up to the first effect of the latter.
+/// Checks that a dry run gives the same orders as an enforcing run, up to the first effect of the latter.
 bool run_dry_twin(WorldOptions options, Totals& totals) {
   options.no_faults = true;
   options.force_enforce = true;
@@ -130,7 +130,7 @@ bool run_dry_twin(WorldOptions options, Totals& totals) {
   auto found = dry.checks().first_orders();
   auto next = found.begin();
   for (const auto& order : real.checks().first_orders()) {
-    // which of several that fell due at the same time comes first depends on whom a guard has just spared
+    // the order of those that fell due at the same time depends on which session a guard has just spared
     auto same = next;
     while (same != found.end() && same->due == order.due && !(*same == order)) ++same;
     if (same == found.end() || !(*same == order)) {
@@ -153,7 +153,7 @@ WorldOptions options_for(std::uint64_t seed, const Settings& settings) {
   return options;
 }
 
-/// `is_doubled`: this seed's world is run twice, to compare the two.
+/// `is_doubled`: runs this seed's world twice, to compare the two runs.
 bool run_drain_world(const WorldOptions& options, bool is_doubled, const Settings& settings, Totals& totals) {
   if (is_doubled && !run_twice<DrainWorld>(options, settings, totals)) return false;
   return run_world<DrainWorld>(options, settings, totals);

@@ -18,16 +18,16 @@ from os import cpu_count
 from pathlib import Path
 
 DAEMON = Path(__file__).resolve().parents[2] / "daemon"
-WORLDS = 1000  # so many must show a fault; no bound on time, for a busy machine is slow
+WORLDS = 1000  # the number of worlds in which a fault must show; time is not limited, because a busy machine is slow
 HANGS_S = 600
 
 
 @dataclass
 class Mutant:
-    """One fault. `changes`: texts of `file` that stand there exactly once, and what stands there instead.
+    """One fault. `changes`: texts that occur in `file` exactly once, each with its replacement.
 
-    `caught_by`: the checkers of which one must name it. `hole`: of the model's guard, instead of a change or with it.
-    `options`: of pgcurfew_sim, where few worlds would show it. `first`: the first of the worlds.
+    `caught_by`: the checkers, one of which must report it. `hole`: in the model's guard, instead of a change or with it.
+    `options`: of pgcurfew_sim, if otherwise too few worlds would show it. `first`: the first world.
     """
 
     name: str
@@ -211,7 +211,7 @@ MUTANTS = [
            (("if (found && *found && !knows(**found)) {", "if (found && *found && !knows(**found) && false) {"),), options=KEEPER),
     Mutant("keeper: tells of a disk that is good", {"error-event"}, "drains/gate_book.cpp",
            (("  if (removed) return;\n", ""), ("complain(removed.error());", "complain({\"it is full\", {}, {}, {}});")), options=KEEPER),
-    # where the guard knows better, it is asked again and again
+    # the guard refuses each order, so the order is repeated without end
     Mutant("skips the built-in protections", {"protected-by-default", "busy-loop"}, "engine/judge.cpp",
            (("if (may_fit(match, session)) return &match;",
              "if (match.protection.empty() && may_fit(match, session)) return &match;"),)),
@@ -237,7 +237,7 @@ def commands_of(build):
 
 
 def faulty_text(mutant):
-    """The changed source; raises ValueError where the fault no longer fits the engine."""
+    """The changed source; raises ValueError if the fault no longer fits the engine."""
     text = (DAEMON / mutant.file).read_text()
     for old, new in mutant.changes:
         if text.count(old) != 1:
@@ -276,7 +276,7 @@ def run_mutant(mutant, build, compiles, link):
         executable = directory / "pgcurfew_sim"
         linking = list(link)
         linking[linking.index("-o") + 1] = str(executable)
-        # in front of the library, whose own version of the file is then not taken
+        # before the library, so that the library's version of the file is not linked
         linking.insert(linking.index("-o"), target)
         linking.append("-Wl,--strip-debug")
         done = subprocess.run(linking, cwd=build, text=True, capture_output=True, check=False)

@@ -49,7 +49,7 @@ const std::map<std::string, bool GuardHoles::*>& known_holes() {
   return known;
 }
 
-/// What makes a seed's world another one, as it is written on the command line.
+/// The options that change a seed's world, as written on the command line.
 std::string options_of_each_world(const Settings& settings, const std::vector<std::string>& holes) {
   std::string text;
   if (!settings.part.empty()) text += " --part " + settings.part;

@@ -9,17 +9,17 @@
 
 namespace pgcurfew::simulation {
 
-/// What holds for every world of a run.
+/// Settings for all worlds of a run.
 struct Settings {
   GuardHoles holes;
   std::string part;
   bool is_late = false;
   bool is_quiet = false;
-  bool says_decisions = false;  ///< of each world: how many, and a hash of them
+  bool says_decisions = false;  ///< prints the number of decisions of each world, and a hash of them
   bool drains_only = false;
   bool rivals_only = false;
   bool keeper_only = false;
-  std::string again;  ///< what draws the same worlds once more, to stand behind a seed
+  std::string again;  ///< options that draw the same worlds again, printed after a seed
 };
 
 struct SeedRange {
@@ -27,7 +27,7 @@ struct SeedRange {
   std::uint64_t last = 0;
 };
 
-/// What pgcurfew_sim is asked for on its command line.
+/// The command line of pgcurfew_sim.
 struct Options {
   Settings settings;
   std::optional<std::uint64_t> seed;
@@ -42,7 +42,7 @@ struct Options {
 };
 
 /// Reads the command line.
-/// *Errors*: none come back; what is wrong with it, and its help, are printed, and the process ends.
+/// *Errors*: none are returned; errors and help are printed, and the process ends.
 Options read_options(int argc, const char* const* argv);
 
 }  // namespace pgcurfew::simulation

@@ -26,7 +26,7 @@ const Backend* find_by_birth(const Scene& scene, std::uint64_t birth) {
   return nullptr;
 }
 
-/// Those who wait for it and fit; null: any.
+/// The sessions that wait for the backend and match `fitting`; null: all.
 std::vector<const Backend*> waiters(const Match* fitting, const Backend& backend, const Scene& scene) {
   std::vector<const Backend*> found;
   for (const auto& [birth, since] : backend.holds_up) {
@@ -78,8 +78,8 @@ bool one_fits(const Condition& condition, const Backend& backend, const Scene& s
   return false;
 }
 
-/// Since when a backend waits for a lock. A statement can wait twice: whether the lock came in between is not
-/// for every look to show, so either wait counts, where the clock was set back too.
+/// When a backend began to wait for a lock. A statement can wait twice, and looks may not show that the first
+/// wait ended, so both waits count, also if the clock was set back in between.
 std::optional<Stamp> wait_of(const Backend& backend) {
   if (!backend.lock_wait) return std::nullopt;
   auto stamp = *backend.first_wait;
@@ -102,7 +102,7 @@ const Exception* first_exception(const Rule& rule, const Backend& backend, const
   return nullptr;
 }
 
-/// Since when the last of so many has waited, or has waited for this very session.
+/// When the `at_least`-th waiter began to wait for any lock, or for this session.
 std::optional<Stamp> since_so_many(const Blocking& blocking, const Backend& backend, const Scene& scene,
                                    bool for_this_session) {
   const auto* fitting = blocking.test == nullptr ? nullptr : blocking.test->waiter.get();
@@ -113,7 +113,7 @@ std::optional<Stamp> since_so_many(const Blocking& blocking, const Backend& back
   }
   const auto number = std::max<std::size_t>(blocking.at_least, 1);
   if (since.size() < number) return std::nullopt;
-  // where the clock was set back, the last by what it showed can be another than the last in truth
+  // if the clock was set back, the last by the clock's time may differ from the last in true time
   const auto nth = [&](auto before) {
     std::sort(since.begin(), since.end(), before);
     return since[number - 1];
@@ -130,10 +130,10 @@ bool reads(const Rule& rule, std::initializer_list<Field> fields) {
                      });
 }
 
-/// What the rule's episodes stand on. The finest of the session's own ages: state_change is the finest,
-/// backend_start the coarsest. Without one: the query's if the rule is for sessions that wait, the
-/// transaction's if it is for those that hold up others or old rows; state_change if any condition is about
-/// something that comes and goes with it.
+/// The timestamp that identifies the rule's episodes: that of the finest of the session's own ages
+/// (state_change is the finest, backend_start the coarsest). Without such an age: query_start if the rule is
+/// for sessions that wait, xact_start if it is for those that block others or hold back old rows,
+/// state_change if a condition concerns something that changes with it.
 Stamp anchor_of(const Rule& rule, const Backend& backend) {
   std::optional<Clock> finest;
   for (const auto& age : rule.match.ages) {
@@ -153,7 +153,7 @@ Stamp anchor_of(const Rule& rule, const Backend& backend) {
   return stamp_of(backend, finest.value_or(Clock::kSessionAge)).value_or(backend.start);
 }
 
-/// The built-in protections as this model knows them, whatever the engine makes of its own list.
+/// The built-in protections as this model has them, independently of the engine's list.
 bool is_protected_by_default(const Policy& policy, const Backend& backend) {
   const auto is_on = [&](std::string_view name) {
     return std::find(policy.unprotect.begin(), policy.unprotect.end(), name) == policy.unprotect.end();

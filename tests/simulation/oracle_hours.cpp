@@ -1,4 +1,4 @@
-// Hours, reckoned from a table of offsets and the calendar's arithmetic: nothing of cctz or of policy/hours.
+// Hours, computed from a table of offsets and calendar arithmetic, without cctz and policy/hours.
 
 #include <algorithm>
 #include <stdexcept>
@@ -15,7 +15,8 @@ using std::chrono::minutes;
 
 constexpr Duration kDay = hours(24);
 
-/// From an instant on, the wall shows so much more than UTC. Both count from 2000-01-01 00:00 UTC.
+/// From the instant `from` on, the wall clock is ahead of UTC by `ahead`. Both count from 2000-01-01 00:00
+/// UTC.
 struct Offset {
   Duration from;
   Duration ahead;
@@ -26,7 +27,7 @@ constexpr Duration day(int number) {
   return kDay * number;
 }
 
-/// Of the years that the model's servers live in: from October 2025 to October 2026.
+/// The offsets in the time of the model's servers: from October 2025 to October 2026.
 const std::vector<Offset>& offsets_of(const std::string& zone) {
   static const std::vector<Offset> kUtc{{Duration::min(), Duration(0)}};
   static const std::vector<Offset> kKolkata{{Duration::min(), minutes(330)}};
@@ -43,8 +44,8 @@ const std::vector<Offset>& offsets_of(const std::string& zone) {
   throw std::logic_error("the oracle does not know the zone " + zone);
 }
 
-/// All instants at which the wall shows `wall`, and each change of the clocks: the first and the last of
-/// those that may count are among them.
+/// All instants at which the wall clock may show `wall`, and all clock changes: the instants sought are among
+/// them.
 std::vector<Duration> candidates(const std::vector<Offset>& offsets, Duration wall) {
   std::vector<Duration> found;
   for (std::size_t i = 0; i < offsets.size(); ++i) {
@@ -63,7 +64,7 @@ Duration wall_at(const std::vector<Offset>& offsets, Duration instant) {
   return instant + ahead;
 }
 
-/// The first instant at which the wall shows `wall` or more.
+/// The first instant at which the wall clock shows `wall` or more.
 Duration first_at(const std::vector<Offset>& offsets, Duration wall) {
   for (const auto instant : candidates(offsets, wall)) {
     if (wall_at(offsets, instant) >= wall) return instant;
@@ -71,7 +72,7 @@ Duration first_at(const std::vector<Offset>& offsets, Duration wall) {
   throw std::logic_error("a wall time that never comes");
 }
 
-/// Right after the last instant at which the wall shows less than `wall`.
+/// The instant right after the last one at which the wall clock shows less than `wall`.
 Duration last_before(const std::vector<Offset>& offsets, Duration wall) {
   auto all = candidates(offsets, wall);
   for (auto instant = all.rbegin(); instant != all.rend(); ++instant) {

@@ -71,7 +71,7 @@ bool People::is_kept_out(const Person& person) const {
   return person.is_pooled && (pgbouncer_->is_down() || pgbouncer_->is_closed(person.database));
 }
 
-/// What CONNECTION LIMIT does.
+/// Whether the server admits the client, with CONNECTION LIMIT.
 bool People::lets_in(const Person& person) const {
   if (server_.is_starting || server_.is_exhausted) return false;
   const auto limit = databases_.all.at(person.database).limit;
@@ -92,7 +92,7 @@ void People::knock(std::size_t number) {
   }
   const auto start = server_.stamp();
   if (!random_.chance(0.1)) return enter(number, {}, start);
-  // let in by the limit that was there before: nobody sees the session yet, for as long as it likes
+  // admitted by the previous limit: the session is not visible yet, for any length of time
   const auto most = random_.chance(0.2) ? Duration(minutes(1)) : milliseconds(300);
   log_in(person, false, random_.log_span(milliseconds(1), most),
          [this, number, start, script = ++people_[number].script](std::int32_t pid) {
@@ -100,7 +100,7 @@ void People::knock(std::size_t number) {
          });
 }
 
-/// Is among those who log in for a while, with the pid that its session will have; then `done`.
+/// The client logs in for a while, with the pid that its session will have; then calls `done`.
 void People::log_in(const Person& person, bool is_refused, Duration time,
                     std::function<void(std::int32_t)> done) {
   const auto pid = server_.unused_pid(random_);

@@ -12,19 +12,19 @@
 
 namespace pgcurfew::simulation {
 
-/// Clients that want one database and no other: whoever loses the session comes back at once, again and
+/// Clients that want one particular database: a client that loses its session reconnects at once, again and
 /// again.
 class People {
  public:
   People(Server& server, const Databases& databases, Agenda& agenda, Random random, const Faults& faults,
          int count);
 
-  /// From now on so many of them come through a PgBouncer, each with this chance.
+  /// From now on each of them connects through a PgBouncer with this probability.
   void go_through(const PgBouncer& pgbouncer, double chance, Random random);
-  /// PgBouncer is gone, and with it its connections.
+  /// PgBouncer has ended, and with it its connections.
   void lose_pgbouncer();
 
-  /// All come, as after a start of the server.
+  /// All connect, as after a start of the server.
   void come();
 
  private:
@@ -33,12 +33,12 @@ class People {
     std::string user;
     std::string application_name;
     bool is_superuser = false;
-    bool is_patient = false;  ///< does not hurry to come back
-    bool is_pooled = false;   ///< comes through PgBouncer
+    bool is_patient = false;  ///< does not reconnect at once
+    bool is_pooled = false;   ///< connects through PgBouncer
     Temper temper = Temper::kProper;
     Duration latency{};
     std::uint64_t birth = 0;   ///< of the session; 0: none
-    std::uint64_t script = 0;  ///< invalidates what was meant to be done
+    std::uint64_t script = 0;  ///< invalidates planned actions
   };
 
   void try_later(std::size_t number, Duration wait);

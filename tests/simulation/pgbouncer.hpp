@@ -13,26 +13,26 @@
 
 namespace pgcurfew::simulation {
 
-/// A PgBouncer in front of the server, one pool for each database: whom it keeps out, and what its admin
-/// console does. A restart opens all of its gates.
-/// *Source*: PgBouncer's manual, "Admin console"; tests/integration/pgbouncer_gate_test.py for what it does.
+/// A PgBouncer in front of the server, with one pool for each database: which clients it keeps out, and what
+/// its admin console does. A restart opens all of its gates.
+/// *Source*: PgBouncer's manual, "Admin console"; tests/integration/pgbouncer_gate_test.py.
 class PgBouncer {
  public:
   PgBouncer(Agenda& agenda, Trace& trace, Random random) : agenda_(agenda), trace_(trace), random_(random) {}
 
-  /// Sends a request to the console. `what` is called when the process deals with it, `lost` if there is none
-  /// or if it is another than `process`; 0: whichever is there, over a new connection.
+  /// Sends a request to the console. `what` is called when the process handles it, `lost` if there is no
+  /// process or a different one than `process`; 0: any process, over a new connection.
   void request(std::uint64_t process, std::function<void()> what, std::function<void()> lost);
-  /// A message's way.
+  /// The travel time of a message.
   Duration travel();
 
-  /// What a statement does at its console. `now`: by the server's clock.
+  /// The effect of a statement at the console. `now`: by the server's clock.
   void turn(const GateOrder& order, ServerTime now);
-  /// Somebody says RESUME or ENABLE.
+  /// An administrator issues RESUME or ENABLE.
   void open_by_hand(const std::string& database);
-  /// All of its gates are open when it is back.
+  /// After the restart all of its gates are open.
   void restart(Duration down);
-  /// Its console answers nobody; what was sent to it is dealt with afterwards, in the same order.
+  /// The console does not answer; requests sent to it are handled afterwards, in the same order.
   void hang(Duration wait) { hangs_until_ = agenda_.now() + wait; }
 
   [[nodiscard]] bool is_closed(const std::string& database) const { return all.at(database).limit == 0; }
@@ -42,7 +42,7 @@ class PgBouncer {
   [[nodiscard]] bool is_down() const { return agenda_.now() < down_until_; }
   [[nodiscard]] std::uint64_t process() const { return process_; }
 
-  /// Its gates as those of databases: the limit is 0 where one is closed, and -1 otherwise.
+  /// Its gates, as databases: the limit is 0 for a closed one, and -1 otherwise.
   std::map<std::string, Database> all;
 
  private:

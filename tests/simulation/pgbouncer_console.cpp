@@ -36,7 +36,7 @@ bool PgbouncerConsole::has_shown_closed(const std::string& database) const {
          watched->second.process == site_.pgbouncer->process();
 }
 
-/// Takes the place of the one before it, whose answers nobody hears any more.
+/// Replaces the previous turn, whose answers are no longer received.
 void PgbouncerConsole::start(const GateOrder& order) {
   const auto number = ++numbers_;
   turnings_.insert_or_assign(order.database, Turning{order, number});
@@ -57,11 +57,11 @@ void PgbouncerConsole::show(const std::string& database, std::uint64_t number) {
   pgbouncer().request(
       turning->process,
       [this, database, number, process = turning->process] {
-        // a new connection is there before its first question
+        // a new connection opens before its first question
         auto* asking = find(database, number);
         if (asking == nullptr) return;
         if (process == 0) asking->process = pgbouncer().process();
-        // closed before, and for this one from now on
+        // if it was closed before, it is now closed for this drain
         const bool is_closed = pgbouncer().is_closed(database);
         if (is_closed && asking->order.closes) pgbouncer().turn(asking->order, site_.server().shown_now());
         site_.agenda.in(pgbouncer().travel(), [this, database, number, is_closed, at = site_.agenda.now()] {
@@ -87,7 +87,7 @@ void PgbouncerConsole::take(const std::string& database, std::uint64_t number, b
   finish(database, std::move(reply));
 }
 
-/// Each PAUSE has a connection of its own, for it answers late. The other statements need none.
+/// Each PAUSE has a separate connection, because it is answered late. The other statements need none.
 void PgbouncerConsole::act(Turning& turning) {
   const auto& order = turning.order;
   const bool pauses = order.closes && order.pgbouncer_gate == PgbouncerGate::kPause;
@@ -158,7 +158,7 @@ void PgbouncerConsole::ask(const std::string& database, std::uint64_t number, st
         const auto found = watched_.find(database);
         if (found == watched_.end() || found->second.asked != number) return;
         if (process == 0) return note_nothing(database, number);
-        // it may be there again
+        // PgBouncer may have been restarted
         found->second = {number, 0, false};
         ask(database, number, 0);
       });

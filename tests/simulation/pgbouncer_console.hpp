@@ -12,11 +12,11 @@
 
 namespace pgcurfew::simulation {
 
-/// What one instance does at PgBouncer's console for the keeper of its gates.
+/// The requests of one instance to PgBouncer's console, for its keeper of gates.
 /// *Source*: daemon/app/pgbouncer_gates.cpp, postgres/pgbouncer.cpp and pgbouncer_look.cpp, step by step.
 class PgbouncerConsole {
  public:
-  /// As the keeper hears of it. `at`: when the console showed it, true time.
+  /// Receives results for the keeper. `at`: when the console showed it, true time.
   struct Listener {
     std::function<void(GateReply, bool may_have_acted)> turned;
     std::function<void(const std::string& database, PgbouncerState, Duration at)> seen;
@@ -25,22 +25,22 @@ class PgbouncerConsole {
       : site_(site), checks_(checks), instance_(instance), listener_(std::move(listener)) {}
 
   void carry_out(const pgbouncer::Command& command);
-  /// The process is gone. What it has sent takes effect all the same.
+  /// The process has ended. Requests that it has sent still take effect.
   void abandon();
-  /// Whether the connection over which a gate is looked at has shown it as closed, so that it will show that
-  /// somebody has opened it.
+  /// Whether the connection that watches a gate has shown it as closed, so that it will show that the gate
+  /// was opened.
   [[nodiscard]] bool has_shown_closed(const std::string& database) const;
 
  private:
   struct Turning {
     GateOrder order;
     std::uint64_t number = 0;
-    std::uint64_t process = 0;  ///< that it is connected to; 0: none yet
+    std::uint64_t process = 0;  ///< the one that it is connected to; 0: none yet
     bool has_acted = false;
   };
   struct Watched {
     std::uint64_t asked = 0;    ///< the question under way; 0: none
-    std::uint64_t process = 0;  ///< that it is connected to; 0: none
+    std::uint64_t process = 0;  ///< the one that it is connected to; 0: none
     bool has_shown_closed = false;
   };
 

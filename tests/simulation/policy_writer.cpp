@@ -20,7 +20,7 @@ constexpr std::array kPaces{Duration(100'000),    Duration(1'000'000),  Duration
                             Duration(10'000'000), Duration(10'000'000), Duration(60'000'000),
                             Duration(600'000'000)};
 
-/// A part of the fields that a match can be made of.
+/// Writes matches with some of the possible fields.
 class Writer {
  public:
   Writer(const PolicyWish& wish, Random& random) : wish_(wish), random_(random), extras_(wish, random) {}
@@ -76,7 +76,7 @@ class Writer {
     return fmt::format("[ \"{}\", \"{}\" ]", one, random_.pick(of));
   }
 
-  /// Conditions on who a session is. At least `least`.
+  /// Conditions on the identity of a session, at least `least`.
   Texts identity(int least, bool is_protect) {
     Texts parts;
     while (static_cast<int>(parts.size()) < least) {
@@ -106,7 +106,7 @@ class Writer {
     RuleExtras::Blocking blocking;
     if (wish_.locks > 0 && random_.chance(0.7)) blocking = extras_.blocking();
     const bool is_about_locks = !blocking.conditions.empty();
-    // those who hold others up are few enough as it is
+    // there are only few blockers
     if (is_about_locks && random_.chance(0.8)) kind = blocking.is_for_waiters || random_.chance(0.6) ? 3 : 1;
     if (blocking.is_for_waiters && (kind == 1 || kind == 2)) kind = 0;
     const bool can_cancel = kind == 0 || kind == 3;
@@ -135,7 +135,7 @@ class Writer {
     const auto first = static_cast<std::size_t>(random_.between(0, 3));
     const bool has_other_limit = is_about_locks || wish_.has_xmin;
     if (!match.empty() && random_.chance(has_other_limit ? 0.6 : 0.06)) {
-      // a rule without an age of the session's own
+      // a rule without one of the session's own ages
     } else {
       ages.emplace_back(kClocks[first]);
       const auto second = static_cast<std::size_t>(random_.between(0, 3));
@@ -203,7 +203,7 @@ PolicyWish draw_wish(Random& random) {
   wish.unprotects = random.chance(eagerness + 0.1);
   wish.offset = random.span(-std::chrono::hours(100), std::chrono::hours(100));
   if (wish.has_hours && random.chance(0.4)) {
-    // the clocks of Vienna change in the course of this world: 2026-03-29 or 2026-10-25, 01:00 UTC
+    // the clocks in Vienna change during this world: 2026-03-29 or 2026-10-25, 01:00 UTC
     const std::int64_t day = random.chance(0.5) ? 9584 : 9794;
     const ServerTime change(std::chrono::hours(24 * day + 1));
     wish.offset = change - Server::kEpoch - random.span(Duration(0), length_of_world(wish.pace));

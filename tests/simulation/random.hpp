@@ -10,8 +10,8 @@
 
 namespace pgcurfew::simulation {
 
-/// A stream of numbers that depends on its seed alone: the standard library's distributions differ between
-/// libraries, and a seed has to mean the same everywhere.
+/// A stream of numbers that depends only on its seed. The distributions of standard libraries differ, and a
+/// seed must give the same numbers everywhere.
 class Random {
  public:
   explicit Random(std::uint64_t seed) : state_(seed * 0x9E3779B97F4A7C15ULL + 0x1234567) {}
@@ -23,14 +23,14 @@ class Random {
     z = (z ^ (z >> 27U)) * 0x94D049BB133111EBULL;
     return z ^ (z >> 31U);
   }
-  /// Both ends included.
+  /// From `low` to `high`, both included.
   std::int64_t between(std::int64_t low, std::int64_t high) {
     if (high <= low) return low;
     return low + static_cast<std::int64_t>(next() % static_cast<std::uint64_t>(high - low + 1));
   }
   bool chance(double probability) { return static_cast<double>(next() >> 11U) * 0x1.0p-53 < probability; }
   Duration span(Duration low, Duration high) { return Duration(between(low.count(), high.count())); }
-  /// Short ones as often as long ones.
+  /// The logarithm is evenly distributed, so that short durations are as frequent as long ones.
   Duration log_span(Duration low, Duration high) {
     auto top = low;
     std::int64_t doublings = 0;

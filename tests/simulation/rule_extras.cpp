@@ -30,7 +30,7 @@ std::string time_of_day(std::int64_t minute) {
 std::string RuleExtras::duration(double low, double high) {
   const auto least = static_cast<std::int64_t>(static_cast<double>(wish_.pace.count()) * low);
   const auto most = static_cast<std::int64_t>(static_cast<double>(wish_.pace.count()) * high);
-  // whole milliseconds, so that two limits are equal at times
+  // whole milliseconds, so that some limits are equal
   return to_text(Duration(std::max<std::int64_t>(random_.between(least, most) / 1000 * 1000, 1000)));
 }
 
@@ -141,7 +141,7 @@ std::string RuleExtras::hours(std::string_view key) {
   return fmt::format("    {}: [ {}, {} ]\n", key, window(), window());
 }
 
-/// Hours that begin and end around the time that the world has.
+/// Hours that begin and end around the world's time.
 std::string RuleExtras::window() {
   Texts parts;
   const bool names_zone = !has_zone_ || random_.chance(0.5);

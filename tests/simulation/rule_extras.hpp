@@ -7,12 +7,12 @@
 
 namespace pgcurfew::simulation {
 
-/// The parts of random rules beside who, in what state and how old.
+/// The parts of random rules other than conditions on identity, state and age.
 class RuleExtras {
  public:
   RuleExtras(const PolicyWish& wish, Random& random) : wish_(wish), random_(random) {}
 
-  /// Conditions on locks, and the names of the ages among them; nothing where the world has no locks.
+  /// Conditions on locks, and the names of the ages among them; empty if the world has no locks.
   struct Blocking {
     std::vector<std::string> conditions;
     std::vector<std::string> ages;
@@ -23,7 +23,7 @@ class RuleExtras {
   /// `unprotect` and `timezone`: lines at the top of the file.
   std::string head();
 
-  /// Lines of a rule: keep and its like, when, hours, repeat.
+  /// Lines of a rule: keep and related keys, when, hours, repeat.
   std::string lines();
 
   /// `a` to `b` times the world's pace.

@@ -203,7 +203,7 @@ void Server::cancel(Backend& backend) {
 
 void Server::take_cancel(std::int32_t pid, std::uint64_t birth, std::uint64_t query) {
   auto* backend = find(pid, birth);
-  // a cancel that meets the client's turn, or another statement, is lost
+  // a cancel that arrives while no statement runs, or during another one, is lost
   if (backend == nullptr || backend->state != State::kActive || !backend->query_start) return;
   if (backend->query_start->serial != query) return;
   fail_statement(*backend);
@@ -245,13 +245,13 @@ bool Server::still_holds(const Guard& guard, const Backend& backend) const {
 }
 
 void Server::reveal(Backend& backend) {
-  // who waits for a lock does nothing else
+  // a session that waits for a lock does nothing else
   if (backend.habit == Habit::kRenaming && !backend.lock_wait) {
     const auto& names = application_names();
     backend.application_name = names[++backend.times_read % names.size()];
     touch(backend);
   }
-  // what these are for a rule does not change: nothing fits them
+  // no rule's condition matches these values, so the verdicts of rules do not change
   if (backend.habit == Habit::kFlapping) {
     backend.application_name = fmt::format("a{}", ++backend.times_read);
   } else if (backend.habit == Habit::kBusy && backend.state == State::kActive && backend.xact_start &&

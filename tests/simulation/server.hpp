@@ -16,7 +16,7 @@
 
 namespace pgcurfew::simulation {
 
-/// Deliberate holes in the model's guard, to see that the checkers notice them.
+/// Deliberate holes in the model's guard, to prove that the checkers detect them.
 struct GuardHoles {
   bool backend_start = false;
   bool anchors = false;
@@ -26,18 +26,18 @@ struct GuardHoles {
   bool lock_wait = false;
   bool xmin = false;
   bool in_recovery = false;
-  bool telling = false;  ///< not of the guard: telling waits until its reader reads
+  bool telling = false;  ///< not in the guard: output waits until its reader reads
 };
 
-/// What a guarded statement says.
+/// The result of a guarded statement.
 struct GuardVerdict {
   ReplyKind kind = ReplyKind::kGone;
-  bool acted = false;  ///< the guard held: a signal was sent, or would have been
+  bool acted = false;  ///< the guard held: a signal was sent, or would have been in a dry run
   ServerTime clock{};
 };
 
-/// A model of one PostgreSQL server: its clock, its backends, and what signals do to them.
-/// *Source*: the manual, and real servers as tests/integration tries them.
+/// A model of one PostgreSQL server: its clock, its backends, and the effects of signals on them.
+/// *Source*: the manual, and the tests against real servers in tests/integration.
 class Server {
  public:
   Server(int number, Agenda& agenda, Trace& trace, std::uint64_t& serials)
@@ -51,10 +51,12 @@ class Server {
   /// When the clock was last set, by any amount.
   [[nodiscard]] Duration last_step() const { return last_step_; }
   [[nodiscard]] bool was_set_back() const;
-  /// The latest that the clock showed when it was set: up to there the same reading can have been twice.
+  /// The latest time that the clock showed when it was set: up to it, the clock may have shown the same time
+  /// twice.
   [[nodiscard]] ServerTime highest_at_step() const { return highest_at_step_; }
-  /// How far steps forward went since a moment that nobody can know of who first asked at `known_since`, or
-  /// that are too small to be told from drift.
+  /// The sum of the clock's steps forward since `steady` that a client cannot detect, because it first read
+  /// the clock at `known_since`, because several fell between the same two looks, or because they are too
+  /// small to be distinguished from drift.
   [[nodiscard]] Duration unknowable_steps_since(Duration steady, Duration known_since, Duration smallest,
                                                 const std::deque<Duration>& looked) const;
 
@@ -63,12 +65,12 @@ class Server {
   Backend& start_backend(Backend backend, std::optional<std::int32_t> wanted_pid, Random& random);
   void end_backend(std::int32_t pid, std::string_view why);
   Backend* find(std::int32_t pid);
-  /// The backend of that birth, if it still is.
+  /// The backend of that birth, if it still exists.
   Backend* find(std::int32_t pid, std::uint64_t birth);
   [[nodiscard]] const std::map<std::int32_t, Backend>& backends() const { return backends_; }
   std::map<std::int32_t, Backend>& backends() { return backends_; }
 
-  // what a session does, each with the timestamps that PostgreSQL moves
+  // actions of a session, which set the timestamps that PostgreSQL sets
   void begin_statement(Backend& backend, const std::string& query);
   void execute_message(Backend& backend, const std::string& query);
   void commit_within(Backend& backend);
@@ -78,15 +80,16 @@ class Server {
   void untrack(Backend& backend);
 
   // locks and transactions
-  /// Asks for a lock in the course of a statement. False: it waits, and on_granted will tell when it has it.
+  /// Requests a lock within a statement. Returns false if it has to wait; on_granted is called when it has
+  /// the lock.
   bool lock(Backend& backend, int object, LockMode mode);
-  /// Frees what it holds, outside of any statement.
+  /// Releases its locks, outside of any statement.
   void unlock(Backend& backend);
-  /// PREPARE TRANSACTION at the end of its block: its locks stay when it goes on.
+  /// PREPARE TRANSACTION at the end of its block: its locks remain when it continues.
   void prepare(Backend& backend, const std::string& gid);
   void finish_prepared(const std::string& gid);
   [[nodiscard]] const Locks& locks() const { return locks_; }
-  /// How many transactions the server has given numbers to.
+  /// The number of transaction IDs that the server has assigned.
   [[nodiscard]] std::int64_t transactions() const { return 1000 + steady_now() / kTransaction; }
   [[nodiscard]] std::optional<std::int64_t> xmin_age(const Backend& backend) const;
 
@@ -95,10 +98,10 @@ class Server {
   void terminate(Backend& backend);
   void thaw();
 
-  /// The guarded statement, evaluated atomically by `asker`: the race that remains in a real server between
-  /// check and kill() is left out.
-  /// Somebody is about to read a backend's row: who changes it without end has changed it until then.
+  /// A backend's row is about to be read: a session that changes it constantly changes it before that.
   void reveal(Backend& backend);
+  /// The guarded statement, evaluated atomically for `asker`: the race between check and kill() that a real
+  /// server has is not modelled.
   GuardVerdict run_guard(const Guard& guard, Action action, std::int32_t asker, bool may_signal);
 
   void restart();
@@ -112,18 +115,18 @@ class Server {
   bool is_starting = false;                  ///< 57P03
   bool is_exhausted = false;                 ///< 53300
   bool shows_waitstart = true;               ///< PostgreSQL 14 and later
-  int connection_slots = 0;                  ///< 0: nobody knows
+  int connection_slots = 0;                  ///< 0: not known
   std::uint64_t generation = 0;              ///< counts restarts
   std::map<std::int32_t, Arrival> arrivals;  ///< by pid
-  /// Called when a statement was ended by a cancel, so that the client goes on.
+  /// Called when a cancel has ended a statement, so that the client continues.
   std::function<void(Backend&)> on_cancelled;
   std::function<void(const Backend&)> on_ended;
-  /// Called when somebody has got the lock that it waited for.
+  /// Called when a session has got the lock that it waited for.
   std::function<void(Backend&)> on_granted;
 
-  /// What the clock of a server shows when its world begins, but for its offset: the end of 2025.
+  /// What a server's clock shows when its world begins, apart from its offset: the end of 2025.
   static constexpr ServerTime kEpoch{std::chrono::hours(24 * 365 * 26)};
-  /// The time from one transaction that gets a number to the next.
+  /// The time from one transaction ID to the next.
   static constexpr Duration kTransaction = std::chrono::milliseconds(1);
 
   [[nodiscard]] int number() const { return number_; }

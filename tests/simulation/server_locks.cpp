@@ -1,4 +1,4 @@
-// What sessions of the model's server do to each other: locks, and the transactions that they hold back.
+// How sessions of the model's server affect each other: locks, and the transactions that they hold back.
 
 #include <algorithm>
 #include <set>
@@ -9,7 +9,7 @@ namespace pgcurfew::simulation {
 
 namespace {
 
-/// All pids that a waiter reaches by going from one who waits to those whom it waits for.
+/// All pids that a waiter waits for, directly or through others.
 void reach(const std::map<std::int32_t, Backend>& backends, std::int32_t from,
            std::set<std::int32_t>& found) {
   const auto backend = backends.find(from);
@@ -63,7 +63,7 @@ void Server::finish_prepared(const std::string& gid) {
   pass_on(locks_.finish_prepared(gid));
 }
 
-/// Locks were freed: those who have got one go on.
+/// Locks were released: sessions that have got one continue.
 void Server::pass_on(const std::vector<std::int32_t>& granted) {
   for (const auto pid : granted) {
     auto* backend = find(pid);
@@ -99,7 +99,7 @@ void Server::refresh_waits() {
   }
 }
 
-/// What a guard asks of locks, transactions and the server.
+/// Whether a guard's conditions on locks, transactions and the server hold.
 bool Server::surroundings_hold(const Guard& guard, const Backend& backend) const {
   const auto stands = [&](const BlockEdge& edge) {
     const auto found = backends_.find(edge.waiter.pid);

@@ -20,14 +20,14 @@ struct Violation : std::runtime_error {
   std::string checker;
 };
 
-/// What happened, as a hash always and as text where somebody wants to read it.
+/// What happened: always as a hash, and as text on request.
 class Trace {
  public:
   enum class Text { kNone, kLast, kPrint };
 
   Trace(const Agenda& agenda, Text text) : agenda_(agenda), text_(text) {}
 
-  /// `key` and `number` go into the hash; `line` gives the text.
+  /// `key` and `number` go into the hash; `line` returns the text.
   template <class Line>
   void note(std::string_view key, std::int64_t number, Line line) {
     mix(static_cast<std::uint64_t>(agenda_.now().count()));
@@ -41,8 +41,8 @@ class Trace {
     if (last_.size() > kKept) last_.pop_front();
   }
 
-  /// What was decided, for the hash of decisions alone: it stays the same as long as the same is decided at
-  /// the same times, whatever is told of it.
+  /// A decision, for the separate hash of decisions: it depends only on what is decided and when, not on what
+  /// is reported.
   void decided(std::string_view what) {
     ++decisions_;
     mix_into(decisions_hash_, static_cast<std::uint64_t>(agenda_.now().count()));

@@ -15,7 +15,7 @@ constexpr const char* kRole = "pgcurfew";
 constexpr Duration kLockTimeout = milliseconds(500);
 constexpr Duration kNamesPause = seconds(30);
 
-/// The number of a role made late: `app_7`; 0 for those that always were.
+/// The number of a role that was created late: `app_7`; 0 for those that existed at the start.
 int number_of_role(const std::string& user) {
   const auto at = user.rfind('_');
   return at == std::string::npos ? 0 : std::stoi(user.substr(at + 1));
@@ -48,7 +48,7 @@ void Wire::connect() {
   if (site_.server().is_starting)
     return fail_to_connect(connection, "the database system is starting up", "57P03");
   if (site_.server().is_exhausted) return fail_to_connect(connection, "too many clients already", "53300");
-  // a new connection needs the catalogs that somebody has locked
+  // a new connection needs the catalogs, which are locked
   if (site_.server().catalog_is_locked) return;
   if (random_.chance(site_.faults.connect_hangs)) return site_.inject("connect_hangs");
   site_.agenda.in(travel() * 4, [this, connection] { open(connection); });
@@ -103,7 +103,7 @@ void Wire::disconnect() {
   connection->is_heard = false;
   ++epoch_;
   if (!connection->is_up) return;
-  // what has been sent is carried out before the server notices that nobody is there
+  // requests sent are carried out before the server notices that the client is gone
   site_.agenda.in(random_.log_span(milliseconds(1), seconds(6)), [this, connection] {
     connection->is_served = false;
     auto& server = server_of(*connection);
@@ -323,7 +323,7 @@ void Wire::execute_look(const ConnectionPtr& connection, Fate fate, const comman
     return answer(connection, fate, happening::LookTaken{std::move(shown)}, copy, delay);
   }
   if (fate != Fate::kGood || connection->is_mute) return;
-  // the rows have to be here before the second statement leaves
+  // the rows must have arrived before the second statement is sent
   site_.agenda.in(travel() + delay, [this, connection, shown = std::move(shown), copy] {
     if (connection == current_) ask_for_waits(connection, shown, copy);
   });

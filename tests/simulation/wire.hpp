@@ -10,11 +10,11 @@ namespace pgcurfew::simulation {
 
 class Checks;
 
-/// A model of Link: one connection at a time, one pipeline, each request carried out in order and each at a
-/// time of its own. What was sent may still be carried out after its sender has hung up.
+/// A model of Link: one connection at a time, one pipeline, requests carried out in order, each at a separate
+/// time. Requests may still be carried out after their sender has disconnected.
 class Wire {
  public:
-  /// `deliver` hears what happens to a connection that has not been given up.
+  /// `deliver` receives what happens to the current connection.
   Wire(Site& site, Checks& checks, int instance, Random random,
        std::function<void(const Happening&, std::shared_ptr<const LookCopy>)> deliver);
 
@@ -26,11 +26,11 @@ class Wire {
   void read_gates(bool with_logins);
   void turn_gate(const GateOrder& order);
 
-  /// The server that we are connected to is gone, or has thrown us out.
+  /// The server of the connection has ended, or has closed the connection.
   void lose_server(std::size_t node, std::string_view why);
   /// Differs from one connection to the next; never 0.
   [[nodiscard]] std::uint64_t epoch() const { return epoch_; }
-  /// The process is gone; nobody listens any more.
+  /// The process has ended, and receives nothing any more.
   void abandon() { disconnect(); }
 
  private:
@@ -42,9 +42,9 @@ class Wire {
     Duration last_execution{};
     Duration last_reply{};
     bool is_up = false;
-    bool is_heard = true;   ///< somebody listens to what it says
-    bool is_served = true;  ///< the server reads from it
-    bool is_mute = false;   ///< its replies come no more
+    bool is_heard = true;   ///< its messages are received
+    bool is_served = true;  ///< the server reads its requests
+    bool is_mute = false;   ///< its replies no longer arrive
     int known_roles = 0;
     std::optional<Duration> names_failed;
   };

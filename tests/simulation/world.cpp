@@ -13,11 +13,11 @@ using std::chrono::milliseconds;
 using std::chrono::minutes;
 using std::chrono::seconds;
 
-/// What a watch may need after the last fault: a stall, a deadline, the longest pause, a connection, the wait
-/// after orders that came to nothing.
+/// The time that a watch may need after the last fault: a stall, a deadline, the longest pause, a connection,
+/// the wait after orders without effect.
 constexpr Duration kTimeToNotice = minutes(3);
 
-/// The longest that a rule can take from its beginning to its end.
+/// The maximum time from the beginning to the end of a rule's ladder.
 Duration longest_of(const Policy& policy) {
   Duration longest = seconds(1);
   for (const auto& rule : policy.rules) {
@@ -62,7 +62,7 @@ World::World(const WorldOptions& options)
 std::shared_ptr<const Policy> World::draw_policy() {
   policy_text_ = write_policy(wish_, policy_random_);
   if (options_.force_dry || options_.force_enforce) {
-    // the bounds are kept apart by mode, so that a file of both is not the same in dry-run
+    // bounds count separately by mode, so a file with both modes would behave differently in dry-run
     const std::string milder = "    mode: dry-run\n";
     for (auto at = policy_text_.find(milder); at != std::string::npos; at = policy_text_.find(milder)) {
       policy_text_.erase(at, milder.size());
@@ -89,7 +89,7 @@ void World::build_nodes() {
       node.server->offset +=
           wish_.has_hours ? random_.span(-minutes(1), minutes(1)) : random_.span(-hours(100), hours(100));
     node.server->shows_waitstart = random_.chance(0.7);
-    // the clients, about as many as there are slots for; ours takes one too
+    // about as many clients as there are slots; our connection takes one, too
     node.server->connection_slots =
         random_.chance(0.1) ? 0 : count + static_cast<int>(random_.between(1, count));
     node.server->in_recovery = random_.chance(0.2);
@@ -214,7 +214,7 @@ void World::exhaust_slots() {
 
 void World::reload() {
   if (is_healed_) return;
-  // half of the reloads keep most of the file
+  // half of the reloads keep the file
   if (random_.chance(0.5)) policy_ = draw_policy();
   for (auto& node : site_.nodes) node.clients->follow(*policy_);
   site_.trace.note("reload", 0, [] { return "a new policy"; });
@@ -246,7 +246,7 @@ void World::heal() {
   is_healed_ = true;
   site_.trace.note("heal", 0, [] { return "no more faults"; });
   auto kept = Faults();
-  // what lies in the nature of sessions stays; only that nobody is frozen any more
+  // properties of sessions remain, but no session is frozen any more
   kept.superusers = site_.faults.superusers;
   kept.swallowers = site_.faults.swallowers;
   kept.locks = site_.faults.locks;
@@ -256,7 +256,7 @@ void World::heal() {
   kept.stopped_readers = site_.faults.stopped_readers;
   kept.slow_to_die = site_.faults.slow_to_die;
   kept.drift_ppm = site_.faults.drift_ppm;
-  // what it may was granted meanwhile, and it is told so in the usual way: by another connection
+  // missing privileges were granted meanwhile; the instance learns this as usual, from a new connection
   const bool was_poor = site_.faults.lacks_signal || site_.faults.lacks_read_all_stats;
   site_.faults = kept;
   if (was_poor) {

@@ -19,18 +19,18 @@ struct WorldOptions {
   bool no_faults = false;
   bool force_dry = false;  ///< the same policy, in dry-run
   bool force_enforce = false;
-  std::string part;           ///< of the language, that the world shall use in any case
-  bool has_rules = false;     ///< beside drains, on the same sessions
-  bool tries_keeper = false;  ///< a world of drains with what tries the keeper of gates
-  bool is_late = false;       ///< many requests wait on their way to the server
+  std::string part;           ///< of the language that the world must use
+  bool has_rules = false;     ///< rules beside drains, on the same sessions
+  bool tries_keeper = false;  ///< a world of drains that tests the keeper of gates
+  bool is_late = false;       ///< many requests are delayed on their way to the server
 };
 
-/// One world of one seed: servers, clients, faults, and the pgcurfews that watch over it.
+/// One world of one seed: servers, clients, faults, and the pgcurfews that watch it.
 class World {
  public:
   explicit World(const WorldOptions& options);
 
-  /// A phase with faults, then one without in which everything must come to rest. Throws Violation.
+  /// A phase with faults, then one without, in which everything must be settled. Throws Violation.
   void run();
 
   [[nodiscard]] const Site& site() const { return site_; }

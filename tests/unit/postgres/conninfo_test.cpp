@@ -16,7 +16,7 @@ using ::testing::Not;
 
 constexpr const char* kSecret = "GEHEIM";
 
-/// What is said of a string that is refused.
+/// The error for a string, or `taken`.
 std::string said_of(const std::string& text) {
   const auto parsed = Conninfo::parse(text);
   if (parsed) return "taken";
@@ -24,14 +24,14 @@ std::string said_of(const std::string& text) {
   return error.message + "\n" + error.detail + "\n" + error.hint;
 }
 
-TEST(Conninfo, NamesAKeywordThatIsAllButOne) {
+TEST(Conninfo, NamesAWordThatResemblesAKeyword) {
   EXPECT_THAT(said_of("host=a pasword=GEHEIM"),
               AllOf(HasSubstr("unknown keyword \"pasword\""), HasSubstr("Did you mean \"password\"?")));
   EXPECT_THAT(said_of("hostname=a"), HasSubstr("unknown keyword \"hostname\""));
   EXPECT_THAT(said_of("postgresql://h/db?conect_timeout=3"), HasSubstr("unknown keyword \"conect_timeout\""));
 }
 
-TEST(Conninfo, SaysBehindWhichKeywordItWentWrong) {
+TEST(Conninfo, NamesTheKeywordBeforeTheError) {
   EXPECT_THAT(said_of("host=a password=x GEHEIM"),
               HasSubstr("\"=\" is missing after a word behind \"password\""));
   EXPECT_THAT(said_of("host=a password=x GEHEIM=y user=u"), HasSubstr("unknown keyword behind \"password\""));
@@ -41,7 +41,7 @@ TEST(Conninfo, SaysBehindWhichKeywordItWentWrong) {
   EXPECT_THAT(said_of("host=a password='x\\' y' GEHEIM"), HasSubstr("behind \"password\""));
 }
 
-TEST(Conninfo, SaysNothingOfItButKeywords) {
+TEST(Conninfo, QuotesNothingButKeywords) {
   for (const std::string text : {"host=a password=x,GEHEIM GEHEIM",
                                  "password=GEHEIM GEHEIM=1",
                                  "postgresql://u:p@GEHEIM@db",
@@ -68,7 +68,7 @@ TEST(Conninfo, SaysNothingOfItButKeywords) {
   }
 }
 
-TEST(Conninfo, TakesWhatIsMeantSo) {
+TEST(Conninfo, AcceptsUnusualButValidStrings) {
   for (const std::string text :
        {"", "host=a", "host='/var/run/postgresql' user=u", "host=@abstract",
         "host=::1,127.0.0.1,db.example.org", "host=fe80::1%eth0",
@@ -80,7 +80,7 @@ TEST(Conninfo, TakesWhatIsMeantSo) {
   }
 }
 
-/// What is handed to libpq, with these environment variables set.
+/// The parameters for libpq, with these environment variables set.
 std::map<std::string, std::string> handed_on(const std::string& text,
                                              const std::map<std::string, std::string>& environment) {
   for (const auto& [name, value] : environment) setenv(name.c_str(), value.c_str(), 1);
@@ -95,7 +95,7 @@ const std::map<std::string, std::string> kElsewhere{{"PGHOST", "elsewhere"},
                                                     {"PGPORT", "9999"},
                                                     {"PGTARGETSESSIONATTRS", "standby"}};
 
-TEST(Conninfo, NoEnvironmentVariableLeadsElsewhereThanItsHosts) {
+TEST(Conninfo, NoEnvironmentVariableChangesWhereItsHostsLead) {
   auto values = handed_on("host=db1", kElsewhere);
   EXPECT_EQ(values["host"] + " " + values["hostaddr"] + " " + values["port"], "db1 10.0.0.1 5432");
   EXPECT_EQ(values["target_session_attrs"], "any");

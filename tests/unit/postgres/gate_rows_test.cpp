@@ -56,7 +56,7 @@ TEST(GateRows, ComeSortedByName) {
   EXPECT_EQ(gate.logging_in, std::vector<std::string>{"4711"});
 }
 
-TEST(GateRows, KeepATextThatIsNoMark) {
+TEST(GateRows, KeepATextThatIsNotAMark) {
   auto row = gate_row("a");
   row[kMark] = "something";
   const auto gates = read({row});
@@ -93,7 +93,7 @@ TEST(Turn, IsReadWithItsMark) {
   EXPECT_EQ(reply->mark->drain, "nightly");
 }
 
-TEST(Turn, ThatFoundAnotherLimitThanTheJournalFailsAndTellsIt) {
+TEST(Turn, FailsAndReportsTheLimitIfItIsNotTheOneInTheJournal) {
   const auto reply = turn({"changed", std::nullopt, "12"});
   ASSERT_TRUE(reply);
   EXPECT_EQ(reply->outcome, GateOutcome::kFailed);

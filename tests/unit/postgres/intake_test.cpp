@@ -12,7 +12,7 @@
 namespace pgcurfew {
 namespace {
 
-/// A peer that always has more to say.
+/// A peer that always has more to send.
 class Talker {
  public:
   Talker() { EXPECT_EQ(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, ends_.data()), 0); }
@@ -22,7 +22,7 @@ class Talker {
   Talker(const Talker&) = delete;
   Talker& operator=(const Talker&) = delete;
 
-  /// As libpq asks for it.
+  /// Receives as libpq does.
   ssize_t receive() {
     const std::string words(10000, 'x');
     EXPECT_GT(::send(ends_[0], words.data(), words.size(), 0), 0);
@@ -34,7 +34,7 @@ class Talker {
   std::array<int, 2> ends_{};
 };
 
-TEST(Intake, ThereSeemsToBeNoMoreAfterSoMuchAtOnce) {
+TEST(Intake, ReportsNoMoreAfterTheMostAtOnce) {
   Talker talker;
   Intake intake(SIZE_MAX);
   for (int turn = 0; turn < 3; ++turn) {
@@ -48,7 +48,7 @@ TEST(Intake, ThereSeemsToBeNoMoreAfterSoMuchAtOnce) {
   EXPECT_GT(talker.receive(), 0) << "what nobody counts has no bound";
 }
 
-TEST(Intake, CountsWhatComesUntilAReplyEnds) {
+TEST(Intake, CountsBytesUntilAReplyEnds) {
   Talker talker;
   Intake intake(25000);
   const auto take = [&] {

@@ -19,7 +19,7 @@ using namespace std::chrono_literals;
 
 constexpr int kPatience = 60'000;  // milliseconds
 
-/// Why an attempt to connect has failed.
+/// Connects, and returns why the attempt failed.
 std::string failure_of_attempt(Link& link) {
   link.connect();
   auto happened = link.proceed(MonotonicTime(), false);
@@ -34,7 +34,7 @@ std::string failure_of_attempt(Link& link) {
   return lost == nullptr ? "something else happens" : lost->error.message;
 }
 
-TEST(Link, SaysWhyANameCouldNotBeLookedUpAndTriesAgain) {
+TEST(Link, ReportsWhyANameCouldNotBeLookedUpAndTriesAgain) {
   std::atomic<bool> has_threads = false;
   const auto look_ups = std::make_shared<LookUps>(
       [](const std::string&) { return LookUps::Numbers{"127.0.0.1"}; }, LookUps::Bounds(),
@@ -42,7 +42,7 @@ TEST(Link, SaysWhyANameCouldNotBeLookedUpAndTriesAgain) {
         if (has_threads) std::thread(std::move(work)).detach();
         return has_threads.load();
       });
-  // nobody listens on port 1
+  // no server listens on port 1
   Link link(*Conninfo::parse("host=primary.example port=1"), look_ups);
   const std::string refused = "could not look up primary.example: no thread could be started";
   EXPECT_EQ(failure_of_attempt(link), refused);
@@ -51,7 +51,7 @@ TEST(Link, SaysWhyANameCouldNotBeLookedUpAndTriesAgain) {
   EXPECT_NE(failure_of_attempt(link).find("Connection refused"), std::string::npos);
 }
 
-TEST(Link, TriesTheOtherHostsWhereANameCouldNotBeLookedUp) {
+TEST(Link, TriesTheOtherHostsIfANameCouldNotBeLookedUp) {
   const auto look_ups =
       std::make_shared<LookUps>([](const std::string&) { return LookUps::Numbers{"127.0.0.1"}; },
                                 LookUps::Bounds(), [](const auto&) { return false; });

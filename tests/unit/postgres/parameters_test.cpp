@@ -24,7 +24,7 @@ int of_session() {
   return kGuardHead + static_cast<int>(guard_facts().size());
 }
 
-/// The number of a fact's parameter; of several of one name, the first.
+/// The number of a fact's parameter; the first if several have this name.
 int number_of(std::string_view fact) {
   const auto& facts = guard_facts();
   const auto found =
@@ -36,7 +36,7 @@ std::int32_t bit_of(std::string_view fact) {
   return guard_bit(static_cast<std::size_t>(number_of(fact) - kGuardHead - 1));
 }
 
-/// $number, as the server would be sent it.
+/// $number, as it would be sent to the server.
 Column value(const Parameters& parameters, int number) {
   const auto index = static_cast<std::size_t>(number - 1);
   if (parameters.values()[index] == nullptr) return std::nullopt;
@@ -55,7 +55,7 @@ Session waiting(std::int32_t pid, std::optional<ServerTime> query_start) {
   return session;
 }
 
-TEST(Parameters, OfALookNameTheTextsThatItBrings) {
+TEST(Parameters, OfALookSayWhichTextsItReads) {
   EXPECT_EQ(value(Parameters::of_look(QueryTexts::kNone), 1), wire::int4(0));
   EXPECT_EQ(value(Parameters::of_look(QueryTexts::kActive), 1), wire::int4(1));
   EXPECT_EQ(value(Parameters::of_look(QueryTexts::kAll), 1), wire::int4(2));
@@ -73,7 +73,7 @@ TEST(Parameters, AreAllInBinaryAndOutliveAMove) {
   EXPECT_EQ(value(moved, number_of("user")), "x");
 }
 
-TEST(Parameters, OfTheWaitsAreWhoWaitsForALockTheOldestQueryFirst) {
+TEST(Parameters, OfTheWaitsAreTheSessionsThatWaitForALockTheOldestQueryFirst) {
   Look seen;
   seen.sessions = {waiting(1, at(30)), waiting(2, at(10)), waiting(3, at(20)), waiting(4, std::nullopt)};
   seen.sessions[2].wait_event_type = "LWLock";
@@ -82,7 +82,7 @@ TEST(Parameters, OfTheWaitsAreWhoWaitsForALockTheOldestQueryFirst) {
   EXPECT_EQ(value(*made, 1), wire::array(kInt4, {wire::int4(4), wire::int4(2), wire::int4(1)}));
 }
 
-TEST(Parameters, OfTheWaitsAreNoneWhereNobodyWaitsForALock) {
+TEST(Parameters, OfTheWaitsAreNoneIfNoSessionWaitsForALock) {
   Look seen;
   seen.sessions = {waiting(1, at(30))};
   seen.sessions[0].wait_event_type.reset();
@@ -90,14 +90,14 @@ TEST(Parameters, OfTheWaitsAreNoneWhereNobodyWaitsForALock) {
   EXPECT_FALSE(Parameters::of_waits(Look{}));
 }
 
-TEST(Parameters, OfTheWaitsNameASystemProcessToo) {
+TEST(Parameters, OfTheWaitsIncludeASystemProcess) {
   Look seen;
   seen.sessions = {waiting(5, std::nullopt)};
   seen.sessions[0].backend_type = "startup";
   EXPECT_TRUE(Parameters::of_waits(seen));
 }
 
-TEST(Parameters, OfAGuardThatAsksForNothingCheckNothing) {
+TEST(Parameters, OfAGuardWithoutConditionsCheckNothing) {
   const auto made = Parameters::of_guard(Guard{}, {});
   EXPECT_EQ(value(made, 6), wire::int4(0));
   for (int number = 7; number <= of_session(); ++number)
@@ -141,7 +141,7 @@ TEST(Parameters, OfAGuardHaveABitForEachFactBesideThatOfSynchronousReplication) 
   EXPECT_LT(guard_bit(last), kLetWaitForSyncRep);
 }
 
-TEST(Parameters, OfAGuardCheckAgainstNullWhereTheLookSawNull) {
+TEST(Parameters, OfAGuardCheckForNullIfTheLookSawNull) {
   Guard guard;
   guard.xact_start = std::optional<ServerTime>();
   guard.texts[Field::kApplicationName].unchanged = std::optional<std::string>();

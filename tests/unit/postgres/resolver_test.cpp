@@ -32,7 +32,7 @@ std::shared_ptr<LookUps> by(LookUps::LookUp look_up) {
   return std::make_shared<LookUps>(std::move(look_up));
 }
 
-TEST(Resolver, ANameThatHangsHoldsUpNoOther) {
+TEST(Resolver, ANameThatHangsDelaysNoOther) {
   std::promise<void> release;
   const auto released = release.get_future().share();
   const Resolver resolver({"hangs", "known"}, 0s, by([released](const std::string& name) {
@@ -67,7 +67,7 @@ TEST(Resolver, ANameWithoutAnAddressIsLeftOut) {
   EXPECT_TRUE(resolver.addresses().empty());
 }
 
-TEST(Resolver, SaysWhenTheGraceIsOverThoughNothingCame) {
+TEST(Resolver, WakesWhenTheGraceIsOverThoughNothingCame) {
   std::promise<void> release;
   const auto released = release.get_future().share();
   const Resolver resolver({"hangs"}, 1ms, by([released](const std::string&) {
@@ -83,7 +83,7 @@ TEST(Resolver, SaysWhenTheGraceIsOverThoughNothingCame) {
   while (!resolver.is_complete()) wait_for_news(resolver);
 }
 
-/// Look-ups of which those whose name begins with "hangs" do so until they are released. Time is ours.
+/// Look-ups that hang until they are released if the name begins with "hangs". The test sets their clock.
 struct Hanging {
   struct Seen {
     std::mutex mutex;
@@ -134,7 +134,7 @@ void wait_for_all(const Resolver& resolver) {
   while (!resolver.is_complete()) ASSERT_NO_FATAL_FAILURE(wait_for_news(resolver));
 }
 
-TEST(LookUps, OfANameThatHangsAreOneHoweverOftenItIsAskedFor) {
+TEST(LookUps, OfANameThatHangsAreOneHoweverOftenItIsRequested) {
   Hanging hanging;
   const auto look_ups = hanging.look_ups();
   std::optional<Resolver> attempt;
@@ -146,13 +146,13 @@ TEST(LookUps, OfANameThatHangsAreOneHoweverOftenItIsAskedFor) {
   EXPECT_EQ(attempt->addresses(), (Resolver::Addresses{{"hangs", {"10.0.0.1"}}}));
   EXPECT_EQ(another.addresses(), attempt->addresses());
   EXPECT_EQ(hanging.begun().size(), 1U);
-  // once it has ended, the name is looked up anew
+  // once it has ended, the name is looked up again
   attempt.emplace(std::vector<std::string>{"hangs"}, 0s, look_ups);
   wait_for_all(*attempt);
   EXPECT_EQ(hanging.begun().size(), 2U);
 }
 
-TEST(LookUps, OfMoreNamesThanMayBeLookedUpAtOnceAreAllDoneInTheirTurn) {
+TEST(LookUps, OfMoreNamesThanAreAllowedAtOnceAreAllDoneInTurn) {
   const Hanging healthy;
   const auto look_ups = healthy.look_ups({.at_once = 3});
   const Resolver first(numbered("a", 100), 0s, look_ups);
@@ -165,7 +165,7 @@ TEST(LookUps, OfMoreNamesThanMayBeLookedUpAtOnceAreAllDoneInTheirTurn) {
   EXPECT_LE(healthy.seen->most_at_once, 3);
 }
 
-TEST(LookUps, OfANameInTheQueueAreOneAndNoneWhenNobodyWaitsForItAnyMore) {
+TEST(LookUps, OfAQueuedNameAreOneAndNoneWhenNoCallerWaitsForItAnyMore) {
   Hanging hanging;
   const auto look_ups = hanging.look_ups({.at_once = 1});
   const Resolver holder({"hangs"}, 0s, look_ups);
@@ -177,7 +177,7 @@ TEST(LookUps, OfANameInTheQueueAreOneAndNoneWhenNobodyWaitsForItAnyMore) {
   EXPECT_EQ(hanging.begun(), (std::vector<std::string>{"hangs", "kept", "last"}));
 }
 
-TEST(LookUps, ThatHangKeepNoOtherNameWaitingForLongerThanThePatience) {
+TEST(LookUps, ThatHangDelayOtherNamesForNoLongerThanThePatience) {
   Hanging hanging;
   const auto look_ups = hanging.look_ups({.at_once = 2, .patience = 60s});
   const Resolver holders({"hangs-1", "hangs-2"}, 0s, look_ups);
@@ -196,14 +196,14 @@ TEST(LookUps, ThatHangKeepNoOtherNameWaitingForLongerThanThePatience) {
   wait_for_all(holders);
 }
 
-TEST(LookUps, ThatHangKeepTheirNameForThePatienceAndTellWhoeverWaitsInTheEnd) {
+TEST(LookUps, ThatHangKeepTheirNameForThePatienceAndCallEveryCallerInTheEnd) {
   std::promise<void> release;
   std::promise<void> has_begun_again;
   auto begun = std::make_shared<std::atomic<int>>(0);
   auto time = std::make_shared<std::atomic<Duration>>(Duration::zero());
   const auto look_ups = std::make_shared<LookUps>(
       [released = release.get_future().share(), begun, &has_begun_again](const std::string&) {
-        // the first answers in the end, the second never while it matters
+        // the first look-up ends at last, the second not during the test
         if (++*begun == 2) {
           has_begun_again.set_value();
           std::this_thread::sleep_until(std::chrono::steady_clock::time_point::max());
@@ -236,7 +236,7 @@ TEST(LookUps, AreBoundedInAll) {
   const Resolver first({"hangs-1"}, 0s, look_ups);
   *hanging.time = 60s;
   const Resolver second({"hangs-2"}, 0s, look_ups);
-  // there is no place for it yet
+  // it has to wait for a place
   const Resolver queued({"queued"}, 0s, look_ups);
   EXPECT_FALSE(first.error() || second.error() || queued.error());
   *hanging.time = 120s;
@@ -252,7 +252,7 @@ TEST(LookUps, AreBoundedInAll) {
             (std::set<std::string>{"hangs-1", "hangs-2", "queued"}));
 }
 
-TEST(LookUps, FailWhereNoThreadCanBeStarted) {
+TEST(LookUps, FailIfNoThreadCanBeStarted) {
   const Hanging healthy;
   const auto look_ups = healthy.look_ups();
   *healthy.has_threads = false;

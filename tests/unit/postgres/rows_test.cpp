@@ -54,7 +54,7 @@ Result<std::vector<LockWait>> waits(const Row& row) {
   return read_waits(make_result({row}, kWaitsColumns).get());
 }
 
-TEST(ReadLook, BringsTheAgeOfTheXminTheTextAndTheRoleOfTheServer) {
+TEST(ReadLook, ReadsTheAgeOfTheXminTheTextAndTheRoleOfTheServer) {
   auto row = look_row(1);
   row[kInRecovery] = wire::boolean(true);
   const auto found = look({row});
@@ -68,7 +68,7 @@ TEST(ReadLook, BringsTheAgeOfTheXminTheTextAndTheRoleOfTheServer) {
   EXPECT_EQ(found->look.taken_at, at(5001));
 }
 
-TEST(ReadLook, TakesNullForNoXminAndNoText) {
+TEST(ReadLook, AcceptsNullForNoXminAndNoText) {
   auto row = look_row(1);
   row[kXminAge] = std::nullopt;
   row[kQuery] = std::nullopt;
@@ -94,7 +94,7 @@ TEST(ReadLook, RefusesAnotherNumberOfColumns) {
   EXPECT_FALSE(read_look(make_result({row}, row.size() - 1).get(), names(), ServerFacts{}));
 }
 
-TEST(ReadWaits, TellsWaiterSinceBlockersAndNamesOfPreparedTransactions) {
+TEST(ReadWaits, ReadsWaiterSinceBlockersAndNamesOfPreparedTransactions) {
   const auto found = waits(wait_row({wire::int4(0), wire::int4(9)}, {"left behind", ""}));
   ASSERT_TRUE(found);
   ASSERT_EQ(found->size(), 1U);
@@ -112,24 +112,24 @@ TEST(ReadWaits, NamesEveryBlockerAndEveryPreparedTransactionOnce) {
   EXPECT_EQ(found->at(0).prepared, (std::vector<std::string>{"b", "a"}));
 }
 
-TEST(ReadWaits, LeavesOutWhoWaitsForNobodyAnyMoreAndWhoseIdentityIsHidden) {
+TEST(ReadWaits, OmitsSessionsThatNoLongerWaitAndThoseOfHiddenIdentity) {
   EXPECT_TRUE(waits(wait_row({}))->empty());
   auto hidden = wait_row({wire::int4(9)});
   hidden[1] = std::nullopt;
   EXPECT_TRUE(waits(hidden)->empty());
 }
 
-TEST(ReadWaits, TakesNullForAServerThatDoesNotTellSinceWhen) {
+TEST(ReadWaits, AcceptsNullFromAServerWithoutWaitstart) {
   auto row = wait_row({wire::int4(9)});
   row[2] = std::nullopt;
   EXPECT_EQ(waits(row)->at(0).since, std::nullopt);
 }
 
-TEST(ReadWaits, TakesNoRowsForNobody) {
+TEST(ReadWaits, AcceptsNoRows) {
   EXPECT_TRUE(read_waits(make_result({}, kWaitsColumns).get())->empty());
 }
 
-TEST(ReadWaits, RefusesArraysThatAreNotWhatTheySay) {
+TEST(ReadWaits, RefusesMalformedArrays) {
   const auto good = wire::array(kInt4, {wire::int4(9), wire::int4(8)});
   for (std::size_t length = 0; length < good.size(); ++length) {
     auto row = wait_row({});
@@ -160,7 +160,7 @@ TEST(ReadFacts, CountTheSlotsThatAreNotReserved) {
   EXPECT_EQ(facts->role, "pgcurfew");
 }
 
-TEST(ReadLook, WhomTheServerWouldLetUsSignalHangsOnItsRoleAndOurs) {
+TEST(ReadLook, WhetherWeMaySignalASessionDependsOnItsRoleAndOurs) {
   struct Case {
     bool is_superuser, is_ours, can_signal, is_beyond_us;
   };

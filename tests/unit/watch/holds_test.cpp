@@ -22,12 +22,12 @@ Holds with(std::initializer_list<Hold> standing) {
   return holds;
 }
 
-TEST(Holds, LetEverythingWhereNothingHolds) {
+TEST(Holds, PermitEverythingIfThereAreNone) {
   EXPECT_TRUE(Holds().let(Activity::kRules));
   EXPECT_TRUE(Holds().let(Activity::kDrains));
 }
 
-TEST(Holds, StopWhatTheyStop) {
+TEST(Holds, EachStopItsOwnActivities) {
   for (const auto hold : {Hold::kDown, Hold::kGivenUp, Hold::kClockUnasked, Hold::kClockJumped}) {
     EXPECT_FALSE(with({hold}).let(Activity::kRules)) << name_of(hold);
     EXPECT_FALSE(with({hold}).let(Activity::kDrains)) << name_of(hold);
@@ -40,14 +40,14 @@ TEST(Holds, StopWhatTheyStop) {
   }
 }
 
-TEST(Holds, AStopLetsDrainsGiveBackWhateverTheClockSays) {
+TEST(Holds, AStopLetsDrainsOpenTheirGatesWhateverTheClockSays) {
   EXPECT_FALSE(with({Hold::kStopping}).let(Activity::kRules));
   EXPECT_TRUE(with({Hold::kStopping}).let(Activity::kDrains));
   EXPECT_TRUE(with({Hold::kStopping, Hold::kClockJumped, Hold::kClockUnasked}).let(Activity::kDrains));
   EXPECT_FALSE(with({Hold::kStopping, Hold::kDown}).let(Activity::kDrains));
 }
 
-TEST(Holds, KeepTheMomentAtWhichTheyBegan) {
+TEST(Holds, KeepTheTimeAtWhichTheyBegan) {
   Holds holds;
   holds.set(Hold::kHidden, true, MonotonicTime(1s), WallTime(100s), "3 sessions hidden");
   holds.set(Hold::kHidden, true, MonotonicTime(2s), WallTime(101s), "4 sessions hidden");
@@ -58,7 +58,7 @@ TEST(Holds, KeepTheMomentAtWhichTheyBegan) {
   EXPECT_EQ(holds.set(Hold::kHidden, false, kLater, {}), std::nullopt) << "it has ended before";
 }
 
-TEST(Holds, WhatWasNotToldEndsWithoutAWord) {
+TEST(Holds, AnUnreportedBeginningHasAnUnreportedEnd) {
   Holds holds;
   holds.set(Hold::kWaitsFail, true, {}, {}, {}, false);
   EXPECT_EQ(holds.set(Hold::kWaitsFail, false, kLater, {}), std::nullopt);
@@ -67,7 +67,7 @@ TEST(Holds, WhatWasNotToldEndsWithoutAWord) {
   EXPECT_EQ(holds.set(Hold::kWaitsFail, false, kLater, {}), Duration(5s));
 }
 
-TEST(Holds, AreShownAllAtATime) {
+TEST(Holds, AreAllShown) {
   Harness h;
   EXPECT_EQ(h.holds(), "out of reach");
   EXPECT_FALSE(h.watch.status().is_up);
@@ -95,7 +95,7 @@ TEST(Holds, AJumpOfTheClockIsShownUntilItIsTrustedAgain) {
   EXPECT_EQ(h.holds(), "");
 }
 
-/// A watch whose looks show what they are told to.
+/// A watch whose looks show what a test sets.
 struct Seer : Harness {
   using Harness::Harness;
 
@@ -112,7 +112,7 @@ struct Seer : Harness {
     now += 1min;
     connect();
   }
-  /// Of the holds whose end was told, with how long they lasted: `hidden 9s`.
+  /// The holds whose end was reported, with how long they lasted: `hidden 9s`.
   [[nodiscard]] std::vector<std::string> over() const {
     std::vector<std::string> texts;
     for (const auto& event : told) {
@@ -135,7 +135,7 @@ Session waiter() {
   return session;
 }
 
-TEST(Holds, WhatWasToldHasAnEndThatIsTold) {
+TEST(Holds, AReportedBeginningHasAReportedEnd) {
   Seer h;
   h.connect();
   h.see(3);
@@ -147,7 +147,7 @@ TEST(Holds, WhatWasToldHasAnEndThatIsTold) {
   EXPECT_THAT(h.over(), ElementsAre("hidden 9s"));
 }
 
-TEST(Holds, ALostConnectionHidesThemAndEndsNone) {
+TEST(Holds, ALostConnectionHidesThemButEndsNone) {
   Seer h;
   h.connect();
   h.see(3);
@@ -175,7 +175,7 @@ TEST(Holds, OfAnotherServerAreForgotten) {
   EXPECT_THAT(h.over(), ElementsAre());
 }
 
-TEST(Holds, APrivilegeThatIsGrantedIsToldAtTheNextConnection) {
+TEST(Holds, AGrantedPrivilegeIsReportedAtTheNextConnection) {
   Seer h;
   h.happen(happening::Tick{});
   ServerFacts facts;
@@ -185,7 +185,7 @@ TEST(Holds, APrivilegeThatIsGrantedIsToldAtTheNextConnection) {
   EXPECT_THAT(h.over(), ElementsAre("no_pg_read_all_stats 1min", "no_pg_signal_backend 1min"));
 }
 
-TEST(Holds, WithoutTheRightToSeeAllNobodyHiddenIsNoEnd) {
+TEST(Holds, WithoutPgReadAllStatsALookWithoutHiddenSessionsIsNoEnd) {
   Seer h;
   h.happen(happening::Tick{});
   ServerFacts facts;
@@ -197,7 +197,7 @@ TEST(Holds, WithoutTheRightToSeeAllNobodyHiddenIsNoEnd) {
   EXPECT_THAT(h.over(), ElementsAre());
 }
 
-TEST(Holds, WaitsThatFailEndWithThoseThatAreReadNotWithNobodyWhoWaits) {
+TEST(Holds, FailedLockWaitsEndWhenTheyAreReadNotWhenNoSessionWaits) {
   Seer h(kBlockers);
   h.connect();
   h.see(0, {waiter()}, true);
@@ -211,7 +211,7 @@ TEST(Holds, WaitsThatFailEndWithThoseThatAreReadNotWithNobodyWhoWaits) {
   EXPECT_THAT(h.over(), ElementsAre("waits_fail 27s"));
 }
 
-TEST(Holds, WaitsThatFailedButOnceEndWithoutAWord) {
+TEST(Holds, LockWaitsThatFailedOnlyOnceEndUnreported) {
   Seer h(kBlockers);
   h.connect();
   h.see(0, {waiter()}, true);
@@ -220,7 +220,7 @@ TEST(Holds, WaitsThatFailedButOnceEndWithoutAWord) {
   EXPECT_THAT(h.over(), ElementsAre());
 }
 
-TEST(Holds, AReloadEndsThemOnlyWhereNobodyAsksAnyMore) {
+TEST(Holds, AReloadEndsThemOnlyIfNoRuleReadsLockWaitsAnyMore) {
   Seer h(kBlockers);
   h.connect();
   h.see(3, {waiter()}, true);
@@ -232,7 +232,7 @@ TEST(Holds, AReloadEndsThemOnlyWhereNobodyAsksAnyMore) {
   EXPECT_THAT(h.over(), ElementsAre("waits_fail 9s"));
 }
 
-TEST(Holds, GatesThatCanBeReadAgainAreTold) {
+TEST(Holds, GatesThatCanBeReadAgainAreReported) {
   Seer h;
   h.connect();
   h.happen(happening::GatesFailed{{"timeout", {}, {}, "57014"}});
@@ -251,7 +251,7 @@ TEST(Holds, BreakersOfTenantsAreCounted) {
   EXPECT_EQ(h.holds(), "breaker open for 2 tenants");
 }
 
-TEST(Event, GetsItsIdItsServerAndItsTimesWhereItHappens) {
+TEST(Event, GetsItsIdServerAndTimesWhereItHappens) {
   Seer h;
   h.now = 5s;
   h.connect();

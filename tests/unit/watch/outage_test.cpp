@@ -1,4 +1,4 @@
-// What keeps failing is told at once, then rarer, and when it ends for how long it lasted.
+// A repeated failure is reported at once, then less often, and at its end with how long it lasted.
 
 #include "watch/outage.hpp"
 
@@ -29,7 +29,7 @@ std::optional<Duration> outage_of(const Event& event) {
   return std::nullopt;
 }
 
-/// Refuses each connection until then.
+/// Refuses each connection until `end`.
 void refuse_until(Harness& h, Duration end) {
   h.tick(h.now);
   while (h.now < end) {
@@ -38,7 +38,7 @@ void refuse_until(Harness& h, Duration end) {
   }
 }
 
-TEST(Outage, IsToldAtOnceAndThenAfterTwiceTheTimeUpToAnHour) {
+TEST(Outage, IsReportedAtOnceAndThenWithDoubledPausesUpToAnHour) {
   Outage outage;
   std::vector<Duration> told;
   for (Duration now = 0s; now < 6h; now += 15s) {
@@ -62,7 +62,7 @@ TEST(Watch, DoesNotRepeatItselfWhileAServerIsOutOfReach) {
   EXPECT_THAT(down.at(1).message, HasSubstr(" is out of reach for 1"));
 }
 
-TEST(Watch, SaysForHowLongAServerWasOutOfReach) {
+TEST(Watch, ReportsForHowLongAServerWasOutOfReach) {
   Harness h;
   h.connect();
   EXPECT_EQ(outage_of(of_kind(h, "server_up").front()), std::nullopt);

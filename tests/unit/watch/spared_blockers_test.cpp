@@ -11,7 +11,7 @@ using ::testing::ElementsAre;
 using ::testing::IsEmpty;
 using ::testing::SizeIs;
 
-/// Somebody whom the policy spares holds up one session.
+/// A session that the policy spares blocks another one.
 struct Queue {
   explicit Queue(const std::string& policy) : desk(policy) { holder.application_name = "pg_dump"; }
 
@@ -31,7 +31,7 @@ struct Queue {
 const char* const kRule =
     "rules: [ { name: r, match: { blocks: 1, blocks_for: 5s }, escalate: [ terminate ] } ]";
 
-TEST(SparedBlockers, AProtectedOneIsToldOncePastTheLimitWithItsProtection) {
+TEST(SparedBlockers, AProtectedOneIsReportedOncePastTheLimitWithItsProtection) {
   Queue queue(kRule);
   EXPECT_THAT(queue.look(5s - 1us), IsEmpty());
   const auto told = queue.look(6s);
@@ -46,7 +46,7 @@ TEST(SparedBlockers, AProtectedOneIsToldOncePastTheLimitWithItsProtection) {
   EXPECT_THAT(queue.desk.decide_at(8s).orders, IsEmpty());
 }
 
-TEST(SparedBlockers, WaitersThatComeAndGoMakeNoNewEpisode) {
+TEST(SparedBlockers, WaitersThatComeAndGoBeginNoNewEpisode) {
   Queue queue(kRule);
   EXPECT_THAT(queue.look(6s), SizeIs(1));
   EXPECT_THAT(queue.look(7s, false), IsEmpty());
@@ -55,7 +55,7 @@ TEST(SparedBlockers, WaitersThatComeAndGoMakeNoNewEpisode) {
   EXPECT_THAT(queue.look(30s), IsEmpty());
 }
 
-TEST(SparedBlockers, AnotherTransactionOrAnotherSessionIsToldAnew) {
+TEST(SparedBlockers, AnotherTransactionOrSessionIsReportedAgain) {
   Queue queue(kRule);
   EXPECT_THAT(queue.look(6s), SizeIs(1));
   queue.holder.xact_start = at(7s);
@@ -75,8 +75,8 @@ TEST(SparedBlockers, AnExceptionOfTheRuleSparesAsWell) {
   EXPECT_EQ(text_field(told[0], "reason"), "exception 1 of the rule");
 }
 
-TEST(SparedBlockers, ALockThatOutlivesItsTransactionsIsToldOnce) {
-  // an advisory lock of the session's: whoever holds it runs one short statement after the other
+TEST(SparedBlockers, ALockThatOutlivesItsTransactionsIsReportedOnce) {
+  // a session-level advisory lock: its holder runs one short statement after the other
   Queue queue(kRule);
   std::size_t told = 0;
   for (int second = 6; second < 60; ++second) {
@@ -87,7 +87,7 @@ TEST(SparedBlockers, ALockThatOutlivesItsTransactionsIsToldOnce) {
   EXPECT_EQ(told, 1U);
 }
 
-TEST(SparedBlockers, AnotherBackendThanAClientsIsToldThoughTheRuleIsForClients) {
+TEST(SparedBlockers, AnotherBackendThanAClientsIsReportedThoughTheRuleIsForClients) {
   Queue queue(kRule);
   queue.holder = active(1, -60s);
   queue.holder.backend_type = "autovacuum worker";
@@ -99,7 +99,7 @@ TEST(SparedBlockers, AnotherBackendThanAClientsIsToldThoughTheRuleIsForClients) 
   EXPECT_THAT(queue.desk.decide_at(12s).orders, IsEmpty());
 }
 
-TEST(SparedBlockers, WhomTheRuleEndsOrIsNotForIsNotTold) {
+TEST(SparedBlockers, SessionsThatTheRuleEndsOrIsNotForAreNotReported) {
   Queue unprotected(kRule);
   unprotected.holder.application_name = "psql";
   EXPECT_THAT(unprotected.look(6s), IsEmpty()) << "the rule acts on it";
@@ -110,13 +110,13 @@ TEST(SparedBlockers, WhomTheRuleEndsOrIsNotForIsNotTold) {
   EXPECT_THAT(age.look(6s), IsEmpty()) << "it is not about blockers";
 }
 
-TEST(SparedBlockers, ARuleThatDoesNotHoldNowTellsNothing) {
+TEST(SparedBlockers, ARuleThatDoesNotHoldNowReportsNothing) {
   Queue standby(
       "rules: [ { name: r, when: { role: standby }, match: { blocks: 1 }, escalate: [ terminate ] } ]");
   EXPECT_THAT(standby.look(6s), IsEmpty());
   standby.desk.seen.in_recovery = true;
   EXPECT_THAT(standby.look(7s), SizeIs(1));
-  // kStart is a midnight in UTC
+  // kStart is midnight in UTC
   Queue later(
       "rules: [ { name: r, match: { blocks: 1 }, during: { from: '00:01', to: '00:02', timezone: UTC }, "
       "escalate: [ terminate ] } ]");
@@ -124,7 +124,7 @@ TEST(SparedBlockers, ARuleThatDoesNotHoldNowTellsNothing) {
   EXPECT_THAT(later.look(70s), SizeIs(1));
 }
 
-TEST(SparedBlockers, ACommitThatWaitsForAStandbyIsTold) {
+TEST(SparedBlockers, ACommitThatWaitsForAStandbyIsReported) {
   Queue queue(kRule);
   queue.holder.application_name = "psql";
   queue.holder.wait_event_type = "IPC";
@@ -136,7 +136,7 @@ TEST(SparedBlockers, ACommitThatWaitsForAStandbyIsTold) {
   EXPECT_EQ(text_field(told[0], "reason"), "waits for synchronous replication");
 }
 
-TEST(SparedBlockers, NothingIsKeptOfSessionsThatAreGone) {
+TEST(SparedBlockers, NothingIsKeptAboutSessionsThatAreGone) {
   Queue queue(kRule);
   EXPECT_THAT(queue.look(6s), SizeIs(1));
   queue.desk.look({}, 7s);

@@ -32,7 +32,7 @@ Gates gates_of(ServerTime taken_at) {
   return gates;
 }
 
-TEST(WatchDrains, OneThatIsGivenUpHasStoppedThoughAGateIsClosedStill) {
+TEST(WatchDrains, OneThatIsGivenUpHasStoppedThoughAGateIsStillClosed) {
   Harness h(policy_with_a_drain());
   h.connect();
   h.now = 1s;
@@ -46,12 +46,12 @@ TEST(WatchDrains, OneThatIsGivenUpHasStoppedThoughAGateIsClosedStill) {
   EXPECT_THAT(h.tick(10s), ElementsAre());
 }
 
-TEST(WatchDrains, SaysOnceAMinuteThatGatesCannotBeRead) {
+TEST(WatchDrains, ReportsOnceAMinuteThatGatesCannotBeRead) {
   Harness h;
   h.connect();
   const auto fail = [&](Duration time) {
     h.now = time;
-    h.look({});  // or the connection is given up for want of one
+    h.look({});  // without one, the connection would be closed
     h.happen(happening::GatesFailed{{"permission denied for table pg_db_role_setting", {}, {}, "42501"}});
     return std::ranges::count(h.told_kinds(), "gates_failed");
   };
@@ -62,12 +62,12 @@ TEST(WatchDrains, SaysOnceAMinuteThatGatesCannotBeRead) {
   EXPECT_EQ(fail(62s), 3) << "it is news again";
 }
 
-TEST(WatchDrains, NothingBeginsByAClockThatWasNotAskedSinceTheConnectionCameBack) {
+TEST(WatchDrains, NothingBeginsByAClockThatWasNotReadSinceTheConnectionCameBack) {
   Harness h(policy_with_a_drain(1min));
   h.connect();
   h.look({});
   h.happen(happening::ConnectionLost{failure("gone").value()});
-  // set back while nobody could ask it: by what we knew of it the drain is past its beginning
+  // set back while it could not be read: by our last estimate, the drain's window has begun
   h.now = 70s;
   h.skew = -30s;
   h.connect();
@@ -81,11 +81,11 @@ TEST(WatchDrains, NothingBeginsByAClockThatWasNotAskedSinceTheConnectionCameBack
   EXPECT_THAT(h.told_kinds(), Contains("drain_began"));
 }
 
-TEST(WatchDrains, NothingBeginsByAClockThatWasNotAskedForLong) {
+TEST(WatchDrains, NothingBeginsByAClockThatWasNotReadForLong) {
   Harness h(policy_with_a_drain(1min));
   h.connect();
   h.look({});
-  // set back while we were stopped: by what we knew of it the drain is past its beginning
+  // set back while we were stopped: by our last estimate, the drain's window has begun
   h.skew = -30s;
   EXPECT_TRUE(wants<command::TakePulse>(h.tick(62s)));
   EXPECT_THAT(h.told_kinds(), Not(Contains("drain_began")));

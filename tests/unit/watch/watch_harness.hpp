@@ -17,7 +17,8 @@ inline const char* const kRules =
     "rules: [ { name: r, match: { state: active, query_age: 10s }, "
     "escalate: [ cancel, terminate: { after: 30s } ] } ]";
 
-/// A watch in a world whose time only moves when told to. The server's clock runs along, `skew` apart.
+/// A watch in a world whose time moves only when a test moves it. The server's clock differs from it by
+/// `skew`.
 class Harness {
  public:
   explicit Harness(const std::string& rules = kRules) : Harness(policy_of(rules)) {}
@@ -38,7 +39,7 @@ class Harness {
     }
     return commands;
   }
-  /// All that holds, as the status shows it.
+  /// The holds, as the status shows them.
   [[nodiscard]] std::string holds() const {
     std::string text;
     for (const auto& hold : watch.status().holds) text += (text.empty() ? "" : ", ") + hold.text;
@@ -59,7 +60,7 @@ class Harness {
     facts.postmaster_start = postmaster_start;
     happen(happening::Connected{facts});
   }
-  /// The look that was asked for, taken now.
+  /// Delivers the requested look, taken now.
   std::vector<Command> take(Look seen) {
     seen.number = look_number;
     seen.taken_at = server_now();

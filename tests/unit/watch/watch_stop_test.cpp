@@ -6,7 +6,7 @@
 namespace pgcurfew::testing {
 namespace {
 
-/// A watch whose drain of `app` has closed the gate, and the server that it stands on.
+/// A watch whose drain of `app` has closed the gate, and its server.
 class Drained {
  public:
   Drained() : watch_(policy(), {"s", "w", 42, "me"}) {
@@ -128,7 +128,7 @@ TEST(WatchStop, StopsByGivingBack) {
   EXPECT_TRUE(d.watch().is_stopped());
 }
 
-TEST(WatchStop, GivesBackWhenItIsStoppedWhileTheClockIsNotTrusted) {
+TEST(WatchStop, OpensItsGatesWhenItIsStoppedWhileTheClockIsNotTrusted) {
   Drained d;
   d.set_clock(1h);
   d.tick_until(3s);
@@ -140,7 +140,7 @@ TEST(WatchStop, GivesBackWhenItIsStoppedWhileTheClockIsNotTrusted) {
   EXPECT_TRUE(d.watch().is_stopped());
 }
 
-TEST(WatchStop, GivesBackWhenItIsStoppedWhileTheServerIsAway) {
+TEST(WatchStop, OpensItsGatesWhenItIsStoppedWhileTheServerIsAway) {
   for (const bool is_restarted : {false, true}) {
     Drained d;
     d.lose_connection();

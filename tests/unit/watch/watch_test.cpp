@@ -10,7 +10,7 @@ using ::testing::HasSubstr;
 using ::testing::IsEmpty;
 using ::testing::Not;
 
-TEST(Watch, SaysThatNobodyTellsWhoWaitsForWhomAndGoesOn) {
+TEST(Watch, ReportsThatLockWaitsCannotBeReadAndGoesOn) {
   Harness h;
   h.connect();
   h.happen(happening::WaitsFailed{{"permission denied for function pg_blocking_pids", {}, {}, "42501"}});
@@ -107,7 +107,7 @@ TEST(Watch, LooksForTheEffectSoonAfterASignal) {
   EXPECT_TRUE(wants<command::TakeLook>(h.tick(300ms)));
 }
 
-TEST(Watch, AReplyThatStaysOutEndsTheConnectionAndIsUnknown) {
+TEST(Watch, AMissingReplyEndsTheConnectionAndIsUnknown) {
   Harness h;
   h.connect();
   h.look({active(1, -30s)});
@@ -118,7 +118,7 @@ TEST(Watch, AReplyThatStaysOutEndsTheConnectionAndIsUnknown) {
   EXPECT_EQ(text_field(h.told.back(), "outcome"), "unknown");
 }
 
-TEST(Watch, ALookThatStaysOutEndsTheConnection) {
+TEST(Watch, AMissingLookEndsTheConnection) {
   Harness h;
   h.connect();
   EXPECT_TRUE(wants<command::Disconnect>(h.tick(Watch::kReplyDeadline)));
@@ -173,7 +173,7 @@ TEST(Watch, NothingIsOrderedFromALookOfAnEarlierPolicy) {
   EXPECT_THAT(h.orders, IsEmpty());
 }
 
-TEST(Watch, ALookThatAnEarlierPolicyAskedForIsTakenAgain) {
+TEST(Watch, ALookThatAnEarlierPolicyRequestedIsTakenAgain) {
   Harness h;
   h.connect();
   h.happen(happening::PolicyReplaced{std::make_shared<const Policy>(
@@ -199,7 +199,7 @@ TEST(Watch, AClockThatJumpedStopsAllSignalsUntilTwoLooksAgree) {
   EXPECT_THAT(h.told_kinds(), Contains("clock_trusted"));
 }
 
-TEST(Watch, AClockThatWasSetForwardMakesNobodyDueEarly) {
+TEST(Watch, AClockThatWasSetForwardMakesNoSessionDueEarly) {
   Harness h;
   h.connect();
   h.now = 1ms;
@@ -228,7 +228,7 @@ TEST(Watch, AClockThatWasSetForwardWhileTheConnectionWasLostIsNoticed) {
   EXPECT_THAT(h.orders, IsEmpty());
 }
 
-TEST(Watch, ARestartedServerStartsWithEmptyBooks) {
+TEST(Watch, ARestartedServerStartsWithAnEmptyLedger) {
   Harness h;
   h.connect();
   h.look({active(1, -30s)});
@@ -258,7 +258,7 @@ TEST(Watch, ADeniedSessionIsAskedAgainOverAnotherConnection) {
   EXPECT_EQ(h.orders.size(), 2U) << "the right may have been granted meanwhile";
 }
 
-TEST(Watch, MissingPrivilegesAreSaidAtOnceAndInTheStatus) {
+TEST(Watch, MissingPrivilegesAreReportedAtOnceAndInTheStatus) {
   Harness h;
   h.happen(happening::Tick{});
   h.happen(happening::Connected{});
@@ -266,7 +266,7 @@ TEST(Watch, MissingPrivilegesAreSaidAtOnceAndInTheStatus) {
   EXPECT_EQ(h.holds(), "clock not read yet, lacks pg_read_all_stats, lacks pg_signal_backend");
 }
 
-TEST(Watch, ARehearsalReportsWhatTheServerWouldDeny) {
+TEST(Watch, ADryRunReportsWhatTheServerWouldDeny) {
   Harness h(
       "rules: [ { name: r, mode: dry-run, match: { state: active, query_age: 10s }, escalate: [ cancel ] } "
       "]");
@@ -281,7 +281,7 @@ TEST(Watch, ARehearsalReportsWhatTheServerWouldDeny) {
             "Our role is a member of neither pg_signal_backend nor the session's role.");
 }
 
-TEST(Watch, RepliesAreDecidedUponAtTheWakeUpThatIsAskedForAtOnce) {
+TEST(Watch, RepliesAreDecidedUponAtAnImmediateWakeUp) {
   Harness h(
       "rules: [ { name: r, match: { state: active, query_age: 10s }, escalate: [ alert, cancel: { after: 0s "
       "} ] } ]");
@@ -310,7 +310,7 @@ TEST(Watch, ALongGraceCostsNoLooksBeyondWhatTheLimitDemands) {
   EXPECT_LE(looks, 8);
 }
 
-TEST(Watch, AFailedPulseIsSaidAndNotRepeatedAtOnce) {
+TEST(Watch, AFailedPulseIsReportedAndNotRepeatedAtOnce) {
   Harness h;
   h.connect();
   h.now = 1ms;
@@ -321,7 +321,7 @@ TEST(Watch, AFailedPulseIsSaidAndNotRepeatedAtOnce) {
   EXPECT_FALSE(wants<command::Disconnect>(h.tick(7s - 1us)));
 }
 
-TEST(Watch, AWatchThatCannotLookSaysSoInItsStatus) {
+TEST(Watch, AWatchThatCannotLookShowsThisInItsStatus) {
   Harness h;
   h.connect();
   EXPECT_EQ(h.holds(), "clock not read yet");
@@ -332,7 +332,7 @@ TEST(Watch, AWatchThatCannotLookSaysSoInItsStatus) {
   EXPECT_EQ(h.holds(), "");
 }
 
-TEST(Watch, StopsOnlyWhenWhatIsInFlightIsSettledAndOrdersNothingMore) {
+TEST(Watch, StopsOnlyWhenOrdersInFlightAreSettledAndOrdersNothingMore) {
   Harness h;
   h.connect();
   h.look({active(1, -30s), active(2, 0s)});
@@ -345,7 +345,7 @@ TEST(Watch, StopsOnlyWhenWhatIsInFlightIsSettledAndOrdersNothingMore) {
   EXPECT_EQ(h.orders.size(), 1U);
 }
 
-TEST(Watch, LooksAgainBeforeItCondemnsOnWhatOnlyALookCanTell) {
+TEST(Watch, LooksAgainBeforeItSignalsOnWhatOnlyALookCanShow) {
   Harness h(
       "rules: [ { name: r, match: { state: active, query_age: 10s }, when: { connections_used: 50% }, "
       "escalate: [ cancel ] } ]");
@@ -360,7 +360,7 @@ TEST(Watch, LooksAgainBeforeItCondemnsOnWhatOnlyALookCanTell) {
   EXPECT_TRUE(wants<command::Send>(h.look({active(1, -3s)})));
 }
 
-TEST(Watch, CondemnsOnALookThatTookLongToComeForNoneIsFresher) {
+TEST(Watch, SignalsOnALookThatTookLongToComeBecauseNoneIsFresher) {
   Harness h(
       "rules: [ { name: r, match: { state: active, query_age: 10s }, keep: 1, escalate: [ cancel ] } ]");
   h.connect();
@@ -380,7 +380,7 @@ TEST(Watch, CondemnsOnALookThatTookLongToComeForNoneIsFresher) {
   EXPECT_THAT(h.orders, IsEmpty()) << "it is older now than it has to be";
 }
 
-TEST(Watch, TellsOnceOfAPreparedTransactionThatHoldsSessionsUp) {
+TEST(Watch, ReportsAPreparedTransactionThatBlocksSessionsOnce) {
   Harness h("rules: [ { name: r, match: { blocks: 1, blocks_for: 5s }, escalate: [ terminate ] } ]");
   h.connect();
   const auto look = [&](Duration time, bool waits_failed = false) {
@@ -408,7 +408,7 @@ TEST(Watch, TellsOnceOfAPreparedTransactionThatHoldsSessionsUp) {
   EXPECT_THAT(h.orders, IsEmpty());
 }
 
-TEST(Watch, TellsOnceThatAStandbyWasPromoted) {
+TEST(Watch, ReportsOnceThatAStandbyWasPromoted) {
   Harness h;
   h.connect();
   const auto look = [&](Duration time, bool in_recovery) {
