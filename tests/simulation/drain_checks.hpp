@@ -138,6 +138,8 @@ class DrainChecks {
   void expect_empty(const Policy& policy, const Drain& drain, const std::string& database, ServerTime since);
   [[nodiscard]] const Drain* plan_of(int instance, const std::string& name) const;
   [[nodiscard]] Duration slack() const;
+  /// When the window began in which an instance drains. A run keeps its window if the schedule changes.
+  [[nodiscard]] std::optional<ServerTime> window_start(const Issued& issued, ServerTime now) const;
 
   Site& site_;
   std::map<int, std::shared_ptr<const Policy>> policies_;
@@ -145,8 +147,12 @@ class DrainChecks {
   std::map<int, Duration> has_read_;
   /// The intended limit as an instance last read it, by instance and database.
   std::map<std::pair<int, std::string>, int> known_limits_;
-  /// Runs of drains, by instance and drain: when each must have ended, true time.
-  std::map<std::pair<int, std::string>, Duration> runs_;
+  struct Run {
+    Duration over{};                         ///< when it must have ended, true time
+    std::optional<ServerTime> window_start;  ///< empty: not known, for the clock was set
+  };
+  /// Runs of drains, by instance and drain.
+  std::map<std::pair<int, std::string>, Run> runs_;
   /// When a look last showed no session to end, by instance and drain, by the server's clock.
   std::map<std::pair<int, std::string>, ServerTime> emptied_;
   /// The time of the state of PgBouncer's gates that an instance last received, by instance and database; and
