@@ -175,11 +175,11 @@ class GuardMaker {
     bool is_kept = true;
     for (const auto& condition : match.conditions) {
       if (!can_change(condition.field)) continue;
-      auto* text = text_guard_of(condition.field);
+      const auto* texts = std::get_if<TextTest>(&condition.test);
       if (const auto* states = std::get_if<StateTest>(&condition.test)) {
         allow_states(states->any_of);
-      } else if (text != nullptr && !text->fits && is_simple(condition)) {
-        text->fits = std::get<TextTest>(condition.test).any_of;
+      } else if (texts != nullptr && is_simple(condition) && !guard_.texts[condition.field].fits) {
+        guard_.texts[condition.field].fits = texts->any_of;
       } else {
         hold_as_it_was(condition.field);
         is_kept = is_kept && basis_.spared < kSparesBelieved;
@@ -205,7 +205,7 @@ class GuardMaker {
         return !holds_query_;
       case Change::kWithState:
         return !holds_state_;
-      case Change::kAtWill:
+      case Change::kAtAnyStatement:
       case Change::kWithinStatement:
       case Change::kAtAnyMoment:
         break;
@@ -213,16 +213,19 @@ class GuardMaker {
     return true;
   }
 
-  TextGuard* text_guard_of(Field field) { return is_guarded_text(field) ? &guard_.texts[field] : nullptr; }
-
   /// Holds a fact that SQL cannot judge; not for ever, otherwise a client that keeps changing it would never
   /// be signalled.
   void hold_as_it_was(Field field) {
     if (basis_.spared >= kSparesBelieved) return;
-    if (auto* text = text_guard_of(field)) text->unchanged = *text_of(session_, field);
-    if (is_guarded_number(field)) guard_.numbers[field] = *number_of(session_, field);
-    if (field == Field::kState && session_.state) guard_.states = {*session_.state};
-    if (entry_of(field).change == Change::kWithQuery) guard_.query_start = session_.query_start;
+    if (is_guarded_text(field)) {
+      guard_.texts[field].unchanged = *text_of(session_, field);
+    } else if (is_guarded_number(field)) {
+      guard_.numbers[field] = *number_of(session_, field);
+    } else if (field == Field::kState) {
+      if (session_.state) guard_.states = {*session_.state};
+    } else if (entry_of(field).change == Change::kWithQuery) {
+      guard_.query_start = session_.query_start;
+    }
   }
 
   static bool is_simple(const TextTest& test) {
@@ -232,8 +235,9 @@ class GuardMaker {
 
   /// Whether SQL can check a condition.
   static bool is_simple(const Condition& condition) {
-    if (condition.field == Field::kQuery) return false;
-    if (const auto* texts = std::get_if<TextTest>(&condition.test)) return is_simple(*texts);
+    if (const auto* texts = std::get_if<TextTest>(&condition.test)) {
+      return is_guarded_text(condition.field) && is_simple(*texts);
+    }
     return std::holds_alternative<StateTest>(condition.test);
   }
 
@@ -243,7 +247,9 @@ class GuardMaker {
     if (const auto* states = std::get_if<StateTest>(&condition.test)) allow_states(states->any_of);
     if (!can_change(condition.field)) return;
     if (!is_simple(condition)) return hold_as_it_was(condition.field);
-    if (auto* guard = text_guard_of(condition.field)) guard->fits = std::get<TextTest>(condition.test).any_of;
+    if (const auto* texts = std::get_if<TextTest>(&condition.test)) {
+      guard_.texts[condition.field].fits = texts->any_of;
+    }
   }
 
   /// An exception or a protection that does not match.
@@ -270,9 +276,10 @@ class GuardMaker {
       auto& spared = guard_.spared_states;
       spared.insert(spared.end(), states->any_of.begin(), states->any_of.end());
     }
-    if (auto* guard = text_guard_of(condition.field)) {
-      for (const auto& pattern : std::get<TextTest>(condition.test).any_of) {
-        if (pattern.as_like()) guard->spares.push_back(pattern);
+    const auto* texts = std::get_if<TextTest>(&condition.test);
+    if (texts != nullptr && is_guarded_text(condition.field)) {
+      for (const auto& pattern : texts->any_of) {
+        if (pattern.as_like()) guard_.texts[condition.field].spares.push_back(pattern);
       }
     }
     if (!is_simple(condition)) hold_as_it_was(condition.field);

@@ -32,9 +32,11 @@ bool can_begin_to_hold(const Condition& condition, AnchorKind anchor, const Matc
         return session.state == State::kActive && !names_active(condition);
       }
       return !is_anchored_at_state(anchor);
-    case Change::kAtWill:
+    case Change::kAtAnyStatement:
     case Change::kWithQuery:
     case Change::kWithinStatement:
+      // a value that changes within a statement is left to the regular looks: otherwise each long statement
+      // with another value would need a look every second
       return !is_anchored_at_state(anchor) && anchor != AnchorKind::kQueryStart;
     case Change::kAtAnyMoment:
       break;
@@ -46,7 +48,7 @@ bool can_begin_to_hold(const Condition& condition, AnchorKind anchor, const Matc
 bool changes_with_state(Field field) {
   switch (entry_of(field).change) {
     case Change::kNever:
-    case Change::kAtWill:
+    case Change::kAtAnyStatement:
       return false;
     case Change::kWithQuery:
     case Change::kWithinStatement:

@@ -1,54 +1,57 @@
 #include "policy/field.hpp"
 
+#include <algorithm>
+
 namespace pgcurfew {
 
 namespace {
 
 constexpr std::array kFields{
-    FieldEntry{Field::kDatabase, "database", "datname", ValueKind::kPatterns, Change::kNever, " in database ",
-               "[app, \"app_*\"]", "name of the database"},
-    FieldEntry{Field::kUser, "user", "usename", ValueKind::kPatterns, Change::kNever, " of user ",
+    FieldEntry{Field::kDatabase, "database", "datname", ValueKind::kPatterns, Change::kNever, false,
+               " in database ", "[app, \"app_*\"]", "name of the database"},
+    FieldEntry{Field::kUser, "user", "usename", ValueKind::kPatterns, Change::kNever, false, " of user ",
                "reporting", "role that the session logged in as"},
     FieldEntry{Field::kApplicationName, "application_name", "application_name", ValueKind::kPatterns,
-               Change::kAtWill, " with application_name ", "\"nightly-*\"",
+               Change::kAtAnyStatement, true, " with application_name ", "\"nightly-*\"",
                "name that the client gives itself; any client can set it to anything"},
-    FieldEntry{Field::kClientAddr, "client_addr", "client_addr", ValueKind::kAddresses, Change::kNever,
+    FieldEntry{Field::kClientAddr, "client_addr", "client_addr", ValueKind::kAddresses, Change::kNever, false,
                " from client_addr ", "[10.0.0.0/8, local]",
                "address, network in CIDR form, or local for the Unix-domain socket"},
     FieldEntry{Field::kBackendType, "backend_type", "backend_type", ValueKind::kBackendTypes, Change::kNever,
-               " of backend_type ", "autovacuum worker",
+               false, " of backend_type ", "autovacuum worker",
                "type of the server process; client backend unless named"},
-    FieldEntry{Field::kState, "state", "state", ValueKind::kStates, Change::kWithState, "",
+    FieldEntry{Field::kState, "state", "state", ValueKind::kStates, Change::kWithState, false, "",
                "idle in transaction", "what the session is doing"},
     FieldEntry{Field::kWaitEventType, "wait_event_type", "wait_event_type", ValueKind::kPatterns,
-               Change::kAtAnyMoment, " waiting for wait_event_type ", "Client",
+               Change::kAtAnyMoment, false, " waiting for wait_event_type ", "Client",
                "type of event that the session waits for"},
     FieldEntry{Field::kWaitEvent, "wait_event", "wait_event", ValueKind::kPatterns, Change::kAtAnyMoment,
-               " waiting for wait_event ", "ClientRead", "event that the session waits for"},
-    FieldEntry{Field::kQuery, "query", "query", ValueKind::kRegularExpressions, Change::kWithQuery,
+               false, " waiting for wait_event ", "ClientRead", "event that the session waits for"},
+    FieldEntry{Field::kQuery, "query", "query", ValueKind::kRegularExpressions, Change::kWithQuery, true,
                " with a text that matches ", "'(?i)^\\s*copy\\b'",
                "text of the query, as far as the server keeps it"},
-    FieldEntry{Field::kQueryId, "query_id", "query_id", ValueKind::kNumbers, Change::kWithinStatement,
+    FieldEntry{Field::kQueryId, "query_id", "query_id", ValueKind::kNumbers, Change::kWithinStatement, true,
                " with query_id ", "-4711",
                "identifier of the query (PostgreSQL 14 and later, compute_query_id)"},
     FieldEntry{Field::kXminAge, "xmin_age", "backend_xmin", ValueKind::kTransactions, Change::kAtAnyMoment,
-               "", "50M",
+               false, "", "50M",
                "at least this number of transactions since the oldest one that the session holds back"},
-    FieldEntry{Field::kBlocks, "blocks", "pg_blocking_pids", ValueKind::kBlocks, Change::kAtAnyMoment, "",
-               "{ user: migrator, blocked_for: 5s }",
+    FieldEntry{Field::kBlocks, "blocks", "pg_blocking_pids", ValueKind::kBlocks, Change::kAtAnyMoment, false,
+               "", "{ user: migrator, blocked_for: 5s }",
                "at least this number of sessions wait for the session, directly or through others"},
-    FieldEntry{Field::kBlocksFor, "blocks_for", "pg_blocking_pids", ValueKind::kAge, Change::kAtAnyMoment, "",
-               "5s", "at least this time since that number of sessions began to wait for the session"},
-    FieldEntry{Field::kBlockedFor, "blocked_for", "waitstart", ValueKind::kAge, Change::kAtAnyMoment, "",
-               "5s", "at least this time since the session began to wait for a lock"},
-    FieldEntry{Field::kQueryAge, "query_age", "query_start", ValueKind::kAge, Change::kAtAnyMoment, "",
+    FieldEntry{Field::kBlocksFor, "blocks_for", "pg_blocking_pids", ValueKind::kAge, Change::kAtAnyMoment,
+               false, "", "5s",
+               "at least this time since that number of sessions began to wait for the session"},
+    FieldEntry{Field::kBlockedFor, "blocked_for", "waitstart", ValueKind::kAge, Change::kAtAnyMoment, false,
+               "", "5s", "at least this time since the session began to wait for a lock"},
+    FieldEntry{Field::kQueryAge, "query_age", "query_start", ValueKind::kAge, Change::kAtAnyMoment, false, "",
                "10min", "at least this time since query_start"},
     FieldEntry{Field::kTransactionAge, "transaction_age", "xact_start", ValueKind::kAge, Change::kAtAnyMoment,
-               "", "1h 30min", "at least this time since xact_start"},
-    FieldEntry{Field::kStateAge, "state_age", "state_change", ValueKind::kAge, Change::kAtAnyMoment, "",
-               "10min", "at least this time since state_change"},
-    FieldEntry{Field::kSessionAge, "session_age", "backend_start", ValueKind::kAge, Change::kAtAnyMoment, "",
-               "12h", "at least this time since backend_start"},
+               false, "", "1h 30min", "at least this time since xact_start"},
+    FieldEntry{Field::kStateAge, "state_age", "state_change", ValueKind::kAge, Change::kAtAnyMoment, false,
+               "", "10min", "at least this time since state_change"},
+    FieldEntry{Field::kSessionAge, "session_age", "backend_start", ValueKind::kAge, Change::kAtAnyMoment,
+               false, "", "12h", "at least this time since backend_start"},
 };
 
 /// Each entry stands at the place of its field, where entry_of() finds it.
@@ -59,6 +62,21 @@ constexpr bool is_in_order() {
   return true;
 }
 static_assert(is_in_order());
+static_assert(kFields.size() == static_cast<std::size_t>(Field::kSessionAge) + 1);
+
+/// A guard can only hold what changes if it knows how: see GuardMaker.
+constexpr bool can_be_guarded(const FieldEntry& entry) {
+  switch (entry.kind) {
+    case ValueKind::kRegularExpressions:
+      return entry.change == Change::kNever || entry.change == Change::kWithQuery;
+    case ValueKind::kAddresses:
+    case ValueKind::kBackendTypes:
+      return entry.change == Change::kNever;
+    default:
+      return true;
+  }
+}
+static_assert(std::all_of(kFields.begin(), kFields.end(), can_be_guarded));
 
 constexpr std::array<std::string_view, 7> kStates{
     "active",   "idle",    "idle in transaction", "idle in transaction (aborted)", "fastpath function call",
@@ -72,20 +90,6 @@ std::span<const FieldEntry> all_fields() {
 
 const FieldEntry& entry_of(Field field) {
   return kFields[static_cast<std::size_t>(field)];
-}
-
-bool is_chosen_by_client(Field field) {
-  switch (entry_of(field).change) {
-    case Change::kAtWill:
-    case Change::kWithQuery:
-    case Change::kWithinStatement:
-      return true;
-    case Change::kNever:
-    case Change::kWithState:
-    case Change::kAtAnyMoment:
-      break;
-  }
-  return false;
 }
 
 bool is_guarded_text(Field field) {

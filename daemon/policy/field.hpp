@@ -47,10 +47,10 @@ enum class ValueKind {
   kAge
 };
 
-/// When the value of a field can change while the session stays connected.
+/// When the value of a field can change while the session stays connected. Not asked of an age.
 enum class Change {
   kNever,
-  kAtWill,           ///< when its client sets it: by a statement, or from within one
+  kAtAnyStatement,   ///< when its client sets it: by a statement, or from within one
   kWithQuery,        ///< together with query_start
   kWithinStatement,  ///< with each statement of a message, and when one is analysed
   kWithState,        ///< together with state_change
@@ -63,6 +63,7 @@ struct FieldEntry {
   std::string_view column;  ///< of pg_stat_activity
   ValueKind kind;
   Change change;
+  bool is_chosen_by_client;  ///< any client can give it the value that it wants
   std::string_view words;    ///< before its values in a rule's sentence, after the noun; empty: not there
   std::string_view example;  ///< a value as the YAML has it
   std::string_view meaning;  ///< one line for the manual
@@ -73,9 +74,6 @@ struct FieldEntry {
 std::span<const FieldEntry> all_fields();
 
 const FieldEntry& entry_of(Field field);
-
-/// Whether any client can give the field the value that it wants.
-bool is_chosen_by_client(Field field);
 
 /// Whether the guard checks the field as a text inside the server: by patterns, or that it is unchanged.
 bool is_guarded_text(Field field);

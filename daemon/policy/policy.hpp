@@ -44,7 +44,7 @@ struct BackendTypeTest {
 struct StateTest {
   std::vector<State> any_of;
 };
-/// query_id: any of the list.
+/// Any of these numbers.
 struct NumbersTest {
   std::vector<std::int64_t> any_of;
 };

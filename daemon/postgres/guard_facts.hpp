@@ -14,7 +14,8 @@
 
 namespace pgcurfew {
 
-/// One of the facts that a guard can hold: the one place where it stands as SQL and as a parameter.
+/// One of the facts that a guard can check: its SQL and its parameter. The SQL of its column is in
+/// look_columns.cpp.
 struct GuardFact {
   std::string_view name;
   /// What must hold for the row `s`. `{p}` is the parameter, `{column}` the column of a look with that name.
@@ -29,11 +30,11 @@ const std::vector<GuardFact>& guard_facts();
 /// The parameters before theirs: $1 to $6, of which the last says by its bits which facts are asked for.
 inline constexpr int kGuardHead = 6;
 
-/// What of that number stands for the fact at an index, for those of these names.
+/// The bit of $6 for the fact at an index; the bits for all facts with these names.
 int guard_bit(std::size_t index);
 int guard_bits(std::initializer_list<std::string_view> names);
 
-/// ... and that a commit that waits for synchronous replication is not spared.
+/// The bit of $6 that permits a signal to a session whose commit waits for synchronous replication.
 inline constexpr int kLetWaitForSyncRep = 1 << 30;
 
 }  // namespace pgcurfew

@@ -1,5 +1,7 @@
 #include "postgres/look_columns.hpp"
 
+#include <utility>
+
 #include <fmt/format.h>
 
 namespace pgcurfew {
@@ -9,7 +11,8 @@ namespace {
 constexpr int kHasLeaderPid = 130000;
 constexpr int kHasQueryId = 140000;
 
-/// Reads a text, or a number, into a member of the session.
+// readers of the next column into a member of the session
+
 template <std::optional<std::string> Session::*Member>
 void text_into(RowReader& reader, LookRow& row) {
   row.session.*Member = reader.text();
@@ -25,6 +28,10 @@ void number_into(RowReader& reader, LookRow& row) {
 
 LookColumn column(std::string_view name, void (*read)(RowReader& reader, LookRow& row)) {
   return {name, fmt::format("s.{}", name), 0, {}, read};
+}
+
+LookColumn computed(std::string_view name, std::string sql, void (*read)(RowReader& reader, LookRow& row)) {
+  return {name, std::move(sql), 0, {}, read};
 }
 
 std::vector<LookColumn> all_columns() {
@@ -54,30 +61,19 @@ std::vector<LookColumn> all_columns() {
       column("wait_event_type", text_into<&Session::wait_event_type>),
       column("wait_event", text_into<&Session::wait_event>),
       {"query_id", "s.query_id", kHasQueryId, "int8", number_into<&Session::query_id, std::int64_t>},
-      {"xmin_age",
-       "greatest(pg_catalog.age(s.backend_xid), pg_catalog.age(s.backend_xmin))",
-       0,
-       {},
-       number_into<&Session::xmin_age, std::int32_t>},
+      computed("xmin_age", "greatest(pg_catalog.age(s.backend_xid), pg_catalog.age(s.backend_xmin))",
+               number_into<&Session::xmin_age, std::int32_t>),
       // cut before it is sent, and by bytes: what substr() does with a text depends on its encoding, and it
       // fails if a client's bytes are not valid in it
-      {"query",
-       fmt::format("CASE WHEN $1::pg_catalog.int4 = 2 OR ($1 = 1 AND s.state = 'active') "
-                   "THEN pg_catalog.substr(pg_catalog.textsend(s.query), 1, {}) END",
-                   kMostOfAText),
-       0,
-       {},
-       text_into<&Session::query>},
-      {"in_recovery",
-       "pg_catalog.pg_is_in_recovery()",
-       0,
-       {},
-       [](RowReader& reader, LookRow& row) { row.in_recovery = reader.boolean(); }},
-      {"clock",
-       "pg_catalog.clock_timestamp()",
-       0,
-       {},
-       [](RowReader& reader, LookRow& row) { row.clock = reader.time(); }},
+      computed("query",
+               fmt::format("CASE WHEN $1::pg_catalog.int4 = 2 OR ($1 = 1 AND s.state = 'active') "
+                           "THEN pg_catalog.substr(pg_catalog.textsend(s.query), 1, {}) END",
+                           kMostOfAText),
+               text_into<&Session::query>),
+      computed("in_recovery", "pg_catalog.pg_is_in_recovery()",
+               [](RowReader& reader, LookRow& row) { row.in_recovery = reader.boolean(); }),
+      computed("clock", "pg_catalog.clock_timestamp()",
+               [](RowReader& reader, LookRow& row) { row.clock = reader.time(); }),
   };
 }
 

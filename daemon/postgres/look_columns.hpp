@@ -27,12 +27,14 @@ struct LookRow {
   std::optional<ServerTime> clock;
 };
 
-/// One column of a look: the one place with its SQL and its reader.
+/// One column of a look: the one place with its SQL and its reader. A guard uses the same SQL for a field of
+/// this name: for one that it holds as a text the type is text, for a number an integer.
 struct LookColumn {
-  std::string_view name;  ///< that of its field, if it has one
-  std::string sql;        ///< over the row `s` of pg_stat_get_activity
+  std::string_view name;  ///< that of the field whose value it is; otherwise of the server's column
+  /// Over the row `s` of pg_stat_get_activity. Only `query` uses the look's parameter $1.
+  std::string sql;
   int since = 0;          ///< server_version_num of the first release that has it
-  std::string_view type;  ///< of the NULL that stands for it before that
+  std::string_view type;  ///< of the NULL that stands for it before that; needed with `since`
   void (*read)(RowReader& reader, LookRow& row);
 };
 

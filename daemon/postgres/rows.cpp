@@ -14,7 +14,7 @@ namespace pgcurfew {
 
 namespace {
 
-/// Nothing for no oid; a null pointer for one without a name, which `look` remembers.
+/// Empty if there is no oid; null if the oid has no name, which is then recorded in `look`.
 std::optional<const Name*> find_name(const Names& names, const NameCache& cache,
                                      std::optional<std::uint32_t> oid, LookRows& look) {
   if (!oid || *oid == 0) return std::nullopt;
@@ -36,7 +36,7 @@ void set_names(Session& session, std::optional<const Name*> database, std::optio
   session.is_beyond_us = !facts.is_superuser && (is_superusers || (!is_ours && !facts.can_signal));
 }
 
-/// Each once; who comes first stays first.
+/// Removes duplicates; keeps the first of each.
 template <class Value>
 void drop_repeated(std::vector<Value>& values) {
   std::vector<Value> kept;
@@ -188,7 +188,7 @@ Result<Reply> read_verdict(const PGresult* result) {
   } else {
     return misshapen("verdict");
   }
-  // a row of another session under the same pid tells nothing of ours
+  // the row is of another session with the same pid
   if (reply.kind == ReplyKind::kGone) {
     reply.state.reset();
     reply.wait_event_type.reset();

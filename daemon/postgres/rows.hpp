@@ -20,11 +20,11 @@ namespace pgcurfew {
 
 struct Name {
   std::string name;
-  std::string description;    ///< of a database, as pg_describe_object tells it
+  std::string description;    ///< of a database, by pg_describe_object
   bool is_superuser = false;  ///< of a role
   bool is_ours = false;       ///< of a role: we have its rights, and so may signal its sessions
 };
-/// By oid; an oid that is not in it has no name that a rule could fit.
+/// By oid; an oid that is not in it has no name that a rule could match.
 using Names = std::unordered_map<std::uint32_t, Name>;
 
 /// What the server's rows are resolved with.
@@ -39,14 +39,14 @@ struct NameCache {
 /// *Errors*: a column of another shape than the statement promises.
 Result<ServerTime> read_time(const PGresult* result, int row, int column);
 
-/// The look's rows. `unknown`: oids of databases and roles that the cache knows nothing of.
+/// The look's rows. `unknown`: oids of databases and roles that the cache does not have.
 struct LookRows {
   Look look;
   std::unordered_set<std::uint32_t> unknown;
 };
 Result<LookRows> read_look(const PGresult* result, const NameCache& names, const ServerFacts& facts);
 
-/// Who waits for whom, as statement::waits tells it; without those who wait for nobody any more.
+/// Lock waits, from the result of statement::waits, without sessions that no longer wait.
 Result<std::vector<LockWait>> read_waits(const PGresult* result);
 
 Result<ServerFacts> read_facts(const PGresult* result, int server_version);
@@ -59,7 +59,7 @@ Result<Reply> read_verdict(const PGresult* result);
 /// Whether the statement went well.
 bool is_good(const PGresult* result);
 
-/// What the server or libpq says of a failed result.
+/// The server's or libpq's error of a failed result.
 Error error_of(const PGresult* result);
 
 }  // namespace pgcurfew

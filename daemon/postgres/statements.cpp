@@ -78,7 +78,7 @@ std::vector<std::string> settings(int server_version) {
       Setting{"client_min_messages", "warning"},
       Setting{"plpgsql.extra_errors", "none"},
       Setting{"plpgsql.extra_warnings", "none"},
-      // what a statement reads and how long it takes hangs on its plan, and that on these
+      // how much a statement reads, and for how long, depends on its plan, which depends on these settings
       Setting{"max_parallel_workers_per_gather", "0"},
       Setting{"jit", "off", 110000},
       // a plan made once: nothing is planned, and no catalog read, at the moment of a signal
@@ -127,8 +127,8 @@ std::string database_names() {
   return "SELECT oid, datname, pg_catalog.pg_describe_object(1262, oid, 0) FROM pg_catalog.pg_database";
 }
 std::string role_names() {
-  // through the catalog cache: a signal looks the role of its target up there, and must not have to read it
-  // from a table that somebody has locked; the same holds for our membership in it
+  // through the catalog cache: a signal looks up the role of its target there, and must not have to read it
+  // from a table that another session has locked; the same holds for our membership in it
   return "SELECT oid, pg_catalog.pg_get_userbyid(oid), rolsuper, pg_catalog.pg_has_role(oid, 'USAGE') "
          "FROM pg_catalog.pg_roles";
 }
@@ -144,7 +144,8 @@ std::string look(int server_version) {
 std::string waits(int server_version) {
   // A common table expression with a volatile function, or one that is read twice, is made once, and only if
   // its rows are asked for. No joins where a prepared transaction is looked for: what they hash or sort by is
-  // read from the catalogs when they first have rows, which is too late, for somebody may have locked those.
+  // read from the catalogs when they first have rows, which is too late: another session may have locked
+  // them.
   constexpr std::string_view kTemplate = R"sql(
 WITH locks AS (SELECT l.* FROM pg_catalog.pg_lock_status() l),
      of_nobody AS (SELECT l.* FROM locks l WHERE l.granted AND l.pid IS NULL)
@@ -224,9 +225,8 @@ const char* guard_name(Action action, bool with_edges) {
 }
 
 namespace {
-/// The arm that asks whether everybody in the four arrays from $`first` on still waits for the session.
-/// pg_blocking_pids sees nothing of the startup process, which replays on a standby; whom it waits for is
-/// told by the locks themselves.
+/// The arm that checks that each waiter in the four arrays from $`first` on still waits. pg_blocking_pids
+/// does not cover the startup process of a standby, so its blockers are found in the locks.
 std::string edges_arm(int first) {
   constexpr std::string_view kTemplate = R"sql(
          WHEN EXISTS
@@ -252,14 +252,15 @@ std::string edges_arm(int first) {
                      fmt::arg("blockers", first + 3), fmt::arg("same", same_object("h", "l")));
 }
 
-/// What of the guard the bits of $6 ask for.
+/// The facts of a guard, each checked only if its bit in $6 is set.
 std::string facts_hold(int server_version) {
   std::string sql;
   const auto& facts = guard_facts();
   for (std::size_t i = 0; i < facts.size(); ++i) {
     const auto parameter = fmt::format("${}", kGuardHead + 1 + static_cast<int>(i));
-    const auto holds = fmt::format(fmt::runtime(facts[i].holds), fmt::arg("p", parameter),
-                                   fmt::arg("column", look_column_sql(facts[i].name, server_version)));
+    const auto holds =
+        fmt::format(fmt::runtime(facts[i].holds), fmt::arg("p", parameter),
+                    fmt::arg("column", "(" + look_column_sql(facts[i].name, server_version) + ")"));
     sql += fmt::format("\n               AND ($6 & {} = 0 OR {})", guard_bit(i), holds);
   }
   return sql;

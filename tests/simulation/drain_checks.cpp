@@ -63,12 +63,18 @@ void DrainChecks::on_order(int instance, const Order& order, const std::shared_p
   if (oracle::has_gate(*plan) && !has_read_.contains(instance)) {
     throw Violation("no-gate", where + " before the gates were read through this connection");
   }
+  const auto run = runs_.find({instance, order.drain});
+  if (run == runs_.end()) throw Violation("no-window", where + " though it has not begun");
+  if (site_.agenda.now() > run->second.must_end_by) {
+    throw Violation("no-window", where + " after the end of its window");
+  }
   check_pace(order);
   const auto read = has_read_.find(instance);
   const auto gates_read = read == has_read_.end() ? std::nullopt : std::optional(read->second);
   const auto& seen = pgbouncer_known_[instance];
-  issued_[order.decision] = {instance, gates_read,        seen, order, *plan, policies_.at(instance),
-                             look,     site_.agenda.now()};
+  issued_[order.decision] = {
+      instance, run->second,       gates_read, seen, order, *plan, policies_.at(instance),
+      look,     site_.agenda.now()};
   std::erase_if(issued_,
                 [&](const auto& entry) { return entry.second.at < site_.agenda.now() - minutes(5); });
 }
@@ -101,7 +107,7 @@ void DrainChecks::on_turn_asked(int instance, const GateOrder& order) {
   const auto run = runs_.find({instance, plan->name});
   if (run == runs_.end()) throw Violation("no-window", where + " though it has not begun");
   // a run lasts no longer than its window, even if the clock is set meanwhile
-  if (site_.agenda.now() > run->second.over) {
+  if (site_.agenda.now() > run->second.must_end_by) {
     throw Violation("no-window", where + " after the end of its window");
   }
 }
@@ -113,9 +119,10 @@ void DrainChecks::check_beginning(int instance, const Event& event) {
   const auto& server = site_.server();
   const auto now = server.shown_now();
   auto window = oracle::window(*plan, now);
-  for (auto off = slack(); !window && off >= milliseconds(1); off /= 2) {
-    window = oracle::window(*plan, now - off);
-    if (!window) window = oracle::window(*plan, now + off);
+  // the nearest one, and rather the one to come
+  for (Duration off = milliseconds(1); !window && off <= 2 * slack(); off *= 2) {
+    window = oracle::window(*plan, now + std::min(off, slack()));
+    if (!window) window = oracle::window(*plan, now - std::min(off, slack()));
   }
   // a clock step is noticed at the next reading, and so is another server's clock
   const bool is_another =
@@ -123,8 +130,12 @@ void DrainChecks::check_beginning(int instance, const Event& event) {
   const bool was_set = is_another || server.steady_now() - kToAskClock < server.last_step();
   if (!window && !was_set) throw Violation("no-window", "outside of its windows: " + event.message);
   emptied_.erase({instance, name});
-  runs_[{instance, name}] = {site_.agenda.now() + plan->duration + kDrift + slack(),
-                             window ? std::optional(window->start) : std::nullopt};
+  Run run{site_.agenda.now(), site_.agenda.now() + plan->duration + kDrift + slack(), std::nullopt};
+  if (window) {
+    run.window_start = window->start;
+    run.began = windows_.try_emplace({name, window->start}, run.began).first->second;
+  }
+  runs_[{instance, name}] = run;
 }
 
 /// No session that was admitted before the gate closed is still logging in.
@@ -292,11 +303,11 @@ void DrainChecks::check_ladder(const Issued& issued, std::size_t node, const Bac
       since = std::max(since.value_or(ServerTime::min()), closed);
     }
   } else {
-    since = own_since = window_start(issued, now);
+    since = own_since = issued.run.window_start;
   }
   if (!since) return;
   // a gate that has been closed since an earlier window was not closed for this one
-  if (const auto start = window_start(issued, now); oracle::has_gate(plan) && !plan.reopens && start) {
+  if (const auto start = issued.run.window_start; oracle::has_gate(plan) && !plan.reopens && start) {
     since = std::max(*since, *start);
     own_since = std::max(*own_since, *start);
   }
@@ -312,20 +323,13 @@ void DrainChecks::check_ladder(const Issued& issued, std::size_t node, const Bac
   const auto wait = oracle::time_to(plan, issued.order.step);
   if (!wait) throw Violation("drain-ladder", who + ": it has no such step");
   const auto rounding = site_.was_injected("slow") ? Duration(seconds(5)) : Duration(milliseconds(5));
-  // if the clock was set back since, it may show a time before the gate closed
+  // a wait that has passed in true time has passed, whatever the clock showed at its beginning
   const bool was_stepped = was_clock_set() || site_.was_injected("small clock step");
-  if (was_stepped && has_lasted(issued, node, *wait - rounding)) return;
+  if (was_stepped && has_lasted(issued, node, std::max(*wait - rounding, *wait / 2))) return;
   if (now + rounding < *since + *wait) {
     throw Violation("drain-ladder",
                     fmt::format("{}: {} before the step is due", who, to_text(*since + *wait - now)));
   }
-}
-
-std::optional<ServerTime> DrainChecks::window_start(const Issued& issued, ServerTime now) const {
-  const auto run = runs_.find({issued.instance, issued.plan.name});
-  if (run != runs_.end() && run->second.window_start) return run->second.window_start;
-  const auto window = oracle::window(issued.plan, now);
-  return window ? std::optional(window->start) : std::nullopt;
 }
 
 /// Whether recorded server times may be from before a clock step.
@@ -333,9 +337,12 @@ bool DrainChecks::was_clock_set() const {
   return site_.was_injected("clock step") || site_.was_injected("failover");
 }
 
-/// Whether `wait` has passed in true time since the last of the drain's gates closed.
+/// Whether `wait` has passed in true time since the last of the drain's gates closed, or since its window
+/// began if it has no gate, or one that may have been closed before.
 bool DrainChecks::has_lasted(const Issued& issued, std::size_t node, Duration wait) const {
+  if (!oracle::has_gate(issued.plan)) return site_.agenda.now() - issued.run.began >= wait;
   std::optional<Duration> last;
+  if (!issued.plan.reopens) last = issued.run.began;
   for (const auto& [name, database] : site_.gates[node].all) {
     if (!oracle::takes_in(issued.plan, name)) continue;
     const auto of_node = issued.plan.gate == GateKind::kPgbouncer ? kAtPgbouncer : node;

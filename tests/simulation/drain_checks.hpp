@@ -98,8 +98,14 @@ class DrainChecks {
   [[nodiscard]] const DrainTally& tally() const { return tally_; }
 
  private:
+  struct Run {
+    Duration began{};                        ///< when the first instance began in this window, true time
+    Duration must_end_by{};                  ///< true time
+    std::optional<ServerTime> window_start;  ///< empty: unknown, because the clock was set
+  };
   struct Issued {
     int instance = 0;
+    Run run;                             ///< as of the order; a run keeps its window if the schedule changes
     std::optional<Duration> gates_read;  ///< when the instance had last read the gates
     /// The time of the state of PgBouncer's gates that it had last read, by database.
     std::map<std::string, Duration> pgbouncer_seen;
@@ -138,8 +144,6 @@ class DrainChecks {
   void expect_empty(const Policy& policy, const Drain& drain, const std::string& database, ServerTime since);
   [[nodiscard]] const Drain* plan_of(int instance, const std::string& name) const;
   [[nodiscard]] Duration slack() const;
-  /// When the window began in which an instance drains. A run keeps its window if the schedule changes.
-  [[nodiscard]] std::optional<ServerTime> window_start(const Issued& issued, ServerTime now) const;
 
   Site& site_;
   std::map<int, std::shared_ptr<const Policy>> policies_;
@@ -147,12 +151,10 @@ class DrainChecks {
   std::map<int, Duration> has_read_;
   /// The intended limit as an instance last read it, by instance and database.
   std::map<std::pair<int, std::string>, int> known_limits_;
-  struct Run {
-    Duration over{};                         ///< when it must have ended, true time
-    std::optional<ServerTime> window_start;  ///< empty: not known, for the clock was set
-  };
   /// Runs of drains, by instance and drain.
   std::map<std::pair<int, std::string>, Run> runs_;
+  /// When a window was first begun by any instance, true time; by drain and the window's start.
+  std::map<std::pair<std::string, ServerTime>, Duration> windows_;
   /// When a look last showed no session to end, by instance and drain, by the server's clock.
   std::map<std::pair<int, std::string>, ServerTime> emptied_;
   /// The time of the state of PgBouncer's gates that an instance last received, by instance and database; and

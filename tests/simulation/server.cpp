@@ -234,6 +234,8 @@ bool Server::still_holds(const Guard& guard, const Backend& backend) const {
     if (!wanted || holes.anchors) return true;
     return is ? *wanted == is->shown : !wanted->has_value();
   };
+  testing::expect_only(guard, {Field::kWaitEventType, Field::kWaitEvent, Field::kApplicationName},
+                       {Field::kQueryId});
   return guard.backend_type == backend.backend_type && same_time(guard.xact_start, backend.xact_start) &&
          same_time(guard.query_start, backend.query_start) &&
          same_time(guard.state_change, backend.state_change) &&

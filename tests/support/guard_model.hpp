@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <cstdint>
 #include <optional>
+#include <set>
+#include <stdexcept>
 #include <string>
 
 #include "engine/order.hpp"
@@ -33,6 +35,20 @@ inline bool holds(const Guard& guard, Field field, const std::optional<std::stri
 inline bool holds(const Guard& guard, Field field, const std::optional<std::int64_t>& number) {
   const auto found = guard.numbers.find(field);
   return found == guard.numbers.end() || found->second == number;
+}
+
+/// A model knows the texts and numbers that it checks.
+/// *Errors*: throws if the guard checks another.
+inline void expect_only(const Guard& guard, const std::set<Field>& texts, const std::set<Field>& numbers) {
+  const auto expect = [](const auto& checked, const std::set<Field>& known) {
+    for (const auto& entry : checked) {
+      if (!known.contains(entry.first)) {
+        throw std::logic_error("the model does not know " + std::string(entry_of(entry.first).name));
+      }
+    }
+  };
+  expect(guard.texts, texts);
+  expect(guard.numbers, numbers);
 }
 
 inline bool holds_state(const Guard& guard, const std::optional<State>& state) {

@@ -57,7 +57,7 @@ bool is_for_named_clients(const Match& match) {
 std::string claimable_fields(const Match& match) {
   std::vector<std::string_view> names;
   for (const auto& entry : all_fields()) {
-    if (is_chosen_by_client(entry.field) && find_condition(match, entry.field) != nullptr) {
+    if (entry.is_chosen_by_client && find_condition(match, entry.field) != nullptr) {
       names.push_back(entry.name);
     }
   }

@@ -236,7 +236,7 @@ void warn_of_chosen_groups(const YamlNode& node, const Rule& rule, const ReadMat
                            Complaints& complaints) {
   const auto warn = [&](const YamlNode* per, std::string_view what, std::string_view consequence) {
     for (const auto& field : all_fields()) {
-      const auto* value = is_chosen_by_client(field.field) ? value_in(per, field.name) : nullptr;
+      const auto* value = field.is_chosen_by_client ? value_in(per, field.name) : nullptr;
       if (value == nullptr || is_one_value(find_condition(match.match, field.field))) continue;
       complaints.warn(value->at,
                       fmt::format("{} counts by {}, which any client can choose", what, field.name),

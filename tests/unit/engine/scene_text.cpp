@@ -56,6 +56,7 @@ bool guard_holds(const Guard& guard, const Session& row, ServerTime moment) {
   if (row.key != guard.session || row.is_own || row.backend_type != guard.backend_type) return false;
   if (row.wait_event == "SyncRep") return false;
   if (moment < guard.not_before || moment > guard.not_after) return false;
+  expect_only(guard, {Field::kWaitEventType, Field::kWaitEvent, Field::kApplicationName}, {Field::kQueryId});
   return is_unchanged(guard.xact_start, row.xact_start) && is_unchanged(guard.query_start, row.query_start) &&
          is_unchanged(guard.state_change, row.state_change) && holds_state(guard, row.state) &&
          holds(guard, Field::kWaitEventType, row.wait_event_type) &&

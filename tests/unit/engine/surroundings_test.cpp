@@ -151,6 +151,19 @@ TEST(RepeatOfARule, TheGuardHoldsForWhomItCounts) {
             std::optional<std::string>("psql"));
 }
 
+TEST(RepeatOfARule, TheGuardHoldsTheNumberByWhichItCounts) {
+  Desk desk(rule_with("repeat: { times: 3, within: 10min, per: query_id, then: terminate }"));
+  auto session = active(1, 0s);
+  for (const auto id : {std::optional<std::int64_t>(-4711), std::optional<std::int64_t>()}) {
+    session.query_id = id;
+    desk.look({session}, 10s);
+    const auto orders = desk.decide_at(10s).orders;
+    ASSERT_EQ(orders.size(), 1U);
+    EXPECT_EQ(orders[0].guard.numbers.at(Field::kQueryId), id);
+    desk.reply(orders[0], ReplyKind::kMovedOn, 10s);
+  }
+}
+
 TEST(RepeatOfARule, AClientThatSendsTheQueryAgainIsTerminatedAtOnce) {
   Desk desk(rule_with("repeat: { times: 2, within: 10min, then: terminate }"));
   cancel_one(desk, 1, 1min);

@@ -294,5 +294,13 @@ TEST(Grammar, SynonymsMeanWordsOfTheLanguageAndAreNone) {
   }
 }
 
+TEST(Fields, HaveWordsUnlessASentenceHasAPlaceOfItsOwnForThem) {
+  for (const auto& entry : all_fields()) {
+    const bool has_own_place = entry.kind == ValueKind::kStates || entry.kind == ValueKind::kTransactions ||
+                               entry.kind == ValueKind::kBlocks || entry.kind == ValueKind::kAge;
+    EXPECT_EQ(entry.words.empty(), has_own_place) << entry.name;
+  }
+}
+
 }  // namespace
 }  // namespace pgcurfew::testing
