@@ -6,55 +6,49 @@ namespace pgcurfew {
 
 namespace {
 
-constexpr std::array kFields{
-    FieldEntry{Field::kDatabase, "database", "datname", ValueKind::kPatterns, Change::kNever, false,
-               " in database ", "[app, \"app_*\"]", "name of the database"},
-    FieldEntry{Field::kUser, "user", "usename", ValueKind::kPatterns, Change::kNever, false, " of user ",
-               "reporting", "role that the session logged in as"},
-    FieldEntry{Field::kApplicationName, "application_name", "application_name", ValueKind::kPatterns,
-               Change::kAtAnyStatement, true, " with application_name ", "\"nightly-*\"",
-               "name that the client gives itself; any client can set it to anything"},
-    FieldEntry{Field::kClientAddr, "client_addr", "client_addr", ValueKind::kAddresses, Change::kNever, false,
-               " from client_addr ", "[10.0.0.0/8, local]",
-               "address, network in CIDR form, or local for the Unix-domain socket"},
-    FieldEntry{Field::kBackendType, "backend_type", "backend_type", ValueKind::kBackendTypes, Change::kNever,
-               false, " of backend_type ", "autovacuum worker",
-               "type of the server process; client backend unless named"},
-    FieldEntry{Field::kState, "state", "state", ValueKind::kStates, Change::kWithState, false, "",
-               "idle in transaction", "what the session is doing"},
-    FieldEntry{Field::kWaitEventType, "wait_event_type", "wait_event_type", ValueKind::kPatterns,
-               Change::kAtAnyMoment, false, " waiting for wait_event_type ", "Client",
-               "type of event that the session waits for"},
-    FieldEntry{Field::kWaitEvent, "wait_event", "wait_event", ValueKind::kPatterns, Change::kAtAnyMoment,
-               false, " waiting for wait_event ", "ClientRead", "event that the session waits for"},
-    FieldEntry{Field::kQuery, "query", "query", ValueKind::kRegularExpressions, Change::kWithQuery, true,
-               " with a text that matches ", "'(?i)^\\s*copy\\b'",
-               "text of the query, as far as the server keeps it"},
-    FieldEntry{Field::kQueryId, "query_id", "query_id", ValueKind::kNumbers, Change::kWithinStatement, true,
-               " with query_id ", "-4711",
-               "identifier of the query (PostgreSQL 14 and later, compute_query_id)"},
-    FieldEntry{Field::kXminAge, "xmin_age", "backend_xmin", ValueKind::kTransactions, Change::kAtAnyMoment,
-               false, "", "50M",
-               "at least this number of transactions since the oldest one that the session holds back"},
-    FieldEntry{Field::kBlocks, "blocks", "pg_blocking_pids", ValueKind::kBlocks, Change::kAtAnyMoment, false,
-               "", "{ user: migrator, blocked_for: 5s }",
-               "at least this number of sessions wait for the session, directly or through others"},
-    FieldEntry{Field::kBlocksFor, "blocks_for", "pg_blocking_pids", ValueKind::kAge, Change::kAtAnyMoment,
-               false, "", "5s",
-               "at least this time since that number of sessions began to wait for the session"},
-    FieldEntry{Field::kBlockedFor, "blocked_for", "waitstart", ValueKind::kAge, Change::kAtAnyMoment, false,
-               "", "5s", "at least this time since the session began to wait for a lock"},
-    FieldEntry{Field::kQueryAge, "query_age", "query_start", ValueKind::kAge, Change::kAtAnyMoment, false, "",
-               "10min", "at least this time since query_start"},
-    FieldEntry{Field::kTransactionAge, "transaction_age", "xact_start", ValueKind::kAge, Change::kAtAnyMoment,
-               false, "", "1h 30min", "at least this time since xact_start"},
-    FieldEntry{Field::kStateAge, "state_age", "state_change", ValueKind::kAge, Change::kAtAnyMoment, false,
-               "", "10min", "at least this time since state_change"},
-    FieldEntry{Field::kSessionAge, "session_age", "backend_start", ValueKind::kAge, Change::kAtAnyMoment,
-               false, "", "12h", "at least this time since backend_start"},
-};
+constexpr std::array<FieldEntry, static_cast<std::size_t>(Field::kSessionAge) + 1> kFields{{
+    {Field::kDatabase, "database", "datname", ValueKind::kPatterns, Change::kNever, false, " in database ",
+     "[app, \"app_*\"]", "name of the database"},
+    {Field::kUser, "user", "usename", ValueKind::kPatterns, Change::kNever, false, " of user ", "reporting",
+     "role that the session logged in as"},
+    {Field::kApplicationName, "application_name", "application_name", ValueKind::kPatterns,
+     Change::kAtAnyStatement, true, " with application_name ", "\"nightly-*\"",
+     "name that the client gives itself; any client can set it to anything"},
+    {Field::kClientAddr, "client_addr", "client_addr", ValueKind::kAddresses, Change::kNever, false,
+     " from client_addr ", "[10.0.0.0/8, local]",
+     "address, network in CIDR form, or local for the Unix-domain socket"},
+    {Field::kBackendType, "backend_type", "backend_type", ValueKind::kBackendTypes, Change::kNever, false,
+     " of backend_type ", "autovacuum worker", "type of the server process; client backend unless named"},
+    {Field::kState, "state", "state", ValueKind::kStates, Change::kWithState, false, "",
+     "idle in transaction", "what the session is doing"},
+    {Field::kWaitEventType, "wait_event_type", "wait_event_type", ValueKind::kPatterns, Change::kAtAnyMoment,
+     false, " waiting for wait_event_type ", "Client", "type of event that the session waits for"},
+    {Field::kWaitEvent, "wait_event", "wait_event", ValueKind::kPatterns, Change::kAtAnyMoment, false,
+     " waiting for wait_event ", "ClientRead", "event that the session waits for"},
+    {Field::kQuery, "query", "query", ValueKind::kRegularExpressions, Change::kWithQuery, true,
+     " with a text that matches ", "'(?i)^\\s*copy\\b'", "text of the query, as far as the server keeps it"},
+    {Field::kQueryId, "query_id", "query_id", ValueKind::kNumbers, Change::kWithinStatement, true,
+     " with query_id ", "-4711", "identifier of the query (PostgreSQL 14 and later, compute_query_id)"},
+    {Field::kXminAge, "xmin_age", "backend_xmin", ValueKind::kTransactions, Change::kAtAnyMoment, false, "",
+     "50M", "at least this number of transactions since the oldest one that the session holds back"},
+    {Field::kBlocks, "blocks", "pg_blocking_pids", ValueKind::kBlocks, Change::kAtAnyMoment, false, "",
+     "{ user: migrator, blocked_for: 5s }",
+     "at least this number of sessions wait for the session, directly or through others"},
+    {Field::kBlocksFor, "blocks_for", "pg_blocking_pids", ValueKind::kAge, Change::kAtAnyMoment, false, "",
+     "5s", "at least this time since that number of sessions began to wait for the session"},
+    {Field::kBlockedFor, "blocked_for", "waitstart", ValueKind::kAge, Change::kAtAnyMoment, false, "", "5s",
+     "at least this time since the session began to wait for a lock"},
+    {Field::kQueryAge, "query_age", "query_start", ValueKind::kAge, Change::kAtAnyMoment, false, "", "10min",
+     "at least this time since query_start"},
+    {Field::kTransactionAge, "transaction_age", "xact_start", ValueKind::kAge, Change::kAtAnyMoment, false,
+     "", "1h 30min", "at least this time since xact_start"},
+    {Field::kStateAge, "state_age", "state_change", ValueKind::kAge, Change::kAtAnyMoment, false, "", "10min",
+     "at least this time since state_change"},
+    {Field::kSessionAge, "session_age", "backend_start", ValueKind::kAge, Change::kAtAnyMoment, false, "",
+     "12h", "at least this time since backend_start"},
+}};
 
-/// Each entry stands at the place of its field, where entry_of() finds it.
+/// Each field has its entry at its place, where entry_of() finds it.
 constexpr bool is_in_order() {
   for (std::size_t i = 0; i < kFields.size(); ++i) {
     if (kFields[i].field != static_cast<Field>(i)) return false;
@@ -62,7 +56,6 @@ constexpr bool is_in_order() {
   return true;
 }
 static_assert(is_in_order());
-static_assert(kFields.size() == static_cast<std::size_t>(Field::kSessionAge) + 1);
 
 /// A guard can only hold what changes if it knows how: see GuardMaker.
 constexpr bool can_be_guarded(const FieldEntry& entry) {

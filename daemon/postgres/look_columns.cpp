@@ -26,12 +26,12 @@ void number_into(RowReader& reader, LookRow& row) {
   row.session.*Member = reader.integer<Integer>();
 }
 
-LookColumn column(std::string_view name, void (*read)(RowReader& reader, LookRow& row)) {
-  return {name, fmt::format("s.{}", name), 0, {}, read};
-}
-
 LookColumn computed(std::string_view name, std::string sql, void (*read)(RowReader& reader, LookRow& row)) {
   return {name, std::move(sql), 0, {}, read};
+}
+
+LookColumn column(std::string_view name, void (*read)(RowReader& reader, LookRow& row)) {
+  return computed(name, fmt::format("s.{}", name), read);
 }
 
 std::vector<LookColumn> all_columns() {
@@ -77,12 +77,12 @@ std::vector<LookColumn> all_columns() {
   };
 }
 
-std::string sql_of(const LookColumn& column, int server_version) {
-  if (server_version >= column.since) return column.sql;
-  return fmt::format("NULL::pg_catalog.{}", column.type);
-}
-
 }  // namespace
+
+std::string LookColumn::sql_on(int server_version) const {
+  if (server_version >= since) return sql;
+  return fmt::format("NULL::pg_catalog.{}", type);
+}
 
 const std::vector<LookColumn>& look_columns() {
   static const auto kColumns = all_columns();
@@ -91,7 +91,7 @@ const std::vector<LookColumn>& look_columns() {
 
 std::string look_column_sql(std::string_view name, int server_version) {
   for (const auto& column : look_columns()) {
-    if (column.name == name) return sql_of(column, server_version);
+    if (column.name == name) return column.sql_on(server_version);
   }
   return {};
 }

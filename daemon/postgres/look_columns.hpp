@@ -36,12 +36,15 @@ struct LookColumn {
   int since = 0;          ///< server_version_num of the first release that has it
   std::string_view type;  ///< of the NULL that stands for it before that; needed with `since`
   void (*read)(RowReader& reader, LookRow& row);
+
+  /// Its SQL on a server of that version.
+  [[nodiscard]] std::string sql_on(int server_version) const;
 };
 
 /// All of them, in the order in which the statement selects them.
 const std::vector<LookColumn>& look_columns();
 
-/// The SQL of a column on a server of that version; empty for an unknown name.
+/// LookColumn::sql_on() of the column with that name; empty for an unknown name.
 std::string look_column_sql(std::string_view name, int server_version);
 
 }  // namespace pgcurfew

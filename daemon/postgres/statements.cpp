@@ -136,7 +136,7 @@ std::string role_names() {
 std::string look(int server_version) {
   std::string columns;
   for (const auto& column : look_columns()) {
-    columns += fmt::format("{}{}", columns.empty() ? "" : ", ", look_column_sql(column.name, server_version));
+    columns += fmt::format("{}{}", columns.empty() ? "" : ", ", column.sql_on(server_version));
   }
   return fmt::format("SELECT {} FROM pg_catalog.pg_stat_get_activity(NULL) s", columns);
 }
