@@ -7,7 +7,7 @@
 
 build_packages() {
   echo g++ cmake ninja-build pkg-config libpq-dev libyaml-cpp-dev libspdlog-dev libfmt-dev libsystemd-dev \
-    libre2-dev libcctz-dev libexpected-dev libcli11-dev nlohmann-json3-dev scdoc
+    libre2-dev libcctz-dev libexpected-dev libcli11-dev nlohmann-json3-dev zlib1g-dev scdoc
 }
 
 # The server for demo and tests, and the Python with which they speak to it.

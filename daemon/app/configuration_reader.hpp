@@ -5,7 +5,7 @@
 #include <thread>
 
 #include "policy/reader/load.hpp"
-#include "system/loop.hpp"
+#include "system/wakeup.hpp"
 
 namespace pgcurfew {
 
@@ -28,12 +28,11 @@ class ConfigurationReader {
 
   std::string path_;
   std::function<void(LoadResult)> done_;
-  int finished_;  ///< readable when the thread has finished
   std::thread thread_;
   LoadResult result_;  ///< owned by the thread, until it is joined
   bool is_reading_ = false;
   bool must_read_again_ = false;
-  Readiness readiness_;
+  Wakeup finished_;  ///< wakes the loop when the thread has finished
 };
 
 }  // namespace pgcurfew

@@ -30,8 +30,9 @@ Conninfo conninfo_of(const Server& server) {
 
 }  // namespace
 
-ServerRuntime::ServerRuntime(Loop& loop, std::function<void(const Event&)> tell, const Server& server,
-                             std::shared_ptr<const Policy> policy, std::function<void()> on_change)
+ServerRuntime::ServerRuntime(Loop& loop, std::function<std::uint64_t(const Event&)> tell,
+                             const Server& server, std::shared_ptr<const Policy> policy,
+                             std::function<void()> on_change)
     : tell_(std::move(tell)),
       name_(server.name),
       conninfo_(server.conninfo),
@@ -58,6 +59,17 @@ void ServerRuntime::give_up() {
 }
 void ServerRuntime::replace_policy(std::shared_ptr<const Policy> policy) {
   happen(happening::PolicyReplaced{std::move(policy)});
+}
+
+void ServerRuntime::hear_recorder(const Recorder::State& state) {
+  // first: an order whose intent was lost must not count as recorded
+  if (state.trouble) happen(happening::AppendFailed{*state.trouble});
+  std::optional<std::uint64_t> number;
+  while (!unrecorded_.empty() && unrecorded_.front().first <= state.done) {
+    number = unrecorded_.front().second;
+    unrecorded_.pop_front();
+  }
+  if (number) happen(happening::Appended{*number});
 }
 
 void ServerRuntime::happen(Happening what) {
@@ -103,7 +115,9 @@ bool ServerRuntime::carry_out(const std::vector<Command>& commands) {
                           [&](const command::TurnGate& turn) {
                             if (const auto order = keeper_.turn(turn.order)) link_.turn_gate(*order);
                           },
-                          [&](const command::Tell& tell) { tell_(tell.event); }},
+                          [&](const command::Append& append) {
+                            unrecorded_.emplace_back(tell_(append.event), append.number);
+                          }},
                command);
   }
   return dropped;

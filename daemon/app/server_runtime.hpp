@@ -1,10 +1,14 @@
 #pragma once
 
+#include <cstdint>
+#include <deque>
 #include <functional>
 #include <memory>
 #include <string>
+#include <utility>
 
 #include "app/pgbouncer_gates.hpp"
+#include "app/recorder.hpp"
 #include "drains/gate_keeper.hpp"
 #include "postgres/link.hpp"
 #include "system/loop.hpp"
@@ -16,12 +20,14 @@ namespace pgcurfew {
 /// One server's watch, wired to its link and a timer.
 class ServerRuntime {
  public:
-  /// `tell` is called with each event at once.
-  ServerRuntime(Loop& loop, std::function<void(const Event&)> tell, const Server& server,
+  /// `tell` is called with each event at once, and returns its number for the recorder.
+  ServerRuntime(Loop& loop, std::function<std::uint64_t(const Event&)> tell, const Server& server,
                 std::shared_ptr<const Policy> policy, std::function<void()> on_change);
 
   void start();
   void replace_policy(std::shared_ptr<const Policy> policy);
+  /// How far the record is: to be called after start(), and after each change.
+  void hear_recorder(const Recorder::State& state);
   /// Opens the gates of these databases now, or of all databases with a mark of pgcurfew if none is named.
   void reopen(std::vector<std::string> databases);
   /// Stops ordering; is_stopped() once everything is answered.
@@ -45,7 +51,9 @@ class ServerRuntime {
   void hear_pgbouncer();
   void settle_waits();
 
-  std::function<void(const Event&)> tell_;
+  std::function<std::uint64_t(const Event&)> tell_;
+  /// Events that are not in the record yet: their numbers for the recorder, and for the watch.
+  std::deque<std::pair<std::uint64_t, std::uint64_t>> unrecorded_;
   std::string name_;
   std::string conninfo_;
   Link link_;

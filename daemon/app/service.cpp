@@ -115,9 +115,10 @@ Changes compare(const std::vector<Item>& before, const std::vector<Item>& after,
 
 }  // namespace
 
-Service::Service(Loop& loop, Teller& teller, Options options, Policy policy)
+Service::Service(Loop& loop, Teller& teller, Recorder& recorder, Options options, Policy policy)
     : loop_(loop),
       teller_(teller),
+      recorder_(recorder),
       options_(std::move(options)),
       policy_(std::make_shared<const Policy>(std::move(policy))),
       reader_(loop, options_.configuration, [this](LoadResult loaded) { finish_reload(std::move(loaded)); }),
@@ -131,7 +132,7 @@ std::shared_ptr<const Policy> Service::policy_of(const std::string& server) cons
 
 std::unique_ptr<ServerRuntime> Service::make_server(const Server& server) {
   return std::make_unique<ServerRuntime>(
-      loop_, [this](const Event& event) { teller_.tell(event); }, server, policy_of(server.name),
+      loop_, [this](const Event& event) { return teller_.tell(event); }, server, policy_of(server.name),
       [this] {
         if (!leaving_.empty()) leave_timer_.arm(Loop::now());
         if (is_stopping_) {
@@ -140,6 +141,11 @@ std::unique_ptr<ServerRuntime> Service::make_server(const Server& server) {
           tell_status();
         }
       });
+}
+
+void Service::hear_recorder(const Recorder::State& state) {
+  for (const auto& server : servers_) server->hear_recorder(state);
+  for (const auto& leaving : leaving_) leaving.server->hear_recorder(state);
 }
 
 int Service::run() {
@@ -160,7 +166,12 @@ int Service::run() {
 
 void Service::start_servers() {
   for (const auto& server : policy_->servers) servers_.push_back(make_server(server));
-  for (const auto& server : servers_) server->start();
+  for (const auto& server : servers_) start(*server);
+}
+
+void Service::start(ServerRuntime& server) {
+  server.start();
+  server.hear_recorder(recorder_.state());
 }
 
 void Service::stop() {
@@ -220,7 +231,7 @@ void Service::see_off() {
     }
     give_up(*leaving.server);
     for (const auto& server : servers_) {
-      if (server->name() == leaving.server->name()) server->start();
+      if (server->name() == leaving.server->name()) start(*server);
     }
   }
   tell_unclaimed_gates();
@@ -293,6 +304,7 @@ void Service::replace_policy(Policy policy) {
   event.add(field::kServers, names_of(policy.servers));
   teller_.tell(std::move(event));
   teller_.set_query_text(policy.query_text);
+  recorder_.replace_policy(policy);
   policy_ = std::make_shared<const Policy>(std::move(policy));
   // servers_ is complete at any time: the calls below read it for the status
   auto before = std::exchange(servers_, {});
@@ -319,7 +331,7 @@ void Service::replace_policy(Policy policy) {
     if (std::find(fresh.begin(), fresh.end(), server.get()) != fresh.end()) {
       // a server of the same name opens its gates first, otherwise it would look as if another client had
       // opened them
-      if (!is_leaving(server->name())) server->start();
+      if (!is_leaving(server->name())) start(*server);
     } else {
       server->replace_policy(policy_of(server->name()));
     }

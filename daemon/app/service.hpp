@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "app/configuration_reader.hpp"
+#include "app/recorder.hpp"
 #include "app/server_runtime.hpp"
 #include "app/teller.hpp"
 #include "policy/reader/load.hpp"
@@ -22,13 +23,17 @@ class Service {
     bool dry_run = false;
   };
 
-  Service(Loop& loop, Teller& teller, Options options, Policy policy);
+  Service(Loop& loop, Teller& teller, Recorder& recorder, Options options, Policy policy);
+
+  /// To be called after each change of the recorder's state.
+  void hear_recorder(const Recorder::State& state);
 
   /// Runs until SIGTERM or SIGINT; returns the exit status.
   int run();
 
  private:
   void start_servers();
+  void start(ServerRuntime& server);
   void reload();
   void finish_reload(LoadResult loaded);
   void refuse_reload(const std::vector<Diagnostic>& diagnostics);
@@ -48,6 +53,7 @@ class Service {
 
   Loop& loop_;
   Teller& teller_;
+  Recorder& recorder_;
   Options options_;
   std::shared_ptr<const Policy> policy_;
   struct Leaving {

@@ -3,6 +3,7 @@
 #include <cstdint>
 #include <string>
 
+#include "app/recorder.hpp"
 #include "events/event.hpp"
 #include "report/log.hpp"
 
@@ -14,11 +15,15 @@ class Teller {
  public:
   explicit Teller(Log& log);
 
-  void tell(Event event);
+  /// Returns the event's number for the recorder; 0 if there is none.
+  std::uint64_t tell(Event event);
   void set_query_text(QueryText query_text) { log_.set_query_text(query_text); }
+  /// From now on events are recorded, too. It must outlive this, or be replaced by null.
+  void set_recorder(Recorder* recorder) { recorder_ = recorder; }
 
  private:
   Log& log_;
+  Recorder* recorder_ = nullptr;
   std::string prefix_;  ///< of ids: differs from run to run
   std::uint64_t told_ = 0;
 };

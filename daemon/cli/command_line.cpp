@@ -16,6 +16,7 @@
 #include "app/configuration.hpp"
 #include "app/diagnostic_events.hpp"
 #include "app/exit_code.hpp"
+#include "app/recorder.hpp"
 #include "app/service.hpp"
 #include "app/teller.hpp"
 #include "base/words.hpp"
@@ -24,6 +25,7 @@
 #include "cli/diagnostics.hpp"
 #include "cli/drain.hpp"
 #include "cli/explain.hpp"
+#include "cli/history.hpp"
 #include "cli/log_schema.hpp"
 #include "cli/printing.hpp"
 #include "cli/schema.hpp"
@@ -50,6 +52,7 @@ struct Arguments {
   SetupOptions setup;
   DrainOptions drain;
   ReopenOptions reopen;
+  HistoryOptions history;
 };
 
 LogOptions log_options(const Arguments& arguments) {
@@ -76,8 +79,10 @@ int run(const Arguments& arguments) {
   Log log(log_options(arguments));
   Teller teller(log);
   auto loaded = read_configuration(arguments.configuration);
-  tell_diagnostics(loaded, teller);
-  if (loaded.has_errors()) return kExitConfiguration;
+  if (loaded.has_errors()) {
+    tell_diagnostics(loaded, teller);
+    return kExitConfiguration;
+  }
   if (arguments.dry_run) make_dry(*loaded.policy);
   log.set_query_text(loaded.policy->query_text);
   auto loop = Loop::create();
@@ -85,8 +90,15 @@ int run(const Arguments& arguments) {
     teller.tell(Event(Kind::kStartRefused, loop.error().message));
     return kExitSoftware;
   }
-  Service service(*loop, teller, {arguments.configuration, arguments.dry_run}, std::move(*loaded.policy));
-  return service.run();
+  std::optional<Service> service;
+  Recorder recorder(*loop, *loaded.policy,
+                    {[&](Event event) { teller.tell(std::move(event)); },
+                     [&](const Recorder::State& state) { service->hear_recorder(state); }});
+  teller.set_recorder(&recorder);
+  tell_diagnostics(loaded, teller);
+  service.emplace(*loop, teller, recorder, Service::Options{arguments.configuration, arguments.dry_run},
+                  std::move(*loaded.policy));
+  return service->run();
 }
 
 int print_setup(const SetupOptions& options) {
@@ -185,6 +197,27 @@ void take_databases(DrainOptions& options) {
   if (options.databases.empty()) throw CLI::RequiredError("DATABASE");
 }
 
+void describe_history(CLI::App& app, HistoryOptions& options) {
+  auto* command = app.add_subcommand("history", "show what was decided, and what became of it");
+  command
+      ->add_option("--since", options.since, "as in 2h, 14:03 or \"2026-11-30 14:03\"; a day ago by default")
+      ->type_name("TIME");
+  command->add_option("--until", options.until, "likewise; now by default")->type_name("TIME");
+  command->add_option("--rule", options.rule, "decisions of this rule")->type_name("NAME");
+  command->add_option("--drain", options.drain, "decisions of this drain")->type_name("NAME");
+  command->add_option("--pid", options.pid, "about this session")
+      ->check(CLI::Range(1, std::numeric_limits<std::int32_t>::max()))
+      ->type_name("PID");
+  command->add_option("--user", options.user, "about sessions of this role")->type_name("NAME");
+  command->add_option("--database", options.database, "about sessions of this database")->type_name("NAME");
+  command->add_option("--outcome", options.outcome, "with this outcome or end, as pgcurfew-log(5) has them")
+      ->type_name("WORD");
+  command->add_option("--decision", options.decision, "tell the story of this decision")->type_name("ID");
+  command->add_option("--directory", options.directory, "the directory that has the record")
+      ->type_name("PATH");
+  command->add_flag("--json", options.json, "print JSON, one object a line");
+}
+
 /// Defines the commands and their options; `arguments` must outlive `app`.
 void describe_commands(CLI::App& app, Arguments& arguments) {
   app.set_version_flag("--version", std::string("pgcurfew ") + PGCURFEW_VERSION);
@@ -244,6 +277,8 @@ void describe_commands(CLI::App& app, Arguments& arguments) {
   describe_drain(app, arguments.drain);
   describe_reopen(app, arguments.reopen);
 
+  describe_history(app, arguments.history);
+
   app.add_subcommand("schema", "print the JSON Schema of the files, for editors")
       ->add_flag("--log", arguments.schema_of_log, "print the JSON Schema of log lines instead");
 }
@@ -252,9 +287,9 @@ void describe_commands(CLI::App& app, Arguments& arguments) {
 std::optional<std::string> complain_of_command(int argc, const char* const* argv) {
   if (argc < 2) return std::nullopt;
   const std::string_view word = argv[1];
-  const std::initializer_list<std::string_view> known{"run",   "check",  "explain",   "windows",
-                                                      "drain", "reopen", "setup-sql", "schema",
-                                                      "-h",    "--help", "--version"};
+  const std::initializer_list<std::string_view> known{"run",    "check",  "explain", "windows",
+                                                      "drain",  "reopen", "history", "setup-sql",
+                                                      "schema", "-h",     "--help",  "--version"};
   if (std::find(known.begin(), known.end(), word) != known.end()) return std::nullopt;
   const auto meant = nearest_word(word, known);
   return fmt::format("unknown {} \"{}\"{}", word.starts_with('-') ? "option" : "command", printable(word),
@@ -285,6 +320,7 @@ int dispatch(int all_arguments, const char* const* argv) {
   if (app.got_subcommand("setup-sql")) return print_setup(arguments.setup);
   if (app.got_subcommand("drain")) return drain_now(arguments.drain);
   if (app.got_subcommand("reopen")) return reopen_now(arguments.reopen);
+  if (app.got_subcommand("history")) return show_history(arguments.history);
   if (app.got_subcommand("schema")) {
     print("{}", arguments.schema_of_log ? log_schema_text() : schema_text());
     return kExitOk;

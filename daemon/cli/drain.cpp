@@ -61,8 +61,11 @@ class HandDrain {
         offset_from_(server_time),
         offset_at_(Loop::now()),
         log_(log_options_by_hand(policy)),
+        recorder_(loop, policy,
+                  {[this](Event event) { write(event); },
+                   [this](const Recorder::State& state) { runtime_.hear_recorder(state); }}),
         runtime_(
-            loop, [this](const Event& event) { write(event); }, server,
+            loop, [this](const Event& event) { return write(event); }, server,
             std::make_shared<const Policy>(policy), [this] { look_at_progress(); }),
         redraw_(loop, [this] { redraw(); }),
         deadline_(loop, [this] { leave_closed(); }) {}
@@ -74,7 +77,9 @@ class HandDrain {
       if (!loop_.on_signal(signal, callback)) return kExitSoftware;
     }
     if (!loop_.on_signal(SIGCHLD, [this](SignalSender) { look_at_progress(); })) return kExitSoftware;
+    teller_.set_recorder(&recorder_);
     runtime_.start();
+    runtime_.hear_recorder(recorder_.state());
     redraw();
     const int code = loop_.run();
     display_.clear();
@@ -82,9 +87,9 @@ class HandDrain {
   }
 
  private:
-  void write(const Event& event) {
+  std::uint64_t write(const Event& event) {
     display_.clear();
-    teller_.tell(event);
+    return teller_.tell(event);
   }
 
   [[nodiscard]] ServerTime server_now() const { return offset_from_ + (Loop::now() - offset_at_); }
@@ -280,6 +285,7 @@ class HandDrain {
   MonotonicTime offset_at_;
   Log log_;
   Teller teller_{log_};
+  Recorder recorder_;
   DrainDisplay display_;
   DrainProgress progress_;
   std::optional<Child> child_;

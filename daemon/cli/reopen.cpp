@@ -32,22 +32,29 @@ class HandReopening {
         unclaimed_(std::move(unclaimed)),
         servers_(policy.servers),
         log_(log_options_by_hand(policy)),
+        recorder_(loop, policy,
+                  {[this](Event event) { teller_.tell(std::move(event)); },
+                   [this](const Recorder::State& state) {
+                     for (const auto& runtime : runtimes_) runtime->hear_recorder(state);
+                   }}),
         states_(servers_.size()),
         deadline_(loop, [this] { loop_.exit(0); }) {
     const auto shared = std::make_shared<const Policy>(policy);
     for (std::size_t i = 0; i < servers_.size(); ++i) {
       runtimes_.push_back(std::make_unique<ServerRuntime>(
-          loop, [this, i](const Event& event) { take(i, event); }, servers_[i], shared,
+          loop, [this, i](const Event& event) { return take(i, event); }, servers_[i], shared,
           [this] { exit_if_done(); }));
     }
   }
 
   int run() {
+    teller_.set_recorder(&recorder_);
     for (const auto& gate : unclaimed_) teller_.tell(unclaimed_gate_event(gate));
     deadline_.arm(Loop::now() + kDeadline);
     for (const auto& runtime : runtimes_) {
       runtime->reopen(options_.databases);
       runtime->start();
+      runtime->hear_recorder(recorder_.state());
     }
     loop_.run();
     return report();
@@ -58,10 +65,11 @@ class HandReopening {
 
   /// A server that cannot be reached at first is not waited for, because the user can try again. One whose
   /// connection is lost later is.
-  void take(std::size_t i, const Event& event) {
-    if (states_[i] == State::kUnreachable) return;
+  /// Returns the event's number for the recorder, or 0.
+  std::uint64_t take(std::size_t i, const Event& event) {
+    if (states_[i] == State::kUnreachable) return 0;
     if (event.kind == Kind::kGateUnclaimed) {
-      if (!is_asked_for(event)) return;
+      if (!is_asked_for(event)) return 0;
       leaves_gates_ = true;
     }
     if (event.kind == Kind::kServerUp) states_[i] = State::kConnected;
@@ -69,6 +77,7 @@ class HandReopening {
     states_[i] = State::kUnreachable;
     say("pgcurfew: server {}\n", event.message);  // contains its name and the reason
     exit_if_done();
+    return 0;
   }
 
   [[nodiscard]] bool is_asked_for(const Event& event) const {
@@ -99,6 +108,7 @@ class HandReopening {
   const std::vector<Server>& servers_;
   Log log_;
   Teller teller_{log_};
+  Recorder recorder_;
   std::vector<State> states_;
   Timer deadline_;
   std::vector<std::unique_ptr<ServerRuntime>> runtimes_;

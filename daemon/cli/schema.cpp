@@ -76,6 +76,8 @@ Json simple_value(const KeyEntry& key) {
       return choice_of(key);
     case Takes::kChoices:
       return one_or_many(choice_of(key));
+    case Takes::kFlag:
+      return {{"type", "boolean"}};
     case Takes::kNumbers:
       return one_or_many(whole_number(std::numeric_limits<std::int64_t>::min(),
                                       std::numeric_limits<std::int64_t>::max(), pattern));

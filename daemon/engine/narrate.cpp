@@ -186,6 +186,7 @@ Level level_of(const Order& order, ReplyKind kind) {
     case ReplyKind::kDenied:
     case ReplyKind::kFailed:
     case ReplyKind::kUnknown:
+    case ReplyKind::kNotSent:
     case ReplyKind::kStale:
       return Level::kWarning;
     default:
@@ -214,6 +215,8 @@ std::string outcome_message(const Order& order, const Reply& reply) {
     case ReplyKind::kShifted:
       return fmt::format("the server's list of backends changed before {} was signalled; trying again",
                          subject);
+    case ReplyKind::kNotSent:
+      return fmt::format("did not {} {}: {}", verb(order.step), subject, printable(reply.error.message));
     case ReplyKind::kStale:
       return fmt::format("spared {}: the order reached the server too late, or its clock jumped", subject);
     case ReplyKind::kSyncRep:

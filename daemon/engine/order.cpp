@@ -24,6 +24,8 @@ std::string_view name_of(ReplyKind kind) {
       return "early";
     case ReplyKind::kShifted:
       return "shifted";
+    case ReplyKind::kNotSent:
+      return "not_sent";
     case ReplyKind::kStale:
       return "stale";
     case ReplyKind::kSyncRep:

@@ -107,6 +107,7 @@ enum class ReplyKind {
   kGone,       ///< the session no longer exists
   kEarly,      ///< by the server's own clock it is not due yet
   kShifted,    ///< the server's list of backends changed between the guard's stages; nothing was done
+  kNotSent,    ///< the order was taken back before it was sent
   kStale,      ///< by the server's own clock the order comes too late, or that clock has jumped
   kSyncRep,    ///< it waits for synchronous replication: spared
   kDenied,     ///< our role lacks a privilege (42501)
@@ -122,11 +123,11 @@ struct Reply {
   std::optional<std::string> wait_event_type;
   std::optional<std::string> wait_event;
   std::optional<std::string> query;
-  Error error;  ///< for kDenied, kFailed, kUnknown
+  Error error;  ///< for kDenied, kFailed, kUnknown, kNotSent
 
   /// Nothing was done, and no look is needed before another attempt.
   [[nodiscard]] bool is_to_be_tried_again() const {
-    return kind == ReplyKind::kEarly || kind == ReplyKind::kShifted;
+    return kind == ReplyKind::kEarly || kind == ReplyKind::kShifted || kind == ReplyKind::kNotSent;
   }
 };
 

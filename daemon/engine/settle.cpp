@@ -52,6 +52,7 @@ void settle_episode(Episode& episode, const Order& order, const Reply& reply, co
       return;
     case ReplyKind::kEarly:
     case ReplyKind::kShifted:
+    case ReplyKind::kNotSent:
       episode.look_needed = 0;
       episode.not_before = now + pause_after(episode.fruitless, milliseconds(1), seconds(1));
       return;
@@ -274,6 +275,16 @@ class LookSettler {
 };
 
 }  // namespace
+
+void note_sent(const Order& order, Ledger& ledger) {
+  if (!order.is_signal()) return;
+  const auto& session = order.guard.session;
+  ledger.touched[session] = ledger.looks_sent + 1;
+  for (auto it = ledger.episodes.lower_bound({session, Claimant::of_rule(0)});
+       it != ledger.episodes.end() && it->first.session == session; ++it) {
+    if (it->second.decision == order.decision) it->second.look_needed = ledger.looks_sent + 1;
+  }
+}
 
 std::vector<Event> settle_reply(const Order& order, const Reply& reply, Ledger& ledger, ServerTime replied_at,
                                 MonotonicTime now) {

@@ -12,6 +12,9 @@
 
 namespace pgcurfew {
 
+/// An order that was made earlier is sent now: a look that was requested before does not show its effect.
+void note_sent(const Order& order, Ledger& ledger);
+
 /// Enters the server's reply to an order. `replied_at`: the server's time, as far as we know it. Returns the
 /// outcome to report.
 std::vector<Event> settle_reply(const Order& order, const Reply& reply, Ledger& ledger, ServerTime replied_at,

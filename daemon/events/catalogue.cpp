@@ -76,6 +76,9 @@ constexpr auto kIntentFields =
 constexpr auto kOutcomeFields = joined(
     shared::kDecision, fields(field::kEpisode, field::kIfStill, field::kOutcome), shared::kAge,
     shared::kNames, shared::kWaits, fields(field::kQuery, field::kError, field::kDetail, field::kSqlstate));
+constexpr auto kIntentLateFields =
+    joined(fields(field::kDecision, field::kRule, field::kDrain), shared::kSession,
+           fields(field::kEpisode, field::kDatabase, field::kWaitedS));
 constexpr auto kSparedBlockerFields = joined(
     fields(field::kRule, field::kPolicy), shared::kSession, fields(field::kMode), shared::kAge,
     fields(field::kBlocks, field::kLongestWaiter, field::kReason), shared::kNames, fields(field::kState));
@@ -162,8 +165,12 @@ constexpr auto kReloadRefusedFields = fields(field::kPolicy);
 constexpr auto kConfigurationErrorFields = fields(field::kFile, field::kLine, field::kColumn, field::kHint);
 constexpr auto kConfigurationWarningFields = fields(field::kFile, field::kLine, field::kColumn, field::kHint);
 constexpr auto kLogLostFields = fields(field::kLost);
+constexpr auto kRecordFailedFields = joined(shared::kError, fields(field::kRequired));
+constexpr auto kRecordAgainFields = fields(field::kOutageS);
+constexpr auto kRecordLostFields = fields(field::kLost);
+constexpr auto kRecordShortenedFields = fields(field::kLost, field::kUntil);
 
-constexpr std::array<KindEntry, 62> kKinds{{
+constexpr std::array<KindEntry, 67> kKinds{{
     {.kind = Kind::kIntent,
      .name = "intent",
      .level = Level::kInfo,
@@ -178,6 +185,12 @@ constexpr std::array<KindEntry, 62> kKinds{{
      .can_be_alert = true,
      .meaning = "What came of the step",
      .fields = kOutcomeFields},
+    {.kind = Kind::kIntentLate,
+     .name = "intent_late",
+     .level = Level::kWarning,
+     .message_id = "586f2523df3b4163ba8c5c522e05a207",
+     .meaning = "An order is sent before its intent is in the record",
+     .fields = kIntentLateFields},
     {.kind = Kind::kSparedBlocker,
      .name = "spared_blocker",
      .level = Level::kWarning,
@@ -579,6 +592,33 @@ constexpr std::array<KindEntry, 62> kKinds{{
      .message_id = "2e8dc38653a32a432cf439dad838e5ea",
      .meaning = "Log lines could not be written",
      .fields = kLogLostFields},
+    {.kind = Kind::kRecordFailed,
+     .name = "record_failed",
+     .level = Level::kError,
+     .message_id = "cf909abbb96047669afad4e55e769c02",
+     .can_be_alert = true,
+     .meaning = "Events cannot be appended to the record",
+     .fields = kRecordFailedFields},
+    {.kind = Kind::kRecordAgain,
+     .name = "record_again",
+     .level = Level::kNotice,
+     .message_id = "e3557a294a0544349965312b7be220d8",
+     .can_be_alert = true,
+     .meaning = "Events are appended to the record again",
+     .fields = kRecordAgainFields},
+    {.kind = Kind::kRecordLost,
+     .name = "record_lost",
+     .level = Level::kWarning,
+     .message_id = "e3a375a3cfc3408a9fb17d927dc61aa8",
+     .can_be_alert = true,
+     .meaning = "Events were dropped, because too many waited to be appended to the record",
+     .fields = kRecordLostFields},
+    {.kind = Kind::kRecordShortened,
+     .name = "record_shortened",
+     .level = Level::kNotice,
+     .message_id = "7a9173d0042d447da53f955523bfaa3f",
+     .meaning = "Old events were removed from the record before their time, because it has reached its size",
+     .fields = kRecordShortenedFields},
     {.kind = Kind::kStopped,
      .name = "stopped",
      .level = Level::kNotice,

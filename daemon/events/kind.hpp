@@ -14,6 +14,7 @@ enum class Kind {
   // of decisions
   kIntent,
   kOutcome,
+  kIntentLate,
   kSparedBlocker,
   kSuperseded,
   kSkipped,
@@ -76,6 +77,10 @@ enum class Kind {
   kStartRefused,
   kServerRemoved,
   kLogLost,
+  kRecordFailed,
+  kRecordAgain,
+  kRecordLost,
+  kRecordShortened,
   kStopped,
 };
 

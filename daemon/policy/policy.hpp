@@ -228,6 +228,15 @@ struct Safety {
 
 enum class QueryText { kRedacted, kFull, kNone };
 
+/// The record of all events, in the state directory.
+struct RecordBounds {
+  Duration keep = std::chrono::hours(24 * 30);  ///< events are kept for so long ...
+  std::int64_t size = std::int64_t{1} << 30U;   ///< ... unless they take more bytes than this
+  bool is_required = false;  ///< no signal is sent before its intent is in the record, and synced
+
+  bool operator==(const RecordBounds&) const = default;
+};
+
 /// The content of all files together.
 struct Policy {
   Mode mode = Mode::kDryRun;
@@ -239,6 +248,7 @@ struct Policy {
   std::vector<Drain> drains;           ///< likewise; a rule may have the same name
   Safety safety;
   QueryText query_text = QueryText::kRedacted;
+  RecordBounds record;
   std::string version;  ///< 12 hex digits over the texts of all files
 };
 

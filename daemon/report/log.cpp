@@ -12,6 +12,7 @@
 #include <spdlog/sinks/base_sink.h>
 #include <sys/stat.h>
 
+#include "base/iso_time.hpp"
 #include "events/fields.hpp"
 #include "report/output.hpp"
 #include "report/render.hpp"
@@ -63,16 +64,10 @@ std::string time_of_day_text(WallTime time) {
 }
 
 std::string time_text(WallTime time, LogFormat format) {
-  using namespace std::chrono;
   if (format == LogFormat::kBrief) return time_of_day_text(time);
-  const auto now = floor<milliseconds>(system_time_of(time));
-  const auto day = floor<days>(now);
-  const year_month_day date(day);
-  const hh_mm_ss clock(now - day);
-  return fmt::format("{:04}-{:02}-{:02}{}{:02}:{:02}:{:02}.{:03}Z", static_cast<int>(date.year()),
-                     static_cast<unsigned>(date.month()), static_cast<unsigned>(date.day()),
-                     format == LogFormat::kJson ? 'T' : ' ', clock.hours().count(), clock.minutes().count(),
-                     clock.seconds().count(), clock.subseconds().count());
+  auto text = iso_8601(time);
+  if (format == LogFormat::kText) text[text.find('T')] = ' ';
+  return text;
 }
 
 WallTime wall_time_now() {

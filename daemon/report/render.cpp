@@ -6,6 +6,7 @@
 #include <nlohmann/json.hpp>
 
 #include "base/duration.hpp"
+#include "base/iso_time.hpp"
 #include "base/words.hpp"
 #include "report/redact.hpp"
 
@@ -48,15 +49,6 @@ std::string cut(std::string_view text) {
   };
   while (length > kJsonLimit - 3 && is_continuation(length)) --length;
   return std::string(text.substr(0, length)) + "...";
-}
-
-std::string iso_8601(ServerTime time) {
-  // `2026-11-23 04:05:06.000001+00` is equivalent, but log parsers need the letters
-  auto text = to_text(time);
-  const auto blank = text.find(' ');
-  if (blank != std::string::npos) text[blank] = 'T';
-  if (text.ends_with("+00")) text.replace(text.size() - 3, 3, "Z");
-  return text;
 }
 
 /// The value in JSON; empty for a query that is left out.

@@ -14,53 +14,14 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "system/careful_files.hpp"
+
 namespace pgcurfew {
 
 namespace {
 
 constexpr std::string_view kNewSuffix = ".new";
 constexpr std::size_t kLongestFile = 65536;
-
-class Descriptor {
- public:
-  explicit Descriptor(int number) : number_(number) {}
-  ~Descriptor() {
-    if (number_ >= 0) close(number_);
-  }
-  Descriptor(const Descriptor&) = delete;
-  Descriptor& operator=(const Descriptor&) = delete;
-  [[nodiscard]] int number() const { return number_; }
-  [[nodiscard]] bool is_open() const { return number_ >= 0; }
-
- private:
-  int number_;
-};
-
-tl::unexpected<Error> system_error(std::string_view what, const std::string& path) {
-  return failure(fmt::format("could not {} {}: {}", what, path, std::strerror(errno)));
-}
-
-bool write_all(int descriptor, std::string_view bytes) {
-  while (!bytes.empty()) {
-    const auto written = ::write(descriptor, bytes.data(), bytes.size());
-    if (written < 0 && errno == EINTR) continue;
-    if (written <= 0) return false;
-    bytes.remove_prefix(static_cast<std::size_t>(written));
-  }
-  return true;
-}
-
-/// The flags for opening one of our files: another object in its place, such as a pipe, must not block us,
-/// and links are not followed.
-constexpr int kCarefully = O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY;
-
-/// *Errors*: it is a pipe, a directory or a device, and not a file that we could have created.
-Result<void> check_regular(int descriptor, const std::string& path) {
-  struct stat status {};
-  if (fstat(descriptor, &status) != 0) return system_error("open", path);
-  if (!S_ISREG(status.st_mode)) return failure(fmt::format("{} is not a regular file", path));
-  return {};
-}
 
 /// Empty if there is no such file.
 Result<std::optional<std::string>> read_all(const std::string& path) {
@@ -79,22 +40,6 @@ Result<std::optional<std::string>> read_all(const std::string& path) {
     text.append(buffer.data(), static_cast<std::size_t>(count));
   }
   return std::optional(std::move(text));
-}
-
-/// A new or removed name is durable only once the directory is.
-Result<void> sync_directory(const std::string& directory) {
-  const Descriptor opened(open(directory.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
-  if (!opened.is_open()) return system_error("open", directory);
-  if (fsync(opened.number()) != 0) return system_error("write", directory);
-  return {};
-}
-
-/// Root gives new files to the directory's owner, so that the service can use them.
-void give_to_owner_of(const std::string& directory, int file) {
-  struct stat status {};
-  if (geteuid() != 0 || stat(directory.c_str(), &status) != 0) return;
-  // some file systems have no owners
-  [[maybe_unused]] const int given = fchown(file, status.st_uid, status.st_gid);
 }
 
 bool is_readable(const std::string& directory) {
@@ -135,7 +80,7 @@ std::string environment(const char* name) {
 
 }  // namespace
 
-Result<std::string> find_state_directory(std::string_view suffix) {
+std::optional<std::string> find_state_directory(std::string_view suffix) {
   auto given = environment("STATE_DIRECTORY");
   given.resize(std::min(given.size(), given.find(':')));
   const auto usual = given.empty() ? std::string("/var/lib/pgcurfew") : given;
@@ -147,16 +92,18 @@ Result<std::string> find_state_directory(std::string_view suffix) {
     auto candidate = home + "/pgcurfew";
     if (make_directories(candidate) && is_usable(candidate)) return candidate;
   }
-  return failure("there is no directory for the journal of gates",
-                 "It stores which gates have to be opened again.",
-                 "Set STATE_DIRECTORY to a directory that pgcurfew may write to, or let it set marks in the "
-                 "server with what \"pgcurfew setup-sql\" prints.");
+  return std::nullopt;
 }
 
 Result<void> StateFiles::find() {
   if (!directory_.empty()) return {};
   auto found = find_state_directory(suffix_);
-  if (!found) return tl::make_unexpected(found.error());
+  if (!found) {
+    return failure(
+        "there is no directory for the journal of gates", "It stores which gates have to be opened again.",
+        "Set STATE_DIRECTORY to a directory that pgcurfew may write to, or let it set marks in the "
+        "server with what \"pgcurfew setup-sql\" prints.");
+  }
   directory_ = std::move(*found);
   return {};
 }

@@ -12,9 +12,8 @@ namespace pgcurfew {
 /// The state directory: $STATE_DIRECTORY (systemd's) if that is set; otherwise the first of /var/lib/pgcurfew
 /// if we may write there or read a file that ends with `suffix`, $XDG_STATE_HOME/pgcurfew,
 /// ~/.local/state/pgcurfew. The last two are created if needed. Files there can be read without the right to
-/// write.
-/// *Errors*: the directory does not exist, or we may not use it.
-Result<std::string> find_state_directory(std::string_view suffix);
+/// write. Empty if there is none that we may use.
+std::optional<std::string> find_state_directory(std::string_view suffix);
 
 /// The state files on this machine's disk. The effects of write() and remove() survive a power failure.
 class StateFiles final : public SmallFiles {

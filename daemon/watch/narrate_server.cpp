@@ -9,6 +9,7 @@
 #include "base/duration.hpp"
 #include "base/words.hpp"
 #include "engine/due_steps.hpp"
+#include "engine/narrate_fields.hpp"
 #include "events/fields.hpp"
 
 namespace pgcurfew {
@@ -166,6 +167,25 @@ Event clock_jump_event(std::string_view server, Duration jump) {
 
 Event clock_trusted_event(std::string_view server) {
   return Event(Kind::kClockTrusted, fmt::format("two looks agree again on the clock of {}", server));
+}
+
+Event intent_late_event(const Outbox::Waiting& order, Duration waited) {
+  Event event(Kind::kIntentLate, fmt::format("{} is sent although its intent is not in the record after {}",
+                                             order.decision(), to_rough_text(waited)));
+  event.add(field::kDecision, order.decision());
+  if (const auto* signal = std::get_if<Order>(&order.order)) {
+    if (!signal->rule.empty()) event.add(field::kRule, signal->rule);
+    if (!signal->drain.empty()) event.add(field::kDrain, signal->drain);
+    add_session(event, signal->guard.session);
+    event.add(field::kEpisode, signal->episode);
+    event.add(field::kDatabase, signal->database);
+  } else {
+    const auto& turn = std::get<GateOrder>(order.order);
+    event.add(field::kDrain, turn.mark.drain);
+    event.add(field::kDatabase, turn.database);
+  }
+  event.add(field::kWaitedS, waited);
+  return event;
 }
 
 Event hold_over_event(std::string_view server, Hold hold, Duration lasted) {

@@ -10,6 +10,7 @@
 #include "engine/session.hpp"
 #include "events/event.hpp"
 #include "watch/holds.hpp"
+#include "watch/outbox.hpp"
 #include "watch/server_facts.hpp"
 
 namespace pgcurfew {
@@ -47,6 +48,8 @@ Event nameless_event(std::size_t nameless);
 Event clock_jump_event(std::string_view server, Duration jump);
 /// The end of a hold for which there is no other event.
 Event hold_over_event(std::string_view server, Hold hold, Duration lasted);
+/// An order is sent after it has `waited` in vain for its intent to be in the record.
+Event intent_late_event(const Outbox::Waiting& order, Duration waited);
 Event clock_trusted_event(std::string_view server);
 
 }  // namespace pgcurfew

@@ -66,7 +66,8 @@ std::vector<Command> Watch::on(Happening what, MonotonicTime now, WallTime wall)
   note_holds();
   // many replies come at the same time: one decision for all of them follows at the next wake-up, which is
   // immediate
-  advance(now, !std::holds_alternative<happening::Replied>(what));
+  advance(now, !std::holds_alternative<happening::Replied>(what) &&
+                   !std::holds_alternative<happening::Appended>(what));
   if (holds_.has(Hold::kStopping)) {
     tell(end_all(ledger_, End::kStopped, clock_.is_known() ? std::optional(clock_.at(now)) : std::nullopt));
   }
@@ -79,7 +80,8 @@ void Watch::tell(Event event) {
   event.server = options_.server;
   event.wall_time = moment_.wall;
   if (clock_.is_known()) event.server_time = clock_.at(moment_.now);
-  commands_.emplace_back(command::Tell{std::move(event)});
+  if (event.kind == Kind::kIntent || event.kind == Kind::kGateIntent) note_intent(event);
+  commands_.emplace_back(command::Append{std::move(event), told_});
 }
 
 void Watch::tell(std::vector<Event> events) {
@@ -135,6 +137,9 @@ void Watch::go_down(const Error& error, MonotonicTime now) {
 void Watch::settle_as_unknown(std::string_view why, MonotonicTime now) {
   Reply unknown;
   unknown.error.message = why;
+  take_back(outbox_.take_unwanted([](const Order&) { return false; }), why, now);
+  // gates are read again over the next connection, whether they were turned or not
+  outbox_.take_all();
   const auto server_now = clock_.is_known() ? clock_.at(now) : ServerTime{};
   for (const auto& entry : std::exchange(in_flight_, {})) {
     tell(settle_reply(entry.second.order, unknown, ledger_, server_now, now));
@@ -228,8 +233,10 @@ void Watch::handle(const happening::Replied& what, MonotonicTime now) {
   const auto flight = std::move(found->second);
   in_flight_.erase(found);
   if (what.reply.server_time) observe_clock(flight.sent, now, *what.reply.server_time, false);
-  auto reply = what.reply;
-  const auto& order = flight.order;
+  settle_order(flight.order, what.reply, now);
+}
+
+void Watch::settle_order(const Order& order, Reply reply, MonotonicTime now) {
   if (reply.kind == ReplyKind::kSignalled && order.is_beyond_us && !order.is_signal() &&
       order.step != StepKind::kAlert) {
     // a dry run checks everything but the server's permission
@@ -237,7 +244,7 @@ void Watch::handle(const happening::Replied& what, MonotonicTime now) {
     reply.error = would_be_denied(look_.get(), order.guard.session);
   }
   drains_.count(order, reply);
-  const auto replied_at = what.reply.server_time.value_or(clock_.is_known() ? clock_.at(now) : ServerTime{});
+  const auto replied_at = reply.server_time.value_or(clock_.is_known() ? clock_.at(now) : ServerTime{});
   tell(settle_reply(order, reply, ledger_, replied_at, now));
   if (order.is_signal() && reply.kind == ReplyKind::kSignalled) ++signals_sent_;
   // an alert or a dry run has no effect to look for, unless the session was not as expected
@@ -247,6 +254,7 @@ void Watch::handle(const happening::Replied& what, MonotonicTime now) {
 }
 
 void Watch::handle(const happening::PolicyReplaced& what, MonotonicTime now) {
+  take_back(outbox_.take_all(), "the policy was replaced", now);
   auto carried = carry_over(ledger_, *policy_, *what.policy);
   ledger_ = std::move(carried.ledger);
   tell(std::move(carried.events));
@@ -264,6 +272,7 @@ void Watch::handle(const happening::PolicyReplaced& what, MonotonicTime now) {
 
 void Watch::handle(const happening::StopAsked& what, MonotonicTime now) {
   is_stopping_ = true;
+  take_back(outbox_.take_all(), "pgcurfew stops", now);
   drains_.stop(what.why);
   failures_ = 0;  // gates that must be opened should not wait long for a connection
   retry_at_ = std::min(retry_at_, now);
@@ -334,6 +343,7 @@ void Watch::advance(MonotonicTime now, bool may_decide) {
   auto turns = may_advance_drains ? advance_drains(now) : std::vector<GateOrder>();
   if (may_decide) give_orders(now);
   if (may_advance_drains) turn_gates(std::move(turns), now);
+  send_recorded(now);
   look_if_due(now);
   pulse_if_due(now);
 }
@@ -360,6 +370,12 @@ void Watch::note_holds() {
   note(Hold::kStopping, is_stopping_);
   note(Hold::kClockUnasked, is_up && !(clock_.is_known() && clock_.sampled_at() >= connected_at_));
   note(Hold::kClockJumped, clock_.is_known() && !clock_.is_trusted());
+  const bool is_behind = recorded_ < behind_until_;
+  const auto note_record = [&](Hold hold, bool stands) {
+    holds_.set(hold, stands, moment_.now, moment_.wall, record_trouble_, false);
+  };
+  note_record(Hold::kRecordFails, is_behind && !policy_->record.is_required);
+  note_record(Hold::kRecordRequired, is_behind && policy_->record.is_required);
 }
 
 /// Breakers open and close only in a decision.
@@ -460,8 +476,11 @@ void Watch::give_orders(MonotonicTime now) {
   if (decision.look_at_once) next_look_ = std::min(next_look_, std::max(now, last_look_ + kShortestPause));
   if (decision.look_again) next_look_ = std::min(next_look_, now + kPendingInterval);
   if (decision.orders.empty()) return;
-  for (const auto& order : decision.orders) in_flight_[order.decision] = {order, now};
-  commands_.emplace_back(command::Send{std::move(decision.orders)});
+  for (auto& order : decision.orders) {
+    in_flight_[order.decision] = {order, now};
+    const auto intent = take_intent(order.decision);
+    outbox_.put(std::move(order), intent, now);
+  }
 }
 
 void Watch::reckon_wake_at(MonotonicTime now) {
@@ -472,6 +491,7 @@ void Watch::reckon_wake_at(MonotonicTime now) {
     return;
   }
   wake_at_ = earliest_deadline();
+  if (const auto at = outbox_.overdue_at(patience())) earlier(wake_at_, *at);
   reckon_drains_wake_at(now);
   if (!is_watching()) return;
   if (!look_sent_) earlier(wake_at_, next_look_);

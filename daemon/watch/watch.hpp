@@ -23,6 +23,7 @@
 #include "policy/policy.hpp"
 #include "watch/holds.hpp"
 #include "watch/outage.hpp"
+#include "watch/outbox.hpp"
 #include "watch/prepared.hpp"
 #include "watch/server_facts.hpp"
 #include "watch/spared_blockers.hpp"
@@ -80,6 +81,14 @@ struct PolicyReplaced {
 struct ReopenAsked {
   std::vector<std::string> databases;
 };
+/// The first `number` events are in the record, as firmly as the policy requires.
+struct Appended {
+  std::uint64_t number = 0;
+};
+/// Events can not be appended to the record, and may not be for long.
+struct AppendFailed {
+  Error error;
+};
 struct StopAsked {
   std::string why = "pgcurfew was told to stop";  ///< as shown at the end of a drain
 };
@@ -92,7 +101,7 @@ using Happening =
                  happening::LookFailed, happening::NamesFailed, happening::WaitsFailed, happening::Pulsed,
                  happening::PulseFailed, happening::Replied, happening::GatesRead, happening::GatesFailed,
                  happening::GateTurned, happening::PolicyReplaced, happening::ReopenAsked,
-                 happening::StopAsked, happening::GivenUp>;
+                 happening::Appended, happening::AppendFailed, happening::StopAsked, happening::GivenUp>;
 
 /// The outputs of a watch, to be carried out in their order.
 namespace command {
@@ -118,13 +127,15 @@ struct ReadGates {
 struct TurnGate {
   GateOrder order;
 };
-struct Tell {
+/// Appends an event to the record, and logs it. Appended and AppendFailed report what became of it.
+struct Append {
   Event event;
+  std::uint64_t number = 0;  ///< from 1
 };
 }  // namespace command
 
 using Command = std::variant<command::Connect, command::Disconnect, command::TakeLook, command::TakePulse,
-                             command::Send, command::ReadGates, command::TurnGate, command::Tell>;
+                             command::Send, command::ReadGates, command::TurnGate, command::Append>;
 
 /// For the status line.
 struct WatchStatus {
@@ -132,7 +143,8 @@ struct WatchStatus {
   std::size_t client_backends = 0;
   std::optional<MonotonicTime> next_due;
   std::uint64_t signals_sent = 0;
-  std::string drains;  ///< the drains under way, or empty
+  std::uint64_t signals_late = 0;  ///< of these, sent before their intent was in the record
+  std::string drains;              ///< the drains under way, or empty
   std::vector<Holds::Standing> holds;
 };
 
@@ -184,6 +196,10 @@ class Watch {
   static constexpr Duration kLongestSilence = std::chrono::seconds(30);
   static constexpr Duration kConnectDeadline = std::chrono::seconds(10);
   static constexpr Duration kLongestBackOff = std::chrono::seconds(30);
+  /// The maximum time that an order waits for its intent to be in the record. If the record is required, it
+  /// waits for kRequiredPatience, and then is not sent.
+  static constexpr Duration kPatience = std::chrono::milliseconds(10);
+  static constexpr Duration kRequiredPatience = std::chrono::seconds(2);
 
  private:
   enum class Link { kDown, kConnecting, kUp };
@@ -211,6 +227,8 @@ class Watch {
   void handle(const happening::GateTurned& what, MonotonicTime now);
   void handle(const happening::PolicyReplaced& what, MonotonicTime now);
   void handle(const happening::ReopenAsked& what, MonotonicTime now);
+  void handle(const happening::Appended& what, MonotonicTime now);
+  void handle(const happening::AppendFailed& what, MonotonicTime now);
   void handle(const happening::StopAsked& what, MonotonicTime now);
   void handle(const happening::GivenUp& what, MonotonicTime now);
 
@@ -221,6 +239,17 @@ class Watch {
   void look_if_due(MonotonicTime now);
   void pulse_if_due(MonotonicTime now);
   void give_orders(MonotonicTime now);
+  void settle_order(const Order& order, Reply reply, MonotonicTime now);
+  void send_recorded(MonotonicTime now);
+  void send_late(MonotonicTime now);
+  void note_intent(const Event& event);
+  std::uint64_t take_intent(const std::string& decision);
+  void take_back_overdue(MonotonicTime now);
+  void take_back_unwanted(MonotonicTime now);
+  void take_back(const std::vector<Outbox::Waiting>& orders, std::string_view why, MonotonicTime now);
+  void dispatch(std::vector<Outbox::Waiting> orders, MonotonicTime now);
+  void note_unrecorded(std::string trouble);
+  [[nodiscard]] Duration patience() const;
   void schedule_look_after_orders(MonotonicTime now);
   void schedule_next_look(MonotonicTime now);
   void observe_clock(MonotonicTime sent, MonotonicTime now, ServerTime server_time, bool is_look);
@@ -279,11 +308,17 @@ class Watch {
   std::optional<MonotonicTime> names_failed_at_;
   std::optional<MonotonicTime> gates_failed_told_;  ///< since gates could last be read
 
-  std::map<std::string, InFlight> in_flight_;
+  Outbox outbox_;
+  std::map<std::string, std::uint64_t> intents_;  ///< numbers of events, until their orders are put there
+  std::uint64_t recorded_ = 0;                    ///< the number of events that are in the record
+  std::uint64_t behind_until_ = 0;                ///< the record is behind until it has this number
+  std::string record_trouble_;                    ///< while it is behind
+  std::map<std::string, InFlight> in_flight_;     ///< those in the outbox, too
   std::optional<ServerTime> next_due_;
   std::optional<MonotonicTime> decide_at_;  ///< the end of a wait of the engine
   bool must_decide_ = false;
   std::uint64_t signals_sent_ = 0;
+  std::uint64_t signals_late_ = 0;
   std::optional<SessionKey> elder_;  ///< the one last reported
   bool is_stopping_ = false;
   bool is_given_up_ = false;

@@ -55,7 +55,15 @@ std::vector<GateOrder> Watch::advance_drains(MonotonicTime now) {
 }
 
 void Watch::turn_gates(std::vector<GateOrder> turns, MonotonicTime now) {
-  for (auto& turn : turns) commands_.emplace_back(command::TurnGate{std::move(turn)});
+  for (auto& turn : turns) {
+    const auto intent = take_intent(turn.id);
+    // to open a gate is never put off
+    if (turn.closes) {
+      outbox_.put(std::move(turn), intent, now);
+    } else {
+      commands_.emplace_back(command::TurnGate{std::move(turn)});
+    }
+  }
   if (drains_.asks_for_gates(now_at(now)))
     commands_.emplace_back(command::ReadGates{drains_.has_gated_run()});
   if (const auto interval = drains_.look_interval())

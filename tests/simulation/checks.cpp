@@ -164,13 +164,14 @@ void Checks::on_orders(int instance, const std::vector<Order>& orders) {
   for (const auto& order : orders) {
     ++tally_.orders;
     book.reasons.push_back(site_.agenda.now());
-    check_one_order(book, order);
+    const auto basis = check_intent(book, order.decision, order.is_signal());
+    check_one_order(book, order, basis);
     if (order.step != StepKind::kAlert && !order.if_still && book.signals_of[episode_of(order)].rehearsed > 0)
       throw Violation("dry-run", name_of_order(order) + " counts, after one that would have had its effect");
     if (order.drain.empty()) {
       check_rules_order(book, order);
     } else {
-      drains_->on_order(instance, order, book.look);
+      drains_->on_order(instance, order, basis.look);
     }
     if (order.is_signal()) {
       book.last_signal[order.guard.session] = moment_;
@@ -180,8 +181,8 @@ void Checks::on_orders(int instance, const std::vector<Order>& orders) {
     Issued issued;
     issued.order = order;
     issued.at = site_.agenda.now();
-    issued.look = book.look;
-    issued.policy = book.policy;
+    issued.look = basis.look;
+    issued.policy = basis.policy;
     issued.life = book.life;
     if (order.drain.empty()) check_repeat_pause(book, issued, rule_of(issued));
     book.issued[order.decision] = std::move(issued);
@@ -199,6 +200,7 @@ void Checks::on_gates_read(int instance) {
 }
 
 void Checks::on_turn_asked(int instance, const GateOrder& order) {
+  if (order.closes) check_intent(books_[instance], order.id, true);
   books_[instance].reasons.push_back(site_.agenda.now());
   site_.trace.decided(fmt::format("{} {} {} of {}", instance, order.closes ? "close" : "open", order.database,
                                   order.mark.drain));
@@ -236,11 +238,11 @@ void Checks::check_rules_order(const Book& book, const Order& order) {
 }
 
 /// The laws for an order, whichever rule or drain claims the session.
-void Checks::check_one_order(Book& book, const Order& order) {
+void Checks::check_one_order(Book& book, const Order& order, const Basis& basis) {
   const auto where = name_of_order(order);
   if (book.connected_since == 0) throw Violation("stale-look", where + " without a connection");
-  if (!book.look) throw Violation("stale-look", where + " without a look of this connection");
-  const auto asked = book.look_asked.find(book.look->number);
+  if (!basis.look) throw Violation("stale-look", where + " without a look of this connection");
+  const auto asked = book.look_asked.find(basis.look->number);
   if (asked == book.look_asked.end() || asked->second < book.connected_since) {
     throw Violation("stale-look", where + " from a look of an earlier connection");
   }
@@ -251,7 +253,7 @@ void Checks::check_one_order(Book& book, const Order& order) {
   if (order.is_signal() && last != book.last_signal.end() && last->second > asked->second) {
     throw Violation("two-signals", where + " without a look since the signal before it");
   }
-  if (!book.look->rows.contains(order.guard.session)) {
+  if (!basis.look->rows.contains(order.guard.session)) {
     throw Violation("stale-look", where + " for a session that its look does not show");
   }
   if (!book.intents.erase(order.decision)) throw Violation("untold", where + " without an intent before it");
@@ -289,6 +291,7 @@ void Checks::on_told(int instance, const Event& event) {
   auto& book = books_[instance];
   if (const auto fault = fault_of(event); !fault.empty()) throw Violation("event", fault);
   if (event.id.empty() || event.server.empty()) throw Violation("event", "one without an id or a server");
+  if (event.kind == Kind::kIntentLate) return check_late(book, event);
   if (drains_ != nullptr && drains_->takes(event)) return drains_->on_told(instance, event);
   if (event.level == Level::kError) check_error(book, event);
   const auto decision = field_of<std::string>(event, "decision").value_or("");
@@ -306,6 +309,9 @@ void Checks::on_told(int instance, const Event& event) {
     }
   }
   if (event.kind != Kind::kOutcome) return;
+  if (field_of<std::string>(event, "outcome") == "not_sent") {
+    book.taken_back_now.insert(field_of<std::string>(event, "episode").value_or(""));
+  }
   const auto found = book.issued.find(decision);
   if (found == book.issued.end()) return;
   auto& issued = found->second;
@@ -426,6 +432,7 @@ void Checks::on_settled(int instance, const Watch& watch) {
   if (drains_ != nullptr) drains_->on_settled();
   check_open(book, watch, std::exchange(book.has_just_looked, false));
   book.ended_now.clear();
+  book.taken_back_now.clear();
   const auto rules = book.policy->rules.size();
   const auto rows = book.look ? book.look->rows.size() : 0;
   const auto bound = (rows + 60) * (rules + book.policy->drains.size());

@@ -60,6 +60,13 @@ class Checks {
   void on_orders(int instance, const std::vector<Order>& orders);
   void on_told(int instance, const Event& event);
   void on_settled(int instance, const Watch& watch);
+
+  // its record: what it hands over, what is on the disk, and what it knows of that
+  void on_handed_over(int instance, const Event& event, std::uint64_t number);
+  void on_appended(int instance, std::uint64_t number) { books_[instance].record.appended = number; }
+  void on_heard(int instance, std::uint64_t number) { books_[instance].record.heard = number; }
+  /// It does nothing until then, true time.
+  void on_stalled(int instance, Duration until) { books_[instance].record.stalled_until = until; }
   /// It has stopped at a request.
   void on_stopped(int instance);
 
@@ -102,6 +109,20 @@ class Checks {
     std::optional<std::string> repeat_value;  ///< the value by which the rule's `repeat` counts
     bool is_forgotten = false;                ///< its rule was not kept at a reload
     bool is_denied = false;                   ///< of a dry run, and the server would deny it
+  };
+  /// An order from its intent on.
+  struct Basis {
+    std::uint64_t number = 0;  ///< of the event
+    Duration at{};
+    std::shared_ptr<const LookCopy> look;
+    std::shared_ptr<const Policy> policy;
+    bool is_late = false;  ///< it was said that it is not in the record
+  };
+  struct RecordBook {
+    std::uint64_t appended = 0;
+    std::uint64_t heard = 0;
+    Duration stalled_until{};
+    std::map<std::string, Basis> intents;  ///< by decision
   };
   struct Issued {
     Order order;
@@ -149,10 +170,12 @@ class Checks {
     bool has_just_looked = false;  ///< a look came in this turn
     std::map<std::uint64_t, std::uint64_t> look_asked;
     std::map<std::string, Issued> issued;
+    RecordBook record;
     std::set<std::string> intents;
-    std::set<EpisodeName> open;       ///< episodes that were reported, with their rule or drain
-    std::set<EpisodeName> ended;      ///< those whose end was reported
-    std::set<EpisodeName> ended_now;  ///< of these, in this turn
+    std::set<EpisodeName> open;            ///< episodes that were reported, with their rule or drain
+    std::set<EpisodeName> ended;           ///< those whose end was reported
+    std::set<EpisodeName> ended_now;       ///< of these, in this turn
+    std::set<std::string> taken_back_now;  ///< episodes with an order that was in flight until this turn
     std::map<SessionKey, std::set<EpisodeName>> ordered_for;  ///< the episodes whose signals were ordered
     std::map<EpisodeName, EpisodeSignals> signals_of;
     std::map<SessionKey, std::uint64_t> last_signal;  ///< when one was ordered
@@ -202,7 +225,7 @@ class Checks {
   void forget_rules(Book& book, const Policy& after) const;
   void enter_effect(Book& book, const Issued& issued, const Backend& backend, std::size_t node);
   static std::string name_of_order(const Order& order);
-  static void check_one_order(Book& book, const Order& order);
+  static void check_one_order(Book& book, const Order& order, const Basis& basis);
   static void check_rules_order(const Book& book, const Order& order);
   void note_end(Book& book, const Event& event);
   void check_end(const Book& book, const Event& event) const;
@@ -212,6 +235,9 @@ class Checks {
                                std::optional<ServerTime> backend_start);
   static void check_open(const Book& book, const Watch& watch, bool is_look);
   void let_go(Book& book) const;
+  /// Returns what the order rested on.
+  Basis check_intent(Book& book, const std::string& decision, bool is_marked_late) const;
+  static void check_late(Book& book, const Event& event);
   void check_bounds(Book& book, const std::vector<Order>& orders);
   std::int64_t overdue_in_look(const Book& book, const HeldBack& held) const;
   static HeldBack held_back_by(const Event& event);

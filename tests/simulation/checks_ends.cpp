@@ -91,7 +91,8 @@ void Checks::check_open(const Book& book, const Watch& watch, bool is_look) {
     ++open;
     if (!book.open.contains({episode.id, episode.claimant}))
       throw Violation("one-end", "nothing was told of episode " + episode.id);
-    const bool is_settled = book.look && !episode.in_flight && episode.look_needed <= book.look->number;
+    const bool is_settled = book.look && !episode.in_flight && !book.taken_back_now.contains(episode.id) &&
+                            episode.look_needed <= book.look->number;
     if (!is_look || !is_settled || book.look_asked.at(book.look->number) < book.policy_since) continue;
     if (!book.look->rows.contains(key.session))
       throw Violation("one-end",

@@ -99,6 +99,7 @@ void DrainWorld::replace_policy() {
   policy_text_ = write_drains(site_.server().shown_now(), kLength, has_change_, random_,
                               keeper_random_ ? &keeper_ : nullptr);
   if (rule_random_) policy_text_ += write_rules(*rule_random_);
+  if (site_.faults.record_is_required) policy_text_ += kRequiredRecord;
   site_.trace.note("policy", 0, [&] { return "\n" + policy_text_; });
   policy_ = load_text(policy_text_);
 }
@@ -261,6 +262,7 @@ void DrainWorld::heal() {
   kept.swallowers = site_.faults.swallowers;
   kept.slow_to_die = site_.faults.slow_to_die;
   kept.drift_ppm = site_.faults.drift_ppm;
+  kept.record_is_required = site_.faults.record_is_required;
   site_.faults = kept;
   for (auto& node : site_.nodes) {
     node.server->catalog_is_locked = false;

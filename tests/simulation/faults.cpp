@@ -61,6 +61,9 @@ Faults draw_faults(Random& random) {
   if (draw.some()) faults.herds = 0.3 + draw.rate(0.5);
   faults.two_instances = random.chance(0.15);
   faults.stopped_readers = draw.rate(0.9);
+  faults.disk_stalls = draw.rate(0.2);
+  faults.disk_fails = draw.rate(0.02);
+  faults.record_is_required = random.chance(0.15);
   return faults;
 }
 

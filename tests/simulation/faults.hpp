@@ -48,6 +48,10 @@ struct Faults {
   double herds = 0;            ///< those whose statements begin together and end just before a limit
   double stopped_readers = 0;  ///< of the time: the output is not read, as by a stopped terminal
   bool two_instances = false;
+  // of the disk that the record is on, a chance per append
+  double disk_stalls = 0;
+  double disk_fails = 0;
+  bool record_is_required = false;  ///< by the policy
 };
 
 /// The faults of one seed. Every eighth seed has none.

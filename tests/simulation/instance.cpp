@@ -1,6 +1,8 @@
 #include "simulation/instance.hpp"
 
 #include <algorithm>
+#include <iterator>
+#include <limits>
 
 #include "watch/gate_happenings.hpp"
 
@@ -42,6 +44,7 @@ Instance::Instance(Site& site, Checks& checks, int number, Random random,
       random_(random),
       clock_start_(random_.span(seconds(1), hours(1000))),
       reader_(Random(random_.next())),
+      disk_(Random(Random(random).next() ^ 0xD15CULL)),
       wire_(site, checks, number, Random(random_.next()),
             [this](const Happening& what, std::shared_ptr<const LookCopy> copy) {
               happen(what, copy, life_, wire_.epoch());
@@ -57,6 +60,8 @@ Instance::Instance(Site& site, Checks& checks, int number, Random random,
 
 void Instance::start(std::shared_ptr<const Policy> policy) {
   ++life_;
+  handed_over_ = appended_ = 0;
+  is_appending_ = false;
   const auto seed = static_cast<std::uint32_t>(random_.next());
   watch_ = std::make_unique<Watch>(policy, Watch::Options{"s", fmt::format("{}.{}", number_, life_), seed,
                                                           fmt::format("pgcurfew-{}", number_)});
@@ -158,7 +163,7 @@ void Instance::settle_turn() {
   for (auto& event : keeper_->take_events()) {
     event.id = fmt::format("{}.{}.k{}", number_, life_, ++keepers_told_);
     const auto held_up = tell(event);
-    if (held_up > Duration(0)) stalled_until_ = std::max(stalled_until_, site_.agenda.now()) + held_up;
+    if (held_up > Duration(0)) hold_up(std::max(stalled_until_, site_.agenda.now()) + held_up);
   }
   checks_.on_settled(number_, *watch_);
   const auto reopened = on_reopened ? watch_->reopened() : std::nullopt;
@@ -178,6 +183,9 @@ void Instance::happen(const Happening& what, const std::shared_ptr<const LookCop
   if (const auto* look = std::get_if<happening::LookTaken>(&what)) {
     if (random_.chance(0.1)) compare_with_shuffled_rows(*look);
     checks_.on_look(number_, copy);
+  }
+  if (const auto* appended = std::get_if<happening::Appended>(&what)) {
+    checks_.on_heard(number_, appended->number);
   }
   if (const auto* connected = std::get_if<happening::Connected>(&what)) {
     checks_.on_connected(number_, connected->facts.postmaster_start);
@@ -219,10 +227,11 @@ void Instance::carry_out(const std::vector<Command>& commands, std::size_t first
     } else if (const auto* turn = std::get_if<command::TurnGate>(&command)) {
       checks_.on_turn_asked(number_, turn->order);
       turn_gate(turn->order);
-    } else if (const auto* tell = std::get_if<command::Tell>(&command)) {
-      const auto held_up = this->tell(tell->event);
+    } else if (const auto* append = std::get_if<command::Append>(&command)) {
+      const auto held_up = tell(append->event);
+      this->append(*append);
       if (held_up == Duration(0)) continue;
-      stalled_until_ = site_.agenda.now() + held_up;
+      hold_up(site_.agenda.now() + held_up);
       return go_on_later(commands, i + 1, life_);
     }
   }
@@ -246,6 +255,43 @@ Duration Instance::tell(const Event& event) {
                       site_.nodes[site_.active].server->holes.telling);
 }
 
+void Instance::append(const command::Append& append) {
+  checks_.on_handed_over(number_, append.event, append.number);
+  handed_over_ = append.number;
+  if (!is_appending_) append_waiting();
+}
+
+/// As the record's threads do, which a stall of the loop does not hold up.
+void Instance::append_waiting() {
+  is_appending_ = true;
+  const auto answer = disk_.append(site_.agenda.now(), site_.faults);
+  site_.agenda.in(answer.takes, [this, answer, number = handed_over_, life = life_] {
+    if (life == life_ && watch_) finish_append(answer, number);
+  });
+}
+
+void Instance::finish_append(const Disk::Answer& answer, std::uint64_t number) {
+  constexpr Duration kRetry = milliseconds(250);
+  if (answer.fails) {
+    site_.trace.note("disk", number_, [] { return "an append fails"; });
+    site_.agenda.in(kRetry, [this, life = life_] {
+      if (life == life_ && watch_) append_waiting();
+    });
+    happen(happening::AppendFailed{Error{"no space left on device", {}, {}, {}}}, nullptr, life_);
+    return;
+  }
+  appended_ = number;
+  is_appending_ = false;
+  checks_.on_appended(number_, number);
+  if (handed_over_ > appended_) append_waiting();
+  happen(happening::Appended{number}, nullptr, life_);
+}
+
+void Instance::hold_up(Duration until) {
+  stalled_until_ = until;
+  checks_.on_stalled(number_, until);
+}
+
 void Instance::arm() {
   const auto wake = watch_->wake_at();
   if (!wake) return;
@@ -265,8 +311,16 @@ void Instance::compare_with_shuffled_rows(const happening::LookTaken& look) {
   }
   Watch one = *watch_;
   Watch other = *watch_;
-  const auto expected = orders_in(one.on(look, our_now(), {}));
-  const auto found = orders_in(other.on(shuffled, our_now(), {}));
+  const auto orders_of = [this](Watch& watch, const happening::LookTaken& seen) {
+    auto commands = watch.on(seen, our_now(), {});
+    // the orders wait for the record
+    constexpr happening::Appended kAll{std::numeric_limits<std::uint64_t>::max()};
+    auto sent = watch.on(kAll, our_now(), {});
+    std::move(sent.begin(), sent.end(), std::back_inserter(commands));
+    return orders_in(commands);
+  };
+  const auto expected = orders_of(one, look);
+  const auto found = orders_of(other, shuffled);
   if (expected != found) {
     throw Violation("row-order", fmt::format("the order of rows matters: [{}] became [{}]",
                                              fmt::join(expected, "; "), fmt::join(found, "; ")));

@@ -6,6 +6,7 @@
 
 #include "drains/gate_keeper.hpp"
 #include "simulation/checks.hpp"
+#include "simulation/disk.hpp"
 #include "simulation/pgbouncer_console.hpp"
 #include "simulation/reader.hpp"
 #include "simulation/site.hpp"
@@ -28,7 +29,7 @@ class Instance {
   void replace_policy(std::shared_ptr<const Policy> policy);
   void ask_to_stop();
   void crash();
-  void stall(Duration wait) { stalled_until_ = site_.agenda.now() + wait; }
+  void stall(Duration wait) { hold_up(site_.agenda.now() + wait); }
 
   [[nodiscard]] bool is_running() const { return watch_ != nullptr; }
   [[nodiscard]] const Watch* watch() const { return watch_.get(); }
@@ -58,6 +59,10 @@ class Instance {
   void arm();
   /// Returns how long it takes.
   Duration tell(const Event& event);
+  void append(const command::Append& append);
+  void append_waiting();
+  void finish_append(const Disk::Answer& answer, std::uint64_t number);
+  void hold_up(Duration until);
   void compare_with_shuffled_rows(const happening::LookTaken& look);
   [[nodiscard]] MonotonicTime our_now() const { return MonotonicTime(site_.agenda.now() + clock_start_); }
 
@@ -67,6 +72,7 @@ class Instance {
   Random random_;
   Duration clock_start_;
   Reader reader_;
+  Disk disk_;
   Wire wire_;
   std::unique_ptr<Watch> watch_;
   std::shared_ptr<testing::MemoryFiles> files_;
@@ -75,6 +81,10 @@ class Instance {
   std::uint64_t life_ = 0;  ///< counts starts: input for an earlier life is dropped
   std::uint64_t timer_ = 0;
   std::uint64_t keepers_told_ = 0;
+  // of the record, in this life
+  std::uint64_t handed_over_ = 0;
+  std::uint64_t appended_ = 0;
+  bool is_appending_ = false;
   Duration stalled_until_{};
 };
 

@@ -42,6 +42,9 @@ std::string write_policy(const PolicyWish& wish, Random& random);
 /// Bounds and rules beside drains, with conditions only on sessions, not on locks or the server.
 std::string write_rules(Random& random);
 
+/// The part of a main file that requires the record.
+inline constexpr const char* kRequiredRecord = "record: { required: true }\n";
+
 /// Loads a policy with the production loader. Throws std::logic_error with its diagnostics if there are
 /// errors.
 std::shared_ptr<const Policy> load_text(const std::string& text);

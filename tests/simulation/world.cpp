@@ -72,6 +72,7 @@ std::shared_ptr<const Policy> World::draw_policy() {
     const std::string enforce = "mode: enforce";
     if (policy_text_.starts_with(enforce)) policy_text_.replace(0, enforce.size(), "mode: dry-run");
   }
+  if (site_.faults.record_is_required) policy_text_ += kRequiredRecord;
   site_.trace.note("policy", 0, [&] { return "\n" + policy_text_; });
   return load_text(policy_text_);
 }
@@ -256,6 +257,7 @@ void World::heal() {
   kept.stopped_readers = site_.faults.stopped_readers;
   kept.slow_to_die = site_.faults.slow_to_die;
   kept.drift_ppm = site_.faults.drift_ppm;
+  kept.record_is_required = site_.faults.record_is_required;
   // missing privileges were granted meanwhile; the instance learns this as usual, from a new connection
   const bool was_poor = site_.faults.lacks_signal || site_.faults.lacks_read_all_stats;
   site_.faults = kept;

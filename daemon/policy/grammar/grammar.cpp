@@ -9,6 +9,7 @@
 #include <fmt/format.h>
 
 #include "base/duration.hpp"
+#include "base/size.hpp"
 #include "base/words.hpp"
 #include "policy/grammar/tables.hpp"
 #include "policy/grammar/words.hpp"
@@ -21,7 +22,7 @@ using namespace std::chrono_literals;
 
 namespace words = grammar::words;
 
-constexpr std::array<MappingEntry, 21> kMappings{{
+constexpr std::array<MappingEntry, 22> kMappings{{
     {.mapping = Mapping::kMainFile,
      .name = "the main file",
      .meaning = "/etc/pgcurfew/pgcurfew.yaml",
@@ -116,6 +117,11 @@ constexpr std::array<MappingEntry, 21> kMappings{{
      .name = "report",
      .meaning = "what the log may show",
      .needs_any_key = true},
+    {.mapping = Mapping::kRecord,
+     .name = "record",
+     .meaning = "the record of all events, in the state directory",
+     .needs_any_key = true,
+     .synonyms = words::kRecordKeys},
 }};
 
 std::string number_text(const KeyEntry& key, std::int64_t number) {
@@ -125,6 +131,8 @@ std::string number_text(const KeyEntry& key, std::int64_t number) {
       return to_text(Duration(number));
     case Takes::kPercentage:
       return fmt::format("{}%", number / 100);
+    case Takes::kSize:
+      return size_text(number);
     case Takes::kTimeOfDay:
       return fmt::format("{:02}:{:02}", number / grammar::kSecond / 3600,
                          number / grammar::kSecond / 60 % 60);
@@ -183,6 +191,8 @@ std::span<const KeyEntry> keys_of(Mapping mapping) {
       return grammar::safety();
     case Mapping::kReport:
       return grammar::report();
+    case Mapping::kRecord:
+      return grammar::record();
     case Mapping::kSelector:
     case Mapping::kLabels:
       break;
@@ -248,6 +258,10 @@ std::string values_text_of(const KeyEntry& key) {
       return "a percentage";
     case Takes::kRate:
       return "a whole number, per, and a duration";
+    case Takes::kSize:
+      return "a whole number with kB, MB, GB or TB";
+    case Takes::kFlag:
+      return "true or false";
     case Takes::kTimeZone:
       return "a name in the system's tzdata";
     case Takes::kTimeOfDay:

@@ -30,6 +30,7 @@ enum class Mapping {
   kGiveUp,
   kSafety,
   kReport,
+  kRecord,
 };
 
 /// What a key takes.
@@ -48,6 +49,8 @@ enum class Takes {
   kCount,       ///< a whole number
   kPercentage,  ///< `85%`, `12.5%`
   kRate,        ///< `20 per 1min`
+  kSize,        ///< `100MB`
+  kFlag,        ///< `true` or `false`
   kTimeZone,    ///< a name of tzdata
   kTimeOfDay,   ///< `"08:00"`
   kDays,        ///< one or a list: `mon`, `mon-fri`
@@ -71,7 +74,7 @@ struct Synonym {
 };
 
 /// One key of one mapping. *Units*: `least` and `most` are microseconds for a duration, hundredths for a
-/// percentage, and count otherwise; both 0: no bound.
+/// percentage, bytes for a size, and count otherwise; both 0: no bound.
 struct KeyEntry {
   std::string_view name;
   Takes takes = Takes::kText;

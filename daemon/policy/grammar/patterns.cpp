@@ -17,6 +17,7 @@ constexpr std::string_view kIdentifier = "^[A-Za-z0-9_.-]{1,63}$";
 constexpr std::string_view kAddress = "^(local|[0-9A-Fa-f:.]+(/[0-9]{1,3})?)$";
 constexpr std::string_view kTransactions = "^([1-9][0-9]{0,9}|[1-9][0-9]{0,6}k|[1-9][0-9]{0,3}M|[12]G)$";
 constexpr std::string_view kPercentage = R"(^0*(100(\.0*)?|[1-9][0-9]?(\.[0-9]*)?)%$)";
+constexpr std::string_view kSize = "^[0-9]{1,19} ?(kB|MB|GB|TB)$";
 constexpr std::string_view kTimeZone = "^[A-Za-z0-9_+-]+(/[A-Za-z0-9_+-]+)*$";
 constexpr std::string_view kDays = "^(mon|tue|wed|thu|fri|sat|sun)(-(mon|tue|wed|thu|fri|sat|sun))?$";
 
@@ -67,6 +68,8 @@ std::string pattern_of(const KeyEntry& key) {
       return std::string(kPercentage);
     case Takes::kRate:
       return "^[0-9]+ per " + duration_pattern() + "$";
+    case Takes::kSize:
+      return std::string(kSize);
     case Takes::kTimeZone:
       return std::string(kTimeZone);
     case Takes::kTimeOfDay:
@@ -82,6 +85,7 @@ std::string pattern_of(const KeyEntry& key) {
     case Takes::kText:
     case Takes::kChoice:
     case Takes::kChoices:
+    case Takes::kFlag:
     case Takes::kMapping:
     case Takes::kMappings:
     case Takes::kOneOrManyMappings:

@@ -41,7 +41,7 @@ constexpr KeyEntry kDrains{
         "[ { name: d, databases: orders, schedule: \"0 2 * * sun\", timezone: UTC, duration: 45min } ]",
     .mapping = Mapping::kDrain};
 
-constexpr std::array<KeyEntry, 9> kMainFile{{
+constexpr std::array<KeyEntry, 10> kMainFile{{
     {.name = "mode",
      .takes = Takes::kChoice,
      .meaning = "whether signals are sent, or only reported",
@@ -77,6 +77,12 @@ constexpr std::array<KeyEntry, 9> kMainFile{{
      .fallback = "the defaults of its keys",
      .example = "{ query_text: redacted }",
      .mapping = Mapping::kReport},
+    {.name = "record",
+     .takes = Takes::kMapping,
+     .meaning = "the record of all events, in the state directory",
+     .fallback = "the defaults of its keys",
+     .example = "{ keep: 30d, size: 1GB, required: false }",
+     .mapping = Mapping::kRecord},
 }};
 
 constexpr std::array<KeyEntry, 3> kDropIn{{
@@ -138,6 +144,29 @@ constexpr std::array<KeyEntry, 1> kReport{{
      .choices = kQueryTexts},
 }};
 
+constexpr std::array<KeyEntry, 3> kRecord{{
+    {.name = "keep",
+     .takes = Takes::kDuration,
+     .meaning = "how long events are kept",
+     .fallback = "30d",
+     .example = "1d",
+     .least = kDay,
+     .most = kLongest},
+    {.name = "size",
+     .takes = Takes::kSize,
+     .meaning = "maximum size of the record; the oldest events are removed first",
+     .fallback = "1GB",
+     .example = "100MB",
+     .least = 16 * kMegabyte,
+     .most = kTerabyte},
+    {.name = "required",
+     .takes = Takes::kFlag,
+     .meaning =
+         "whether a signal has to wait until its intent is safe on the disk, and is not sent otherwise",
+     .fallback = "false",
+     .example = "true"},
+}};
+
 std::vector<KeyEntry> make_main_file() {
   std::vector<KeyEntry> keys(kMainFile.begin(), kMainFile.end());
   for (auto& key : keys) {
@@ -163,6 +192,9 @@ std::span<const KeyEntry> safety() {
 }
 std::span<const KeyEntry> report() {
   return kReport;
+}
+std::span<const KeyEntry> record() {
+  return kRecord;
 }
 
 }  // namespace pgcurfew::grammar

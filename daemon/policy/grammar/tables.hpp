@@ -21,6 +21,10 @@ inline constexpr std::int64_t kSecond = Duration(std::chrono::seconds(1)).count(
 inline constexpr std::int64_t kDay = Duration(std::chrono::hours(24)).count();
 inline constexpr std::int64_t kLongest = 10'000 * kDay;
 
+// Bounds of sizes, in bytes.
+inline constexpr std::int64_t kMegabyte = std::int64_t{1} << 20U;
+inline constexpr std::int64_t kTerabyte = std::int64_t{1} << 40U;
+
 inline constexpr std::array<std::string_view, 2> kModes{"dry-run", "enforce"};
 
 std::span<const KeyEntry> main_file();
@@ -42,5 +46,6 @@ std::span<const KeyEntry> wait();
 std::span<const KeyEntry> give_up();
 std::span<const KeyEntry> safety();
 std::span<const KeyEntry> report();
+std::span<const KeyEntry> record();
 
 }  // namespace pgcurfew::grammar

@@ -41,6 +41,12 @@ inline constexpr auto kSafetyKeys = std::to_array<Synonym>({{"rate", "signals"},
                                                             {"pause", "quiet"},
                                                             {"cooldown", "quiet"}});
 
+inline constexpr auto kRecordKeys = std::to_array<Synonym>({{"retention", "keep"},
+                                                            {"max_age", "keep"},
+                                                            {"max_size", "size"},
+                                                            {"require", "required"},
+                                                            {"sync", "required"}});
+
 inline constexpr auto kProtections = std::to_array<Synonym>({{"dump", "dumps"},
                                                              {"pg_dump", "dumps"},
                                                              {"backup", "backups"},

@@ -28,6 +28,7 @@ constexpr std::string_view kLabelsExample = "Labels are written as in { env: pro
 constexpr std::string_view kSafetyExample =
     "Bounds are written as in { signals: 20 per 1min, share: 25%, quiet: 1min }.";
 
+constexpr std::string_view kRecordExample = "It is written as in { keep: 30d, size: 1GB, required: false }.";
 constexpr std::string_view kReportExample = "It is written as in { query_text: redacted }.";
 
 constexpr Duration kShortestWindow = std::chrono::seconds(1);
@@ -135,6 +136,23 @@ Safety read_safety(const YamlNode& node, Complaints& complaints) {
         read_duration(*quiet, key_of(Mapping::kSafety, "quiet"), complaints).value_or(safety.quiet);
   }
   return safety;
+}
+
+RecordBounds read_record(const YamlNode& node, Complaints& complaints) {
+  RecordBounds record;
+  if (!expect_map(node, "record", kRecordExample, complaints)) return record;
+  check_keys(node, Mapping::kRecord, complaints);
+  const auto key = [](std::string_view name) -> const KeyEntry& { return key_of(Mapping::kRecord, name); };
+  if (const auto* keep = node.find("keep")) {
+    record.keep = read_duration(*keep, key("keep"), complaints).value_or(record.keep);
+  }
+  if (const auto* size = node.find("size")) {
+    record.size = read_size(*size, key("size"), complaints).value_or(record.size);
+  }
+  if (const auto* required = node.find("required")) {
+    record.is_required = read_flag(*required, key("required"), complaints).value_or(record.is_required);
+  }
+  return record;
 }
 
 QueryText read_report(const YamlNode& node, Complaints& complaints) {

@@ -9,6 +9,7 @@
 #include <fmt/format.h>
 
 #include "base/duration.hpp"
+#include "base/size.hpp"
 #include "base/words.hpp"
 #include "policy/grammar/synonyms.hpp"
 #include "policy/yaml/yaml_text.hpp"
@@ -199,6 +200,29 @@ std::optional<std::size_t> read_count(const YamlNode& node, const KeyEntry& key,
     return std::nullopt;
   }
   return static_cast<std::size_t>(*number);
+}
+
+std::optional<std::int64_t> read_size(const YamlNode& node, const KeyEntry& key, Complaints& complaints) {
+  const auto text = read_plain(node, key.name, complaints);
+  if (!text) return std::nullopt;
+  const auto size = parse_size(*text);
+  if (!size) {
+    complaints.error(node.at, size.error().message, size.error().hint);
+    return std::nullopt;
+  }
+  if (*size >= key.least && *size <= key.most) return *size;
+  complaints.error(node.at, fmt::format("\"{}\" of {} is out of range", key.name, size_text(*size)),
+                   fmt::format("It takes {}.", range_text_of(key)));
+  return std::nullopt;
+}
+
+std::optional<bool> read_flag(const YamlNode& node, const KeyEntry& key, Complaints& complaints) {
+  const auto text = read_plain(node, key.name, complaints);
+  if (!text) return std::nullopt;
+  if (*text == "true") return true;
+  if (*text == "false") return false;
+  complaints.error(node.at, fmt::format("\"{}\" is neither true nor false", printable(*text, 80)));
+  return std::nullopt;
 }
 
 std::optional<double> read_percentage(const YamlNode& node, const KeyEntry& key, std::string_view hint,

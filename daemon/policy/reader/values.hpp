@@ -50,6 +50,12 @@ std::optional<Duration> read_duration(const YamlNode& node, const KeyEntry& key,
 std::optional<std::size_t> read_count(const YamlNode& node, const KeyEntry& key, Complaints& complaints,
                                       std::string_view or_else = {});
 
+/// Reads a number of bytes within the key's bounds.
+std::optional<std::int64_t> read_size(const YamlNode& node, const KeyEntry& key, Complaints& complaints);
+
+/// Reads `true` or `false`.
+std::optional<bool> read_flag(const YamlNode& node, const KeyEntry& key, Complaints& complaints);
+
 /// Reads a percentage within the key's bounds, as a fraction. `hint` is a whole sentence.
 std::optional<double> read_percentage(const YamlNode& node, const KeyEntry& key, std::string_view hint,
                                       Complaints& complaints);

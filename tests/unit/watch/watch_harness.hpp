@@ -25,12 +25,23 @@ class Harness {
   explicit Harness(Policy policy)
       : watch(std::make_shared<const Policy>(std::move(policy)), {"s", "w", 42}) {}
 
+  /// The record takes events at once, unless `record_stands_still`.
   std::vector<Command> happen(const Happening& what) {
-    auto commands = watch.on(what, MonotonicTime(now), wall());
+    auto commands = note(watch.on(what, MonotonicTime(now), wall()));
+    while (!record_stands_still && recorded < told.size()) {
+      recorded = told.size();
+      for (auto& more : note(watch.on(happening::Appended{recorded}, MonotonicTime(now), wall()))) {
+        commands.push_back(std::move(more));
+      }
+    }
+    return commands;
+  }
+  std::vector<Command> note(std::vector<Command> commands) {
     for (const auto& command : commands) {
-      if (const auto* tell = std::get_if<command::Tell>(&command)) {
-        EXPECT_EQ(fault_of(tell->event), "");
-        told.push_back(tell->event);
+      if (const auto* append = std::get_if<command::Append>(&command)) {
+        EXPECT_EQ(fault_of(append->event), "");
+        told.push_back(append->event);
+        EXPECT_EQ(append->number, told.size());
       }
       if (const auto* look = std::get_if<command::TakeLook>(&command)) look_number = look->number;
       if (const auto* send = std::get_if<command::Send>(&command)) {
@@ -81,6 +92,8 @@ class Harness {
   [[nodiscard]] std::vector<std::string> told_kinds() const { return kinds_of(told); }
 
   Watch watch;
+  bool record_stands_still = false;
+  std::size_t recorded = 0;
   Duration now = 0s;
   Duration skew = 0s;
   int connection_slots = 0;

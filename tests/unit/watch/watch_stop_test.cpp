@@ -72,6 +72,9 @@ class Drained {
     for (const auto& command : watch_.on(what, MonotonicTime(now_), {})) carry_out(command);
   }
   void carry_out(const Command& command) {
+    if (const auto* append = std::get_if<command::Append>(&command)) {
+      happen(happening::Appended{append->number});
+    }
     if (std::holds_alternative<command::Connect>(command)) ++connects_;
     if (!is_up_) return;
     if (std::holds_alternative<command::ReadGates>(command)) happen(happening::GatesRead{gates()});

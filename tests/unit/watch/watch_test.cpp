@@ -56,7 +56,7 @@ TEST(Watch, TellsTheIntentBeforeItSends) {
   std::size_t told = commands.size();
   std::size_t sent = commands.size();
   for (std::size_t i = 0; i < commands.size(); ++i) {
-    const auto* tell = std::get_if<command::Tell>(&commands[i]);
+    const auto* tell = std::get_if<command::Append>(&commands[i]);
     if (tell != nullptr && tell->event.kind == Kind::kIntent) told = i;
     if (std::holds_alternative<command::Send>(commands[i])) sent = i;
   }

@@ -1,0 +1,42 @@
+#pragma once
+
+#include <map>
+#include <string>
+#include <string_view>
+#include <tuple>
+#include <vector>
+
+#include <nlohmann/json.hpp>
+
+namespace pgcurfew {
+
+/// The decisions that the record has, each with what became of it, in the order in which they were made.
+class History {
+ public:
+  using Json = nlohmann::ordered_json;
+
+  /// Takes the next line of the record. Lines that concern no decision are passed over.
+  void take(std::string_view line);
+
+  /// *Shapes*: one object for each intent: `ts`, `server`, the fields of intent and outcome as in the log;
+  /// then, as far as they are known, `effect` (of verified), `end` (of ended, for all decisions of its
+  /// episode), `late` and `unkillable`, both true.
+  [[nodiscard]] const std::vector<Json>& decisions() const { return decisions_; }
+
+ private:
+  void begin(const Json& event);
+  void finish_episode(const Json& event);
+  [[nodiscard]] Json* decision_of(const Json& event);
+
+  using EpisodeName = std::tuple<std::string, std::string, std::string>;
+  static EpisodeName episode_of(const Json& event);
+
+  std::vector<Json> decisions_;
+  std::map<std::string, std::size_t> by_id_;
+  std::map<EpisodeName, std::vector<std::size_t>> by_episode_;  ///< those without an end
+};
+
+/// The text of a key; empty if there is none, or if it has another type.
+std::string text_in(const History::Json& event, std::string_view key);
+
+}  // namespace pgcurfew

@@ -1,0 +1,57 @@
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "base/result.hpp"
+#include "base/segment_files.hpp"
+#include "base/time.hpp"
+#include "events/event.hpp"
+#include "policy/policy.hpp"
+#include "report/segments.hpp"
+
+namespace pgcurfew {
+
+/// The record of all events: appends them in the order in which they are handed over, each once, and syncs
+/// them. A thread appends and another one syncs, so that neither a slow disk nor one that hangs delays the
+/// caller; a process that ends leaves a thread that hangs behind.
+class Record {
+ public:
+  struct Progress {
+    /// The first so many events are in the record, as firmly as its bounds require: appended, or synced.
+    std::uint64_t done = 0;
+    std::uint64_t lost = 0;         ///< events that were dropped, because too many waited
+    std::optional<Error> trouble;   ///< why nothing is appended, or synced, just now
+    Removed removed;                ///< since the last call
+    std::vector<Event> unfinished;  ///< since the last call: ends of what earlier processes have begun
+  };
+
+  /// `run` differs from process to process: letters and digits. Any thread calls `on_progress`, which must
+  /// not throw.
+  Record(std::unique_ptr<SegmentFiles> files, std::string run, const RecordBounds& bounds,
+         std::function<void()> on_progress);
+  /// Waits at most a second until all is appended and synced.
+  ~Record();
+  Record(const Record&) = delete;
+  Record& operator=(const Record&) = delete;
+
+  /// Hands over an event, a JSON object on one line. Returns its number, from 1, or nothing if it is lost.
+  std::optional<std::uint64_t> append(std::string event);
+
+  void set_bounds(const RecordBounds& bounds);
+
+  Progress progress();
+
+  /// The most bytes that wait to be appended; events beyond that are lost.
+  static constexpr std::size_t kMostWaiting = std::size_t{16} << 20U;
+
+ private:
+  struct Inside;
+  std::shared_ptr<Inside> inside_;  ///< the threads have it, too
+};
+
+}  // namespace pgcurfew

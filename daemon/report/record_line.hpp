@@ -1,0 +1,19 @@
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+
+namespace pgcurfew {
+
+/// A line of the record, without the newline: the JSON object `event` with `seq` and `run` before its own
+/// keys, and `crc` after them.
+/// *Shapes*: `event` is a JSON object that is not empty, on one line; `run` has no character that JSON
+/// escapes. `crc` is CRC-32 in eight hex digits, over all that comes before its comma.
+std::string seal(std::string_view event, std::uint64_t seq, std::string_view run);
+
+/// The number of a line that is complete and undamaged; empty for any other text.
+std::optional<std::uint64_t> sequence_of(std::string_view line);
+
+}  // namespace pgcurfew

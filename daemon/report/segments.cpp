@@ -1,0 +1,239 @@
+#include "report/segments.hpp"
+
+#include <algorithm>
+#include <charconv>
+#include <system_error>
+#include <utility>
+
+#include <fmt/format.h>
+
+#include "report/record_line.hpp"
+
+namespace pgcurfew {
+
+namespace {
+
+constexpr std::string_view kPrefix = "record-";
+/// A record of its full size is in that many segments, so that what is removed at once is a small part.
+constexpr std::int64_t kSegmentsPerSize = 32;
+constexpr Duration kLongestSegment = std::chrono::hours(24);
+/// Longer than any line: each text in an event is cut at 4 kB, and an event has a few dozen.
+constexpr std::size_t kLongestLine = std::size_t{1} << 20U;
+
+template <class Number>
+bool read_number(std::string_view& text, Number& number) {
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), number);
+  if (error != std::errc()) return false;
+  text.remove_prefix(static_cast<std::size_t>(end - text.data()));
+  return true;
+}
+
+class Lock {
+ public:
+  explicit Lock(SegmentFiles& files) : files_(files), taken_(files.lock()) {}
+  ~Lock() {
+    if (taken_) files_.unlock();
+  }
+  Lock(const Lock&) = delete;
+  Lock& operator=(const Lock&) = delete;
+  [[nodiscard]] const Result<void>& taken() const { return taken_; }
+
+ private:
+  SegmentFiles& files_;
+  Result<void> taken_;
+};
+
+Duration longest_segment(const RecordBounds& bounds) {
+  return std::min<Duration>(kLongestSegment, bounds.keep / 30);
+}
+
+}  // namespace
+
+std::string name_of(const SegmentName& segment) {
+  // the digits keep the alphabetical order that of the numbers
+  return fmt::format("{}{:020}-{}{}", kPrefix, segment.first, segment.created.time_since_epoch().count(),
+                     kRecordSuffix);
+}
+
+std::optional<SegmentName> parse_segment_name(std::string_view file) {
+  if (!file.starts_with(kPrefix) || !file.ends_with(kRecordSuffix)) return std::nullopt;
+  auto rest = file.substr(kPrefix.size(), file.size() - kPrefix.size() - kRecordSuffix.size());
+  SegmentName segment;
+  std::int64_t created = 0;
+  if (!read_number(rest, segment.first) || !rest.starts_with('-')) return std::nullopt;
+  rest.remove_prefix(1);
+  if (!read_number(rest, created) || !rest.empty()) return std::nullopt;
+  segment.created = WallTime(Duration(created));
+  return name_of(segment) == file ? std::optional(segment) : std::nullopt;
+}
+
+Result<std::vector<std::string>> list_segments(const SegmentFiles& files) {
+  auto names = files.list();
+  if (!names) return names;
+  std::erase_if(*names, [](const std::string& name) { return !parse_segment_name(name); });
+  return names;
+}
+
+/// After the start, after a failure, and when another process has appended.
+Result<void> Segments::find_end() {
+  const auto names = list_segments(files_);
+  if (!names) return tl::make_unexpected(names.error());
+  if (names->empty()) {
+    current_.clear();
+    size_ = 0;
+    next_ = 1;
+    is_known_ = true;
+    return {};
+  }
+  const auto& last = names->back();
+  const auto size = files_.size(last);
+  if (!size) return tl::make_unexpected(size.error());
+  if (is_known_ && last == current_ && *size == size_) return {};
+  const auto from = *size - std::min<std::uint64_t>(*size, 2 * kLongestLine);
+  const auto tail = files_.read(last, from, 2 * kLongestLine);
+  if (!tail) return tl::make_unexpected(tail.error());
+  const auto complete = tail->rfind('\n') + 1;  // 0: there is none
+  const auto kept = from + complete;
+  if (kept < *size) {
+    if (auto cut = files_.truncate(last, kept); !cut) return cut;
+  }
+  next_ = parse_segment_name(last)->first;
+  std::uint64_t damaged = 0;
+  auto rest = std::string_view(*tail).substr(0, complete);
+  while (!rest.empty()) {
+    rest.remove_suffix(1);
+    const auto begin = rest.rfind('\n') + 1;
+    if (const auto seq = sequence_of(rest.substr(begin))) {
+      next_ = *seq + 1;
+      break;
+    }
+    ++damaged;
+    rest = rest.substr(0, begin);
+  }
+  // a damaged line had a number, too
+  next_ += damaged;
+  current_ = last;
+  size_ = kept;
+  is_known_ = true;
+  return {};
+}
+
+Result<void> Segments::append(const std::vector<std::string>& events, const RecordBounds& bounds,
+                              WallTime now) {
+  const Lock lock(files_);
+  if (!lock.taken()) return lock.taken();
+  auto appended = append_locked(events, bounds, now);
+  if (!appended) is_known_ = false;
+  return appended;
+}
+
+Result<void> Segments::append_locked(const std::vector<std::string>& events, const RecordBounds& bounds,
+                                     WallTime now) {
+  if (auto found = find_end(); !found) return found;
+  const auto name = parse_segment_name(current_);
+  const auto most = static_cast<std::uint64_t>(bounds.size / kSegmentsPerSize);
+  if (!name || size_ >= most || now - name->created >= longest_segment(bounds)) {
+    current_ = name_of({next_, now});
+    size_ = 0;
+  }
+  std::string bytes;
+  auto next = next_;
+  for (const auto& event : events) bytes.append(seal(event, next++, run_)).push_back('\n');
+  if (auto written = files_.append(current_, bytes); !written) {
+    // a part of the bytes would be cut off by the next append, at the latest
+    [[maybe_unused]] const auto cut = files_.truncate(current_, size_);
+    return written;
+  }
+  size_ += bytes.size();
+  next_ = next;
+  return {};
+}
+
+Result<Removed> Segments::remove_old(const RecordBounds& bounds, WallTime now) {
+  const Lock lock(files_);
+  if (!lock.taken()) return tl::make_unexpected(lock.taken().error());
+  const auto names = list_segments(files_);
+  if (!names) return tl::make_unexpected(names.error());
+  std::vector<std::uint64_t> sizes;
+  std::uint64_t total = 0;
+  for (const auto& name : *names) {
+    const auto size = files_.size(name);
+    if (!size) return tl::make_unexpected(size.error());
+    sizes.push_back(*size);
+    total += *size;
+  }
+  Removed removed;
+  // the last one is never removed: it has the number of the next event
+  for (std::size_t i = 0; i + 1 < names->size(); ++i) {
+    const auto next = *parse_segment_name((*names)[i + 1]);
+    const bool is_old = next.created + bounds.keep < now;
+    if (!is_old && total <= static_cast<std::uint64_t>(bounds.size)) break;
+    if (const auto gone = files_.remove((*names)[i]); !gone) return tl::make_unexpected(gone.error());
+    total -= sizes[i];
+    if (is_old) continue;
+    removed.by_size += next.first - parse_segment_name((*names)[i])->first;
+    removed.until = next.created;
+  }
+  return removed;
+}
+
+Result<bool> RecordReader::find_segment() {
+  const auto names = list_segments(files_);
+  if (!names) return tl::make_unexpected(names.error());
+  const auto is_later = [&](const std::string& name) {
+    const auto segment = *parse_segment_name(name);
+    if (segment_.empty() && not_before_) return segment.created > *not_before_;
+    return segment.first > next_;
+  };
+  auto found = std::find_if(names->begin(), names->end(), is_later);
+  // the one before may have it
+  if (found != names->begin() && (segment_.empty() || *std::prev(found) > segment_)) --found;
+  if (found == names->end() || *found == segment_) return false;
+  const auto first = parse_segment_name(*found)->first;
+  if (segment_.empty() && not_before_) next_ = first;
+  if (first > next_) {
+    missed_ += first - next_;
+    next_ = first;
+  }
+  segment_ = *found;
+  offset_ = 0;
+  return true;
+}
+
+void RecordReader::take(std::string_view text, std::vector<Line>& lines) {
+  while (!text.empty()) {
+    const auto end = text.find('\n');
+    const auto line = text.substr(0, end);
+    text.remove_prefix(end + 1);
+    const auto seq = sequence_of(line);
+    if (!seq) ++damaged_;
+    if (!seq || *seq < next_) continue;
+    next_ = *seq + 1;
+    lines.push_back({*seq, std::string(line)});
+  }
+}
+
+Result<std::vector<RecordReader::Line>> RecordReader::read() {
+  std::vector<Line> lines;
+  if (segment_.empty()) {
+    const auto found = find_segment();
+    if (!found) return tl::make_unexpected(found.error());
+    if (!*found) return lines;
+  }
+  while (lines.empty()) {
+    auto text = files_.read(segment_, offset_, 2 * kLongestLine);
+    const auto complete = text ? text->rfind('\n') + 1 : 0;
+    if (complete > 0) {
+      take(std::string_view(*text).substr(0, complete), lines);
+      offset_ += complete;
+      continue;
+    }
+    // it may have been removed; the next one is complete, or the present end
+    const auto found = find_segment();
+    if (!found) return tl::make_unexpected(found.error());
+    if (!*found) break;
+  }
+  return lines;
+}
+
+}  // namespace pgcurfew

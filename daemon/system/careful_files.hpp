@@ -1,0 +1,47 @@
+#pragma once
+
+#include <string>
+#include <string_view>
+
+#include <fcntl.h>
+#include <tl/expected.hpp>
+
+#include "base/result.hpp"
+
+namespace pgcurfew {
+
+/// Owns a file descriptor.
+class Descriptor {
+ public:
+  explicit Descriptor(int number) : number_(number) {}
+  ~Descriptor();
+  Descriptor(const Descriptor&) = delete;
+  Descriptor& operator=(const Descriptor&) = delete;
+  [[nodiscard]] int number() const { return number_; }
+  [[nodiscard]] bool is_open() const { return number_ >= 0; }
+
+ private:
+  int number_;
+};
+
+/// The flags for opening one of our files: another object in its place, such as a pipe, must not block us,
+/// and links are not followed.
+inline constexpr int kCarefully = O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY;
+
+/// An error with the system's reason (errno): `could not open /a/b: No such file or directory`.
+tl::unexpected<Error> system_error(std::string_view what, const std::string& path);
+
+/// *Errors*: the file is a pipe, a directory or a device, and not a file that we could have created.
+Result<void> check_regular(int descriptor, const std::string& path);
+
+/// Whether all bytes were written; otherwise errno says why.
+bool write_all(int descriptor, std::string_view bytes);
+
+/// A new or removed name is durable only once the directory is.
+/// *Errors*: the system's.
+Result<void> sync_directory(const std::string& directory);
+
+/// Root gives new files to the directory's owner, so that the service can use them.
+void give_to_owner_of(const std::string& directory, int file);
+
+}  // namespace pgcurfew

@@ -1,0 +1,149 @@
+#include "system/disk_segments.hpp"
+
+#include <algorithm>
+#include <cerrno>
+#include <chrono>
+#include <memory>
+#include <thread>
+#include <utility>
+
+#include <dirent.h>
+#include <fmt/format.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "system/careful_files.hpp"
+
+namespace pgcurfew {
+
+namespace {
+
+constexpr const char* kLockFile = "record.lock";
+/// A process has the lock while it writes; one that was stopped just then would keep it.
+constexpr auto kLongestWait = std::chrono::milliseconds(500);
+constexpr auto kPause = std::chrono::microseconds(200);
+
+std::string run_file(const std::string& run) {
+  return fmt::format("record-{}.run", run);
+}
+
+}  // namespace
+
+Result<void> DiskSegments::lock() {
+  const auto path = path_of(kLockFile);
+  if (lock_ < 0) {
+    lock_ = open(path.c_str(), O_RDWR | O_CREAT | kCarefully, 0600);
+    if (lock_ < 0) return system_error("create", path);
+    give_to_owner_of(directory_, lock_);
+  }
+  const auto deadline = std::chrono::steady_clock::now() + kLongestWait;
+  while (flock(lock_, LOCK_EX | LOCK_NB) != 0) {
+    if (errno == EINTR) continue;
+    if (errno != EWOULDBLOCK) return system_error("lock", path);
+    if (std::chrono::steady_clock::now() > deadline)
+      return failure(fmt::format("another process holds {}", path));
+    std::this_thread::sleep_for(kPause);
+  }
+  return {};
+}
+
+void DiskSegments::unlock() noexcept {
+  if (lock_ < 0) return;
+  // a child process that was just forked may still have a copy
+  flock(lock_, LOCK_UN);
+  // closed, so that a directory that was removed and made again gets a lock of its own
+  close(std::exchange(lock_, -1));
+}
+
+Result<void> DiskSegments::begin_run(const std::string& run) {
+  const auto path = path_of(run_file(run));
+  run_ = open(path.c_str(), O_RDWR | O_CREAT | kCarefully, 0600);
+  if (run_ < 0) return system_error("create", path);
+  give_to_owner_of(directory_, run_);
+  if (flock(run_, LOCK_EX | LOCK_NB) != 0) return system_error("lock", path);
+  running_ = run;
+  return {};
+}
+
+void DiskSegments::end_run() noexcept {
+  if (run_ < 0) return;
+  unlink(path_of(run_file(running_)).c_str());
+  close(std::exchange(run_, -1));
+}
+
+bool DiskSegments::is_running(const std::string& run) const {
+  const Descriptor file(open(path_of(run_file(run)).c_str(), O_RDONLY | kCarefully));
+  if (!file.is_open()) return false;
+  return flock(file.number(), LOCK_SH | LOCK_NB) != 0 && errno == EWOULDBLOCK;
+}
+
+Result<std::vector<std::string>> DiskSegments::list() const {
+  const std::unique_ptr<DIR, int (*)(DIR*)> directory(opendir(directory_.c_str()), closedir);
+  if (!directory) return system_error("read", directory_);
+  std::vector<std::string> names;
+  while (const auto* file = readdir(directory.get())) names.emplace_back(file->d_name);
+  std::sort(names.begin(), names.end());
+  return names;
+}
+
+Result<std::uint64_t> DiskSegments::size(const std::string& name) const {
+  struct stat status {};
+  const auto path = path_of(name);
+  if (stat(path.c_str(), &status) != 0) return system_error("read", path);
+  return static_cast<std::uint64_t>(status.st_size);
+}
+
+Result<std::string> DiskSegments::read(const std::string& name, std::uint64_t offset,
+                                       std::size_t most) const {
+  const auto path = path_of(name);
+  const Descriptor file(open(path.c_str(), O_RDONLY | kCarefully));
+  if (!file.is_open()) return system_error("open", path);
+  if (const auto checked = check_regular(file.number(), path); !checked)
+    return tl::make_unexpected(checked.error());
+  std::string text(most, '\0');
+  std::size_t size = 0;
+  while (size < most) {
+    const auto count =
+        pread(file.number(), text.data() + size, most - size, static_cast<off_t>(offset + size));
+    if (count < 0 && errno == EINTR) continue;
+    if (count < 0) return system_error("read", path);
+    if (count == 0) break;
+    size += static_cast<std::size_t>(count);
+  }
+  text.resize(size);
+  return text;
+}
+
+Result<void> DiskSegments::append(const std::string& name, std::string_view bytes) {
+  const auto path = path_of(name);
+  const Descriptor file(open(path.c_str(), O_WRONLY | O_APPEND | O_CREAT | kCarefully, 0600));
+  if (!file.is_open()) return system_error("create", path);
+  if (auto checked = check_regular(file.number(), path); !checked) return checked;
+  give_to_owner_of(directory_, file.number());
+  if (!write_all(file.number(), bytes)) return system_error("write", path);
+  return {};
+}
+
+Result<void> DiskSegments::truncate(const std::string& name, std::uint64_t size) {
+  const auto path = path_of(name);
+  if (::truncate(path.c_str(), static_cast<off_t>(size)) != 0) return system_error("write", path);
+  return {};
+}
+
+Result<void> DiskSegments::sync(const std::string& name) {
+  const auto path = path_of(name);
+  const Descriptor file(open(path.c_str(), O_RDONLY | kCarefully));
+  if (!file.is_open() && errno == ENOENT) return {};
+  if (!file.is_open()) return system_error("open", path);
+  if (fdatasync(file.number()) != 0) return system_error("write", path);
+  return sync_directory(directory_);
+}
+
+Result<void> DiskSegments::remove(const std::string& name) {
+  const auto path = path_of(name);
+  if (unlink(path.c_str()) != 0 && errno != ENOENT) return system_error("remove", path);
+  return {};
+}
+
+}  // namespace pgcurfew
