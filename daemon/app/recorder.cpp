@@ -32,7 +32,7 @@ Event failed_event(const Error& error, bool is_required) {
   Event event(Kind::kRecordFailed,
               fmt::format("the record cannot be written: {}; {}", printable(error.message, 400),
                           is_required ? "it is required, so no signal is sent and no gate is closed"
-                                      : "signals are sent all the same"));
+                                      : "signals are still sent"));
   event.add(error);
   event.add(field::kRequired, is_required);
   return event;
@@ -52,10 +52,10 @@ Event shortened_event(const Removed& removed) {
 Recorder::Recorder(Loop& loop, const Policy& policy, Listener listener)
     : listener_(std::move(listener)),
       wakeup_(loop, [this] { hear(); }),
-      timer_(loop, [this] { settle(); }),
+      timer_(loop, [this] { hear(); }),
       query_text_(policy.query_text),
       bounds_(policy.record),
-      record_(open_record(bounds_, wakeup_.caller())) {
+      record_(wakeup_.is_open() ? open_record(bounds_, wakeup_.caller()) : nullptr) {
   state_.trouble = find_trouble();
   // the listener may not be complete yet
   timer_.arm(Loop::now());
@@ -82,18 +82,29 @@ void Recorder::replace_policy(const Policy& policy) {
   query_text_ = policy.query_text;
   bounds_ = policy.record;
   if (record_) record_->set_bounds(bounds_);
+  failed_at_ = told_required_ == bounds_.is_required ? failed_at_ : std::nullopt;
+  timer_.arm(Loop::now());
+}
+
+void Recorder::finish_earlier_runs() {
+  if (record_) record_->find_unfinished_runs();
 }
 
 void Recorder::hear() {
+  if (!record_) return settle();
   auto progress = record_->progress();
   while (!waiting_.empty() && waiting_.front().first <= progress.done) {
     state_.done = waiting_.front().second;
     waiting_.pop_front();
     waits_since_ = Loop::now();
   }
-  if (waiting_.empty()) is_full_ = false;
   own_trouble_ = std::move(progress.trouble);
   settle();
+  // only now: whoever waits for what was lost has heard of the trouble
+  if (is_full_ && waiting_.empty()) {
+    is_full_ = false;
+    settle();
+  }
   for (auto& event : progress.unfinished) listener_.tell(std::move(event));
   if (progress.removed.by_size > 0) listener_.tell(shortened_event(progress.removed));
 }
@@ -118,6 +129,7 @@ void Recorder::settle() {
   if (state_.trouble) {
     if (!failed_at_) {
       failed_at_ = now;
+      told_required_ = bounds_.is_required;
       listener_.tell(failed_event(*state_.trouble, bounds_.is_required));
     }
     return;

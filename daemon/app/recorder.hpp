@@ -33,6 +33,9 @@ class Recorder {
   /// The record is in the state directory; without one it is in trouble all the time.
   Recorder(Loop& loop, const Policy& policy, Listener listener);
 
+  /// Tells the ends of what earlier processes have not finished, once they are found.
+  void finish_earlier_runs();
+
   /// Hands an event over, as it is to be shown. Returns its number, from 1.
   std::uint64_t append(const Event& event);
 
@@ -61,6 +64,7 @@ class Recorder {
   bool is_full_ = false;                    ///< an event was lost, and those before it still wait
   std::optional<Error> own_trouble_;        ///< as the record reports it
   std::optional<MonotonicTime> failed_at_;  ///< while there is trouble, and it was told
+  bool told_required_ = false;              ///< what was told then
 };
 
 }  // namespace pgcurfew

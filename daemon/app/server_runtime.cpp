@@ -18,6 +18,8 @@ struct Overloaded : Callables... {
 template <class... Callables>
 Overloaded(Callables...) -> Overloaded<Callables...>;
 
+constexpr std::size_t kMostUnrecorded = 65536;
+
 Watch::Options options_for(const Server& server) {
   std::random_device random;
   return {server.name, fmt::format("{:08x}", random()), random(), instance_name()};
@@ -46,6 +48,7 @@ ServerRuntime::ServerRuntime(Loop& loop, std::function<std::uint64_t(const Event
       on_change_(std::move(on_change)) {}
 
 void ServerRuntime::start() {
+  is_started_ = true;
   happen(happening::Tick{});
 }
 void ServerRuntime::stop(happening::StopAsked why) {
@@ -62,14 +65,24 @@ void ServerRuntime::replace_policy(std::shared_ptr<const Policy> policy) {
 }
 
 void ServerRuntime::hear_recorder(const Recorder::State& state) {
+  if (!is_started_) return;
   // first: an order whose intent was lost must not count as recorded
-  if (state.trouble) happen(happening::AppendFailed{*state.trouble});
+  if (state.trouble && !record_fails_) happen(happening::AppendFailed{*state.trouble});
   std::optional<std::uint64_t> number;
   while (!unrecorded_.empty() && unrecorded_.front().first <= state.done) {
     number = unrecorded_.front().second;
     unrecorded_.pop_front();
   }
   if (number) happen(happening::Appended{*number});
+  if (!state.trouble && record_fails_) happen(happening::AppendsAgain{});
+  record_fails_ = state.trouble.has_value();
+}
+
+void ServerRuntime::tell(const command::Append& append) {
+  const auto recorded_as = tell_(append.event);
+  // while nothing is recorded for long: that the last is there says the same of those before it
+  if (unrecorded_.size() >= kMostUnrecorded) unrecorded_.pop_back();
+  unrecorded_.emplace_back(recorded_as, append.number);
 }
 
 void ServerRuntime::happen(Happening what) {
@@ -115,9 +128,7 @@ bool ServerRuntime::carry_out(const std::vector<Command>& commands) {
                           [&](const command::TurnGate& turn) {
                             if (const auto order = keeper_.turn(turn.order)) link_.turn_gate(*order);
                           },
-                          [&](const command::Append& append) {
-                            unrecorded_.emplace_back(tell_(append.event), append.number);
-                          }},
+                          [&](const command::Append& append) { tell(append); }},
                command);
   }
   return dropped;

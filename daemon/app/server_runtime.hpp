@@ -26,7 +26,7 @@ class ServerRuntime {
 
   void start();
   void replace_policy(std::shared_ptr<const Policy> policy);
-  /// How far the record is: to be called after start(), and after each change.
+  /// How far the record is: to be called after each change, and after start(); it does nothing before that.
   void hear_recorder(const Recorder::State& state);
   /// Opens the gates of these databases now, or of all databases with a mark of pgcurfew if none is named.
   void reopen(std::vector<std::string> databases);
@@ -46,6 +46,7 @@ class ServerRuntime {
  private:
   void happen(Happening what);
   void pump(bool ready);
+  void tell(const command::Append& append);
   /// Whether the connection was dropped, so that its further reports no longer count.
   bool carry_out(const std::vector<Command>& commands);
   void hear_pgbouncer();
@@ -64,6 +65,8 @@ class ServerRuntime {
   GateKeeper keeper_;
   PgbouncerGates pgbouncer_gates_;
   std::function<void()> on_change_;
+  bool is_started_ = false;
+  bool record_fails_ = false;  ///< as the watch knows it
 };
 
 }  // namespace pgcurfew

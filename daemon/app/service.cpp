@@ -344,6 +344,7 @@ std::string Service::status_text() const {
   std::size_t up = 0;
   std::size_t sessions = 0;
   std::uint64_t signals = 0;
+  std::uint64_t late = 0;
   std::optional<MonotonicTime> next_due;
   std::string holds;
   std::string_view holds_of;
@@ -353,6 +354,7 @@ std::string Service::status_text() const {
     up += status.is_up ? 1 : 0;
     sessions += status.client_backends;
     signals += status.signals_sent;
+    late += status.signals_late;
     if (status.next_due) next_due = std::min(next_due.value_or(*status.next_due), *status.next_due);
     if (!status.drains.empty()) drains += fmt::format("; {}: {}", server->name(), status.drains);
     for (const auto& hold : status.holds) {
@@ -369,9 +371,10 @@ std::string Service::status_text() const {
         "next due {:%H:%M:%S}Z",
         fmt::gmtime(std::chrono::system_clock::to_time_t(std::chrono::system_clock::now() + wait)));
   }
-  return fmt::format("{}: {}/{} servers up, {} sessions, {}, {} signals sent{}{}{}", capitals(policy_->mode),
-                     up, servers_.size(), sessions, due, signals, drains, holds,
-                     reload_failed_ ? "; the last reload was refused" : "");
+  const auto late_text = late > 0 ? fmt::format(", {} before their intent was recorded", late) : "";
+  return fmt::format("{}: {}/{} servers up, {} sessions, {}, {} signals sent{}{}{}{}",
+                     capitals(policy_->mode), up, servers_.size(), sessions, due, signals, late_text, drains,
+                     holds, reload_failed_ ? "; the last reload was refused" : "");
 }
 
 void Service::tell_status() {

@@ -1,8 +1,8 @@
 #include "base/iso_time.hpp"
 
+#include <algorithm>
 #include <chrono>
 
-#include <cctz/time_zone.h>
 #include <fmt/format.h>
 
 namespace pgcurfew {
@@ -11,6 +11,17 @@ namespace {
 
 /// PostgreSQL's epoch, 2000-01-01 00:00 UTC, in Unix time.
 constexpr std::chrono::seconds kEpoch{946'684'800};
+
+bool is_digit(char c) {
+  return c >= '0' && c <= '9';
+}
+
+/// Of digits only, so few that they fit.
+int number(std::string_view digits) {
+  int value = 0;
+  for (const char digit : digits) value = value * 10 + (digit - '0');
+  return value;
+}
 
 }  // namespace
 
@@ -36,10 +47,30 @@ std::string iso_8601(WallTime time) {
 }
 
 std::optional<WallTime> parse_iso_8601(std::string_view text) {
-  std::chrono::time_point<std::chrono::system_clock, Duration> time;
-  if (!cctz::parse("%Y-%m-%dT%H:%M:%E*SZ", std::string(text), cctz::utc_time_zone(), &time))
-    return std::nullopt;
-  return WallTime(time.time_since_epoch());
+  using namespace std::chrono;
+  constexpr std::string_view kForm = "0000-00-00T00:00:00";
+  if (text.size() <= kForm.size() || text.back() != 'Z') return std::nullopt;
+  for (std::size_t i = 0; i < kForm.size(); ++i) {
+    if (kForm[i] == '0' ? !is_digit(text[i]) : text[i] != kForm[i]) return std::nullopt;
+  }
+  const year_month_day date{year(number(text.substr(0, 4))),
+                            month(static_cast<unsigned>(number(text.substr(5, 2)))),
+                            day(static_cast<unsigned>(number(text.substr(8, 2))))};
+  const auto hour = number(text.substr(11, 2));
+  const auto minute = number(text.substr(14, 2));
+  const auto second = number(text.substr(17, 2));
+  if (!date.ok() || hour > 23 || minute > 59 || second > 59) return std::nullopt;
+  auto fraction = text.substr(kForm.size(), text.size() - kForm.size() - 1);
+  Duration rest{};
+  if (!fraction.empty()) {
+    if (fraction.size() < 2 || fraction.front() != '.') return std::nullopt;
+    fraction.remove_prefix(1);
+    if (!std::all_of(fraction.begin(), fraction.end(), is_digit)) return std::nullopt;
+    auto digits = std::string(fraction.substr(0, 6));
+    digits.resize(6, '0');
+    rest = Duration(number(digits));
+  }
+  return WallTime(sys_days(date).time_since_epoch() + hours(hour) + minutes(minute) + seconds(second) + rest);
 }
 
 ServerTime server_time_of(WallTime time) {

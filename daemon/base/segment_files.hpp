@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -24,13 +25,15 @@ class SegmentFiles {
   virtual Result<void> lock() = 0;
   virtual void unlock() noexcept = 0;
 
-  /// Shows other processes that this one runs, until end_run() or its death. `run`: letters and digits.
+  /// Shows other processes that this one runs, until end_run() or its death; does nothing if that is shown
+  /// already. `run`: letters and digits.
   /// *Errors*: the system's.
   virtual Result<void> begin_run(const std::string& run) = 0;
   virtual void end_run() noexcept = 0;
+  /// In doubt a process runs.
   [[nodiscard]] virtual bool is_running(const std::string& run) const = 0;
 
-  /// The names of all files, in alphabetical order.
+  /// The names of all files of the directory, also those of other kinds, in alphabetical order.
   /// *Errors*: the system's.
   [[nodiscard]] virtual Result<std::vector<std::string>> list() const = 0;
 
@@ -38,10 +41,10 @@ class SegmentFiles {
   /// *Errors*: the system's; there is no such file.
   [[nodiscard]] virtual Result<std::uint64_t> size(const std::string& name) const = 0;
 
-  /// At most `most` bytes from `offset` on; fewer only at the end of the file.
-  /// *Errors*: the system's; there is no such file; it is not one of ours.
-  [[nodiscard]] virtual Result<std::string> read(const std::string& name, std::uint64_t offset,
-                                                 std::size_t most) const = 0;
+  /// At most `most` bytes from `offset` on; fewer only at the end of the file. Empty if there is no such
+  /// file. *Errors*: the system's; it is not one of ours.
+  [[nodiscard]] virtual Result<std::optional<std::string>> read(const std::string& name, std::uint64_t offset,
+                                                                std::size_t most) const = 0;
 
   /// Writes at the end of a file, which is created if need be.
   /// *Errors*: the system's; then some of the bytes may be there.

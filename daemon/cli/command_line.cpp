@@ -98,7 +98,11 @@ int run(const Arguments& arguments) {
   tell_diagnostics(loaded, teller);
   service.emplace(*loop, teller, recorder, Service::Options{arguments.configuration, arguments.dry_run},
                   std::move(*loaded.policy));
-  return service->run();
+  recorder.finish_earlier_runs();
+  const int code = service->run();
+  service.reset();
+  teller.set_recorder(nullptr);
+  return code;
 }
 
 int print_setup(const SetupOptions& options) {

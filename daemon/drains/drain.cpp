@@ -174,6 +174,11 @@ std::vector<DrainClaims> DrainDesk::claims() const {
   return all;
 }
 
+bool DrainDesk::is_closing(const std::string& drain) const {
+  const auto run = runs_.find(drain);
+  return run != runs_.end() && !run->second.is_ending();
+}
+
 void DrainDesk::stop(const std::string& why) {
   is_stopping_ = true;
   for (auto& entry : runs_) entry.second.end(why);

@@ -59,6 +59,9 @@ class DrainDesk {
   /// What the running drains claim of the last look, one entry each. Points into this desk.
   [[nodiscard]] std::vector<DrainClaims> claims() const;
 
+  /// Whether a drain of this name is running, and has not begun to end.
+  [[nodiscard]] bool is_closing(const std::string& drain) const;
+
   /// Whether to read the gates; true once, then not before the answer.
   bool asks_for_gates(Now now);
 

@@ -69,6 +69,9 @@ class DrainRun {
   /// The sessions of the last look that the drain claims. Points into this run.
   [[nodiscard]] DrainClaims claims() const;
 
+  /// Whether it has begun to end: it closes no gate any more.
+  [[nodiscard]] bool is_ending() const { return is_ending_; }
+
   /// When to call advance() again at the latest.
   [[nodiscard]] std::optional<ServerTime> next_due() const { return next_due_; }
   /// How often the drain needs a look; empty: it needs none.

@@ -23,7 +23,8 @@ constexpr std::size_t kMostAtOnce = std::size_t{1} << 20U;
 constexpr auto kRetry = milliseconds(250);
 /// The pause between two syncs that nothing waits for.
 constexpr auto kSyncPause = seconds(1);
-constexpr auto kStopDeadline = seconds(1);
+constexpr auto kStopDeadline = milliseconds(500);
+constexpr auto kStopInTrouble = milliseconds(100);
 
 WallTime wall_time_now() {
   return WallTime(std::chrono::floor<Duration>(std::chrono::system_clock::now().time_since_epoch()));
@@ -58,14 +59,17 @@ struct Record::Inside {
 
   void append_all();
   void sync_all();
-  void remove_old();
-  void finish_earlier_runs();
+  void append(const std::vector<std::string>& batch, std::unique_lock<std::mutex>& held);
+  void remove_old(std::unique_lock<std::mutex>& held);
+  void find_unfinished_runs();
   std::vector<std::string> take_batch();
   void note_progress(std::unique_lock<std::mutex>& held);
 
   std::unique_ptr<SegmentFiles> files;
   const std::string run;
-  Segments segments;  ///< of the thread that appends
+  // of the thread that appends
+  Segments segments;
+  std::string cleaned;  ///< the segment after whose beginning old ones were removed
 
   std::mutex mutex;  ///< guards all below
   std::condition_variable changed;
@@ -76,9 +80,9 @@ struct Record::Inside {
   std::uint64_t handed_over = 0;
   std::uint64_t appended = 0;
   std::uint64_t synced = 0;
-  std::uint64_t lost = 0;
   std::optional<Error> append_trouble;
   std::optional<Error> sync_trouble;
+  std::optional<Error> unreported;  ///< a trouble that may be over, and was not reported
   std::set<std::string> to_sync;
   Removed removed;
   std::vector<Event> unfinished;
@@ -109,63 +113,65 @@ std::vector<std::string> Record::Inside::take_batch() {
 
 void Record::Inside::append_all() {
   std::unique_lock held(mutex);
-  std::vector<std::string> batch;
   while (true) {
     changed.wait(held, [&] { return is_stopping || !waiting.empty(); });
     if (waiting.empty()) break;
-    batch = take_batch();
-    while (true) {
-      const auto wanted = bounds;
-      const bool was_last_try = is_stopping;
-      held.unlock();
-      const auto before = segments.current();
-      auto result = segments.append(batch, wanted, wall_time_now());
-      held.lock();
-      if (result) {
-        append_trouble.reset();
-        appended += batch.size();
-        for (const auto& event : batch) waiting_bytes -= event.size();
-        to_sync.insert(segments.current());
-        const bool is_new = segments.current() != before;
-        note_progress(held);
-        if (is_new) {
-          held.unlock();
-          remove_old();
-          held.lock();
-        }
-        break;
-      }
-      append_trouble = std::move(result.error());
-      note_progress(held);
-      if (was_last_try) break;
-      changed.wait_for(held, kRetry, [&] { return is_stopping; });
-    }
+    append(take_batch(), held);
     if (append_trouble) break;
   }
   has_appended_all = true;
   note_progress(held);
 }
 
-void Record::Inside::remove_old() {
-  std::unique_lock held(mutex);
+/// Tries again until it succeeds; once more when it is time to stop.
+void Record::Inside::append(const std::vector<std::string>& batch, std::unique_lock<std::mutex>& held) {
+  while (true) {
+    const auto wanted = bounds;
+    const bool is_last_try = is_stopping;
+    held.unlock();
+    // without it another process would take what this one has begun for unfinished
+    auto result = files->begin_run(run);
+    if (result) result = segments.append(batch, wanted, wall_time_now());
+    held.lock();
+    if (result) {
+      append_trouble.reset();
+      appended += batch.size();
+      for (const auto& event : batch) waiting_bytes -= event.size();
+      to_sync.insert(segments.current());
+      note_progress(held);
+      if (cleaned != segments.current()) remove_old(held);
+      return;
+    }
+    append_trouble = unreported = std::move(result.error());
+    note_progress(held);
+    if (is_last_try) return;
+    // the disk may be full
+    remove_old(held);
+    changed.wait_for(held, kRetry, [&] { return is_stopping; });
+  }
+}
+
+void Record::Inside::remove_old(std::unique_lock<std::mutex>& held) {
   const auto wanted = bounds;
   held.unlock();
-  const auto gone = segments.remove_old(wanted, wall_time_now());
-  if (!gone || gone->by_size == 0) return;  // the next segment will try again
+  Removed gone;
+  const auto result = segments.remove_old(wanted, wall_time_now(), gone);
   held.lock();
-  removed.by_size += gone->by_size;
-  removed.until = gone->until;
+  if (result) cleaned = segments.current();
+  if (gone.by_size == 0) return;
+  removed.by_size += gone.by_size;
+  removed.until = gone.until;
   note_progress(held);
 }
 
 void Record::Inside::sync_all() {
-  finish_earlier_runs();
   std::unique_lock held(mutex);
   while (true) {
     changed.wait(held, [&] { return has_appended_all || !to_sync.empty(); });
     if (to_sync.empty()) break;
     if (!bounds.is_required)
       changed.wait_for(held, kSyncPause, [&] { return is_stopping || bounds.is_required; });
+    const bool is_last_try = is_stopping;
     const auto names = std::exchange(to_sync, {});
     const auto until = appended;
     held.unlock();
@@ -174,18 +180,29 @@ void Record::Inside::sync_all() {
       if (auto result = files->sync(name); !result) trouble = std::move(result.error());
     }
     held.lock();
-    // what could not be synced will never count as synced: the kernel may have dropped it. What is appended
-    // later, and synced with success, does not depend on it.
     sync_trouble = std::move(trouble);
-    if (!sync_trouble) synced = until;
+    if (!sync_trouble) {
+      synced = until;
+      note_progress(held);
+      continue;
+    }
+    // the kernel may have dropped what could not be written: whoever waits for it hears of the trouble before
+    // it counts as synced
+    unreported = sync_trouble;
     note_progress(held);
+    if (is_last_try) break;
+    to_sync.insert(names.begin(), names.end());
+    changed.wait_for(held, kRetry, [&] { return is_stopping; });
   }
   has_synced_all = true;
   note_progress(held);
 }
 
-void Record::Inside::finish_earlier_runs() {
-  auto ends = find_unfinished(*files, run);
+void Record::Inside::find_unfinished_runs() {
+  auto ends = find_unfinished(*files, run, [this] {
+    const std::unique_lock held(mutex);
+    return is_stopping;
+  });
   std::unique_lock held(mutex);
   unfinished = std::move(ends);
   if (!unfinished.empty()) note_progress(held);
@@ -194,24 +211,30 @@ void Record::Inside::finish_earlier_runs() {
 Record::Record(std::unique_ptr<SegmentFiles> files, std::string run, const RecordBounds& bounds,
                std::function<void()> on_progress)
     : inside_(std::make_shared<Inside>(std::move(files), std::move(run), bounds, std::move(on_progress))) {
-  // without it another process may report what this one has begun as unfinished
-  [[maybe_unused]] const auto begun = inside_->files->begin_run(inside_->run);
-  const NoSignals no_signals;
-  const auto start = [&](void (Inside::*work)()) {
-    std::thread([inside = inside_, work] { (inside.get()->*work)(); }).detach();
-  };
-  try {
-    start(&Inside::append_all);
-  } catch (const std::system_error& error) {
-    inside_->append_trouble = failure(std::string("could not start a thread: ") + error.what()).value();
+  if (const auto started = start_thread(&Inside::append_all); !started) {
+    inside_->append_trouble = started.error();
     inside_->has_appended_all = true;
   }
-  try {
-    start(&Inside::sync_all);
-  } catch (const std::system_error& error) {
-    inside_->sync_trouble = failure(std::string("could not start a thread: ") + error.what()).value();
+  if (const auto started = start_thread(&Inside::sync_all); !started) {
+    inside_->sync_trouble = started.error();
     inside_->has_synced_all = true;
   }
+}
+
+Result<void> Record::start_thread(void (Inside::*work)()) {
+  const NoSignals no_signals;
+  try {
+    // detached: the end of the process waits for no disk
+    std::thread([inside = inside_, work] { (inside.get()->*work)(); }).detach();
+  } catch (const std::system_error& error) {
+    return failure(std::string("could not start a thread: ") + error.what());
+  }
+  return {};
+}
+
+void Record::find_unfinished_runs() {
+  // without a thread they are found at the next start
+  [[maybe_unused]] const auto started = start_thread(&Inside::find_unfinished_runs);
 }
 
 Record::~Record() {
@@ -219,15 +242,16 @@ Record::~Record() {
   inside_->is_stopping = true;
   inside_->on_progress = nullptr;
   inside_->changed.notify_all();
-  const bool has_ended = inside_->changed.wait_for(
-      held, kStopDeadline, [&] { return inside_->has_appended_all && inside_->has_synced_all; });
+  const bool is_in_trouble = inside_->append_trouble || inside_->sync_trouble;
+  const bool has_ended = inside_->changed.wait_for(held, is_in_trouble ? kStopInTrouble : kStopDeadline, [&] {
+    return inside_->has_appended_all && inside_->has_synced_all;
+  });
   if (has_ended) inside_->files->end_run();
 }
 
 std::optional<std::uint64_t> Record::append(std::string event) {
   const std::unique_lock held(inside_->mutex);
   if (inside_->waiting_bytes + event.size() > kMostWaiting || inside_->has_appended_all) {
-    ++inside_->lost;
     return std::nullopt;
   }
   inside_->waiting_bytes += event.size();
@@ -246,10 +270,15 @@ Record::Progress Record::progress() {
   const std::unique_lock held(inside_->mutex);
   Progress progress;
   progress.done = inside_->bounds.is_required ? inside_->synced : inside_->appended;
-  progress.lost = inside_->lost;
   progress.trouble = inside_->append_trouble ? inside_->append_trouble : inside_->sync_trouble;
+  if (!progress.trouble) progress.trouble = inside_->unreported;
+  inside_->unreported.reset();
   progress.removed = std::exchange(inside_->removed, {});
   progress.unfinished = std::exchange(inside_->unfinished, {});
+  // what is over now is reported as over by the next call
+  if (progress.trouble && !inside_->append_trouble && !inside_->sync_trouble && inside_->on_progress) {
+    inside_->on_progress();
+  }
   return progress;
 }
 

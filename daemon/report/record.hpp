@@ -23,9 +23,9 @@ class Record {
  public:
   struct Progress {
     /// The first so many events are in the record, as firmly as its bounds require: appended, or synced.
+    /// Fewer than before once new bounds require the latter.
     std::uint64_t done = 0;
-    std::uint64_t lost = 0;         ///< events that were dropped, because too many waited
-    std::optional<Error> trouble;   ///< why nothing is appended, or synced, just now
+    std::optional<Error> trouble;   ///< why nothing was appended, or synced, since the last call
     Removed removed;                ///< since the last call
     std::vector<Event> unfinished;  ///< since the last call: ends of what earlier processes have begun
   };
@@ -34,7 +34,7 @@ class Record {
   /// not throw.
   Record(std::unique_ptr<SegmentFiles> files, std::string run, const RecordBounds& bounds,
          std::function<void()> on_progress);
-  /// Waits at most a second until all is appended and synced.
+  /// Waits at most half a second until all is appended and synced.
   ~Record();
   Record(const Record&) = delete;
   Record& operator=(const Record&) = delete;
@@ -44,6 +44,9 @@ class Record {
 
   void set_bounds(const RecordBounds& bounds);
 
+  /// Begins to look for what earlier processes have not finished, which takes a while if the record is large.
+  void find_unfinished_runs();
+
   Progress progress();
 
   /// The most bytes that wait to be appended; events beyond that are lost.
@@ -51,6 +54,8 @@ class Record {
 
  private:
   struct Inside;
+  Result<void> start_thread(void (Inside::*work)());
+
   std::shared_ptr<Inside> inside_;  ///< the threads have it, too
 };
 

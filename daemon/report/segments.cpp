@@ -19,6 +19,8 @@ constexpr std::int64_t kSegmentsPerSize = 32;
 constexpr Duration kLongestSegment = std::chrono::hours(24);
 /// Longer than any line: each text in an event is cut at 4 kB, and an event has a few dozen.
 constexpr std::size_t kLongestLine = std::size_t{1} << 20U;
+constexpr std::size_t kWindow = 2 * kLongestLine;
+constexpr std::int64_t kLargestSegment = std::int64_t{64} << 20U;
 
 template <class Number>
 bool read_number(std::string_view& text, Number& number) {
@@ -74,8 +76,20 @@ Result<std::vector<std::string>> list_segments(const SegmentFiles& files) {
   return names;
 }
 
+/// What a failed append has left, unless another process has gone on from there.
+Result<void> Segments::cut_what_failed() {
+  if (!to_cut_) return {};
+  const auto size = files_.size(to_cut_->segment);
+  if (size && *size == to_cut_->found) {
+    if (auto cut = files_.truncate(to_cut_->segment, to_cut_->kept); !cut) return cut;
+  }
+  to_cut_.reset();
+  return {};
+}
+
 /// After the start, after a failure, and when another process has appended.
 Result<void> Segments::find_end() {
+  if (auto cut = cut_what_failed(); !cut) return cut;
   const auto names = list_segments(files_);
   if (!names) return tl::make_unexpected(names.error());
   if (names->empty()) {
@@ -89,33 +103,38 @@ Result<void> Segments::find_end() {
   const auto size = files_.size(last);
   if (!size) return tl::make_unexpected(size.error());
   if (is_known_ && last == current_ && *size == size_) return {};
-  const auto from = *size - std::min<std::uint64_t>(*size, 2 * kLongestLine);
-  const auto tail = files_.read(last, from, 2 * kLongestLine);
-  if (!tail) return tl::make_unexpected(tail.error());
-  const auto complete = tail->rfind('\n') + 1;  // 0: there is none
-  const auto kept = from + complete;
-  if (kept < *size) {
-    if (auto cut = files_.truncate(last, kept); !cut) return cut;
-  }
-  next_ = parse_segment_name(last)->first;
-  std::uint64_t damaged = 0;
-  auto rest = std::string_view(*tail).substr(0, complete);
-  while (!rest.empty()) {
-    rest.remove_suffix(1);
-    const auto begin = rest.rfind('\n') + 1;
-    if (const auto seq = sequence_of(rest.substr(begin))) {
-      next_ = *seq + 1;
-      break;
+  return read_end(last, *size);
+}
+
+/// Finds the last line that is whole, and cuts off what follows the last newline.
+Result<void> Segments::read_end(const std::string& segment, std::uint64_t size) {
+  for (std::uint64_t window = kWindow;; window *= 2) {
+    const auto from = size - std::min(size, window);
+    const auto read = files_.read(segment, from, static_cast<std::size_t>(size - from));
+    if (!read) return tl::make_unexpected(read.error());
+    const auto tail = std::string_view(read->has_value() ? **read : std::string_view());
+    const auto complete = tail.rfind('\n') + 1;  // 0: there is none
+    auto rest = tail.substr(0, complete);
+    std::optional<std::uint64_t> last;
+    std::uint64_t damaged = 0;
+    while (!rest.empty() && !last) {
+      rest.remove_suffix(1);
+      const auto begin = rest.rfind('\n') + 1;
+      last = sequence_of(rest.substr(begin));
+      if (!last) ++damaged;
+      rest = rest.substr(0, begin);
     }
-    ++damaged;
-    rest = rest.substr(0, begin);
+    if (!last && from > 0) continue;
+    if (from + complete < size) {
+      if (auto cut = files_.truncate(segment, from + complete); !cut) return cut;
+    }
+    // damaged lines had numbers, too
+    next_ = (last ? *last + 1 : parse_segment_name(segment)->first) + damaged;
+    current_ = segment;
+    size_ = from + complete;
+    is_known_ = true;
+    return {};
   }
-  // a damaged line had a number, too
-  next_ += damaged;
-  current_ = last;
-  size_ = kept;
-  is_known_ = true;
-  return {};
 }
 
 Result<void> Segments::append(const std::vector<std::string>& events, const RecordBounds& bounds,
@@ -131,8 +150,9 @@ Result<void> Segments::append_locked(const std::vector<std::string>& events, con
                                      WallTime now) {
   if (auto found = find_end(); !found) return found;
   const auto name = parse_segment_name(current_);
-  const auto most = static_cast<std::uint64_t>(bounds.size / kSegmentsPerSize);
-  if (!name || size_ >= most || now - name->created >= longest_segment(bounds)) {
+  const auto most = static_cast<std::uint64_t>(std::min(bounds.size / kSegmentsPerSize, kLargestSegment));
+  const bool is_old = name && (now - name->created >= longest_segment(bounds) || now < name->created);
+  if (!name || size_ >= most || is_old) {
     current_ = name_of({next_, now});
     size_ = 0;
   }
@@ -140,8 +160,11 @@ Result<void> Segments::append_locked(const std::vector<std::string>& events, con
   auto next = next_;
   for (const auto& event : events) bytes.append(seal(event, next++, run_)).push_back('\n');
   if (auto written = files_.append(current_, bytes); !written) {
-    // a part of the bytes would be cut off by the next append, at the latest
-    [[maybe_unused]] const auto cut = files_.truncate(current_, size_);
+    if (!files_.truncate(current_, size_)) {
+      // whole lines of it may be there, which would be appended a second time
+      const auto size = files_.size(current_);
+      to_cut_ = {current_, size_, size.value_or(size_)};
+    }
     return written;
   }
   size_ += bytes.size();
@@ -149,9 +172,9 @@ Result<void> Segments::append_locked(const std::vector<std::string>& events, con
   return {};
 }
 
-Result<Removed> Segments::remove_old(const RecordBounds& bounds, WallTime now) {
+Result<void> Segments::remove_old(const RecordBounds& bounds, WallTime now, Removed& removed) {
   const Lock lock(files_);
-  if (!lock.taken()) return tl::make_unexpected(lock.taken().error());
+  if (!lock.taken()) return lock.taken();
   const auto names = list_segments(files_);
   if (!names) return tl::make_unexpected(names.error());
   std::vector<std::uint64_t> sizes;
@@ -162,19 +185,23 @@ Result<Removed> Segments::remove_old(const RecordBounds& bounds, WallTime now) {
     sizes.push_back(*size);
     total += *size;
   }
-  Removed removed;
+  // an event is older than all later segments; the clock may have been set back since
+  std::vector<WallTime> ends(names->size(), WallTime::max());
+  for (std::size_t i = names->size(); i-- > 1;) {
+    ends[i - 1] = std::min(ends[i], parse_segment_name((*names)[i])->created);
+  }
   // the last one is never removed: it has the number of the next event
   for (std::size_t i = 0; i + 1 < names->size(); ++i) {
-    const auto next = *parse_segment_name((*names)[i + 1]);
-    const bool is_old = next.created + bounds.keep < now;
+    const bool is_old = ends[i] + bounds.keep < now;
     if (!is_old && total <= static_cast<std::uint64_t>(bounds.size)) break;
-    if (const auto gone = files_.remove((*names)[i]); !gone) return tl::make_unexpected(gone.error());
+    if (auto gone = files_.remove((*names)[i]); !gone) return gone;
     total -= sizes[i];
     if (is_old) continue;
+    const auto next = *parse_segment_name((*names)[i + 1]);
     removed.by_size += next.first - parse_segment_name((*names)[i])->first;
     removed.until = next.created;
   }
-  return removed;
+  return {};
 }
 
 Result<bool> RecordReader::find_segment() {
@@ -221,11 +248,19 @@ Result<std::vector<RecordReader::Line>> RecordReader::read() {
     if (!*found) return lines;
   }
   while (lines.empty()) {
-    auto text = files_.read(segment_, offset_, 2 * kLongestLine);
-    const auto complete = text ? text->rfind('\n') + 1 : 0;
+    const auto read = files_.read(segment_, offset_, kWindow);
+    if (!read) return tl::make_unexpected(read.error());
+    const auto text = std::string_view(read->has_value() ? **read : std::string_view());
+    const auto complete = text.rfind('\n') + 1;
     if (complete > 0) {
-      take(std::string_view(*text).substr(0, complete), lines);
+      take(text.substr(0, complete), lines);
       offset_ += complete;
+      continue;
+    }
+    if (text.size() == kWindow) {
+      // longer than any line
+      ++damaged_;
+      offset_ += text.size();
       continue;
     }
     // it may have been removed; the next one is complete, or the present end

@@ -48,15 +48,23 @@ class Segments {
   /// *Errors*: the system's; then none of them is in the record.
   Result<void> append(const std::vector<std::string>& events, const RecordBounds& bounds, WallTime now);
 
-  /// Removes the oldest segments until the record is within its bounds.
+  /// Removes the oldest segments until the record is within its bounds, and adds what is gone to `removed`.
   /// *Errors*: the system's.
-  Result<Removed> remove_old(const RecordBounds& bounds, WallTime now);
+  Result<void> remove_old(const RecordBounds& bounds, WallTime now, Removed& removed);
 
   /// The segment that was appended to last; empty before the first append.
   [[nodiscard]] const std::string& current() const { return current_; }
 
  private:
+  struct Cut {
+    std::string segment;
+    std::uint64_t kept = 0;   ///< its size before an append that failed
+    std::uint64_t found = 0;  ///< its size after that
+  };
+
+  Result<void> cut_what_failed();
   Result<void> find_end();
+  Result<void> read_end(const std::string& segment, std::uint64_t size);
   Result<void> append_locked(const std::vector<std::string>& events, const RecordBounds& bounds,
                              WallTime now);
 
@@ -65,7 +73,8 @@ class Segments {
   std::string current_;
   std::uint64_t size_ = 0;  ///< of the current segment, as we have left it
   std::uint64_t next_ = 1;  ///< the number of the next event
-  bool is_known_ = false;   ///< the three above are as they were on disk
+  bool is_known_ = false;   ///< the three above match the disk as of our last append
+  std::optional<Cut> to_cut_;
 };
 
 /// Reads the record in order.

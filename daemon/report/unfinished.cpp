@@ -1,31 +1,26 @@
 #include "report/unfinished.hpp"
 
+#include <algorithm>
 #include <array>
 #include <map>
-#include <optional>
 #include <string>
 #include <tuple>
 #include <utility>
 
 #include <fmt/format.h>
-#include <nlohmann/json.hpp>
 
 #include "base/iso_time.hpp"
 #include "base/words.hpp"
 #include "events/catalogue.hpp"
 #include "events/fields.hpp"
+#include "report/history.hpp"
 #include "report/segments.hpp"
 
 namespace pgcurfew {
 
 namespace {
 
-using Json = nlohmann::json;
-
-std::string text_in(const Json& event, std::string_view key) {
-  const auto found = event.find(key);
-  return found != event.end() && found->is_string() ? found->get<std::string>() : std::string();
-}
+using Json = History::Json;
 
 /// One claim on one session: several claims can have the same id, that of the order that counted for all.
 using EpisodeName = std::tuple<std::string, std::string, std::string>;
@@ -36,13 +31,11 @@ EpisodeName episode_of(const Json& event) {
 
 /// Cheaper than to parse each line: it cannot be a text of a client, whose quotes are escaped.
 bool is_of_interest(std::string_view line) {
-  static const std::array kWanted{
-      fmt::format(R"("event":"{}")", name_of(Kind::kIntent)),
-      fmt::format(R"("event":"{}")", name_of(Kind::kSuperseded)),
-      fmt::format(R"("event":"{}")", name_of(Kind::kEnded)),
-  };
+  // literals: the process may end while this runs
+  static constexpr std::array<std::string_view, 3> kWanted{R"("event":"intent")", R"("event":"superseded")",
+                                                           R"("event":"ended")"};
   return std::any_of(kWanted.begin(), kWanted.end(),
-                     [&](const std::string& wanted) { return line.find(wanted) != std::string_view::npos; });
+                     [&](std::string_view wanted) { return line.find(wanted) != std::string_view::npos; });
 }
 
 Event end_of(const Json& begun) {
@@ -54,7 +47,7 @@ Event end_of(const Json& begun) {
                           drain.empty() ? "rule" : "drain", printable(drain.empty() ? rule : drain)));
   event.server = text_in(begun, "server");
   const auto copy = [&](EventField<std::string> field) {
-    if (auto text = text_in(begun, field.name); !text.empty()) event.add(field, std::move(text));
+    if (auto text = text_in(begun, field.name); !text.empty()) event.fields.emplace_back(field.name, std::move(text));
   };
   copy(field::kDecision);
   copy(field::kRule);
@@ -73,36 +66,60 @@ Event end_of(const Json& begun) {
   return event;
 }
 
-}  // namespace
-
-std::vector<Event> find_unfinished(const SegmentFiles& files, std::string_view own_run) {
-  std::map<EpisodeName, Json> open;  ///< what each was last
-  RecordReader reader(files);
-  while (true) {
-    const auto lines = reader.read();
-    if (!lines || lines->empty()) break;
-    for (const auto& line : *lines) {
-      if (!is_of_interest(line.text)) continue;
-      auto event = Json::parse(line.text, nullptr, false);
-      if (!event.is_object()) continue;
-      auto name = episode_of(event);
-      if (text_in(event, "event") == name_of(Kind::kEnded)) {
-        open.erase(name);
-      } else {
-        open.insert_or_assign(std::move(name), std::move(event));
-      }
+/// What was begun and has not ended, and what it was last.
+class Open {
+ public:
+  void take(const std::string& line) {
+    if (!is_of_interest(line)) return;
+    auto event = Json::parse(line, nullptr, false);
+    if (!event.is_object()) return;
+    auto name = episode_of(event);
+    if (text_in(event, "event") == name_of(Kind::kEnded)) {
+      all_.erase(name);
+    } else {
+      all_.insert_or_assign(std::move(name), std::move(event));
     }
   }
-  std::map<std::string, bool> runs;
-  std::vector<Event> ends;
-  for (const auto& [name, begun] : open) {
-    const auto run = text_in(begun, "run");
-    if (run == own_run) continue;
-    const auto [entry, is_new] = runs.try_emplace(run, false);
-    if (is_new) entry->second = files.is_running(run);
-    if (!entry->second) ends.push_back(end_of(begun));
+  void leave_out(const std::function<bool(const std::string& run)>& runs) {
+    std::erase_if(all_, [&](const auto& entry) { return runs(text_in(entry.second, "run")); });
   }
-  return ends;
+  [[nodiscard]] std::vector<Event> ends() const {
+    std::vector<Event> ends;
+    for (const auto& entry : all_) ends.push_back(end_of(entry.second));
+    return ends;
+  }
+
+ private:
+  std::map<EpisodeName, Json> all_;
+};
+
+}  // namespace
+
+std::vector<Event> find_unfinished(const SegmentFiles& files, std::string_view own_run,
+                                   const std::function<bool()>& is_cancelled) {
+  Open open;
+  RecordReader reader(files);
+  const auto read_on = [&] {
+    while (!is_cancelled()) {
+      const auto lines = reader.read();
+      if (!lines) return false;
+      if (lines->empty()) return true;
+      for (const auto& line : *lines) open.take(line.text);
+    }
+    return false;
+  };
+  // their ends may be in what cannot be read
+  if (!read_on()) return {};
+  std::map<std::string, bool> runs{{std::string(own_run), true}};
+  open.leave_out([&](const std::string& run) {
+    const auto [entry, is_new] = runs.try_emplace(run, true);
+    if (is_new) entry->second = files.is_running(run);
+    return entry->second;
+  });
+  // a process may have written its ends, and gone, while the record was read
+  if (!read_on()) return {};
+  open.leave_out([&](const std::string& run) { return !runs.contains(run) || runs.at(run); });
+  return open.ends();
 }
 
 }  // namespace pgcurfew

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <functional>
 #include <string_view>
 #include <vector>
 
@@ -8,9 +9,10 @@
 
 namespace pgcurfew {
 
-/// The ends, `daemon_stopped`, of what processes that run no more have begun and not ended, as the record has
-/// it. `own_run`: that of this process, which is left out. A part of the record that cannot be read is left
-/// out, too.
-std::vector<Event> find_unfinished(const SegmentFiles& files, std::string_view own_run);
+/// The ends, `daemon_stopped`, of what dead processes have begun and, by the record, not ended. `own_run`:
+/// that of this process, which is left out. None if the record cannot be read, or if it is cancelled
+/// meanwhile.
+std::vector<Event> find_unfinished(const SegmentFiles& files, std::string_view own_run,
+                                   const std::function<bool()>& is_cancelled);
 
 }  // namespace pgcurfew

@@ -24,6 +24,14 @@ Result<void> check_regular(int descriptor, const std::string& path) {
   return {};
 }
 
+Result<void> check_own(int descriptor, const std::string& path) {
+  if (auto checked = check_regular(descriptor, path); !checked) return checked;
+  struct stat status {};
+  if (fstat(descriptor, &status) != 0) return system_error("open", path);
+  if (geteuid() == 0 && status.st_nlink > 1) return failure(fmt::format("{} has a second name", path));
+  return {};
+}
+
 bool write_all(int descriptor, std::string_view bytes) {
   while (!bytes.empty()) {
     const auto written = ::write(descriptor, bytes.data(), bytes.size());

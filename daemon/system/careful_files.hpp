@@ -34,6 +34,10 @@ tl::unexpected<Error> system_error(std::string_view what, const std::string& pat
 /// *Errors*: the file is a pipe, a directory or a device, and not a file that we could have created.
 Result<void> check_regular(int descriptor, const std::string& path);
 
+/// For a file that is changed in its place. *Errors*: as check_regular(); we are root, and it has a second
+/// name: whoever owns the directory may have put another user's file there.
+Result<void> check_own(int descriptor, const std::string& path);
+
 /// Whether all bytes were written; otherwise errno says why.
 bool write_all(int descriptor, std::string_view bytes);
 

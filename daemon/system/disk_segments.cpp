@@ -35,6 +35,10 @@ Result<void> DiskSegments::lock() {
   if (lock_ < 0) {
     lock_ = open(path.c_str(), O_RDWR | O_CREAT | kCarefully, 0600);
     if (lock_ < 0) return system_error("create", path);
+    if (auto checked = check_own(lock_, path); !checked) {
+      unlock();
+      return checked;
+    }
     give_to_owner_of(directory_, lock_);
   }
   const auto deadline = std::chrono::steady_clock::now() + kLongestWait;
@@ -57,13 +61,26 @@ void DiskSegments::unlock() noexcept {
 }
 
 Result<void> DiskSegments::begin_run(const std::string& run) {
+  if (run_ >= 0) return {};
   const auto path = path_of(run_file(run));
-  run_ = open(path.c_str(), O_RDWR | O_CREAT | kCarefully, 0600);
-  if (run_ < 0) return system_error("create", path);
-  give_to_owner_of(directory_, run_);
-  if (flock(run_, LOCK_EX | LOCK_NB) != 0) return system_error("lock", path);
-  running_ = run;
-  return {};
+  while (true) {
+    const int file = open(path.c_str(), O_RDWR | O_CREAT | kCarefully, 0600);
+    if (file < 0) return system_error("create", path);
+    if (flock(file, LOCK_EX | LOCK_NB) != 0) {
+      auto error = system_error("lock", path);
+      close(file);
+      return error;
+    }
+    struct stat status {};
+    // another process may have taken it for that of a dead one, and removed it before it was locked
+    if (fstat(file, &status) == 0 && status.st_nlink > 0) {
+      give_to_owner_of(directory_, file);
+      run_ = file;
+      running_ = run;
+      return {};
+    }
+    close(file);
+  }
 }
 
 void DiskSegments::end_run() noexcept {
@@ -73,9 +90,13 @@ void DiskSegments::end_run() noexcept {
 }
 
 bool DiskSegments::is_running(const std::string& run) const {
-  const Descriptor file(open(path_of(run_file(run)).c_str(), O_RDONLY | kCarefully));
-  if (!file.is_open()) return false;
-  return flock(file.number(), LOCK_SH | LOCK_NB) != 0 && errno == EWOULDBLOCK;
+  const auto path = path_of(run_file(run));
+  const Descriptor file(open(path.c_str(), O_RDONLY | kCarefully));
+  if (!file.is_open()) return errno != ENOENT;
+  if (flock(file.number(), LOCK_EX | LOCK_NB) != 0) return true;
+  // nobody needs the file of a dead process
+  unlink(path.c_str());
+  return false;
 }
 
 Result<std::vector<std::string>> DiskSegments::list() const {
@@ -90,14 +111,15 @@ Result<std::vector<std::string>> DiskSegments::list() const {
 Result<std::uint64_t> DiskSegments::size(const std::string& name) const {
   struct stat status {};
   const auto path = path_of(name);
-  if (stat(path.c_str(), &status) != 0) return system_error("read", path);
+  if (lstat(path.c_str(), &status) != 0) return system_error("read", path);
   return static_cast<std::uint64_t>(status.st_size);
 }
 
-Result<std::string> DiskSegments::read(const std::string& name, std::uint64_t offset,
-                                       std::size_t most) const {
+Result<std::optional<std::string>> DiskSegments::read(const std::string& name, std::uint64_t offset,
+                                                      std::size_t most) const {
   const auto path = path_of(name);
   const Descriptor file(open(path.c_str(), O_RDONLY | kCarefully));
+  if (!file.is_open() && errno == ENOENT) return std::nullopt;
   if (!file.is_open()) return system_error("open", path);
   if (const auto checked = check_regular(file.number(), path); !checked)
     return tl::make_unexpected(checked.error());
@@ -117,17 +139,24 @@ Result<std::string> DiskSegments::read(const std::string& name, std::uint64_t of
 
 Result<void> DiskSegments::append(const std::string& name, std::string_view bytes) {
   const auto path = path_of(name);
-  const Descriptor file(open(path.c_str(), O_WRONLY | O_APPEND | O_CREAT | kCarefully, 0600));
-  if (!file.is_open()) return system_error("create", path);
-  if (auto checked = check_regular(file.number(), path); !checked) return checked;
-  give_to_owner_of(directory_, file.number());
-  if (!write_all(file.number(), bytes)) return system_error("write", path);
+  constexpr int kFlags = O_WRONLY | O_APPEND | kCarefully;
+  const Descriptor made(open(path.c_str(), kFlags | O_CREAT | O_EXCL, 0600));
+  // a file that was there may be a link to another one, which is not ours to give away
+  if (made.is_open()) give_to_owner_of(directory_, made.number());
+  const Descriptor found(made.is_open() ? -1 : open(path.c_str(), kFlags));
+  const int file = made.is_open() ? made.number() : found.number();
+  if (file < 0) return system_error("create", path);
+  if (auto checked = check_own(file, path); !checked) return checked;
+  if (!write_all(file, bytes)) return system_error("write", path);
   return {};
 }
 
 Result<void> DiskSegments::truncate(const std::string& name, std::uint64_t size) {
   const auto path = path_of(name);
-  if (::truncate(path.c_str(), static_cast<off_t>(size)) != 0) return system_error("write", path);
+  const Descriptor file(open(path.c_str(), O_WRONLY | kCarefully));
+  if (!file.is_open()) return system_error("open", path);
+  if (auto checked = check_own(file.number(), path); !checked) return checked;
+  if (ftruncate(file.number(), static_cast<off_t>(size)) != 0) return system_error("write", path);
   return {};
 }
 

@@ -1,6 +1,6 @@
 #pragma once
 
-#include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -25,8 +25,8 @@ class DiskSegments final : public SegmentFiles {
   [[nodiscard]] bool is_running(const std::string& run) const override;
   [[nodiscard]] Result<std::vector<std::string>> list() const override;
   [[nodiscard]] Result<std::uint64_t> size(const std::string& name) const override;
-  [[nodiscard]] Result<std::string> read(const std::string& name, std::uint64_t offset,
-                                         std::size_t most) const override;
+  [[nodiscard]] Result<std::optional<std::string>> read(const std::string& name, std::uint64_t offset,
+                                                        std::size_t most) const override;
   Result<void> append(const std::string& name, std::string_view bytes) override;
   Result<void> truncate(const std::string& name, std::uint64_t size) override;
   Result<void> sync(const std::string& name) override;

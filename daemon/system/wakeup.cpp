@@ -21,9 +21,7 @@ Wakeup::Wakeup(Loop& loop, std::function<void()> callback)
   readiness_.watch(event_->number(), false, false);
 }
 
-Wakeup::~Wakeup() {
-  readiness_.watch(-1, false, false);
-}
+Wakeup::~Wakeup() = default;
 
 std::function<void()> Wakeup::caller() const {
   return [event = event_] {

@@ -24,9 +24,9 @@ constexpr std::array<Entry, 16> kEntries{{
     {Hold::kStopping, "stopping", "stopping", true, false},
     {Hold::kClockUnasked, "clock_unasked", "clock not read yet", true, true},
     {Hold::kClockJumped, "clock_jumped", "clock jumped", true, true},
-    // gates are opened all the same; to close one waits for the record
-    {Hold::kRecordRequired, "record_required", "record, which is required, is behind", true, false},
-    {Hold::kRecordFails, "record_fails", "record behind", false, false},
+    // gates are opened all the same; closing one waits for the record
+    {Hold::kRecordRequired, "record_required", "the required record is behind", true, false},
+    {Hold::kRecordFails, "record_fails", "the record is behind", false, false},
     {Hold::kLooksFail, "looks_fail", "cannot look", false, false, true},
     {Hold::kNoReadAllStats, "no_pg_read_all_stats", "lacks pg_read_all_stats", false, false, true},
     {Hold::kNoSignal, "no_pg_signal_backend", "lacks pg_signal_backend", false, false, true},

@@ -16,8 +16,8 @@ enum class Hold {
   kStopping,          ///< a stop was requested: gates are opened, and nothing else is done
   kClockUnasked,      ///< the server's clock has not been read over this connection
   kClockJumped,       ///< the clock jumped, and no two looks have agreed since
-  kRecordRequired,    ///< events cannot be appended to the record, which the policy requires
-  kRecordFails,       ///< events cannot be appended to the record: orders do not wait for it
+  kRecordRequired,    ///< the record, which the policy requires, fails or is too slow
+  kRecordFails,       ///< the record fails: orders do not wait for it
   kLooksFail,         ///< its sessions cannot be read
   kNoReadAllStats,    ///< our role lacks a privilege
   kNoSignal,          ///< likewise

@@ -26,12 +26,8 @@ const std::string& Outbox::Waiting::decision() const {
   return signal != nullptr ? signal->decision : std::get<GateOrder>(order).id;
 }
 
-std::vector<Outbox::Waiting> Outbox::take_unwanted(const std::function<bool(const Order&)>& is_wanted) {
-  const auto stays = [&](const Waiting& waiting) {
-    const auto* signal = std::get_if<Order>(&waiting.order);
-    return signal == nullptr || is_wanted(*signal);
-  };
-  const auto unwanted = std::stable_partition(waiting_.begin(), waiting_.end(), stays);
+std::vector<Outbox::Waiting> Outbox::take_unwanted(const std::function<bool(const Waiting&)>& is_wanted) {
+  const auto unwanted = std::stable_partition(waiting_.begin(), waiting_.end(), is_wanted);
   std::vector<Waiting> taken(std::make_move_iterator(unwanted), std::make_move_iterator(waiting_.end()));
   waiting_.erase(unwanted, waiting_.end());
   return taken;

@@ -42,8 +42,8 @@ class Outbox {
     return waiting_.empty() ? std::nullopt : std::optional(waiting_.front().since + patience);
   }
 
-  /// Takes the signals that are not wanted any more.
-  std::vector<Waiting> take_unwanted(const std::function<bool(const Order&)>& is_wanted);
+  /// Takes the orders that are not wanted any more.
+  std::vector<Waiting> take_unwanted(const std::function<bool(const Waiting&)>& is_wanted);
 
   std::vector<Waiting> take_all() { return take_overdue(MonotonicTime::max(), Duration(0)); }
 

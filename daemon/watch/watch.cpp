@@ -137,7 +137,10 @@ void Watch::go_down(const Error& error, MonotonicTime now) {
 void Watch::settle_as_unknown(std::string_view why, MonotonicTime now) {
   Reply unknown;
   unknown.error.message = why;
-  take_back(outbox_.take_unwanted([](const Order&) { return false; }), why, now);
+  const auto is_turn = [](const Outbox::Waiting& waiting) {
+    return std::holds_alternative<GateOrder>(waiting.order);
+  };
+  take_back(outbox_.take_unwanted(is_turn), why, now);
   // gates are read again over the next connection, whether they were turned or not
   outbox_.take_all();
   const auto server_now = clock_.is_known() ? clock_.at(now) : ServerTime{};
@@ -370,12 +373,11 @@ void Watch::note_holds() {
   note(Hold::kStopping, is_stopping_);
   note(Hold::kClockUnasked, is_up && !(clock_.is_known() && clock_.sampled_at() >= connected_at_));
   note(Hold::kClockJumped, clock_.is_known() && !clock_.is_trusted());
-  const bool is_behind = recorded_ < behind_until_;
   const auto note_record = [&](Hold hold, bool stands) {
     holds_.set(hold, stands, moment_.now, moment_.wall, record_trouble_, false);
   };
-  note_record(Hold::kRecordFails, is_behind && !policy_->record.is_required);
-  note_record(Hold::kRecordRequired, is_behind && policy_->record.is_required);
+  note_record(Hold::kRecordFails, is_record_behind() && !policy_->record.is_required);
+  note_record(Hold::kRecordRequired, is_record_behind() && policy_->record.is_required);
 }
 
 /// Breakers open and close only in a decision.

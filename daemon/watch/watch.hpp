@@ -85,10 +85,11 @@ struct ReopenAsked {
 struct Appended {
   std::uint64_t number = 0;
 };
-/// Events can not be appended to the record, and may not be for long.
+/// Events cannot be appended to the record, until AppendsAgain.
 struct AppendFailed {
   Error error;
 };
+struct AppendsAgain {};
 struct StopAsked {
   std::string why = "pgcurfew was told to stop";  ///< as shown at the end of a drain
 };
@@ -101,7 +102,8 @@ using Happening =
                  happening::LookFailed, happening::NamesFailed, happening::WaitsFailed, happening::Pulsed,
                  happening::PulseFailed, happening::Replied, happening::GatesRead, happening::GatesFailed,
                  happening::GateTurned, happening::PolicyReplaced, happening::ReopenAsked,
-                 happening::Appended, happening::AppendFailed, happening::StopAsked, happening::GivenUp>;
+                 happening::Appended, happening::AppendFailed, happening::AppendsAgain, happening::StopAsked,
+                 happening::GivenUp>;
 
 /// The outputs of a watch, to be carried out in their order.
 namespace command {
@@ -229,6 +231,7 @@ class Watch {
   void handle(const happening::ReopenAsked& what, MonotonicTime now);
   void handle(const happening::Appended& what, MonotonicTime now);
   void handle(const happening::AppendFailed& what, MonotonicTime now);
+  void handle(const happening::AppendsAgain& what, MonotonicTime now);
   void handle(const happening::StopAsked& what, MonotonicTime now);
   void handle(const happening::GivenUp& what, MonotonicTime now);
 
@@ -249,6 +252,7 @@ class Watch {
   void take_back(const std::vector<Outbox::Waiting>& orders, std::string_view why, MonotonicTime now);
   void dispatch(std::vector<Outbox::Waiting> orders, MonotonicTime now);
   void note_unrecorded(std::string trouble);
+  [[nodiscard]] bool is_record_behind() const { return record_fails_ || recorded_ < behind_until_; }
   [[nodiscard]] Duration patience() const;
   void schedule_look_after_orders(MonotonicTime now);
   void schedule_next_look(MonotonicTime now);
@@ -312,8 +316,9 @@ class Watch {
   std::map<std::string, std::uint64_t> intents_;  ///< numbers of events, until their orders are put there
   std::uint64_t recorded_ = 0;                    ///< the number of events that are in the record
   std::uint64_t behind_until_ = 0;                ///< the record is behind until it has this number
-  std::string record_trouble_;                    ///< while it is behind
-  std::map<std::string, InFlight> in_flight_;     ///< those in the outbox, too
+  bool record_fails_ = false;
+  std::string record_trouble_;                 ///< while it is behind
+  std::map<std::string, InFlight> in_flight_;  ///< those in the outbox, too
   std::optional<ServerTime> next_due_;
   std::optional<MonotonicTime> decide_at_;  ///< the end of a wait of the engine
   bool must_decide_ = false;

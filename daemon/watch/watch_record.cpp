@@ -17,7 +17,12 @@ void Watch::handle(const happening::Appended& what, MonotonicTime /*now*/) {
   recorded_ = std::max(recorded_, what.number);
 }
 
+void Watch::handle(const happening::AppendsAgain& /*what*/, MonotonicTime /*now*/) {
+  record_fails_ = false;
+}
+
 void Watch::handle(const happening::AppendFailed& what, MonotonicTime /*now*/) {
+  record_fails_ = true;
   note_unrecorded(fmt::format("cannot write the record ({})", printable(what.error.message, 200)));
 }
 
@@ -29,7 +34,7 @@ void Watch::note_unrecorded(std::string trouble) {
 }
 
 Duration Watch::patience() const {
-  if (recorded_ < behind_until_) return Duration(0);
+  if (is_record_behind()) return Duration(0);
   return policy_->record.is_required ? kRequiredPatience : kPatience;
 }
 
@@ -69,7 +74,7 @@ void Watch::send_late(MonotonicTime now) {
 void Watch::take_back_overdue(MonotonicTime now) {
   auto overdue = outbox_.take_overdue(now, patience());
   if (overdue.empty()) return;
-  if (recorded_ >= behind_until_) {
+  if (!is_record_behind()) {
     note_unrecorded(fmt::format("no answer from the record within {}", to_text(kRequiredPatience)));
   }
   take_back(overdue, "its intent is not in the record, which the policy requires", now);
@@ -77,17 +82,20 @@ void Watch::take_back_overdue(MonotonicTime now) {
 
 /// What happened since the orders were made.
 void Watch::take_back_unwanted(MonotonicTime now) {
-  if (!holds_.let(Activity::kRules)) {
-    take_back(outbox_.take_unwanted([](const Order&) { return false; }), "the server holds still since", now);
-    return;
-  }
+  const bool may_signal = holds_.let(Activity::kRules);
   const auto claims = drains_.claims();
-  const auto is_wanted = [&](const Order& order) {
-    return order.drain.empty() || std::any_of(claims.begin(), claims.end(), [&](const DrainClaims& claim) {
-             return claim.drain->name == order.drain && claim.since;
+  const auto may_signal_for = [&](const std::string& drain) {
+    return drain.empty() || std::any_of(claims.begin(), claims.end(), [&](const DrainClaims& claim) {
+             return claim.drain->name == drain && claim.since;
            });
   };
-  take_back(outbox_.take_unwanted(is_wanted), "its drain sends no signals any more", now);
+  const auto is_wanted = [&](const Outbox::Waiting& waiting) {
+    const auto* order = std::get_if<Order>(&waiting.order);
+    if (order == nullptr) return drains_.is_closing(std::get<GateOrder>(waiting.order).mark.drain);
+    return may_signal && may_signal_for(order->drain);
+  };
+  take_back(outbox_.take_unwanted(is_wanted),
+            may_signal ? "its drain has ended since" : "a hold has begun since", now);
 }
 
 /// Settles orders that will not be sent.

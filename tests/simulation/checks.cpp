@@ -180,6 +180,7 @@ void Checks::on_orders(int instance, const std::vector<Order>& orders) {
     }
     Issued issued;
     issued.order = order;
+    issued.decided_at = basis.at;
     issued.at = site_.agenda.now();
     issued.look = basis.look;
     issued.policy = basis.policy;

@@ -126,7 +126,8 @@ class Checks {
   };
   struct Issued {
     Order order;
-    Duration at{};
+    Duration decided_at{};
+    Duration at{};  ///< when it was sent
     std::shared_ptr<const LookCopy> look;
     std::shared_ptr<const Policy> policy;
     std::uint64_t life = 0;

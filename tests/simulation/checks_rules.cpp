@@ -244,7 +244,8 @@ std::size_t Checks::actions_like(const Book& book, const Issued& issued, const R
       if (effect.rule != rule.name || effect.kind == StepKind::kAlert || effect.is_forgotten) continue;
       if (is_first_of_episode && effect.is_denied) continue;
       if (!effect.is_known || effect.repeat_value != value) continue;
-      if (effect.known_at > issued.at || effect.known_at + rule.repeat->within <= issued.at) continue;
+      if (effect.known_at > issued.decided_at || effect.known_at + rule.repeat->within <= issued.decided_at)
+        continue;
       const bool is_later = std::any_of(effects.begin(), effects.end(), [&](const Effect& other) {
         return other.is_known && other.known_at <= effect.known_at && other.decision != effect.decision &&
                other.serials.contains(effect.episode);

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <iterator>
 #include <limits>
+#include <utility>
 
 #include "watch/gate_happenings.hpp"
 
@@ -61,7 +62,7 @@ Instance::Instance(Site& site, Checks& checks, int number, Random random,
 void Instance::start(std::shared_ptr<const Policy> policy) {
   ++life_;
   handed_over_ = appended_ = 0;
-  is_appending_ = false;
+  is_appending_ = append_failed_ = false;
   const auto seed = static_cast<std::uint32_t>(random_.next());
   watch_ = std::make_unique<Watch>(policy, Watch::Options{"s", fmt::format("{}.{}", number_, life_), seed,
                                                           fmt::format("pgcurfew-{}", number_)});
@@ -265,6 +266,7 @@ void Instance::append(const command::Append& append) {
 void Instance::append_waiting() {
   is_appending_ = true;
   const auto answer = disk_.append(site_.agenda.now(), site_.faults);
+  if (answer.fails || answer.takes > milliseconds(1)) site_.inject("record's disk");
   site_.agenda.in(answer.takes, [this, answer, number = handed_over_, life = life_] {
     if (life == life_ && watch_) finish_append(answer, number);
   });
@@ -277,14 +279,17 @@ void Instance::finish_append(const Disk::Answer& answer, std::uint64_t number) {
     site_.agenda.in(kRetry, [this, life = life_] {
       if (life == life_ && watch_) append_waiting();
     });
+    append_failed_ = true;
     happen(happening::AppendFailed{Error{"no space left on device", {}, {}, {}}}, nullptr, life_);
     return;
   }
+  const bool failed = std::exchange(append_failed_, false);
   appended_ = number;
   is_appending_ = false;
   checks_.on_appended(number_, number);
   if (handed_over_ > appended_) append_waiting();
   happen(happening::Appended{number}, nullptr, life_);
+  if (failed) happen(happening::AppendsAgain{}, nullptr, life_);
 }
 
 void Instance::hold_up(Duration until) {

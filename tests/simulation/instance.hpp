@@ -85,6 +85,7 @@ class Instance {
   std::uint64_t handed_over_ = 0;
   std::uint64_t appended_ = 0;
   bool is_appending_ = false;
+  bool append_failed_ = false;
   Duration stalled_until_{};
 };
 

@@ -216,7 +216,8 @@ TEST_F(StateDirectory, ThatIsNamedIsReadWithoutTheRightToWrite) {
 TEST_F(StateDirectory, ThatIsNowhereIsAnErrorWithAHint) {
   if (std::filesystem::exists("/var/lib/pgcurfew")) GTEST_SKIP() << "pgcurfew is installed here";
   setenv("HOME", "/proc", 1);
-  const auto found = find_state_directory(".gate");
+  EXPECT_FALSE(find_state_directory(".gate"));
+  const auto found = StateFiles::in_state_directory(".gate").find();
   ASSERT_FALSE(found);
   EXPECT_EQ(found.error().message, "there is no directory for the journal of gates");
   EXPECT_FALSE(found.error().hint.empty());

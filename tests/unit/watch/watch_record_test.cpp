@@ -79,7 +79,26 @@ TEST(WatchRecord, ARecordThatFailsHoldsUpNobody) {
   EXPECT_EQ(w.count(Kind::kIntentLate), 1U);
   EXPECT_EQ(w.holds(), "cannot write the record (no space)");
   w.append_all();
+  EXPECT_EQ(w.holds(), "cannot write the record (no space)");
+  w.happen(happening::AppendsAgain{});
   EXPECT_EQ(w.holds(), "");
+}
+
+TEST(WatchRecord, ARecordThatFailsIsAHoldThoughNothingWaits) {
+  for (const bool is_required : {false, true}) {
+    Harness h(is_required ? required_policy() : policy_of(kRules));
+    h.connect();
+    h.look({});
+    h.happen(happening::AppendFailed{kNoSpace});
+    EXPECT_EQ(h.holds(), "cannot write the record (no space)");
+    h.tick(9s);
+    h.look({active(1, -30s)});
+    EXPECT_EQ(h.orders.empty(), is_required);
+    h.happen(happening::AppendsAgain{});
+    EXPECT_EQ(h.holds(), "");
+    h.tick(h.now + 1ms);
+    EXPECT_EQ(h.orders.size(), 1U);
+  }
 }
 
 TEST(WatchRecord, WhileItFailsOrdersDoNotWaitAtAll) {
