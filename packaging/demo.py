@@ -234,9 +234,32 @@ def demo():
             if troubles or not is_good:
                 all_is_good = False
                 say("\nThe log of pgcurfew:\n" + "\n".join(log))
+        for trouble in tell_history(server.directory, log):
+            all_is_good = False
+            say(f"UNEXPECTED: {trouble}")
     title(f"{'All as expected' if all_is_good else 'NOT all as expected'}, after {time.monotonic() - began:.0f} s. "
           "The server is gone again.")
     return 0 if all_is_good else 1
+
+
+def tell_history(directory, log):
+    """What the record says of the last act, whose log this is. Gives back what is wrong with it."""
+    signalled = [event["decision"] for event in map(json.loads, log) if event.get("outcome") == "signalled"]
+
+    def history(*arguments):
+        done = subprocess.run([EXECUTABLE, "history", "--directory", directory, *arguments], stdin=subprocess.DEVNULL,
+                              capture_output=True, text=True)
+        return done.stdout or done.stderr
+
+    title("Who was ended, and why: pgcurfew history --outcome signalled")
+    table = history("--outcome", "signalled")
+    say("\n" + table)
+    troubles = [] if all(decision in table for decision in signalled) else ["the record lacks a signal"]
+    if signalled:
+        title(f"One of them: pgcurfew history --decision {signalled[-1]}")
+        say("\n" + history("--decision", signalled[-1]))
+    say("README.md says how to go on; man pgcurfew, pgcurfew.yaml and pgcurfew-log have all of it.")
+    return troubles
 
 
 def say_policy(config):
@@ -263,16 +286,17 @@ def look_at(conninfo):
         status = subprocess.run([EXECUTABLE, "explain", "--config", config], stdin=subprocess.DEVNULL).returncode
         if status in (0, 77):
             title(f"What falls due within the next {WATCH_SECONDS} seconds, in a dry run:")
-            watch(config)
+            watch(config, directory)
         title("Nothing was changed on the server.")
         return status
 
 
-def watch(config):
+def watch(config, directory):
+    """The record of this look goes with its directory."""
     with ExitStack() as started:
         with interruption.deferred():
             process = subprocess.Popen([EXECUTABLE, "run", "--dry-run", "--config", config, "--log-format", "text"],
-                                       stdin=subprocess.DEVNULL)
+                                       stdin=subprocess.DEVNULL, env={**os.environ, "STATE_DIRECTORY": directory})
             started.callback(process.wait)
             started.callback(process.terminate)
         with suppress(subprocess.TimeoutExpired):
