@@ -10,9 +10,9 @@ namespace pgcurfew {
 namespace {
 
 /// PostgreSQL's epoch, 2000-01-01 00:00 UTC, in Unix time.
-constexpr std::chrono::seconds kEpoch{946'684'800};
+constexpr std::chrono::seconds kPostgresEpoch{946'684'800};
 
-bool is_digit(char c) {
+bool is_decimal(char c) {
   return c >= '0' && c <= '9';
 }
 
@@ -51,7 +51,7 @@ std::optional<WallTime> parse_iso_8601(std::string_view text) {
   constexpr std::string_view kForm = "0000-00-00T00:00:00";
   if (text.size() <= kForm.size() || text.back() != 'Z') return std::nullopt;
   for (std::size_t i = 0; i < kForm.size(); ++i) {
-    if (kForm[i] == '0' ? !is_digit(text[i]) : text[i] != kForm[i]) return std::nullopt;
+    if (kForm[i] == '0' ? !is_decimal(text[i]) : text[i] != kForm[i]) return std::nullopt;
   }
   const year_month_day date{year(number(text.substr(0, 4))),
                             month(static_cast<unsigned>(number(text.substr(5, 2)))),
@@ -65,7 +65,7 @@ std::optional<WallTime> parse_iso_8601(std::string_view text) {
   if (!fraction.empty()) {
     if (fraction.size() < 2 || fraction.front() != '.') return std::nullopt;
     fraction.remove_prefix(1);
-    if (!std::all_of(fraction.begin(), fraction.end(), is_digit)) return std::nullopt;
+    if (!std::all_of(fraction.begin(), fraction.end(), is_decimal)) return std::nullopt;
     auto digits = std::string(fraction.substr(0, 6));
     digits.resize(6, '0');
     rest = Duration(number(digits));
@@ -74,7 +74,7 @@ std::optional<WallTime> parse_iso_8601(std::string_view text) {
 }
 
 ServerTime server_time_of(WallTime time) {
-  return ServerTime(time.time_since_epoch() - kEpoch);
+  return ServerTime(time.time_since_epoch() - kPostgresEpoch);
 }
 
 }  // namespace pgcurfew

@@ -13,14 +13,14 @@ namespace pgcurfew {
 
 namespace {
 
-struct Unit {
+struct SizeUnit {
   std::string_view name;
   std::int64_t bytes;
 };
-constexpr std::array<Unit, 4> kUnits{{{"TB", std::int64_t{1} << 40U},
-                                      {"GB", std::int64_t{1} << 30U},
-                                      {"MB", std::int64_t{1} << 20U},
-                                      {"kB", std::int64_t{1} << 10U}}};
+constexpr std::array<SizeUnit, 4> kSizeUnits{{{"TB", std::int64_t{1} << 40U},
+                                              {"GB", std::int64_t{1} << 30U},
+                                              {"MB", std::int64_t{1} << 20U},
+                                              {"kB", std::int64_t{1} << 10U}}};
 
 }  // namespace
 
@@ -34,7 +34,7 @@ Result<std::int64_t> parse_size(std::string_view text) {
   if (error != std::errc() || number < 0) return refuse();
   auto unit_name = text.substr(static_cast<std::size_t>(end - text.data()));
   if (unit_name.starts_with(' ')) unit_name.remove_prefix(1);
-  for (const auto& unit : kUnits) {
+  for (const auto& unit : kSizeUnits) {
     if (unit.name != unit_name) continue;
     if (number > std::numeric_limits<std::int64_t>::max() / unit.bytes) return refuse();
     return number * unit.bytes;
@@ -43,7 +43,7 @@ Result<std::int64_t> parse_size(std::string_view text) {
 }
 
 std::string size_text(std::int64_t bytes) {
-  for (const auto& unit : kUnits) {
+  for (const auto& unit : kSizeUnits) {
     if (bytes != 0 && bytes % unit.bytes == 0) return fmt::format("{}{}", bytes / unit.bytes, unit.name);
   }
   return fmt::format("{} bytes", bytes);

@@ -202,23 +202,26 @@ void take_databases(DrainOptions& options) {
 }
 
 void describe_history(CLI::App& app, HistoryOptions& options) {
-  auto* command = app.add_subcommand("history", "show what was decided, and what became of it");
-  command
-      ->add_option("--since", options.since, "as in 2h, 14:03 or \"2026-11-30 14:03\"; a day ago by default")
-      ->type_name("TIME");
-  command->add_option("--until", options.until, "likewise; now by default")->type_name("TIME");
-  command->add_option("--rule", options.rule, "decisions of this rule")->type_name("NAME");
-  command->add_option("--drain", options.drain, "decisions of this drain")->type_name("NAME");
-  command->add_option("--pid", options.pid, "about this session")
+  auto* command =
+      app.add_subcommand("history", "show what was decided about which session, and what became of it");
+  // an unset variable of a script must not ask for everything
+  const auto is_given = [](const std::string& text) { return text.empty() ? "must not be empty" : ""; };
+  const auto add = [&](const char* name, std::string& value, const char* type, const char* meaning) {
+    command->add_option(name, value, meaning)->type_name(type)->check(is_given);
+  };
+  add("--since", options.since, "TIME", "as in 2h, 14:03 or \"2026-11-30 14:03\"; a day ago by default");
+  add("--until", options.until, "TIME", "likewise; now by default");
+  add("--server", options.server, "NAME", "decisions on this server");
+  add("--rule", options.rule, "NAME", "decisions of this rule");
+  add("--drain", options.drain, "NAME", "decisions of this drain");
+  add("--user", options.user, "NAME", "about sessions of this role");
+  add("--database", options.database, "NAME", "about sessions of this database");
+  add("--outcome", options.outcome, "WORD", "with this outcome or end, as pgcurfew-log(5) has them");
+  add("--decision", options.decision, "ID", "tell the story of this decision's session");
+  add("--directory", options.directory, "PATH", "the directory that has the record");
+  command->add_option("--pid", options.pid, "about sessions with this pid")
       ->check(CLI::Range(1, std::numeric_limits<std::int32_t>::max()))
       ->type_name("PID");
-  command->add_option("--user", options.user, "about sessions of this role")->type_name("NAME");
-  command->add_option("--database", options.database, "about sessions of this database")->type_name("NAME");
-  command->add_option("--outcome", options.outcome, "with this outcome or end, as pgcurfew-log(5) has them")
-      ->type_name("WORD");
-  command->add_option("--decision", options.decision, "tell the story of this decision")->type_name("ID");
-  command->add_option("--directory", options.directory, "the directory that has the record")
-      ->type_name("PATH");
   command->add_flag("--json", options.json, "print JSON, one object a line");
 }
 

@@ -62,7 +62,7 @@ class HandDrain {
         offset_at_(Loop::now()),
         log_(log_options_by_hand(policy)),
         recorder_(loop, policy,
-                  {[this](Event event) { write(event); },
+                  {[this](const Event& event) { write(event); },
                    [this](const Recorder::State& state) { runtime_.hear_recorder(state); }}),
         runtime_(
             loop, [this](const Event& event) { return write(event); }, server,

@@ -2,6 +2,11 @@
 
 #include <algorithm>
 #include <array>
+#include <cstdlib>
+#include <filesystem>
+#include <optional>
+#include <string>
+#include <system_error>
 #include <vector>
 
 #include <fmt/format.h>
@@ -27,8 +32,14 @@ namespace {
 using Json = History::Json;
 
 constexpr Duration kByDefault = std::chrono::hours(24);
-/// Events of a decision are found up to so long after the time that was asked for.
-constexpr std::size_t kWidest = 32;
+constexpr std::size_t kWidest = 64;
+
+/// What --outcome takes: outcomes, and ends.
+constexpr auto kOutcomes = std::to_array<std::string_view>(
+    {"signalled",  "alerted",      "would_signal", "moved_on",         "gone",    "early",
+     "shifted",    "not_sent",     "stale",        "sync_rep",         "denied",  "failed",
+     "unknown",    "by_us",        "by_itself",    "by_another_claim", "unseen",  "spared",
+     "unkillable", "rule_removed", "drain_over",   "connection_lost",  "stopped", "daemon_stopped"});
 
 struct Span {
   WallTime since{};
@@ -47,6 +58,7 @@ Result<Span> span_of(const HistoryOptions& options, WallTime now) {
     if (!until) return tl::make_unexpected(until.error());
     span.until = *until;
   }
+  if (span.since > span.until) return failure("--since is later than --until");
   return span;
 }
 
@@ -61,9 +73,9 @@ Result<void> read_record(const SegmentFiles& files, std::optional<WallTime> sinc
     if (lines->empty()) break;
     for (const auto& line : *lines) take(line.text);
   }
-  if (reader.damaged() > 0) {
+  if (const auto lacking = std::max(reader.missed(), reader.damaged()); lacking > 0) {
     print_error_text(
-        fmt::format("pgcurfew: {} damaged lines of the record were left out\n", reader.damaged()),
+        fmt::format("pgcurfew: the record lacks {} events, which are damaged or were taken out\n", lacking),
         Urgency::kWarning);
   }
   return {};
@@ -89,7 +101,8 @@ bool is_asked_for(const Json& decision, const HistoryOptions& options, const Spa
   };
   const auto time = time_of(decision);
   return time >= span.since && time <= span.until && fits(options.rule, "rule") &&
-         fits(options.drain, "drain") && fits(options.user, "user") && fits(options.database, "database") &&
+         fits(options.drain, "drain") && fits(options.server, "server") && fits(options.user, "user") &&
+         fits(options.database, "database") &&
          (fits(options.outcome, "outcome") || fits(options.outcome, "end")) &&
          (!options.pid || *options.pid == pid_of(decision));
 }
@@ -101,8 +114,8 @@ std::string duration_in(const Json& event, std::string_view key) {
       std::chrono::duration_cast<Duration>(std::chrono::duration<double>(found->get<double>())));
 }
 
-constexpr std::array<std::string_view, 9> kHeads{"TIME", "SERVER",  "PID", "SESSION", "FOR",
-                                                 "STEP", "OUTCOME", "END", "DECISION"};
+constexpr std::array<std::string_view, 10> kHeads{"TIME", "SERVER",  "PID",    "SESSION", "RULE",
+                                                  "STEP", "OUTCOME", "EFFECT", "END",     "DECISION"};
 using Row = std::array<std::string, kHeads.size()>;
 
 Row row_of(const Json& decision, WallTime now) {
@@ -118,6 +131,7 @@ Row row_of(const Json& decision, WallTime now) {
       claimant_of(decision) + (age.empty() ? "" : fmt::format(" ({} {})", text_in(decision, "clock"), age)),
       text_in(decision, "step"),
       outcome,
+      text_in(decision, "effect"),
       text_in(decision, "end"),
       text_in(decision, "decision")};
 }
@@ -130,7 +144,7 @@ void print_table(const std::vector<Row>& rows) {
     auto& cells = shown.emplace_back();
     // the decision is to be copied, so it is never cut
     for (std::size_t i = 0; i < row.size(); ++i) {
-      cells[i] = printable(row[i], i + 1 < row.size() ? 2 * kWidest : 400);
+      cells[i] = printable(row[i], i + 1 < row.size() ? kWidest : 400);
     }
   }
   for (const auto& row : shown) {
@@ -161,7 +175,7 @@ int show_decisions(const SegmentFiles& files, const HistoryOptions& options, Wal
   }
   if (options.json) return kExitOk;
   if (rows.empty()) {
-    print("nothing was decided between {} and {}{}\n", local_text(span->since, now),
+    print("no such decision between {} and {}{}\n", local_text(span->since, now),
           local_text(span->until, now), options.since.empty() ? "; --since looks further back" : "");
     return kExitOk;
   }
@@ -169,87 +183,114 @@ int show_decisions(const SegmentFiles& files, const HistoryOptions& options, Wal
   return kExitOk;
 }
 
-void print_intent(const Json& intent) {
+void print_intent(const Json& intent, WallTime now) {
   const auto shown = [&](std::string_view key) { return printable(text_in(intent, key), 200); };
-  print("session   pid {} on {}, since {}\n", pid_of(intent), shown("server"), shown("backend_start"));
+  const auto start = parse_iso_8601(text_in(intent, "backend_start"));
+  print("session   pid {} on {}{}\n", pid_of(intent), shown("server"),
+        start ? ", connected since " + local_text(*start, now) : "");
   print("client    {}@{}", shown("user"), shown("database"));
   if (!shown("application_name").empty()) print(", application_name {}", shown("application_name"));
   if (!shown("client_addr").empty()) print(", from {}", shown("client_addr"));
-  print("\nclaim     {} (mode {}, policy {})\n", printable(claimant_of(intent)), shown("mode"),
-        shown("policy"));
+  print("\n{:<10}{} (mode {}, policy {})\n", text_in(intent, "drain").empty() ? "rule" : "drain",
+        printable(text_in(intent, "drain") + text_in(intent, "rule")), shown("mode"), shown("policy"));
   const auto age = duration_in(intent, "age_s");
   if (!age.empty()) {
     print("because   {} was {}, the limit is {}\n", shown("clock"), age, duration_in(intent, "limit_s"));
   }
 }
 
-/// All that was told about the decision, and about others of its episode.
-int tell_story(const SegmentFiles& files, const HistoryOptions& options, WallTime now) {
-  std::string episode;
-  std::string query;
-  std::optional<Json> intent;
+/// The first event of the decision: its intent, or that of a gate. Empty if there is none.
+Result<std::optional<Json>> find_decision(const SegmentFiles& files, const std::string& decision) {
+  std::optional<Json> found;
   const auto find = [&](const std::string& line) {
-    if (intent || line.find(options.decision) == std::string::npos) return;
+    if (found || line.find(decision) == std::string::npos) return;
     auto event = Json::parse(line, nullptr, false);
-    if (!event.is_object() || text_in(event, "decision") != options.decision ||
-        text_in(event, "event") != "intent")
-      return;
-    episode = text_in(event, "episode");
-    intent = std::move(event);
+    if (event.is_object() && text_in(event, "decision") == decision) found = std::move(event);
   };
   if (const auto read = read_record(files, std::nullopt, find); !read)
-    return complain(read.error(), kExitNoPermission);
-  if (!intent) {
+    return tl::make_unexpected(read.error());
+  return found;
+}
+
+/// All that was logged about the decision's session, or about its gate.
+int tell_story(const SegmentFiles& files, const HistoryOptions& options, WallTime now) {
+  const auto decision = find_decision(files, options.decision);
+  if (!decision) return complain(decision.error(), kExitNoPermission);
+  if (!*decision) {
     return complain(failure(fmt::format("the record has no decision {}", printable(options.decision, 80)), {},
                             "pgcurfew history shows which there are.")
                         .value(),
                     kExitNoInput);
   }
+  const auto& intent = **decision;
+  const auto session = text_in(intent, "session_id");
+  std::string query;
   std::vector<Json> events;
   const auto collect = [&](const std::string& line) {
-    if (line.find(episode) == std::string::npos) return;
+    if (line.find(session.empty() ? options.decision : session) == std::string::npos) return;
     auto event = Json::parse(line, nullptr, false);
     if (!event.is_object()) return;
-    const bool is_of_it = text_in(event, "episode") == episode &&
-                          text_in(event, "rule") == text_in(*intent, "rule") &&
-                          text_in(event, "drain") == text_in(*intent, "drain");
+    const bool is_of_it = session.empty() ? text_in(event, "decision") == options.decision
+                                          : text_in(event, "session_id") == session &&
+                                                text_in(event, "server") == text_in(intent, "server");
     if (!is_of_it) return;
-    if (auto text = text_in(event, "query"); !text.empty()) query = std::move(text);
+    if (text_in(event, "decision") == options.decision && event.contains("query"))
+      query = text_in(event, "query");
     events.push_back(std::move(event));
   };
-  if (const auto read = read_record(files, time_of(*intent) - kByDefault, collect); !read)
+  if (const auto read = read_record(files, time_of(intent) - kByDefault, collect); !read)
     return complain(read.error(), kExitNoPermission);
   if (options.json) {
     for (const auto& event : events) print("{}\n", event.dump());
     return kExitOk;
   }
-  print_intent(*intent);
+  if (!session.empty()) print_intent(intent, now);
   if (!query.empty()) print("query     {}\n", printable(query, 2000));
-  print("\n");
+  if (!session.empty()) print("\n");
   for (const auto& event : events) {
     print("{}  {}\n", local_text(time_of(event), now), printable(text_in(event, "message"), 1000));
   }
   return kExitOk;
 }
 
+/// The directory to read, which need not be there.
+std::string directory_of(const HistoryOptions& options) {
+  if (!options.directory.empty()) return options.directory;
+  if (const auto found = find_state_directory(kRecordSuffix)) return *found;
+  const char* given = std::getenv("STATE_DIRECTORY");
+  return given != nullptr && *given != '\0' ? given : "/var/lib/pgcurfew";
+}
+
+Result<void> check_outcome(const std::string& outcome) {
+  if (outcome.empty() || std::find(kOutcomes.begin(), kOutcomes.end(), outcome) != kOutcomes.end()) return {};
+  const auto meant = nearest_word(outcome, kOutcomes);
+  return failure(
+      fmt::format("there is no outcome \"{}\"", printable(outcome, 80)), {},
+      meant ? fmt::format("Did you mean {}?", *meant) : "pgcurfew-log(5) lists outcomes and ends.");
+}
+
 }  // namespace
 
 int show_history(const HistoryOptions& options) {
-  auto directory = options.directory.empty() ? find_state_directory(kRecordSuffix) : options.directory;
-  if (!directory) {
-    return complain(failure("there is no state directory that may be read", {},
-                            "Run this as the user of the service, or name the directory with --directory.")
-                        .value(),
-                    kExitNoInput);
-  }
-  const DiskSegments files(*directory);
+  if (const auto checked = check_outcome(options.outcome); !checked)
+    return complain(checked.error(), kExitUsage);
+  const auto directory = directory_of(options);
+  const DiskSegments files(directory);
   const auto segments = list_segments(files);
-  if (!segments) return complain(segments.error(), kExitNoPermission);
+  constexpr std::string_view kHint =
+      "Set STATE_DIRECTORY as it is for the service, or name the directory with --directory.";
+  if (!segments) {
+    std::error_code unknown;
+    const bool is_there = std::filesystem::exists(directory, unknown) || unknown;
+    return complain(
+        failure(segments.error().message, {},
+                is_there ? "Run this as the user of the service, or as root." : std::string(kHint))
+            .value(),
+        is_there ? kExitNoPermission : kExitNoInput);
+  }
   if (segments->empty()) {
     return complain(
-        failure(fmt::format("there is no record in {}", *directory), {},
-                "Set STATE_DIRECTORY as it is for the service, or name the directory with --directory.")
-            .value(),
+        failure(fmt::format("there is no record in {}", directory), {}, std::string(kHint)).value(),
         kExitNoInput);
   }
   const auto now = Loop::wall_time();

@@ -8,6 +8,7 @@ namespace pgcurfew {
 struct HistoryOptions {
   std::string since;  ///< as it was written; empty: a day ago
   std::string until;  ///< likewise; empty: now
+  std::string server;
   std::string rule;
   std::string drain;
   std::optional<int> pid;

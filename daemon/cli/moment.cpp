@@ -42,18 +42,18 @@ WallTime from_local(tm local) {
 
 }  // namespace
 
-Result<WallTime> parse_moment(std::string_view written, WallTime now) {
-  const std::string text(written);
+Result<WallTime> parse_moment(std::string_view text, WallTime now) {
+  const std::string written(text);
   if (const auto utc = parse_iso_8601(text)) return *utc;
   if (const auto ago = parse_duration(text)) return now - *ago;
   for (const char* format : {"%Y-%m-%d %H:%M:%S", "%Y-%m-%d %H:%M", "%Y-%m-%d"}) {
     tm local{};
-    if (read(text, format, local)) return from_local(local);
+    if (read(written, format, local)) return from_local(local);
   }
   for (const char* format : {"%H:%M:%S", "%H:%M"}) {
     auto local = local_of(now);
     local.tm_sec = 0;
-    if (!read(text, format, local)) continue;
+    if (!read(written, format, local)) continue;
     const auto today = from_local(local);
     if (today <= now) return today;
     --local.tm_mday;

@@ -37,12 +37,6 @@ std::string text_of(const ClaimantName& claimant) {
   return fmt::format("{} {}", claimant.kind == ClaimantKind::kRule ? "rule" : "drain", claimant.name);
 }
 
-/// `pid 4711 app@orders (rule limit)`.
-std::string subject_of(const Order& order) {
-  return fmt::format("{} ({})", session_text(order.guard.session, order.user, order.database),
-                     text_of(claimant_of(order)));
-}
-
 std::string subject_of(const EpisodeKey& key, const Episode& episode) {
   return fmt::format("{} ({})", session_text(key.session, episode.user, episode.database),
                      text_of(claimant_of(key, episode)));
@@ -233,6 +227,11 @@ std::string outcome_message(const Order& order, const Reply& reply) {
 }
 
 }  // namespace
+
+std::string subject_of(const Order& order) {
+  return fmt::format("{} ({})", session_text(order.guard.session, order.user, order.database),
+                     text_of(claimant_of(order)));
+}
 
 Event intent_event(const Order& order) {
   const auto about = fmt::format("{} {} {}{}", order.mode == Mode::kDryRun ? "would now" : "about to",

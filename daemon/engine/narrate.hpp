@@ -15,6 +15,9 @@
 
 namespace pgcurfew {
 
+/// An order's session and claimant in a sentence: `pid 4711 app@orders (rule limit)`.
+std::string subject_of(const Order& order);
+
 /// The events of one decision. Every one carries the decision id, the rule or drain, the session, the mode
 /// and the step, under the same names.
 Event intent_event(const Order& order);

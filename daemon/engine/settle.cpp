@@ -1,7 +1,9 @@
 #include "engine/settle.hpp"
 
 #include <algorithm>
+#include <cstdint>
 #include <iterator>
+#include <limits>
 #include <unordered_set>
 #include <utility>
 
@@ -275,6 +277,10 @@ class LookSettler {
 };
 
 }  // namespace
+
+void note_waiting(const Order& order, Ledger& ledger) {
+  if (order.is_signal()) ledger.touched[order.guard.session] = std::numeric_limits<std::uint64_t>::max();
+}
 
 void note_sent(const Order& order, Ledger& ledger) {
   if (!order.is_signal()) return;

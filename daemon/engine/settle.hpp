@@ -12,7 +12,11 @@
 
 namespace pgcurfew {
 
-/// An order that was made earlier is sent now: a look that was requested before does not show its effect.
+/// An order waits before it is sent: until note_sent(), or its reply, no look permits another signal to its
+/// session.
+void note_waiting(const Order& order, Ledger& ledger);
+
+/// It is sent now: a look that was requested before does not show its effect.
 void note_sent(const Order& order, Ledger& ledger);
 
 /// Enters the server's reply to an order. `replied_at`: the server's time, as far as we know it. Returns the

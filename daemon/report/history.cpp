@@ -42,14 +42,14 @@ Json* History::decision_of(const Json& event) {
 void History::begin(const Json& event) {
   const auto number = decisions_.size();
   by_id_[text_in(event, "decision")] = number;
-  by_episode_[episode_of(event)].push_back(number);
+  by_episode_[episode_of(event)] = number;
   merge(decisions_.emplace_back(Json::object()), event);
 }
 
 void History::finish_episode(const Json& event) {
   const auto found = by_episode_.extract(episode_of(event));
   if (found.empty()) return;
-  for (const auto number : found.mapped()) decisions_[number]["end"] = text_in(event, "end");
+  decisions_[found.mapped()]["end"] = text_in(event, "end");
 }
 
 void History::take(std::string_view line) {

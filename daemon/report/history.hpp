@@ -19,7 +19,7 @@ class History {
   void take(std::string_view line);
 
   /// *Shapes*: one object for each intent: `ts`, `server`, the fields of intent and outcome as in the log;
-  /// then, as far as they are known, `effect` (of verified), `end` (of ended, for all decisions of its
+  /// then, as far as they are known, `effect` (of verified), `end` (of ended, in the last decision of its
   /// episode), `late` and `unkillable`, both true.
   [[nodiscard]] const std::vector<Json>& decisions() const { return decisions_; }
 
@@ -33,7 +33,7 @@ class History {
 
   std::vector<Json> decisions_;
   std::map<std::string, std::size_t> by_id_;
-  std::map<EpisodeName, std::vector<std::size_t>> by_episode_;  ///< those without an end
+  std::map<EpisodeName, std::size_t> by_episode_;  ///< the last decision of each that has not ended
 };
 
 /// The text of a key; empty if there is none, or if it has another type.

@@ -26,7 +26,7 @@ constexpr auto kSyncPause = seconds(1);
 constexpr auto kStopDeadline = milliseconds(500);
 constexpr auto kStopInTrouble = milliseconds(100);
 
-WallTime wall_time_now() {
+WallTime now_by_the_clock() {
   return WallTime(std::chrono::floor<Duration>(std::chrono::system_clock::now().time_since_epoch()));
 }
 
@@ -131,7 +131,7 @@ void Record::Inside::append(const std::vector<std::string>& batch, std::unique_l
     held.unlock();
     // without it another process would take what this one has begun for unfinished
     auto result = files->begin_run(run);
-    if (result) result = segments.append(batch, wanted, wall_time_now());
+    if (result) result = segments.append(batch, wanted, now_by_the_clock());
     held.lock();
     if (result) {
       append_trouble.reset();
@@ -155,7 +155,7 @@ void Record::Inside::remove_old(std::unique_lock<std::mutex>& held) {
   const auto wanted = bounds;
   held.unlock();
   Removed gone;
-  const auto result = segments.remove_old(wanted, wall_time_now(), gone);
+  const auto result = segments.remove_old(wanted, now_by_the_clock(), gone);
   held.lock();
   if (result) cleaned = segments.current();
   if (gone.by_size == 0) return;

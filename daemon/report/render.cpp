@@ -14,6 +14,8 @@ namespace pgcurfew {
 
 namespace {
 
+using Json = nlohmann::ordered_json;
+
 constexpr std::size_t kJsonLimit = 4096;
 constexpr std::size_t kLineLimit = 400;
 constexpr std::size_t kMessageLimit = 1000;
@@ -53,7 +55,6 @@ std::string cut(std::string_view text) {
 
 /// The value in JSON; empty for a query that is left out.
 std::optional<nlohmann::ordered_json> json_of(const FieldValue& value, QueryText query_text) {
-  using Json = nlohmann::ordered_json;
   return std::visit(Overloaded{
                         [](std::int64_t number) -> std::optional<Json> { return Json(number); },
                         [](double number) -> std::optional<Json> { return Json(number); },

@@ -235,6 +235,7 @@ void RecordReader::take(std::string_view text, std::vector<Line>& lines) {
     const auto seq = sequence_of(line);
     if (!seq) ++damaged_;
     if (!seq || *seq < next_) continue;
+    missed_ += *seq - next_;
     next_ = *seq + 1;
     lines.push_back({*seq, std::string(line)});
   }

@@ -95,9 +95,10 @@ class RecordReader {
   /// *Errors*: the system's.
   Result<std::vector<Line>> read();
 
-  /// The number of events that had been removed when their turn came.
+  /// The number of events that were not there when their turn came: removed, damaged, or taken out.
   [[nodiscard]] std::uint64_t missed() const { return missed_; }
-  /// The number of lines that were damaged, and left out.
+  /// The number of lines that were damaged, and left out; their events count as missed once a later one is
+  /// read.
   [[nodiscard]] std::uint64_t damaged() const { return damaged_; }
   [[nodiscard]] std::uint64_t next() const { return next_; }
 

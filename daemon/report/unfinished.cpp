@@ -47,7 +47,8 @@ Event end_of(const Json& begun) {
                           drain.empty() ? "rule" : "drain", printable(drain.empty() ? rule : drain)));
   event.server = text_in(begun, "server");
   const auto copy = [&](EventField<std::string> field) {
-    if (auto text = text_in(begun, field.name); !text.empty()) event.fields.emplace_back(field.name, std::move(text));
+    if (auto text = text_in(begun, field.name); !text.empty())
+      event.fields.emplace_back(field.name, std::move(text));
   };
   copy(field::kDecision);
   copy(field::kRule);

@@ -9,6 +9,7 @@
 #include "base/duration.hpp"
 #include "base/words.hpp"
 #include "engine/due_steps.hpp"
+#include "engine/narrate.hpp"
 #include "engine/narrate_fields.hpp"
 #include "events/fields.hpp"
 
@@ -170,10 +171,15 @@ Event clock_trusted_event(std::string_view server) {
 }
 
 Event intent_late_event(const Outbox::Waiting& order, Duration waited) {
-  Event event(Kind::kIntentLate, fmt::format("{} is sent although its intent is not in the record after {}",
-                                             order.decision(), to_rough_text(waited)));
+  const auto* signal = std::get_if<Order>(&order.order);
+  const auto what = signal != nullptr
+                        ? fmt::format("the {} of {} is sent", name_of(signal->step), subject_of(*signal))
+                        : fmt::format("the gate of database {} is closed",
+                                      printable(std::get<GateOrder>(order.order).database, 80));
+  Event event(Kind::kIntentLate, fmt::format("{} although its intent is not in the record{}", what,
+                                             waited > Duration(0) ? " after " + to_rough_text(waited) : ""));
   event.add(field::kDecision, order.decision());
-  if (const auto* signal = std::get_if<Order>(&order.order)) {
+  if (signal != nullptr) {
     if (!signal->rule.empty()) event.add(field::kRule, signal->rule);
     if (!signal->drain.empty()) event.add(field::kDrain, signal->drain);
     add_session(event, signal->guard.session);

@@ -480,6 +480,7 @@ void Watch::give_orders(MonotonicTime now) {
   if (decision.orders.empty()) return;
   for (auto& order : decision.orders) {
     in_flight_[order.decision] = {order, now};
+    note_waiting(order, ledger_);
     const auto intent = take_intent(order.decision);
     outbox_.put(std::move(order), intent, now);
   }

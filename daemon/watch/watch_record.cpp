@@ -13,6 +13,10 @@
 /// The part of a watch that waits for the record: an order is not sent before its intent is there.
 namespace pgcurfew {
 
+namespace {
+constexpr const char* kNotInRecord = "its intent is not in the record, which the policy requires";
+}  // namespace
+
 void Watch::handle(const happening::Appended& what, MonotonicTime /*now*/) {
   recorded_ = std::max(recorded_, what.number);
 }
@@ -77,7 +81,7 @@ void Watch::take_back_overdue(MonotonicTime now) {
   if (!is_record_behind()) {
     note_unrecorded(fmt::format("no answer from the record within {}", to_text(kRequiredPatience)));
   }
-  take_back(overdue, "its intent is not in the record, which the policy requires", now);
+  take_back(overdue, kNotInRecord, now);
 }
 
 /// What happened since the orders were made.
@@ -94,8 +98,10 @@ void Watch::take_back_unwanted(MonotonicTime now) {
     if (order == nullptr) return drains_.is_closing(std::get<GateOrder>(waiting.order).mark.drain);
     return may_signal && may_signal_for(order->drain);
   };
-  take_back(outbox_.take_unwanted(is_wanted),
-            may_signal ? "its drain has ended since" : "a hold has begun since", now);
+  const auto why = may_signal                          ? "its drain has ended since"
+                   : holds_.has(Hold::kRecordRequired) ? kNotInRecord
+                                                       : "a hold has begun since";
+  take_back(outbox_.take_unwanted(is_wanted), why, now);
 }
 
 /// Settles orders that will not be sent.

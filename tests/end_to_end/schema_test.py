@@ -91,6 +91,7 @@ protect:
 unprotect: [listeners, dumps]
 safety: { signals: 50 per 1min, share: 12.5%, quiet: 5min }
 report: { query_text: none }
+record: { keep: 90d, size: 4GB, required: true }
 drains:
   - name: weekly
     description: Every Sunday.

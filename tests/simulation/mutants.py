@@ -230,13 +230,15 @@ MUTANTS = [
            (("intents_[std::get<std::string>(value)] = told_;", "intents_[std::get<std::string>(value)] = told_ - 1;"),)),
     Mutant("a look from before an order was sent shows its effect", {"two-signals"}, "watch/watch_record.cpp",
            (("      note_sent(*order, ledger_);\n", ""),), options=DRAINS),
+    Mutant("a look while an order waits permits another", {"two-signals"}, "watch/watch.cpp",
+           (("    note_waiting(order, ledger_);\n", ""),), options=RIVALS, first=9_000_000),
     Mutant("orders of a replaced policy are still sent", {"replaced-policy", "drain-replaced", "dry-run"}, "watch/watch.cpp",
            (("  take_back(outbox_.take_all(), \"the policy was replaced\", now);\n", ""),)),
     Mutant("orders of what is over are still sent", {"no-window", "overridden", "no-gate", "distrust"}, "watch/watch_record.cpp",
            (("  take_back_unwanted(now);\n  dispatch", "  dispatch"),), options=DRAINS),
     Mutant("what was never sent may have been", {"false-claim"}, "watch/watch.cpp",
            (("  take_back(outbox_.take_unwanted(is_turn), why, now);\n", "  outbox_.take_unwanted(is_turn);\n"),)),
-    Mutant("a record that works again stays behind", {"late", "drain-late"}, "watch/watch_record.cpp",
+    Mutant("a record that works again stays behind", {"late", "error-event"}, "watch/watch_record.cpp",
            (("  record_fails_ = false;\n", ""),)),
 ]
 

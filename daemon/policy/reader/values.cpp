@@ -219,9 +219,10 @@ std::optional<std::int64_t> read_size(const YamlNode& node, const KeyEntry& key,
 std::optional<bool> read_flag(const YamlNode& node, const KeyEntry& key, Complaints& complaints) {
   const auto text = read_plain(node, key.name, complaints);
   if (!text) return std::nullopt;
-  if (*text == "true") return true;
-  if (*text == "false") return false;
-  complaints.error(node.at, fmt::format("\"{}\" is neither true nor false", printable(*text, 80)));
+  if (node.is_plain && *text == "true") return true;
+  if (node.is_plain && *text == "false") return false;
+  complaints.error(node.at, fmt::format("\"{}\" is neither true nor false", printable(*text, 80)),
+                   "It takes true or false, without quotes.");
   return std::nullopt;
 }
 

@@ -15,7 +15,7 @@ TEST(IsoTime, ShowsTimesInUtc) {
 
 TEST(IsoTime, ReadsWhatItShows) {
   EXPECT_EQ(parse_iso_8601("2025-11-30T14:04:05.678Z").value(), WallTime(1'764'511'445'678'000us));
-  const ServerTime time(123456789h + 5us);
+  const ServerTime time(123456h + 5us);
   EXPECT_EQ(server_time_of(parse_iso_8601(iso_8601(time)).value()), time);
 }
 

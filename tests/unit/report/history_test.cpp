@@ -25,14 +25,14 @@ TEST(History, JoinsTheEventsOfADecision) {
       R"({"ts":"2026-11-30T14:03:05.123Z","server":"main","decision":"d-1","rule":"r","pid":7,"episode":"d-1","step":"cancel","age_s":600.5,"late":true,"outcome":"signalled","query":"select ?","effect":"query_ended","end":"by_us"})");
 }
 
-TEST(History, AnEpisodesEndIsThatOfAllItsDecisions) {
+TEST(History, AnEpisodesEndIsThatOfItsLastDecision) {
   History history;
   history.take(line("intent", "d-1", R"("episode":"d-1")"));
   history.take(line("intent", "d-2", R"("episode":"d-2")"));
   history.take(line("intent", "d-3", R"("episode":"d-1")"));
   history.take(line("ended", "d-3", R"("episode":"d-1","end":"by_us")"));
   ASSERT_EQ(history.decisions().size(), 3U);
-  EXPECT_EQ(text_in(history.decisions()[0], "end"), "by_us");
+  EXPECT_EQ(text_in(history.decisions()[0], "end"), "");
   EXPECT_EQ(text_in(history.decisions()[1], "end"), "");
   EXPECT_EQ(text_in(history.decisions()[2], "end"), "by_us");
 }

@@ -185,5 +185,24 @@ TEST(WatchRecord, AReloadTakesWaitingOrdersBack) {
   EXPECT_EQ(w.orders.size(), 1U);
 }
 
+/// Law 11: between two signals to a session there is a look that was requested after the first.
+TEST(WatchRecord, ALookWhileAnOrderWaitsPermitsNoOther) {
+  auto policy = policy_of(
+      "rules: [ { name: r, match: { state: active, query_age: 1s }, escalate: [ cancel ] }, "
+      "{ name: s, match: { state: active, query_age: 40s }, escalate: [ terminate ] } ]");
+  policy.record.is_required = true;
+  Waiting w(policy);
+  EXPECT_EQ(w.count(Kind::kIntent), 1U);
+  // at 10 s the session is due by the other rule, too, and a look comes meanwhile
+  while (w.now < 9900ms) w.tick(w.now + 50ms);
+  w.tick(w.now + 50ms);
+  w.look({active(1, -30s)});
+  w.tick(10100ms);
+  w.tick(10200ms);
+  EXPECT_EQ(w.count(Kind::kIntent), 1U);
+  w.append_all();
+  EXPECT_EQ(w.orders.size(), 1U);
+}
+
 }  // namespace
 }  // namespace pgcurfew::testing
