@@ -113,6 +113,8 @@ std::string file_with(Mapping mapping, std::string_view key, std::string_view va
       return file(kServers, fmt::format("safety: {{ {} }}", entry), "");
     case Mapping::kReport:
       return file(kServers, fmt::format("report: {{ {} }}", entry), "");
+    case Mapping::kRecord:
+      return file(kServers, fmt::format("record: {{ {} }}", entry), "");
     case Mapping::kDropIn:
     case Mapping::kSelector:
     case Mapping::kLabels:
@@ -168,6 +170,8 @@ std::string bound_text(const KeyEntry& key, std::int64_t bound) {
     }
     case Takes::kRate:
       return fmt::format("{} per 1min", bound);
+    case Takes::kSize:
+      return fmt::format("{}kB", bound / 1024);
     default:
       return std::to_string(bound);
   }
@@ -177,7 +181,7 @@ TEST(Grammar, TheBoundsOfTheTableAreThoseOfTheReader) {
   for (const auto& mapping : all_mappings()) {
     for (const auto& key : keys_of(mapping.mapping)) {
       if (key.most == 0) continue;
-      const auto step = key.takes == Takes::kTimeOfDay ? 60'000'000 : 1;
+      const auto step = key.takes == Takes::kTimeOfDay ? 60'000'000 : key.takes == Takes::kSize ? 1024 : 1;
       const auto accepts = [&](std::int64_t bound) {
         return has_no_errors(file_with(mapping.mapping, key.name, bound_text(key, bound)));
       };

@@ -112,6 +112,20 @@ TEST(Settings, HaveDefaults) {
   EXPECT_EQ(policy.query_text, QueryText::kRedacted);
 }
 
+TEST(Settings, ReadsTheBoundsOfTheRecord) {
+  const RecordBounds defaults;
+  EXPECT_EQ(load_main(main_with("")).policy->record, defaults);
+  EXPECT_EQ(defaults.keep, 30 * 24h);
+  EXPECT_EQ(defaults.size, std::int64_t{1} << 30U);
+  EXPECT_FALSE(defaults.is_required);
+  const auto given = load_main(main_with("record: { keep: 2d, size: 100 MB, required: true }\n"));
+  EXPECT_EQ(given.policy->record, (RecordBounds{48h, std::int64_t{100} << 20U, true}));
+  for (const auto* wrong :
+       {"keep: 1h", "size: 1MB", "size: 100", "required: yes", "required: \"true\"", "dir: x"}) {
+    EXPECT_TRUE(load_main(main_with(fmt::format("record: {{ {} }}\n", wrong))).has_errors()) << wrong;
+  }
+}
+
 TEST(Settings, ReadsSafety) {
   const auto policy =
       taken(load_main(main_with("safety: { signals: \"100 per 1h 30min\", share: 12.5%, quiet: 5min }\n")));
