@@ -5,12 +5,11 @@
 
 #include <fmt/format.h>
 
+#include "base/epoch.hpp"
+
 namespace pgcurfew {
 
 namespace {
-
-/// PostgreSQL's epoch, 2000-01-01 00:00 UTC, in Unix time.
-constexpr std::chrono::seconds kPostgresEpoch{946'684'800};
 
 bool is_decimal(char c) {
   return c >= '0' && c <= '9';
@@ -74,7 +73,7 @@ std::optional<WallTime> parse_iso_8601(std::string_view text) {
 }
 
 ServerTime server_time_of(WallTime time) {
-  return ServerTime(time.time_since_epoch() - kPostgresEpoch);
+  return ServerTime(time.time_since_epoch() - std::chrono::seconds(kPostgresEpoch));
 }
 
 }  // namespace pgcurfew

@@ -2,14 +2,16 @@
 
 #include <fmt/format.h>
 
+#include "base/epoch.hpp"
+
 namespace pgcurfew {
 
 namespace {
-constexpr std::int64_t kUnixSecondsAtEpoch = 946684800;  // 2000-01-01 00:00 UTC
 
 std::chrono::sys_time<Duration> unix_time(ServerTime time) {
-  return std::chrono::sys_time<Duration>(time.time_since_epoch() + std::chrono::seconds(kUnixSecondsAtEpoch));
+  return std::chrono::sys_time<Duration>(time.time_since_epoch() + std::chrono::seconds(kPostgresEpoch));
 }
+
 }  // namespace
 
 std::string to_text(ServerTime time) {

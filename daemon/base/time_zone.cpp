@@ -7,6 +7,7 @@
 #include <cctz/time_zone.h>
 #include <fmt/format.h>
 
+#include "base/epoch.hpp"
 #include "base/words.hpp"
 
 namespace pgcurfew {
@@ -18,9 +19,6 @@ struct TimeZone::Zone {
 namespace {
 
 using Instant = cctz::time_point<cctz::seconds>;
-
-/// PostgreSQL's epoch, 2000-01-01 00:00 UTC, in Unix time.
-constexpr std::int64_t kEpoch = 946'684'800;
 
 constexpr std::size_t kLongestName = 100;
 
@@ -54,7 +52,7 @@ SplitTime split(ServerTime time) {
 }
 
 Instant instant_of(ServerTime time) {
-  return Instant(cctz::seconds(split(time).seconds.count() + kEpoch));
+  return Instant(cctz::seconds(split(time).seconds.count() + kPostgresEpoch));
 }
 
 /// The nearest value that a ServerTime can hold.
@@ -63,7 +61,7 @@ ServerTime server_time_of(Instant instant) {
   // less a margin, so that a second and a fraction still fit
   constexpr auto kLast = std::chrono::floor<std::chrono::seconds>(ServerTime::duration::max()).count() - 2;
   return ServerTime(std::chrono::seconds(
-      std::clamp<std::int64_t>(instant.time_since_epoch().count() - kEpoch, kFirst, kLast)));
+      std::clamp<std::int64_t>(instant.time_since_epoch().count() - kPostgresEpoch, kFirst, kLast)));
 }
 
 /// A wall time's whole seconds, and the rest.

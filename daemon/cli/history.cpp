@@ -19,6 +19,8 @@
 #include "cli/by_hand.hpp"
 #include "cli/moment.hpp"
 #include "cli/printing.hpp"
+#include "engine/ledger.hpp"
+#include "engine/order.hpp"
 #include "report/history.hpp"
 #include "report/segments.hpp"
 #include "system/disk_segments.hpp"
@@ -35,11 +37,16 @@ constexpr Duration kByDefault = std::chrono::hours(24);
 constexpr std::size_t kWidest = 64;
 
 /// What --outcome takes: outcomes, and ends.
-constexpr auto kOutcomes = std::to_array<std::string_view>(
-    {"signalled",  "alerted",      "would_signal", "moved_on",         "gone",    "early",
-     "shifted",    "not_sent",     "stale",        "sync_rep",         "denied",  "failed",
-     "unknown",    "by_us",        "by_itself",    "by_another_claim", "unseen",  "spared",
-     "unkillable", "rule_removed", "drain_over",   "connection_lost",  "stopped", "daemon_stopped"});
+std::vector<std::string_view> outcome_words() {
+  std::vector<std::string_view> words{"alerted", "would_signal", "daemon_stopped"};
+  for (int kind = 0; kind <= static_cast<int>(ReplyKind::kUnknown); ++kind) {
+    words.push_back(name_of(static_cast<ReplyKind>(kind)));
+  }
+  for (int end = 0; end <= static_cast<int>(End::kStopped); ++end) {
+    words.push_back(name_of(static_cast<End>(end)));
+  }
+  return words;
+}
 
 struct Span {
   WallTime since{};
@@ -62,7 +69,7 @@ Result<Span> span_of(const HistoryOptions& options, WallTime now) {
   return span;
 }
 
-/// Calls `take` with each line, from about `since` on.
+/// Calls `take` with each line, from about `since` on, as long as it asks for more.
 template <class Take>
 Result<void> read_record(const SegmentFiles& files, std::optional<WallTime> since, Take take) {
   RecordReader reader(files);
@@ -71,7 +78,9 @@ Result<void> read_record(const SegmentFiles& files, std::optional<WallTime> sinc
     const auto lines = reader.read();
     if (!lines) return tl::make_unexpected(lines.error());
     if (lines->empty()) break;
-    for (const auto& line : *lines) take(line.text);
+    for (const auto& line : *lines) {
+      if (!take(line.text)) return {};
+    }
   }
   if (const auto lacking = std::max(reader.missed(), reader.damaged()); lacking > 0) {
     print_error_text(
@@ -161,7 +170,10 @@ int show_decisions(const SegmentFiles& files, const HistoryOptions& options, Wal
   const auto span = span_of(options, now);
   if (!span) return complain(span.error(), kExitUsage);
   History history;
-  const auto read = read_record(files, span->since, [&](const std::string& line) { history.take(line); });
+  const auto read = read_record(files, span->since, [&](const std::string& line) {
+    history.take(line);
+    return true;
+  });
   if (!read) return complain(read.error(), kExitNoPermission);
   std::vector<Row> rows;
   for (const auto& decision : history.decisions()) {
@@ -203,9 +215,10 @@ void print_intent(const Json& intent, WallTime now) {
 Result<std::optional<Json>> find_decision(const SegmentFiles& files, const std::string& decision) {
   std::optional<Json> found;
   const auto find = [&](const std::string& line) {
-    if (found || line.find(decision) == std::string::npos) return;
+    if (line.find(decision) == std::string::npos) return true;
     auto event = Json::parse(line, nullptr, false);
     if (event.is_object() && text_in(event, "decision") == decision) found = std::move(event);
+    return !found;
   };
   if (const auto read = read_record(files, std::nullopt, find); !read)
     return tl::make_unexpected(read.error());
@@ -227,16 +240,17 @@ int tell_story(const SegmentFiles& files, const HistoryOptions& options, WallTim
   std::string query;
   std::vector<Json> events;
   const auto collect = [&](const std::string& line) {
-    if (line.find(session.empty() ? options.decision : session) == std::string::npos) return;
+    if (line.find(session.empty() ? options.decision : session) == std::string::npos) return true;
     auto event = Json::parse(line, nullptr, false);
-    if (!event.is_object()) return;
+    if (!event.is_object()) return true;
     const bool is_of_it = session.empty() ? text_in(event, "decision") == options.decision
                                           : text_in(event, "session_id") == session &&
                                                 text_in(event, "server") == text_in(intent, "server");
-    if (!is_of_it) return;
+    if (!is_of_it) return true;
     if (text_in(event, "decision") == options.decision && event.contains("query"))
       query = text_in(event, "query");
     events.push_back(std::move(event));
+    return true;
   };
   if (const auto read = read_record(files, time_of(intent) - kByDefault, collect); !read)
     return complain(read.error(), kExitNoPermission);
@@ -262,8 +276,9 @@ std::string directory_of(const HistoryOptions& options) {
 }
 
 Result<void> check_outcome(const std::string& outcome) {
-  if (outcome.empty() || std::find(kOutcomes.begin(), kOutcomes.end(), outcome) != kOutcomes.end()) return {};
-  const auto meant = nearest_word(outcome, kOutcomes);
+  const auto words = outcome_words();
+  if (outcome.empty() || std::find(words.begin(), words.end(), outcome) != words.end()) return {};
+  const auto meant = nearest_word(outcome, words);
   return failure(
       fmt::format("there is no outcome \"{}\"", printable(outcome, 80)), {},
       meant ? fmt::format("Did you mean {}?", *meant) : "pgcurfew-log(5) lists outcomes and ends.");

@@ -16,6 +16,7 @@
 #include "events/fields.hpp"
 #include "report/output.hpp"
 #include "report/render.hpp"
+#include "report/wall_clock.hpp"
 
 namespace pgcurfew {
 
@@ -68,10 +69,6 @@ std::string time_text(WallTime time, LogFormat format) {
   auto text = iso_8601(time);
   if (format == LogFormat::kText) text[text.find('T')] = ' ';
   return text;
-}
-
-WallTime wall_time_now() {
-  return WallTime(std::chrono::floor<Duration>(std::chrono::system_clock::now().time_since_epoch()));
 }
 
 }  // namespace

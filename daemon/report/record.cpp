@@ -11,6 +11,7 @@
 #include <utility>
 
 #include "report/unfinished.hpp"
+#include "report/wall_clock.hpp"
 
 namespace pgcurfew {
 
@@ -25,10 +26,6 @@ constexpr auto kRetry = milliseconds(250);
 constexpr auto kSyncPause = seconds(1);
 constexpr auto kStopDeadline = milliseconds(500);
 constexpr auto kStopInTrouble = milliseconds(100);
-
-WallTime now_by_the_clock() {
-  return WallTime(std::chrono::floor<Duration>(std::chrono::system_clock::now().time_since_epoch()));
-}
 
 /// Threads inherit what is blocked: signals are for the loop's thread, which may not have asked for them yet.
 class NoSignals {
@@ -74,7 +71,7 @@ struct Record::Inside {
   std::mutex mutex;  ///< guards all below
   std::condition_variable changed;
   RecordBounds bounds;
-  std::function<void()> on_progress;  ///< empty: nobody listens any more
+  std::function<void()> on_progress;  ///< empty: it is not called any more
   std::deque<std::string> waiting;
   std::size_t waiting_bytes = 0;
   std::uint64_t handed_over = 0;
@@ -131,7 +128,7 @@ void Record::Inside::append(const std::vector<std::string>& batch, std::unique_l
     held.unlock();
     // without it another process would take what this one has begun for unfinished
     auto result = files->begin_run(run);
-    if (result) result = segments.append(batch, wanted, now_by_the_clock());
+    if (result) result = segments.append(batch, wanted, wall_time_now());
     held.lock();
     if (result) {
       append_trouble.reset();
@@ -155,7 +152,7 @@ void Record::Inside::remove_old(std::unique_lock<std::mutex>& held) {
   const auto wanted = bounds;
   held.unlock();
   Removed gone;
-  const auto result = segments.remove_old(wanted, now_by_the_clock(), gone);
+  const auto result = segments.remove_old(wanted, wall_time_now(), gone);
   held.lock();
   if (result) cleaned = segments.current();
   if (gone.by_size == 0) return;

@@ -94,7 +94,7 @@ bool DiskSegments::is_running(const std::string& run) const {
   const Descriptor file(open(path.c_str(), O_RDONLY | kCarefully));
   if (!file.is_open()) return errno != ENOENT;
   if (flock(file.number(), LOCK_EX | LOCK_NB) != 0) return true;
-  // nobody needs the file of a dead process
+  // the file of a dead process is of no use
   unlink(path.c_str());
   return false;
 }

@@ -1,4 +1,4 @@
-"""The record: it has what the log has, survives what the daemon does not, and delays nobody."""
+"""The record: it has what the log has, survives what the daemon does not, and delays no signal."""
 
 import fcntl
 import json
@@ -11,7 +11,6 @@ import pytest
 
 from support import record
 from support.session import OK, PATIENCE_S, QUERY_CANCELED, wait_until
-from support.stage import Stage
 
 RULE = """
 - name: short
@@ -19,20 +18,6 @@ RULE = """
   escalate: [cancel]
 """
 UNBOUNDED = "safety: { signals: 10000 per 1s, share: 100% }\n"
-
-
-@pytest.fixture
-def stage(server, daemon):
-    made = Stage(server, daemon)
-    yield made
-    made.close()
-
-
-@pytest.fixture
-def state(tmp_path):
-    made = tmp_path / "state"
-    made.mkdir()
-    return made
 
 
 @pytest.fixture

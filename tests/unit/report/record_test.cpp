@@ -175,7 +175,7 @@ TEST_F(RecordTest, ATroubleThatIsOverIsReportedBeforeWhatFollows) {
   const auto failed = syncs();
   set([](MemoryDisk& all) { all.cannot_sync = false; });
   while (syncs() == failed && std::chrono::steady_clock::now() < deadline) std::this_thread::sleep_for(1ms);
-  // nobody has asked until now
+  // progress() was not called until now
   EXPECT_TRUE(record->progress().trouble);
   const auto again = await_done(*record, 1);
   EXPECT_EQ(again.done, 1U);
