@@ -86,25 +86,32 @@ std::vector<Source> read_drop_ins(const std::string& main_path, std::vector<Diag
   return sources;
 }
 
+/// Returns whether libpq could use it.
+bool check_conninfo(const std::string& text, const Place& place, std::vector<Diagnostic>& diagnostics) {
+  const auto conninfo = Conninfo::parse(text);
+  if (!conninfo) {
+    // without the line itself: it may hold a password
+    diagnostics.push_back({Severity::kError, place, conninfo.error().message, conninfo.error().hint, {}});
+  } else if (conninfo->has_password()) {
+    diagnostics.push_back(
+        {Severity::kWarning,
+         place,
+         "conninfo contains a password",
+         "Every user who may read the file can see it: put it into a pgpass file (PGPASSFILE).",
+         {}});
+  }
+  return conninfo.has_value();
+}
+
 void check_conninfos(LoadResult& loaded) {
   if (!loaded.policy) return;
   bool good = true;
   for (const auto& server : loaded.policy->servers) {
-    const auto conninfo = Conninfo::parse(server.conninfo);
-    if (conninfo) {
-      if (!conninfo->has_password()) continue;
-      loaded.diagnostics.push_back(
-          {Severity::kWarning,
-           server.conninfo_place,
-           "conninfo contains a password",
-           "Every user who may read the file can see it: put it into a pgpass file (PGPASSFILE).",
-           {}});
-      continue;
-    }
-    good = false;
-    // without the line itself: it may hold a password
-    loaded.diagnostics.push_back(
-        {Severity::kError, server.conninfo_place, conninfo.error().message, conninfo.error().hint, {}});
+    good = check_conninfo(server.conninfo, server.conninfo_place, loaded.diagnostics) && good;
+  }
+  for (const auto& target : loaded.policy->audit) {
+    if (target.kind != AuditTarget::Kind::kTable) continue;
+    good = check_conninfo(target.conninfo, target.conninfo_place, loaded.diagnostics) && good;
   }
   if (!good) loaded.policy.reset();
 }

@@ -21,11 +21,12 @@ namespace {
 /// A disk that takes longer is as good as one that fails.
 constexpr Duration kLongestStall = std::chrono::seconds(5);
 
-std::unique_ptr<Record> open_record(const RecordBounds& bounds, std::function<void()> wake) {
+std::unique_ptr<Record> open_record(const std::string& run, const RecordBounds& bounds,
+                                    std::function<void()> wake) {
   auto directory = find_state_directory(kRecordSuffix);
   if (!directory) return nullptr;
-  return std::make_unique<Record>(std::make_unique<DiskSegments>(std::move(*directory)),
-                                  fmt::format("{:08x}", std::random_device()()), bounds, std::move(wake));
+  return std::make_unique<Record>(std::make_unique<DiskSegments>(std::move(*directory)), run, bounds,
+                                  std::move(wake));
 }
 
 Event failed_event(const Error& error, bool is_required) {
@@ -55,7 +56,8 @@ Recorder::Recorder(Loop& loop, const Policy& policy, Listener listener)
       timer_(loop, [this] { hear(); }),
       query_text_(policy.query_text),
       bounds_(policy.record),
-      record_(wakeup_.is_open() ? open_record(bounds_, wakeup_.caller()) : nullptr) {
+      run_(fmt::format("{:08x}", std::random_device()())),
+      record_(wakeup_.is_open() ? open_record(run_, bounds_, wakeup_.caller()) : nullptr) {
   state_.trouble = find_trouble();
   // the listener may not be complete yet
   timer_.arm(Loop::now());
@@ -84,6 +86,10 @@ void Recorder::replace_policy(const Policy& policy) {
   if (record_) record_->set_bounds(bounds_);
   failed_at_ = told_required_ == bounds_.is_required ? failed_at_ : std::nullopt;
   timer_.arm(Loop::now());
+}
+
+std::shared_ptr<SafeEnd> Recorder::watch_safe_end() {
+  return record_ ? record_->watch_safe_end() : nullptr;
 }
 
 void Recorder::finish_earlier_runs() {

@@ -5,6 +5,7 @@
 #include <functional>
 #include <memory>
 #include <optional>
+#include <string>
 #include <utility>
 
 #include "base/result.hpp"
@@ -36,6 +37,12 @@ class Recorder {
   /// Tells the ends of what earlier processes have not finished, once they are found.
   void finish_earlier_runs();
 
+  /// How far the record is safe, for threads that read it; null if there is no record. The first call makes
+  /// the record notice events of other processes.
+  [[nodiscard]] std::shared_ptr<SafeEnd> watch_safe_end();
+  /// What identifies this process in the record.
+  [[nodiscard]] const std::string& run() const { return run_; }
+
   /// Hands an event over, as it is to be shown. Returns its number, from 1.
   std::uint64_t append(const Event& event);
 
@@ -53,6 +60,7 @@ class Recorder {
   Timer timer_;
   QueryText query_text_;
   RecordBounds bounds_;
+  const std::string run_;
   std::unique_ptr<Record> record_;  ///< null: there is no directory for it
   State state_;
   std::uint64_t handed_over_ = 0;

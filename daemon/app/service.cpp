@@ -115,10 +115,12 @@ Changes compare(const std::vector<Item>& before, const std::vector<Item>& after,
 
 }  // namespace
 
-Service::Service(Loop& loop, Teller& teller, Recorder& recorder, Options options, Policy policy)
+Service::Service(Loop& loop, Teller& teller, Recorder& recorder, Auditor& auditor, Options options,
+                 Policy policy)
     : loop_(loop),
       teller_(teller),
       recorder_(recorder),
+      auditor_(auditor),
       options_(std::move(options)),
       policy_(std::make_shared<const Policy>(std::move(policy))),
       reader_(loop, options_.configuration, [this](LoadResult loaded) { finish_reload(std::move(loaded)); }),
@@ -305,6 +307,7 @@ void Service::replace_policy(Policy policy) {
   teller_.tell(std::move(event));
   teller_.set_query_text(policy.query_text);
   recorder_.replace_policy(policy);
+  auditor_.replace_targets(policy.audit);
   policy_ = std::make_shared<const Policy>(std::move(policy));
   // servers_ is complete at any time: the calls below read it for the status
   auto before = std::exchange(servers_, {});
@@ -363,6 +366,10 @@ std::string Service::status_text() const {
                            time_text(hold.since));
       holds_of = server->name();
     }
+  }
+  for (const auto& place : auditor_.places()) {
+    if (!place.fails_since) continue;
+    holds += fmt::format("; audit: {} fails since {}", place.name, time_text(*place.fails_since));
   }
   std::string due = "nothing due";
   if (next_due) {

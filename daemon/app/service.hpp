@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "app/auditor.hpp"
 #include "app/configuration_reader.hpp"
 #include "app/recorder.hpp"
 #include "app/server_runtime.hpp"
@@ -23,10 +24,13 @@ class Service {
     bool dry_run = false;
   };
 
-  Service(Loop& loop, Teller& teller, Recorder& recorder, Options options, Policy policy);
+  Service(Loop& loop, Teller& teller, Recorder& recorder, Auditor& auditor, Options options, Policy policy);
 
   /// To be called after each change of the recorder's state.
   void hear_recorder(const Recorder::State& state);
+
+  /// To be called after each change of the auditor's places.
+  void hear_auditor() { tell_status(); }
 
   /// Runs until SIGTERM or SIGINT; returns the exit status.
   int run();
@@ -54,6 +58,7 @@ class Service {
   Loop& loop_;
   Teller& teller_;
   Recorder& recorder_;
+  Auditor& auditor_;
   Options options_;
   std::shared_ptr<const Policy> policy_;
   struct Leaving {

@@ -5,10 +5,12 @@
 
 #include <fmt/format.h>
 
+#include "app/audit_place.hpp"
 #include "app/configuration.hpp"
 #include "app/exit_code.hpp"
 #include "app/wall_clock.hpp"
 #include "base/duration.hpp"
+#include "base/size.hpp"
 #include "base/words.hpp"
 #include "cli/diagnostics.hpp"
 #include "cli/printing.hpp"
@@ -41,6 +43,20 @@ void print_protections(const Policy& policy, bool with_built_in) {
   }
 }
 
+/// Where events go.
+void print_places(const Policy& policy) {
+  if (policy.record != RecordBounds()) {
+    print("record: events are kept for {}, up to {}{}\n", to_text(policy.record.keep),
+          size_text(policy.record.size),
+          policy.record.is_required ? "; without it no signal is sent and no gate is closed" : "");
+  }
+  for (const auto& target : policy.audit) {
+    const auto usable = check_place(target);
+    print("audit: events are copied to {}{}\n", name_of(target),
+          usable ? "" : fmt::format(" (not possible now: {})", usable.error().message));
+  }
+}
+
 void print_policy(const Policy& policy) {
   // a file with only rules has neither mode nor bounds
   const bool is_main = !policy.servers.empty();
@@ -54,6 +70,7 @@ void print_policy(const Policy& policy) {
   for (const auto& rule : policy.rules) print("{}\n", sentence_of(rule));
   for (const auto& drain : policy.drains) print("drain {}\n", sentence_of(drain, wall_clock()));
   if (!is_main) return;
+  print_places(policy);
   const auto signals = static_cast<std::size_t>(policy.safety.signals);
   print(
       "bounds per server: at most {} signals per {}, {} of them to one role; within a second at most {:g}% "

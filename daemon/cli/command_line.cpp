@@ -13,6 +13,7 @@
 #include <fmt/format.h>
 #include <unistd.h>
 
+#include "app/auditor.hpp"
 #include "app/configuration.hpp"
 #include "app/diagnostic_events.hpp"
 #include "app/exit_code.hpp"
@@ -30,6 +31,7 @@
 #include "cli/printing.hpp"
 #include "cli/schema.hpp"
 #include "cli/windows.hpp"
+#include "postgres/audit_sql.hpp"
 #include "postgres/setup_sql.hpp"
 #include "report/log.hpp"
 #include "system/descriptors.hpp"
@@ -50,6 +52,7 @@ struct Arguments {
   ExplainOptions explain;
   WindowsOptions windows;
   SetupOptions setup;
+  bool setup_of_audit = false;
   DrainOptions drain;
   ReopenOptions reopen;
   HistoryOptions history;
@@ -76,6 +79,7 @@ void tell_diagnostics(const LoadResult& loaded, Teller& teller) {
 }
 
 int run(const Arguments& arguments) {
+  hide_new_files();
   Log log(log_options(arguments));
   Teller teller(log);
   auto loaded = read_configuration(arguments.configuration);
@@ -91,13 +95,18 @@ int run(const Arguments& arguments) {
     return kExitSoftware;
   }
   std::optional<Service> service;
+  // it ends after the recorder, so that its places get the last events, too
+  std::optional<Auditor> auditor;
   Recorder recorder(*loop, *loaded.policy,
                     {[&](Event event) { teller.tell(std::move(event)); },
                      [&](const Recorder::State& state) { service->hear_recorder(state); }});
   teller.set_recorder(&recorder);
+  auditor.emplace(*loop, recorder, loaded.policy->audit,
+                  Auditor::Listener{[&](Event event) { teller.tell(std::move(event)); },
+                                    [&] { service->hear_auditor(); }});
   tell_diagnostics(loaded, teller);
-  service.emplace(*loop, teller, recorder, Service::Options{arguments.configuration, arguments.dry_run},
-                  std::move(*loaded.policy));
+  service.emplace(*loop, teller, recorder, *auditor,
+                  Service::Options{arguments.configuration, arguments.dry_run}, std::move(*loaded.policy));
   recorder.finish_earlier_runs();
   const int code = service->run();
   service.reset();
@@ -105,8 +114,8 @@ int run(const Arguments& arguments) {
   return code;
 }
 
-int print_setup(const SetupOptions& options) {
-  const auto sql = setup_sql(options);
+int print_setup(const SetupOptions& options, bool of_audit) {
+  const auto sql = of_audit ? audit_setup_sql(options.role) : setup_sql(options);
   if (!sql) {
     print_error("pgcurfew: {}\n", sql.error().message);
     return kExitUsage;
@@ -275,11 +284,14 @@ void describe_commands(CLI::App& app, Arguments& arguments) {
   setup_command->add_option("--role", arguments.setup.role, "the role that pgcurfew connects with")
       ->capture_default_str()
       ->type_name("NAME");
+  auto* of_audit = setup_command->add_flag("--audit", arguments.setup_of_audit,
+                                           "print the SQL that creates the table for audit instead");
   setup_command
       ->add_option(
           "--database", arguments.setup.databases,
           "a database that drains may close, can be given several times; all but templates by default")
       ->allow_extra_args(false)
+      ->excludes(of_audit)
       ->type_name("NAME");
   describe_drain(app, arguments.drain);
   describe_reopen(app, arguments.reopen);
@@ -324,7 +336,7 @@ int dispatch(int all_arguments, const char* const* argv) {
   if (app.got_subcommand("run")) return run(arguments);
   if (app.got_subcommand("explain")) return explain_sessions(arguments.explain);
   if (app.got_subcommand("windows")) return show_windows(arguments.windows);
-  if (app.got_subcommand("setup-sql")) return print_setup(arguments.setup);
+  if (app.got_subcommand("setup-sql")) return print_setup(arguments.setup, arguments.setup_of_audit);
   if (app.got_subcommand("drain")) return drain_now(arguments.drain);
   if (app.got_subcommand("reopen")) return reopen_now(arguments.reopen);
   if (app.got_subcommand("history")) return show_history(arguments.history);

@@ -111,6 +111,8 @@ Json value_of(const KeyEntry& key) {
       return one_or_many(reference(*key.mapping));
     case Takes::kCountOrMapping:
       return any_of({whole_number(key.least, key.most, pattern_of(key)), reference(*key.mapping)});
+    case Takes::kChoicesOrMappings:
+      return list_of(any_of({choice_of(key), reference(*key.mapping)}));
     case Takes::kSteps:
       return steps(key);
     default:
@@ -146,6 +148,7 @@ void add_relations(Mapping mapping, Json& schema) {
     }
     schema["anyOf"] = require_one_of(who);
   }
+  if (mapping == Mapping::kAudit) schema["oneOf"] = require_one_of({"file", "table"});
   if (mapping == Mapping::kWindow) schema["anyOf"] = require_one_of({"days", "from", "to"});
   if (mapping == Mapping::kDrain) {
     schema["oneOf"] = require_one_of({"schedule", "at"});

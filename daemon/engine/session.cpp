@@ -90,7 +90,7 @@ std::optional<std::string> value_of(const Session& session, Field field) {
 std::optional<SessionKey> elder_of(const Look& look, std::int32_t own_pid) {
   std::optional<SessionKey> oldest;
   for (const auto& session : look.sessions) {
-    if (!session.is_own) continue;
+    if (!session.is_own || session.application_name == kAuditApplicationName) continue;
     if (!oldest || session.key.backend_start < oldest->backend_start) oldest = session.key;
   }
   return oldest && oldest->pid != own_pid ? oldest : std::nullopt;

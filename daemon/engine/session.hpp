@@ -101,6 +101,9 @@ struct Look {
   std::size_t hidden = 0;
 };
 
+/// How a connection calls itself that only writes the events of audit: it is one of ours, and signals nobody.
+inline constexpr std::string_view kAuditApplicationName = "pgcurfew audit";
+
 /// The oldest pgcurfew of our role in a look, unless our own connection is the oldest.
 std::optional<SessionKey> elder_of(const Look& look, std::int32_t own_pid);
 

@@ -169,8 +169,11 @@ constexpr auto kRecordFailedFields = joined(shared::kError, fields(field::kRequi
 constexpr auto kRecordAgainFields = fields(field::kOutageS);
 constexpr auto kRecordLostFields = fields(field::kLost);
 constexpr auto kRecordShortenedFields = fields(field::kLost, field::kUntil);
+constexpr auto kAuditFailedFields = joined(fields(field::kAudit), shared::kError);
+constexpr auto kAuditAgainFields = fields(field::kAudit, field::kOutageS);
+constexpr auto kAuditLostFields = joined(fields(field::kAudit, field::kLost), shared::kError);
 
-constexpr std::array<KindEntry, 67> kKinds{{
+constexpr std::array<KindEntry, 70> kKinds{{
     {.kind = Kind::kIntent,
      .name = "intent",
      .level = Level::kInfo,
@@ -619,6 +622,27 @@ constexpr std::array<KindEntry, 67> kKinds{{
      .message_id = "7a9173d0042d447da53f955523bfaa3f",
      .meaning = "Old events were removed from the record before their time, because it has reached its size",
      .fields = kRecordShortenedFields},
+    {.kind = Kind::kAuditFailed,
+     .name = "audit_failed",
+     .level = Level::kWarning,
+     .message_id = "80dd01a7a30940799b70aaa24b600013",
+     .can_be_alert = true,
+     .meaning = "Events cannot be copied from the record to a place of audit",
+     .fields = kAuditFailedFields},
+    {.kind = Kind::kAuditAgain,
+     .name = "audit_again",
+     .level = Level::kNotice,
+     .message_id = "6eb4b12a27d14aa7ab17567a0b4494b7",
+     .can_be_alert = true,
+     .meaning = "Events are copied to a place of audit again",
+     .fields = kAuditAgainFields},
+    {.kind = Kind::kAuditLost,
+     .name = "audit_lost",
+     .level = Level::kWarning,
+     .message_id = "f3eecb4e4bdd4b1fa167feec571b3411",
+     .can_be_alert = true,
+     .meaning = "Events will not be copied to a place of audit",
+     .fields = kAuditLostFields},
     {.kind = Kind::kStopped,
      .name = "stopped",
      .level = Level::kNotice,
@@ -681,6 +705,12 @@ void Event::add(const Error& error) {
   if (!error.detail.empty()) add(field::kDetail, error.detail);
   if (!error.hint.empty()) add(field::kHint, error.hint);
   if (!error.sqlstate.empty()) add(field::kSqlstate, error.sqlstate);
+}
+
+const KindEntry* find_kind(std::string_view name) {
+  const auto found =
+      std::find_if(kKinds.begin(), kKinds.end(), [&](const KindEntry& entry) { return entry.name == name; });
+  return found == kKinds.end() ? nullptr : &*found;
 }
 
 std::string fault_of(const Event& event) {

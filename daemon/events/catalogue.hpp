@@ -42,6 +42,9 @@ struct KindEntry {
 std::span<const KindEntry> all_kinds();
 const KindEntry& entry_of(Kind kind);
 
+/// The entry of a kind by its name; null if there is none.
+const KindEntry* find_kind(std::string_view name);
+
 /// How an event differs from its entry in the catalogue; empty if it does not.
 std::string fault_of(const Event& event);
 

@@ -11,6 +11,7 @@ inline constexpr EventField<Duration> kAfterS{"after_s"};
 inline constexpr EventField<Duration> kAgeS{"age_s"};
 inline constexpr EventField<std::int64_t> kAllowed{"allowed"};
 inline constexpr EventField<std::string> kApplicationName{"application_name"};
+inline constexpr EventField<std::string> kAudit{"audit"};
 inline constexpr EventField<std::int64_t> kBackendPid{"backend_pid"};
 inline constexpr EventField<ServerTime> kBackendStart{"backend_start"};
 inline constexpr EventField<ServerTime> kBegins{"begins"};

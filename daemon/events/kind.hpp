@@ -81,6 +81,9 @@ enum class Kind {
   kRecordAgain,
   kRecordLost,
   kRecordShortened,
+  kAuditFailed,
+  kAuditAgain,
+  kAuditLost,
   kStopped,
 };
 

@@ -76,6 +76,11 @@ std::string_view name_of(GiveUpAction action) {
   return "alert";
 }
 
+bool is_same(const AuditTarget& a, const AuditTarget& b) {
+  return a.kind == b.kind && a.path == b.path && a.rotate == b.rotate && a.keep == b.keep &&
+         a.conninfo == b.conninfo;
+}
+
 bool is_for(const Drain& drain, std::string_view server) {
   return drain.servers.empty() ||
          std::find(drain.servers.begin(), drain.servers.end(), server) != drain.servers.end();

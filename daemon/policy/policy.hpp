@@ -237,6 +237,21 @@ struct RecordBounds {
   bool operator==(const RecordBounds&) const = default;
 };
 
+/// A place outside the state directory to which events are copied from the record.
+struct AuditTarget {
+  enum class Kind { kJournald, kFile, kTable };
+  Kind kind = Kind::kJournald;
+  std::string path;                                      ///< of the file, absolute
+  std::int64_t rotate = 100 * (std::int64_t{1} << 20U);  ///< the file is renamed before it has more bytes ...
+  std::size_t keep = 10;                                 ///< ... and so many earlier ones are kept
+  std::string
+      conninfo;  ///< libpq's, of the server with the table; may hold a password, so it is never printed
+  Place place;
+  Place conninfo_place;
+};
+/// Whether both are the same place, used in the same way.
+bool is_same(const AuditTarget& a, const AuditTarget& b);
+
 /// The content of all files together.
 struct Policy {
   Mode mode = Mode::kDryRun;
@@ -249,6 +264,7 @@ struct Policy {
   Safety safety;
   QueryText query_text = QueryText::kRedacted;
   RecordBounds record;
+  std::vector<AuditTarget> audit;
   std::string version;  ///< 12 hex digits over the texts of all files
 };
 

@@ -263,7 +263,7 @@ Result<std::vector<std::pair<std::string, std::string>>> Conninfo::parameters(
   by_default("tcp_user_timeout", "15000");
   // with any other encoding, invalid bytes of one client make the whole look fail
   values["client_encoding"] = "SQL_ASCII";
-  values["application_name"] = "pgcurfew";
+  values["application_name"] = application_name_;
   std::vector<std::pair<std::string, std::string>> parameters;
   for (auto& [keyword, text] : values) {
     if (!text.empty()) parameters.emplace_back(keyword, std::move(text));

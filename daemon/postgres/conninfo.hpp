@@ -43,6 +43,8 @@ class Conninfo {
   /// The database that the string names; empty if it names none.
   [[nodiscard]] std::string database() const { return value("dbname"); }
   void set_database(std::string name) { values_["dbname"] = std::move(name); }
+  /// What the connection calls itself; otherwise it is `pgcurfew`.
+  void set_application_name(std::string name) { application_name_ = std::move(name); }
 
   /// Where it leads, without secrets: `db1:5432,db2 dbname=postgres user=pgcurfew`.
   [[nodiscard]] std::string describe() const;
@@ -53,6 +55,7 @@ class Conninfo {
   [[nodiscard]] bool names_hosts() const;
   [[nodiscard]] std::string value(const std::string& keyword) const;
   std::map<std::string, std::string> values_;
+  std::string application_name_ = "pgcurfew";
 };
 
 }  // namespace pgcurfew

@@ -1,6 +1,7 @@
 #include "postgres/quiet_connect.hpp"
 
 #include <array>
+#include <mutex>
 #include <string_view>
 
 #include <fcntl.h>
@@ -11,7 +12,7 @@ namespace pgcurfew {
 
 namespace {
 
-/// Captures what is written to standard error during its lifetime. Only one thread writes there.
+/// Captures what is written to standard error during its lifetime. Only one thread at a time does so.
 class ErrorCatcher {
  public:
   ErrorCatcher()
@@ -55,6 +56,9 @@ StartedConnection start_quietly(const std::vector<std::pair<std::string, std::st
   }
   keywords.push_back(nullptr);
   values.push_back(nullptr);
+  // it does not block: addresses are numbers
+  static std::mutex one_at_a_time;
+  const std::unique_lock held(one_at_a_time);
   const ErrorCatcher catcher;
   StartedConnection started{PQconnectStartParams(keywords.data(), values.data(), 0), {}};
   if (started.conn != nullptr) PQsetNoticeReceiver(started.conn, drop_notice, nullptr);

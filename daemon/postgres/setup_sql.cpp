@@ -6,31 +6,11 @@
 
 #include "base/words.hpp"
 #include "postgres/gate_statements.hpp"
+#include "postgres/sql_text.hpp"
 
 namespace pgcurfew {
 
 namespace {
-
-constexpr std::size_t kLongestName = 63;
-
-std::string doubled(std::string_view text, char sign) {
-  std::string result;
-  for (const char c : text) {
-    result += c;
-    if (c == sign) result += c;
-  }
-  return result;
-}
-
-std::string quoted_name(std::string_view name) {
-  return '"' + doubled(name, '"') + '"';
-}
-
-/// Has the same value for either setting of standard_conforming_strings.
-std::string literal(std::string_view text) {
-  const bool has_backslash = text.find('\\') != std::string_view::npos;
-  return (has_backslash ? "E'" : "'") + doubled(doubled(text, '\''), '\\') + "'";
-}
 
 /// A literal of type name[].
 std::string array_literal(const std::vector<std::string>& names) {
@@ -44,23 +24,14 @@ std::string array_literal(const std::vector<std::string>& names) {
     }
     array += '"';
   }
-  return literal(array + "}");
-}
-
-/// Quoted so that a shell reads it as one word.
-std::string shell_word(std::string_view text) {
-  constexpr std::string_view kHarmless = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-.";
-  if (text.find_first_not_of(kHarmless) == std::string_view::npos) return std::string(text);
-  std::string word = "'";
-  for (const char c : text) word += c == '\'' ? "'\\''" : std::string(1, c);
-  return word + "'";
+  return sql::literal(array + "}");
 }
 
 /// The options that print the same text. Any names are safe in a comment of one line.
 std::string options_text(const SetupOptions& options) {
   std::string text;
-  if (options.role != SetupOptions().role) text += " --role " + shell_word(options.role);
-  for (const auto& database : options.databases) text += " --database " + shell_word(database);
+  if (options.role != SetupOptions().role) text += " --role " + sql::shell_word(options.role);
+  for (const auto& database : options.databases) text += " --database " + sql::shell_word(database);
   return printable(text);
 }
 
@@ -166,21 +137,13 @@ GRANT EXECUTE ON FUNCTION pgcurfew.open_gate(text, text) TO {role};
 COMMIT;
 )sql";
 
-Result<void> check_name(std::string_view what, std::string_view name) {
-  if (name.empty()) return failure(fmt::format("the name of a {} cannot be empty", what));
-  if (name.size() > kLongestName) {
-    return failure(
-        fmt::format("the name of a {} has at most {} bytes: {}", what, kLongestName, printable(name)));
-  }
-  return {};
-}
-
 }  // namespace
 
 Result<std::string> setup_sql(const SetupOptions& options) {
-  if (auto checked = check_name("role", options.role); !checked) return tl::make_unexpected(checked.error());
+  if (auto checked = sql::check_name("role", options.role); !checked)
+    return tl::make_unexpected(checked.error());
   for (const auto& database : options.databases) {
-    if (auto checked = check_name("database", database); !checked) {
+    if (auto checked = sql::check_name("database", database); !checked) {
       return tl::make_unexpected(checked.error());
     }
   }
@@ -191,7 +154,7 @@ Result<std::string> setup_sql(const SetupOptions& options) {
   const std::string is_database = "d.datname = arg_database::name";
   return fmt::format(
       fmt::runtime(kTemplate), fmt::arg("options", options_text(options)),
-      fmt::arg("role", quoted_name(options.role)), fmt::arg("role_literal", literal(options.role)),
+      fmt::arg("role", sql::quoted_name(options.role)), fmt::arg("role_literal", sql::literal(options.role)),
       fmt::arg("settings", settings),
       fmt::arg("databases", options.databases.empty() ? "all databases" : "some databases"),
       fmt::arg("declarations", statement::gate_declarations()),

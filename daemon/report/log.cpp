@@ -22,22 +22,6 @@ namespace pgcurfew {
 
 namespace {
 
-char priority_of(Level level) {  // syslog's
-  switch (level) {
-    case Level::kDebug:
-      return '7';
-    case Level::kInfo:
-      return '6';
-    case Level::kNotice:
-      return '5';
-    case Level::kWarning:
-      return '4';
-    case Level::kError:
-      break;
-  }
-  return '3';
-}
-
 spdlog::level::level_enum spdlog_level(Level level) {
   switch (level) {
     case Level::kDebug:

@@ -2,14 +2,12 @@
 
 #include <chrono>
 #include <condition_variable>
-#include <csignal>
 #include <deque>
 #include <mutex>
 #include <set>
-#include <system_error>
-#include <thread>
 #include <utility>
 
+#include "report/detached.hpp"
 #include "report/unfinished.hpp"
 #include "report/wall_clock.hpp"
 
@@ -24,24 +22,10 @@ constexpr std::size_t kMostAtOnce = std::size_t{1} << 20U;
 constexpr auto kRetry = milliseconds(250);
 /// The pause between two syncs that nothing waits for.
 constexpr auto kSyncPause = seconds(1);
+/// How often it is looked for events of other processes, if it matters.
+constexpr auto kOthersPause = seconds(1);
 constexpr auto kStopDeadline = milliseconds(500);
 constexpr auto kStopInTrouble = milliseconds(100);
-
-/// Threads inherit what is blocked: signals are for the loop's thread, which may not have asked for them yet.
-class NoSignals {
- public:
-  NoSignals() {
-    sigset_t all;
-    sigfillset(&all);
-    pthread_sigmask(SIG_SETMASK, &all, &before_);
-  }
-  ~NoSignals() { pthread_sigmask(SIG_SETMASK, &before_, nullptr); }
-  NoSignals(const NoSignals&) = delete;
-  NoSignals& operator=(const NoSignals&) = delete;
-
- private:
-  sigset_t before_{};
-};
 
 }  // namespace
 
@@ -58,6 +42,8 @@ struct Record::Inside {
   void sync_all();
   void append(const std::vector<std::string>& batch, std::unique_lock<std::mutex>& held);
   void remove_old(std::unique_lock<std::mutex>& held);
+  void look_for_others(std::unique_lock<std::mutex>& held);
+  void note_end();
   void find_unfinished_runs();
   std::vector<std::string> take_batch();
   void note_progress(std::unique_lock<std::mutex>& held);
@@ -81,6 +67,9 @@ struct Record::Inside {
   std::optional<Error> sync_trouble;
   std::optional<Error> unreported;  ///< a trouble that may be over, and was not reported
   std::set<std::string> to_sync;
+  SafeEnd::Position end;  ///< of what was appended
+  std::shared_ptr<SafeEnd> safe_end = std::make_shared<SafeEnd>();
+  bool is_watched = false;  ///< somebody reads what is safe
   Removed removed;
   std::vector<Event> unfinished;
   bool is_stopping = false;
@@ -111,8 +100,17 @@ std::vector<std::string> Record::Inside::take_batch() {
 void Record::Inside::append_all() {
   std::unique_lock held(mutex);
   while (true) {
-    changed.wait(held, [&] { return is_stopping || !waiting.empty(); });
-    if (waiting.empty()) break;
+    const auto has_work = [&] { return is_stopping || !waiting.empty(); };
+    if (!is_watched) {
+      changed.wait(held, [&] { return has_work() || is_watched; });
+    } else {
+      changed.wait_for(held, kOthersPause, has_work);
+    }
+    if (is_stopping && waiting.empty()) break;
+    if (waiting.empty()) {
+      look_for_others(held);
+      continue;
+    }
     append(take_batch(), held);
     if (append_trouble) break;
   }
@@ -134,7 +132,7 @@ void Record::Inside::append(const std::vector<std::string>& batch, std::unique_l
       append_trouble.reset();
       appended += batch.size();
       for (const auto& event : batch) waiting_bytes -= event.size();
-      to_sync.insert(segments.current());
+      note_end();
       note_progress(held);
       if (cleaned != segments.current()) remove_old(held);
       return;
@@ -146,6 +144,25 @@ void Record::Inside::append(const std::vector<std::string>& batch, std::unique_l
     remove_old(held);
     changed.wait_for(held, kRetry, [&] { return is_stopping; });
   }
+}
+
+/// What was appended has to be synced, and is safe then.
+void Record::Inside::note_end() {
+  const auto& segment = segments.current();
+  if (!end.segment.empty()) to_sync.insert(end.segment);
+  if (!segment.empty()) to_sync.insert(segment);
+  end = {segment, segments.size(), segments.next()};
+}
+
+void Record::Inside::look_for_others(std::unique_lock<std::mutex>& held) {
+  const auto before = end;
+  held.unlock();
+  const auto found = segments.look_for_end();
+  held.lock();
+  // a failure is reported when there is something to append
+  if (!found || (segments.current() == before.segment && segments.size() == before.size)) return;
+  note_end();
+  changed.notify_all();
 }
 
 void Record::Inside::remove_old(std::unique_lock<std::mutex>& held) {
@@ -171,6 +188,7 @@ void Record::Inside::sync_all() {
     const bool is_last_try = is_stopping;
     const auto names = std::exchange(to_sync, {});
     const auto until = appended;
+    const auto safe = end;
     held.unlock();
     std::optional<Error> trouble;
     for (const auto& name : names) {
@@ -180,6 +198,7 @@ void Record::Inside::sync_all() {
     sync_trouble = std::move(trouble);
     if (!sync_trouble) {
       synced = until;
+      safe_end->set(safe);
       note_progress(held);
       continue;
     }
@@ -219,14 +238,7 @@ Record::Record(std::unique_ptr<SegmentFiles> files, std::string run, const Recor
 }
 
 Result<void> Record::start_thread(void (Inside::*work)()) {
-  const NoSignals no_signals;
-  try {
-    // detached: the end of the process waits for no disk
-    std::thread([inside = inside_, work] { (inside.get()->*work)(); }).detach();
-  } catch (const std::system_error& error) {
-    return failure(std::string("could not start a thread: ") + error.what());
-  }
-  return {};
+  return start_detached([inside = inside_, work] { (inside.get()->*work)(); });
 }
 
 void Record::find_unfinished_runs() {
@@ -261,6 +273,13 @@ void Record::set_bounds(const RecordBounds& bounds) {
   const std::unique_lock held(inside_->mutex);
   inside_->bounds = bounds;
   inside_->changed.notify_all();
+}
+
+std::shared_ptr<SafeEnd> Record::watch_safe_end() {
+  const std::unique_lock held(inside_->mutex);
+  inside_->is_watched = true;
+  inside_->changed.notify_all();
+  return inside_->safe_end;
 }
 
 Record::Progress Record::progress() {

@@ -12,6 +12,7 @@
 #include "base/time.hpp"
 #include "events/event.hpp"
 #include "policy/policy.hpp"
+#include "report/safe_end.hpp"
 #include "report/segments.hpp"
 
 namespace pgcurfew {
@@ -48,6 +49,10 @@ class Record {
   void find_unfinished_runs();
 
   Progress progress();
+
+  /// How far the record is safe, for threads that read it. From the first call on, events of other processes
+  /// are noticed too, within about a second.
+  std::shared_ptr<SafeEnd> watch_safe_end();
 
   /// The most bytes that wait to be appended; events beyond that are lost.
   static constexpr std::size_t kMostWaiting = std::size_t{16} << 20U;

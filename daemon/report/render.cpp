@@ -185,4 +185,20 @@ std::string to_brief_line(const Event& event, std::string_view timestamp, bool c
   return line;
 }
 
+char priority_of(Level level) {
+  switch (level) {
+    case Level::kDebug:
+      return '7';
+    case Level::kInfo:
+      return '6';
+    case Level::kNotice:
+      return '5';
+    case Level::kWarning:
+      return '4';
+    case Level::kError:
+      break;
+  }
+  return '3';
+}
+
 }  // namespace pgcurfew

@@ -32,4 +32,7 @@ std::string to_line(const Event& event, std::string_view timestamp, QueryText qu
 /// *Shapes*: as to_line(); a level only from NOTICE on.
 std::string to_brief_line(const Event& event, std::string_view timestamp, bool colour);
 
+/// The level as syslog's priority, a digit.
+char priority_of(Level level);
+
 }  // namespace pgcurfew

@@ -146,6 +146,12 @@ Result<void> Segments::append(const std::vector<std::string>& events, const Reco
   return appended;
 }
 
+Result<void> Segments::look_for_end() {
+  const Lock lock(files_);
+  if (!lock.taken()) return lock.taken();
+  return find_end();
+}
+
 Result<void> Segments::append_locked(const std::vector<std::string>& events, const RecordBounds& bounds,
                                      WallTime now) {
   if (auto found = find_end(); !found) return found;
@@ -227,7 +233,7 @@ Result<bool> RecordReader::find_segment() {
   return true;
 }
 
-void RecordReader::take(std::string_view text, std::vector<Line>& lines) {
+void RecordReader::take(std::string_view text, std::vector<RecordedEvent>& lines) {
   while (!text.empty()) {
     const auto end = text.find('\n');
     const auto line = text.substr(0, end);
@@ -241,15 +247,24 @@ void RecordReader::take(std::string_view text, std::vector<Line>& lines) {
   }
 }
 
-Result<std::vector<RecordReader::Line>> RecordReader::read() {
-  std::vector<Line> lines;
+/// How much may be read of the present segment at once.
+std::size_t RecordReader::window(const std::optional<SafeEnd::Position>& end) const {
+  if (!end || segment_ < end->segment) return kWindow;
+  if (segment_ > end->segment || offset_ >= end->size) return 0;
+  return static_cast<std::size_t>(std::min<std::uint64_t>(kWindow, end->size - offset_));
+}
+
+Result<std::vector<RecordedEvent>> RecordReader::read(const std::optional<SafeEnd::Position>& end) {
+  std::vector<RecordedEvent> lines;
   if (segment_.empty()) {
     const auto found = find_segment();
     if (!found) return tl::make_unexpected(found.error());
     if (!*found) return lines;
   }
   while (lines.empty()) {
-    const auto read = files_.read(segment_, offset_, kWindow);
+    const auto most = window(end);
+    if (most == 0) break;
+    const auto read = files_.read(segment_, offset_, most);
     if (!read) return tl::make_unexpected(read.error());
     const auto text = std::string_view(read->has_value() ? **read : std::string_view());
     const auto complete = text.rfind('\n') + 1;

@@ -10,7 +10,9 @@
 #include "base/result.hpp"
 #include "base/segment_files.hpp"
 #include "base/time.hpp"
+#include "events/audit_sink.hpp"
 #include "policy/policy.hpp"
+#include "report/safe_end.hpp"
 
 namespace pgcurfew {
 
@@ -52,8 +54,14 @@ class Segments {
   /// *Errors*: the system's.
   Result<void> remove_old(const RecordBounds& bounds, WallTime now, Removed& removed);
 
-  /// The segment that was appended to last; empty before the first append.
+  /// Finds the present end, where other processes may have appended.
+  /// *Errors*: the system's.
+  Result<void> look_for_end();
+
+  /// The last segment, as far as known; empty before the first append.
   [[nodiscard]] const std::string& current() const { return current_; }
+  [[nodiscard]] std::uint64_t size() const { return size_; }  ///< of that segment
+  [[nodiscard]] std::uint64_t next() const { return next_; }  ///< the number of the next event
 
  private:
   struct Cut {
@@ -80,20 +88,15 @@ class Segments {
 /// Reads the record in order.
 class RecordReader {
  public:
-  struct Line {
-    std::uint64_t seq = 0;
-    std::string text;
-  };
-
   /// Begins with event `next`, or the first that is there. `files` must outlive this.
   explicit RecordReader(const SegmentFiles& files, std::uint64_t next = 1) : files_(files), next_(next) {}
 
   /// Begins with the first segment that may have events of `time` or later.
   void skip_to(WallTime time) { not_before_ = time; }
 
-  /// The next lines; none at the end, where more may come.
+  /// The next lines; none at the end, where more may come. `end`: what comes after it is not read yet.
   /// *Errors*: the system's.
-  Result<std::vector<Line>> read();
+  Result<std::vector<RecordedEvent>> read(const std::optional<SafeEnd::Position>& end = std::nullopt);
 
   /// The number of events that were not there when their turn came: removed, damaged, or taken out.
   [[nodiscard]] std::uint64_t missed() const { return missed_; }
@@ -104,7 +107,8 @@ class RecordReader {
 
  private:
   Result<bool> find_segment();
-  void take(std::string_view text, std::vector<Line>& lines);
+  [[nodiscard]] std::size_t window(const std::optional<SafeEnd::Position>& end) const;
+  void take(std::string_view text, std::vector<RecordedEvent>& lines);
 
   const SegmentFiles& files_;
   std::uint64_t next_;

@@ -3,6 +3,7 @@
 #include <csignal>
 
 #include <fcntl.h>
+#include <sys/stat.h>
 
 namespace pgcurfew {
 
@@ -16,6 +17,11 @@ void fill_standard_descriptors() {
 void outlive_readers() {
   std::signal(SIGPIPE, SIG_IGN);
   std::signal(SIGTTOU, SIG_IGN);
+}
+
+void hide_new_files() {
+  constexpr mode_t kHidden = S_IWGRP | S_IXGRP | S_IRWXO;
+  umask(umask(kHidden) | kHidden);
 }
 
 }  // namespace pgcurfew

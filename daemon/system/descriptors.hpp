@@ -10,4 +10,8 @@ void fill_standard_descriptors();
 /// terminal from the background does not stop it. Commands that we start are not affected.
 void outlive_readers();
 
+/// Others than the owner and the group cannot read files that this process creates from now on, and only the
+/// owner can write to them.
+void hide_new_files();
+
 }  // namespace pgcurfew

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <memory>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -23,6 +24,9 @@ class StateFiles final : public SmallFiles {
     return StateFiles(std::string(suffix), {});
   }
   static StateFiles in(std::string directory) { return StateFiles({}, std::move(directory)); }
+  static std::unique_ptr<SmallFiles> owned_in(std::string directory) {
+    return std::unique_ptr<SmallFiles>(new StateFiles({}, std::move(directory)));
+  }
 
   Result<void> find() override;
   [[nodiscard]] Result<std::vector<std::string>> list(std::string_view suffix) const override;

@@ -92,6 +92,10 @@ unprotect: [listeners, dumps]
 safety: { signals: 50 per 1min, share: 12.5%, quiet: 5min }
 report: { query_text: none }
 record: { keep: 90d, size: 4GB, required: true }
+audit:
+- journald
+- file: { path: /var/log/pgcurfew/events.json, rotate: 1GB, keep: 30 }
+- table: { conninfo: "host=audit dbname=dba" }
 drains:
   - name: weekly
     description: Every Sunday.

@@ -22,7 +22,7 @@ using namespace std::chrono_literals;
 
 namespace words = grammar::words;
 
-constexpr std::array<MappingEntry, 22> kMappings{{
+constexpr std::array<MappingEntry, 25> kMappings{{
     {.mapping = Mapping::kMainFile,
      .name = "the main file",
      .meaning = "/etc/pgcurfew/pgcurfew.yaml",
@@ -122,6 +122,19 @@ constexpr std::array<MappingEntry, 22> kMappings{{
      .meaning = "the record of all events, in the state directory",
      .needs_any_key = true,
      .synonyms = words::kRecordKeys},
+    {.mapping = Mapping::kAudit,
+     .name = "an entry of audit",
+     .meaning = "an entry of audit: a place to which events are copied",
+     .needs_any_key = true,
+     .synonyms = words::kAuditKeys},
+    {.mapping = Mapping::kAuditFile,
+     .name = "file",
+     .meaning = "a file of events, in an entry of audit",
+     .synonyms = words::kAuditFileKeys},
+    {.mapping = Mapping::kAuditTable,
+     .name = "table",
+     .meaning = "the server with the table of events, in an entry of audit",
+     .synonyms = words::kAuditTableKeys},
 }};
 
 std::string number_text(const KeyEntry& key, std::int64_t number) {
@@ -193,6 +206,12 @@ std::span<const KeyEntry> keys_of(Mapping mapping) {
       return grammar::report();
     case Mapping::kRecord:
       return grammar::record();
+    case Mapping::kAudit:
+      return grammar::audit();
+    case Mapping::kAuditFile:
+      return grammar::audit_file();
+    case Mapping::kAuditTable:
+      return grammar::audit_table();
     case Mapping::kSelector:
     case Mapping::kLabels:
       break;
@@ -286,6 +305,9 @@ std::string values_text_of(const KeyEntry& key) {
       return "a mapping or a list of them";
     case Takes::kCountOrMapping:
       return "a whole number, or a mapping";
+    case Takes::kChoicesOrMappings:
+      return "a list of mappings and of the word" + std::string(key.choices.size() > 1 ? "s " : " ") +
+             or_list(key.choices);
     case Takes::kSteps:
       break;
   }

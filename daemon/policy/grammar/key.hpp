@@ -31,6 +31,9 @@ enum class Mapping {
   kSafety,
   kReport,
   kRecord,
+  kAudit,       ///< an entry of `audit` that is not a word
+  kAuditFile,   ///< `file` of it
+  kAuditTable,  ///< `table` of it
 };
 
 /// What a key takes.
@@ -63,7 +66,8 @@ enum class Takes {
   kMappings,           ///< a list
   kOneOrManyMappings,  ///< one, or a list
   kCountOrMapping,
-  kSteps,  ///< a list: one of `choices`, or a mapping of one of them to its options
+  kChoicesOrMappings,  ///< a list: one of `choices`, or a mapping
+  kSteps,              ///< a list: one of `choices`, or a mapping of one of them to its options
 };
 
 /// A common wrong word for a word of the language.

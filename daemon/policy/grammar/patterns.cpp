@@ -89,6 +89,7 @@ std::string pattern_of(const KeyEntry& key) {
     case Takes::kMapping:
     case Takes::kMappings:
     case Takes::kOneOrManyMappings:
+    case Takes::kChoicesOrMappings:
     case Takes::kSteps:
       break;
   }

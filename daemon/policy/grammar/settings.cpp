@@ -41,7 +41,9 @@ constexpr KeyEntry kDrains{
         "[ { name: d, databases: orders, schedule: \"0 2 * * sun\", timezone: UTC, duration: 45min } ]",
     .mapping = Mapping::kDrain};
 
-constexpr std::array<KeyEntry, 10> kMainFile{{
+constexpr std::array<std::string_view, 1> kAuditTargets{"journald"};
+
+constexpr std::array<KeyEntry, 11> kMainFile{{
     {.name = "mode",
      .takes = Takes::kChoice,
      .meaning = "whether signals are sent, or only reported",
@@ -83,6 +85,14 @@ constexpr std::array<KeyEntry, 10> kMainFile{{
      .fallback = "the defaults of its keys",
      .example = "{ keep: 30d, size: 1GB, required: false }",
      .mapping = Mapping::kRecord},
+    {.name = "audit",
+     .takes = Takes::kChoicesOrMappings,
+     .meaning = "places outside the state directory to which events are copied from the record",
+     .fallback = "none",
+     .example = "[ journald, file: { path: /var/log/pgcurfew/events.json } ]",
+     .mapping = Mapping::kAudit,
+     .choices = kAuditTargets,
+     .synonyms = words::kAuditTargets},
 }};
 
 constexpr std::array<KeyEntry, 3> kDropIn{{
@@ -167,6 +177,49 @@ constexpr std::array<KeyEntry, 3> kRecord{{
      .example = "true"},
 }};
 
+constexpr std::array<KeyEntry, 2> kAudit{{
+    {.name = "file",
+     .takes = Takes::kMapping,
+     .meaning = "a file with a line of JSON for each event, which is rotated",
+     .example = "{ path: /var/log/pgcurfew/events.json, rotate: 100MB, keep: 10 }",
+     .mapping = Mapping::kAuditFile},
+    {.name = "table",
+     .takes = Takes::kMapping,
+     .meaning = "the table that pgcurfew setup-sql --audit creates, on any server",
+     .example = "{ conninfo: \"host=audit dbname=dba\" }",
+     .mapping = Mapping::kAuditTable},
+}};
+
+constexpr std::array<KeyEntry, 3> kAuditFile{{
+    {.name = "path",
+     .takes = Takes::kText,
+     .is_required = true,
+     .meaning = "the file's absolute path; its directory has to exist",
+     .example = "/var/log/pgcurfew/events.json"},
+    {.name = "rotate",
+     .takes = Takes::kSize,
+     .meaning = "the size at which the file is renamed and a new one begun",
+     .fallback = "100MB",
+     .example = "10MB",
+     .least = kMegabyte,
+     .most = kTerabyte},
+    {.name = "keep",
+     .takes = Takes::kCount,
+     .meaning = "number of renamed files to keep",
+     .fallback = "10",
+     .example = "30",
+     .least = 1,
+     .most = 1000},
+}};
+
+constexpr std::array<KeyEntry, 1> kAuditTable{{
+    {.name = "conninfo",
+     .takes = Takes::kText,
+     .is_required = true,
+     .meaning = "libpq's connection string of the server with the table; it is never shown",
+     .example = "\"host=audit dbname=dba\""},
+}};
+
 std::vector<KeyEntry> make_main_file() {
   std::vector<KeyEntry> keys(kMainFile.begin(), kMainFile.end());
   for (auto& key : keys) {
@@ -195,6 +248,15 @@ std::span<const KeyEntry> report() {
 }
 std::span<const KeyEntry> record() {
   return kRecord;
+}
+std::span<const KeyEntry> audit() {
+  return kAudit;
+}
+std::span<const KeyEntry> audit_file() {
+  return kAuditFile;
+}
+std::span<const KeyEntry> audit_table() {
+  return kAuditTable;
 }
 
 }  // namespace pgcurfew::grammar

@@ -47,5 +47,8 @@ std::span<const KeyEntry> give_up();
 std::span<const KeyEntry> safety();
 std::span<const KeyEntry> report();
 std::span<const KeyEntry> record();
+std::span<const KeyEntry> audit();
+std::span<const KeyEntry> audit_file();
+std::span<const KeyEntry> audit_table();
 
 }  // namespace pgcurfew::grammar

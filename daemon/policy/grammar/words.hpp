@@ -8,17 +8,14 @@
 namespace pgcurfew::grammar::words {
 
 inline constexpr auto kFileKeys = std::to_array<Synonym>({
-    {"policies", "rules"},       {"policy", "rules"},
-    {"drain", "drains"},         {"maintenance", "drains"},
-    {"windows", "drains"},       {"exclude", "protect"},
-    {"exempt", "protect"},       {"except", "protect"},
-    {"whitelist", "protect"},    {"allowlist", "protect"},
-    {"dry_run", "mode"},         {"dry-run", "mode"},
-    {"server", "servers"},       {"databases", "servers"},
-    {"limits", "safety"},        {"logging", "report"},
-    {"tz", "timezone"},          {"time_zone", "timezone"},
-    {"zone", "timezone"},        {"unprotected", "unprotect"},
-    {"no_protect", "unprotect"}, {"disable_protections", "unprotect"},
+    {"policies", "rules"},        {"policy", "rules"},         {"drain", "drains"},
+    {"maintenance", "drains"},    {"windows", "drains"},       {"exclude", "protect"},
+    {"exempt", "protect"},        {"except", "protect"},       {"whitelist", "protect"},
+    {"allowlist", "protect"},     {"dry_run", "mode"},         {"dry-run", "mode"},
+    {"server", "servers"},        {"databases", "servers"},    {"limits", "safety"},
+    {"logging", "report"},        {"audits", "audit"},         {"archive", "audit"},
+    {"tz", "timezone"},           {"time_zone", "timezone"},   {"zone", "timezone"},
+    {"unprotected", "unprotect"}, {"no_protect", "unprotect"}, {"disable_protections", "unprotect"},
 });
 
 inline constexpr auto kServerKeys = std::to_array<Synonym>({
@@ -46,6 +43,22 @@ inline constexpr auto kRecordKeys = std::to_array<Synonym>({{"retention", "keep"
                                                             {"max_size", "size"},
                                                             {"require", "required"},
                                                             {"sync", "required"}});
+
+inline constexpr auto kAuditTargets =
+    std::to_array<Synonym>({{"journal", "journald"}, {"systemd", "journald"}, {"syslog", "journald"}});
+inline constexpr auto kAuditKeys = std::to_array<Synonym>({{"path", "file"},
+                                                           {"postgres", "table"},
+                                                           {"postgresql", "table"},
+                                                           {"database", "table"},
+                                                           {"conninfo", "table"}});
+inline constexpr auto kAuditFileKeys = std::to_array<Synonym>({{"name", "path"},
+                                                               {"filename", "path"},
+                                                               {"size", "rotate"},
+                                                               {"max_size", "rotate"},
+                                                               {"count", "keep"},
+                                                               {"files", "keep"}});
+inline constexpr auto kAuditTableKeys = std::to_array<Synonym>(
+    {{"dsn", "conninfo"}, {"uri", "conninfo"}, {"url", "conninfo"}, {"connection", "conninfo"}});
 
 inline constexpr auto kProtections = std::to_array<Synonym>({{"dump", "dumps"},
                                                              {"pg_dump", "dumps"},

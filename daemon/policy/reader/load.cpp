@@ -15,6 +15,7 @@
 #include "policy/fingerprint.hpp"
 #include "policy/grammar/grammar.hpp"
 #include "policy/protections.hpp"
+#include "policy/reader/audit_reader.hpp"
 #include "policy/reader/drain_reader.hpp"
 #include "policy/reader/hours_reader.hpp"
 #include "policy/reader/match_reader.hpp"
@@ -85,6 +86,7 @@ class Loader {
     }
     if (const auto* safety = root.find("safety")) policy_.safety = read_safety(*safety, main.complaints);
     if (const auto* record = root.find("record")) policy_.record = read_record(*record, main.complaints);
+    if (const auto* audit = root.find("audit")) policy_.audit = read_audit(*audit, main.complaints);
     if (const auto* report = root.find("report")) policy_.query_text = read_report(*report, main.complaints);
     context_.mode = policy_.mode;
     // servers that could not be read are not also reported as missing

@@ -115,6 +115,13 @@ std::string file_with(Mapping mapping, std::string_view key, std::string_view va
       return file(kServers, fmt::format("report: {{ {} }}", entry), "");
     case Mapping::kRecord:
       return file(kServers, fmt::format("record: {{ {} }}", entry), "");
+    case Mapping::kAudit:
+      return file(kServers, fmt::format("audit: [ {{ {} }} ]", entry), "");
+    case Mapping::kAuditFile:
+      return file(kServers,
+                  fmt::format("audit: [ file: {{ {}{} }} ]", key == "path" ? "" : "path: /x/y, ", entry), "");
+    case Mapping::kAuditTable:
+      return file(kServers, fmt::format("audit: [ table: {{ {} }} ]", entry), "");
     case Mapping::kDropIn:
     case Mapping::kSelector:
     case Mapping::kLabels:
@@ -207,10 +214,11 @@ TEST(Grammar, EveryKeyIsDescribedOnce) {
       const bool has_mapping = key.takes == Takes::kMapping || key.takes == Takes::kMappings ||
                                key.takes == Takes::kOneOrManyMappings ||
                                key.takes == Takes::kCountOrMapping || key.takes == Takes::kSteps ||
-                               key.takes == Takes::kServers;
+                               key.takes == Takes::kServers || key.takes == Takes::kChoicesOrMappings;
       EXPECT_EQ(key.mapping.has_value(), has_mapping) << key.name;
       EXPECT_EQ(key.choices.empty(),
-                key.takes != Takes::kChoice && key.takes != Takes::kChoices && key.takes != Takes::kSteps)
+                key.takes != Takes::kChoice && key.takes != Takes::kChoices && key.takes != Takes::kSteps &&
+                    key.takes != Takes::kChoicesOrMappings)
           << key.name;
     }
     EXPECT_EQ(names.empty(), mapping.takes_any_key) << mapping.name;

@@ -1,0 +1,161 @@
+#include "postgres/audit_sql.hpp"
+
+#include <array>
+#include <string_view>
+
+#include <fmt/format.h>
+
+#include "base/words.hpp"
+#include "postgres/sql_text.hpp"
+
+namespace pgcurfew {
+
+namespace {
+
+/// A column of the table, from the key of an event.
+struct EventColumn {
+  std::string_view name;  ///< of the column; PostgreSQL's, where it has one
+  std::string_view key;   ///< of the event
+  std::string_view type;
+  bool is_never_null = false;
+};
+
+constexpr std::array<EventColumn, 23> kColumns{{
+    {"ts", "ts", "timestamptz", true},
+    {"id", "id", "text", true},
+    {"seq", "seq", "int8", true},
+    {"run", "run", "text", true},
+    {"level", "level", "text", true},
+    {"event", "event", "text", true},
+    {"message", "message", "text"},
+    {"server", "server", "text"},
+    {"rule", "rule", "text"},
+    {"drain", "drain", "text"},
+    {"decision", "decision", "text"},
+    {"episode", "episode", "text"},
+    {"mode", "mode", "text"},
+    {"pid", "pid", "int8"},
+    {"session_id", "session_id", "text"},
+    {"backend_start", "backend_start", "timestamptz"},
+    {"usename", "user", "text"},
+    {"datname", "database", "text"},
+    {"application_name", "application_name", "text"},
+    {"step", "step", "text"},
+    {"outcome", "outcome", "text"},
+    {"effect", "effect", "text"},
+    {"ended", "end", "text"},
+}};
+
+template <class Text>
+std::string for_columns(Text text) {
+  std::string all;
+  for (const auto& column : kColumns) all += (all.empty() ? "" : ", ") + text(column);
+  return all;
+}
+
+std::string definitions() {
+  std::string all;
+  for (const auto& column : kColumns) {
+    all += fmt::format("  {} {}{},\n", column.name, column.type, column.is_never_null ? " NOT NULL" : "");
+  }
+  return all;
+}
+
+/// {role} is the role, {columns} are the definitions of the columns.
+constexpr std::string_view kScript =
+    R"sql(-- The table for events of pgcurfew (audit: [ table: ... ] in its configuration). Run it in the database that the
+-- table shall be in, as a role that may create schemas and roles there:
+--
+--   pgcurfew setup-sql --audit{options} | psql -X -v ON_ERROR_STOP=1 -h audit -d dba
+--
+-- It can be run again, and leaves nothing behind if it fails.
+
+BEGIN;
+SET LOCAL client_min_messages = warning;
+
+DO $pgcurfew$
+BEGIN
+  IF pg_catalog.current_setting('server_encoding') <> 'UTF8' THEN
+    RAISE feature_not_supported
+      USING MESSAGE = 'the database of the audit table has to have the encoding UTF8';
+  ELSIF pg_catalog.current_setting('server_version_num')::int4 < 110000 THEN
+    RAISE feature_not_supported USING MESSAGE = 'the audit table needs PostgreSQL 11 or later';
+  END IF;
+END $pgcurfew$;
+
+-- The role that adds events. It can neither read, change nor remove them. It has no password here, so that none
+-- ends in a shell history or a server log.
+SET LOCAL pgcurfew.role = {role_literal};
+DO $pgcurfew$
+DECLARE
+  role name := pg_catalog.current_setting('pgcurfew.role');
+BEGIN
+  IF NOT EXISTS (SELECT FROM pg_catalog.pg_roles r WHERE r.rolname = role) THEN
+    EXECUTE pg_catalog.format('CREATE ROLE %I LOGIN NOSUPERUSER NOCREATEDB NOCREATEROLE NOREPLICATION INHERIT',
+                              role);
+  END IF;
+END $pgcurfew$;
+
+CREATE SCHEMA IF NOT EXISTS pgcurfew_audit;
+REVOKE ALL ON SCHEMA pgcurfew_audit FROM PUBLIC;
+GRANT USAGE ON SCHEMA pgcurfew_audit TO PUBLIC;
+
+-- One row for each event; pgcurfew-log(5) describes their kinds and fields. Columns that an event does not have
+-- are NULL; data is the whole event. An event that is sent twice is added once, by its id.
+CREATE TABLE IF NOT EXISTS pgcurfew_audit.events (
+{columns}  data jsonb NOT NULL,
+  PRIMARY KEY (ts, id)
+) PARTITION BY RANGE (ts);
+
+-- Events go here unless there is a partition for their time. To remove old events quickly, create partitions in
+-- advance, and drop them when they are too old:
+--
+--   CREATE TABLE pgcurfew_audit.events_2027_01 PARTITION OF pgcurfew_audit.events
+--     FOR VALUES FROM ('2027-01-01') TO ('2027-02-01');
+CREATE TABLE IF NOT EXISTS pgcurfew_audit.events_default PARTITION OF pgcurfew_audit.events DEFAULT;
+
+-- "What happened to pid 4711 at 14:03?"
+CREATE INDEX IF NOT EXISTS events_pid ON pgcurfew_audit.events (pid, ts) WHERE pid IS NOT NULL;
+CREATE INDEX IF NOT EXISTS events_usename ON pgcurfew_audit.events (usename, ts) WHERE usename IS NOT NULL;
+CREATE INDEX IF NOT EXISTS events_decision ON pgcurfew_audit.events (decision) WHERE decision IS NOT NULL;
+
+REVOKE ALL ON pgcurfew_audit.events, pgcurfew_audit.events_default FROM PUBLIC;
+GRANT INSERT ON pgcurfew_audit.events TO {role};
+
+-- What was done to the sessions of the role that asks, and to nobody else's. A role of this server stands for
+-- the role of the same name on all servers that pgcurfew watches: revoke this where names are not shared.
+CREATE OR REPLACE VIEW pgcurfew_audit.my_events WITH (security_barrier) AS
+  SELECT ts, server, event, rule, drain, decision, pid, backend_start, datname, application_name, step, outcome,
+         effect, ended, data ->> 'clock' AS clock, (data ->> 'age_s')::float8 AS age_s,
+         (data ->> 'limit_s')::float8 AS limit_s, data ->> 'query' AS query
+  FROM pgcurfew_audit.events
+  WHERE usename = CURRENT_USER;
+REVOKE ALL ON pgcurfew_audit.my_events FROM PUBLIC;
+GRANT SELECT ON pgcurfew_audit.my_events TO PUBLIC;
+
+COMMIT;
+)sql";
+
+}  // namespace
+
+std::string statement::insert_events() {
+  return fmt::format(
+      "INSERT INTO pgcurfew_audit.events ({}, data) SELECT {}, line "
+      "FROM pg_catalog.jsonb_array_elements($1::pg_catalog.jsonb) AS line, "
+      "LATERAL pg_catalog.jsonb_to_record(line) AS event({}) ON CONFLICT DO NOTHING",
+      for_columns([](const EventColumn& column) { return std::string(column.name); }),
+      for_columns([](const EventColumn& column) { return fmt::format("event.\"{}\"", column.key); }),
+      for_columns([](const EventColumn& column) {
+        return fmt::format("\"{}\" pg_catalog.{}", column.key, column.type);
+      }));
+}
+
+Result<std::string> audit_setup_sql(const std::string& role) {
+  if (auto checked = sql::check_name("role", role); !checked) return tl::make_unexpected(checked.error());
+  const auto options = role == "pgcurfew" ? std::string() : printable(" --role " + sql::shell_word(role));
+  return fmt::format(fmt::runtime(kScript), fmt::arg("options", options),
+                     fmt::arg("role", sql::quoted_name(role)), fmt::arg("role_literal", sql::literal(role)),
+                     fmt::arg("columns", definitions()));
+}
+
+}  // namespace pgcurfew

@@ -1,0 +1,21 @@
+#pragma once
+
+#include <string>
+
+#include "base/result.hpp"
+
+namespace pgcurfew {
+
+namespace statement {
+
+/// Adds events to the table of audit, except those that are there. $1: a JSON array of lines of the record.
+std::string insert_events();
+
+}  // namespace statement
+
+/// The script that creates the table of audit, with a role that can only add to it, and a view in which each
+/// role sees what was done to its own sessions. It can be run again.
+/// *Errors*: a name that PostgreSQL would cut or refuse.
+Result<std::string> audit_setup_sql(const std::string& role);
+
+}  // namespace pgcurfew

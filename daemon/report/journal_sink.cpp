@@ -1,0 +1,79 @@
+#include "report/journal_sink.hpp"
+
+#include <algorithm>
+#include <string_view>
+
+#include <nlohmann/json.hpp>
+
+#include "base/words.hpp"
+#include "events/catalogue.hpp"
+#include "report/render.hpp"
+
+namespace pgcurfew {
+
+namespace {
+
+using OrderedJson = nlohmann::ordered_json;
+
+constexpr std::size_t kLongestMessage = 2000;
+
+std::string field_name(std::string_view key) {
+  std::string name = "PGCURFEW_";
+  for (const char c : key) name += c >= 'a' && c <= 'z' ? static_cast<char>(c - 'a' + 'A') : c;
+  return name;
+}
+
+std::string text_of(const OrderedJson& value) {
+  return value.is_string() ? value.get<std::string>() : value.dump();
+}
+
+std::string text_at(const OrderedJson& event, const char* key) {
+  const auto found = event.find(key);
+  return found != event.end() && found->is_string() ? found->get<std::string>() : std::string();
+}
+
+char priority_at(const OrderedJson& event) {
+  const auto name = text_at(event, "level");
+  for (const auto level : {Level::kDebug, Level::kInfo, Level::kNotice, Level::kWarning}) {
+    if (name == name_of(level)) return priority_of(level);
+  }
+  return priority_of(Level::kError);
+}
+
+}  // namespace
+
+std::vector<std::string> journal_fields(const std::string& line) {
+  const auto event = OrderedJson::parse(line, nullptr, false);
+  if (!event.is_object()) return {};
+  auto message = text_at(event, "message");
+  if (const auto hint = text_at(event, "hint"); !hint.empty()) message += " (" + hint + ")";
+  std::vector<std::string> fields{"MESSAGE=" + printable(message, kLongestMessage),
+                                  std::string("PRIORITY=") + priority_at(event),
+                                  "SYSLOG_IDENTIFIER=pgcurfew"};
+  if (const auto* kind = find_kind(text_at(event, "event"))) {
+    fields.push_back("MESSAGE_ID=" + std::string(kind->message_id));
+  }
+  for (const auto& [key, value] : event.items()) {
+    if (key == "message" || key == "level" || key == "crc") continue;
+    fields.push_back(field_name(key) + "=" + text_of(value));
+  }
+  return fields;
+}
+
+Result<AuditSink::Refused> JournalSink::take(const std::vector<RecordedEvent>& events) {
+  Refused refused;
+  for (const auto& event : events) {
+    // of events that are offered again, some have been sent
+    if (event.seq <= sent_) continue;
+    const auto fields = journal_fields(event.text);
+    if (fields.empty()) {
+      ++refused.count;
+      continue;
+    }
+    if (auto sent = send_(fields); !sent) return tl::make_unexpected(sent.error());
+    sent_ = event.seq;
+  }
+  return refused;
+}
+
+}  // namespace pgcurfew

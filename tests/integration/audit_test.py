@@ -1,0 +1,455 @@
+"""Places of audit: each gets what the record has, in order, whatever happens to it, to the daemon or to the disk."""
+
+import json
+import os
+import random
+import shutil
+import signal
+import subprocess
+import time
+from collections import Counter
+from pathlib import Path
+
+import psycopg
+import pytest
+
+from support import record
+from support.daemon import Daemon
+from support.session import PATIENCE_S, QUERY_CANCELED, wait_until
+from support.throwaway import Throwaway
+
+RULE = """
+- name: short
+  match: { application_name: "t*", state: active, query_age: 200ms }
+  escalate: [cancel]
+"""
+UNBOUNDED = "safety: { signals: 10000 per 1s, share: 100% }\n"
+SERVER = "servers: [ { name: a, conninfo: host=db1 } ]\nrules: [ { name: r, match: { user: x }, escalate: [ alert ] } ]\n"
+JOURNALD = Path("/lib/systemd/systemd-journald")
+
+
+@pytest.fixture(scope="module")
+def archive():
+    """A server for the table, of its own: tests stop and start it."""
+    with Throwaway(["max_connections = 20"]) as throwaway:
+        throwaway.make_role("app")
+        yield throwaway
+
+
+@pytest.fixture
+def table(archive, command):
+    """An empty table in a database of its own, made as the manual says."""
+    name = f"audit_{time.monotonic_ns()}"
+    archive.execute(f'create database "{name}" template template0 encoding utf8')
+    script = command("setup-sql", "--audit").stdout
+    archive.execute(script, dbname=name)
+    return Table(archive, name)
+
+
+class Table:
+    def __init__(self, server, name):
+        self.server = server
+        self.name = name
+        self.conninfo = server.conninfo(user="pgcurfew", dbname=name)
+        self.entry = f'- table: {{ conninfo: "{self.conninfo}" }}\n'
+
+    def ask(self, sql, **who):
+        return self.server.execute(sql, **{"dbname": self.name, **who})
+
+    def ids(self):
+        return [row[0] for row in self.ask("select id from pgcurfew_audit.events order by seq")]
+
+
+@pytest.fixture
+def enforce(stage, state):
+    def start(audit, more=UNBOUNDED, environment=None):
+        return stage.enforce(RULE, more=f"{more}audit:\n{audit}",
+                             environment={"STATE_DIRECTORY": str(state), **(environment or {})})
+
+    return start
+
+
+@pytest.fixture
+def file(tmp_path):
+    path = tmp_path / "log" / "events.json"
+    path.parent.mkdir()
+    return path
+
+
+def file_entry(path, more=""):
+    return f"- file: {{ path: {path}{more} }}\n"
+
+
+def cancel_one(stage, name="t"):
+    assert stage.open(application_name=name).run("select pg_sleep(120)") == QUERY_CANCELED
+
+
+def recorded_ids(state):
+    return [event["id"] for event in record.lines(state)]
+
+
+def ids_in(path):
+    text = path.read_text(encoding="ascii") if path.exists() else ""
+    assert not text or text.endswith("\n")
+    return [json.loads(line)["id"] for line in text.splitlines()]
+
+
+def has_all(state, ids):
+    return lambda: ids() == recorded_ids(state)
+
+
+# -- the file -----------------------------------------------------------------------------------------------------
+
+
+def test_the_file_has_the_lines_of_the_record(stage, enforce, state, file):
+    daemon = enforce(file_entry(file))
+    cancel_one(stage)
+    daemon.wait_for("ended")
+    daemon.stop()
+    assert ids_in(file) == recorded_ids(state)
+    assert [json.loads(line) for line in file.read_text().splitlines()] == record.lines(state)
+    assert oct(file.stat().st_mode & 0o777) == "0o640"
+
+
+def test_the_file_has_each_event_once_whenever_the_daemon_is_killed(stage, enforce, state, file):
+    choice = random.Random(3)
+    for _ in range(12):
+        daemon = enforce(file_entry(file))
+        session = stage.open(application_name="t").start("select pg_sleep(120)")
+        daemon.wait_for("outcome")
+        time.sleep(choice.random() * 1.5)
+        daemon.kill()
+        stage.server.end([session])
+    daemon = enforce(file_entry(file))
+    wait_until(has_all(state, lambda: ids_in(file)))
+    daemon.stop()
+
+
+def test_a_directory_that_is_gone_is_reported_and_made_up_for(stage, enforce, state, file):
+    daemon = enforce(file_entry(file))
+    wait_until(lambda: ids_in(file))
+    file.parent.rename(file.parent.with_name("away"))
+    cancel_one(stage)
+    failed = daemon.wait_for("audit_failed")
+    assert failed["audit"] == f"file {file}"
+    assert failed["error"] == f"could not use directory {file.parent}: No such file or directory"
+    file.parent.with_name("away").rename(file.parent)
+    daemon.wait_for("audit_again")
+    daemon.stop()
+    assert ids_in(file) == recorded_ids(state)
+
+
+def test_a_file_is_rotated(stage, enforce, state, file):
+    daemon = enforce(file_entry(file, ", rotate: 1MB, keep: 3"))
+    wait_until(lambda: ids_in(file))
+    daemon.kill()
+    # many events: the daemon's own would take too long
+    lines = file.read_bytes()
+    last = lines.splitlines()[-1]
+    file.write_bytes(lines + (last + b"\n") * (1_100_000 // len(last)))
+    daemon = enforce(file_entry(file, ", rotate: 1MB, keep: 3"))
+    wait_until(file.with_name("events.1.json").exists)
+    daemon.stop()
+    assert ids_in(file) == recorded_ids(state)[-len(ids_in(file)):]
+
+
+def test_a_place_that_a_reload_adds_gets_the_events_of_the_running_daemon(stage, enforce, state, file):
+    first = enforce(file_entry(file.with_name("first.json")))
+    first.stop()
+    count = len(recorded_ids(state))
+    daemon = stage.enforce(RULE, environment={"STATE_DIRECTORY": str(state)}, more=UNBOUNDED)
+    daemon.reload(stage.policy(RULE, more=UNBOUNDED + "audit:\n" + file_entry(file)))
+    daemon.wait_for("reload")
+    wait_until(has_all(state, lambda: recorded_ids(state)[:count] + ids_in(file)))
+    daemon.reload(stage.policy(RULE, more=UNBOUNDED))
+    wait_until(lambda: len(daemon.all("reload")) == 2)
+    daemon.stop()
+
+
+# -- the table ----------------------------------------------------------------------------------------------------
+
+
+def test_the_table_says_what_happened_to_a_session(stage, enforce, state, table):
+    daemon = enforce(table.entry)
+    victim = stage.open(application_name="t")
+    assert victim.run("select pg_sleep(120), 'secret'") == QUERY_CANCELED
+    ended = daemon.wait_for("ended")
+    daemon.stop()
+    assert table.ids() == recorded_ids(state)
+    rows = list(table.ask("select event, rule, usename, datname, step, outcome, ended, backend_start from pgcurfew_audit.events "
+                          f"where pid = {ended['pid']} order by ts, seq"))
+    assert [row[0] for row in rows] == ["intent", "outcome", "verified", "ended"]
+    assert {row[1:4] for row in rows} == {("short", "app", "postgres")}
+    assert (rows[1][4:6], rows[3][6]) == (("cancel", "signalled"), ended["end"])
+    stored = list(table.ask("select data from pgcurfew_audit.events order by seq"))
+    assert [row[0] for row in stored] == record.lines(state)
+
+
+def test_each_role_sees_what_was_done_to_its_own_sessions_only(stage, enforce, table, archive):
+    daemon = enforce(table.entry)
+    cancel_one(stage)
+    stage.open(user="postgres", application_name="t").start("select 1")
+    daemon.wait_for("ended")
+    daemon.stop()
+    archive.execute("do $$ begin create role other login; exception when duplicate_object then null; end $$")
+    view = "select distinct event from pgcurfew_audit.my_events"
+    assert {row[0] for row in table.ask(view, user="app")} == {"intent", "outcome", "verified", "ended"}
+    assert list(table.ask(view, user="other")) == []
+    for user in ("app", "pgcurfew"):
+        with pytest.raises(psycopg.errors.InsufficientPrivilege):
+            table.ask("select 1 from pgcurfew_audit.events", user=user)
+    for statement in ("delete from pgcurfew_audit.events", "update pgcurfew_audit.events set rule = 'x'"):
+        with pytest.raises(psycopg.errors.InsufficientPrivilege):
+            table.ask(statement, user="pgcurfew")
+
+
+def test_the_table_has_each_event_once_whatever_stops(stage, enforce, state, table):
+    """The daemon is killed and the table's server stopped, again and again, at random instants."""
+    choice = random.Random(5)
+    for number in range(8):
+        daemon = enforce(table.entry)
+        session = stage.open(application_name="t").start("select pg_sleep(120)")
+        daemon.wait_for("outcome")
+        time.sleep(choice.random() * 1.5)
+        if number % 3 == 1:
+            table.server.crash()
+            cancel_one(stage)
+            table.server.revive()
+        daemon.kill()
+        stage.server.end([session])
+    daemon = enforce(table.entry)
+    wait_until(has_all(state, table.ids))
+    daemon.stop()
+    assert max(Counter(table.ids()).values()) == 1
+
+
+def test_a_server_that_is_away_is_reported_and_made_up_for(stage, enforce, state, table):
+    daemon = enforce(table.entry)
+    wait_until(lambda: table.ids())
+    table.server.crash()
+    cancel_one(stage)
+    failed = daemon.wait_for("audit_failed")
+    assert failed["audit"].startswith("table ") and f"dbname={table.name}" in failed["audit"]
+    table.server.revive()
+    daemon.wait_for("audit_again")
+    wait_until(has_all(state, table.ids))
+    daemon.stop()
+
+
+def test_a_server_that_hangs_delays_neither_signals_nor_the_stop(stage, enforce, table):
+    daemon = enforce(table.entry)
+    wait_until(lambda: table.ids())
+    (pid,) = [row[0] for row in table.ask("select pid from pg_stat_activity where application_name = 'pgcurfew audit' "
+                                          f"and datname = '{table.name}'")]
+    os.kill(pid, signal.SIGSTOP)
+    try:
+        cancel_one(stage)
+        daemon.wait_for("audit_failed", error="no reply within 10 s")
+        cancel_one(stage)
+        daemon.stop()
+    finally:
+        os.kill(pid, signal.SIGCONT)
+
+
+def test_without_its_table_it_says_what_to_do(stage, enforce, archive):
+    archive.execute("drop database if exists bare")
+    archive.execute("create database bare template template0 encoding utf8")
+    conninfo = archive.conninfo(user="app", dbname="bare")
+    daemon = enforce(f'- table: {{ conninfo: "{conninfo}" }}\n')
+    failed = daemon.wait_for("audit_failed")
+    assert failed["error"].startswith('relation "pgcurfew_audit.events" does not exist')
+    assert "setup-sql --audit" in failed["hint"]
+    daemon.stop()
+
+
+def test_a_database_in_another_encoding_is_refused(stage, enforce, archive, command):
+    archive.execute("drop database if exists latin")
+    archive.execute("create database latin template template0 encoding latin1 locale 'C'")
+    daemon = enforce(f'- table: {{ conninfo: "{archive.conninfo(user="app", dbname="latin")}" }}\n')
+    assert "encoding UTF8" in daemon.wait_for("audit_failed")["error"]
+    daemon.stop()
+    with pytest.raises(psycopg.errors.FeatureNotSupported):
+        archive.execute(command("setup-sql", "--audit").stdout, dbname="latin")
+
+
+def test_hostile_names_and_texts_are_stored_as_they_are_shown(stage, enforce, state, table):
+    daemon = enforce(table.entry)
+    name = "t'); drop table pgcurfew_audit.events; --\\u0000"
+    session = stage.open(application_name=name)
+    assert session.run("select pg_sleep(120) /* \\u0000 \x01 ' */") == QUERY_CANCELED
+    daemon.wait_for("ended")
+    daemon.stop()
+    assert table.ids() == recorded_ids(state)
+    assert name in {row[0] for row in table.ask("select application_name from pgcurfew_audit.events")}
+
+
+def test_the_script_can_be_run_again_and_quotes_its_role(archive, command):
+    archive.execute("drop database if exists again")
+    archive.execute("create database again template template0 encoding utf8")
+    role = "o'Brien \"x\" \\"
+    script = command("setup-sql", "--audit", "--role", role).stdout
+    for _ in range(2):
+        archive.execute(script, dbname="again")
+    (found,) = archive.execute("select has_table_privilege(oid, 'pgcurfew_audit.events', 'insert'), "
+                               "has_table_privilege(oid, 'pgcurfew_audit.events', 'select') from pg_roles "
+                               "where rolname = %s", [role], dbname="again")
+    assert found == (True, False)
+
+
+def test_the_connection_of_the_table_is_no_second_pgcurfew(stage, server, command, state, enforce):
+    """On the watched server itself, under our role: it neither makes us wait as an elder nor counts as a session."""
+    server.execute("drop database if exists own_audit")
+    server.execute("create database own_audit template template0 encoding utf8")
+    server.execute(command("setup-sql", "--audit").stdout, dbname="own_audit")
+    entry = f'- table: {{ conninfo: "{server.conninfo(user="pgcurfew", dbname="own_audit")}" }}\n'
+    daemon = enforce(entry)
+    wait_until(lambda: server.execute("select 1 from pg_stat_activity where application_name = 'pgcurfew audit'"))
+    pid = daemon.all("server_up")[-1]["backend_pid"]
+    server.execute(f"select pg_terminate_backend({pid})")  # so that the other one is older
+    wait_until(lambda: len(daemon.all("server_up")) == 2)
+    cancel_one(stage)
+    daemon.stop()
+    assert not daemon.all("elder")
+    server.execute("drop database own_audit with (force)")
+
+
+# -- several, and what check says ---------------------------------------------------------------------------------
+
+
+def test_a_drain_by_hand_is_copied_by_the_running_daemon(stage, orders, by_hand, tmp_path, file):
+    daemon = stage.enforce(RULE, more=UNBOUNDED + "audit:\n" + file_entry(file),
+                           environment={"STATE_DIRECTORY": str(tmp_path)})
+    process = by_hand("drain", orders.name, "--for", "1min", "--wait", "0s", "--grace", "1s", "--exit-when-empty")
+    assert process.wait(PATIENCE_S) == 0
+    wait_until(lambda: ids_in(file) == recorded_ids(tmp_path))
+    assert len({event["run"] for event in record.lines(tmp_path)}) == 2
+    daemon.stop()
+
+
+def test_check_says_where_events_go_and_what_stands_in_the_way(command, tmp_path, file):
+    main = tmp_path / "main.yaml"
+    main.write_text(f"{SERVER}record: {{ keep: 90d, required: true }}\n"
+                    f"audit:\n{file_entry(file)}{file_entry(tmp_path / 'none' / 'x')}"
+                    "- table: { conninfo: \"host=audit dbname=dba user=u password=topsecret\" }\n")
+    done = command("check", main)
+    assert done.returncode == 0, done.stderr
+    lines = [line for line in done.stdout.splitlines() if line.startswith(("record:", "audit:"))]
+    assert lines == ["record: events are kept for 90d, up to 1GB; without it no signal is sent and no gate is closed",
+                     f"audit: events are copied to file {file}",
+                     f"audit: events are copied to file {tmp_path}/none/x (not possible now: could not use directory "
+                     f"{tmp_path}/none: No such file or directory)",
+                     "audit: events are copied to table audit dbname=dba user=u"]
+    assert "topsecret" not in done.stdout + done.stderr and "conninfo contains a password" in done.stderr
+
+
+@pytest.mark.parametrize("audit, complaint", [
+    ("- syslog", "Did you mean \"journald\"?"), ("journald", "list"), ("- file: { path: events.json }", "absolute path"),
+    ("- file: { path: /var/../etc/x }", "absolute path"), ("- file: { rotate: 1MB }", 'no "path"'),
+    ("- table: { }", "table"), ("- table: { conninfo: \"host=a port=x\" }", "port"), ("- { }", "audit"),
+    ("- journald\n- journald", "twice"), ("- { file: { path: /x/y }, table: { conninfo: x } }", "a second place")])
+def test_mistakes_are_refused(command, tmp_path, audit, complaint):
+    main = tmp_path / "main.yaml"
+    main.write_text(f"{SERVER}audit:\n{audit}\n"
+                    if audit.startswith("-") else
+                    f"{SERVER}audit: {audit}\n")
+    done = command("check", main)
+    assert done.returncode != 0
+    assert complaint in done.stderr
+
+
+# -- journald -----------------------------------------------------------------------------------------------------
+
+MOUNTS = ("mount -t tmpfs tmpfs /run && mount -t tmpfs tmpfs /var/log && mkdir -p /run/systemd/journal /run/log/journal "
+          f"&& exec {JOURNALD}")
+
+
+def can_have_a_journal():
+    return (os.geteuid() == 0 and JOURNALD.exists() and shutil.which("nsenter") is not None
+            and subprocess.run(["unshare", "-m", "true"], check=False, capture_output=True).returncode == 0)
+
+
+class Journal:
+    """A journald of its own, with a /run that only it and those in its namespace see."""
+
+    def __init__(self):
+        self.process = subprocess.Popen(["unshare", "-m", "sh", "-c", MOUNTS], stdout=subprocess.DEVNULL,
+                                        stderr=subprocess.DEVNULL)
+        self.inside = ["nsenter", "-t", str(self.process.pid), "-m"]
+        wait_until(lambda: self.run("test", "-S", "/run/systemd/journal/socket").returncode == 0, every=0.05)
+
+    def run(self, *command):
+        return subprocess.run([*self.inside, *command], check=False, capture_output=True, text=True, timeout=60)
+
+    def entries(self, *wanted):
+        out = self.run("journalctl", "--no-pager", "--all", "-o", "json", "SYSLOG_IDENTIFIER=pgcurfew", *wanted).stdout
+        return [json.loads(line) for line in out.splitlines()]
+
+    def ids(self):
+        return [entry["PGCURFEW_ID"] for entry in self.entries()]
+
+    def close(self):
+        self.process.send_signal(signal.SIGCONT)
+        self.process.kill()
+        self.process.wait()
+
+
+@pytest.fixture
+def journal():
+    if not can_have_a_journal():
+        pytest.skip("needs root, systemd-journald and a mount namespace")
+    made = Journal()
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def enforce_inside(stage, state, pgcurfew, tmp_path, journal):
+    """Starts daemons in the namespace of the journal."""
+    started = []
+
+    def start():
+        config = tmp_path / "journal.yaml"
+        config.write_text(stage.policy(RULE, more=UNBOUNDED + "audit: [ journald ]\n"), encoding="utf-8")
+        wrapper = tmp_path / "inside"
+        wrapper.write_text(f"#!/bin/sh\nexec {' '.join(journal.inside)} {pgcurfew} \"$@\"\n", encoding="utf-8")
+        wrapper.chmod(0o755)
+        daemon = Daemon(wrapper, config, environment={"STATE_DIRECTORY": str(state)})
+        started.append(daemon)
+        daemon.wait_for("server_up")
+        return daemon
+
+    yield start
+    for daemon in started:
+        daemon.kill()
+
+
+def test_the_journal_can_be_asked_by_rule_and_priority(stage, state, enforce_inside, journal):
+    daemon = enforce_inside()
+    cancel_one(stage)
+    ended = daemon.wait_for("ended")
+    wait_until(has_all(state, journal.ids), every=0.1)
+    of_rule = [entry for entry in journal.entries("PGCURFEW_RULE=short") if entry["PGCURFEW_EVENT"] != "intent_late"]
+    assert [entry["PGCURFEW_EVENT"] for entry in of_rule] == ["intent", "outcome", "verified", "ended"]
+    intent, outcome = of_rule[:2]
+    assert (intent["PGCURFEW_PID"], intent["PRIORITY"]) == (str(ended["pid"]), "6")
+    assert intent["MESSAGE"] == daemon.all("intent")[0]["message"]
+    assert outcome["MESSAGE_ID"] == "ec818e05c4c4533668e84ee244df1713"
+    warnings = journal.run("journalctl", "--no-pager", "-p", "warning", "-o", "json", "SYSLOG_IDENTIFIER=pgcurfew").stdout
+    levels = {json.loads(line)["PGCURFEW_EVENT"] for line in warnings.splitlines()}
+    assert levels == {event.kind for event in daemon.events if event["level"] in ("WARNING", "ERROR")}
+    daemon.stop()
+    wait_until(has_all(state, journal.ids), every=0.1)
+
+
+def test_a_journald_that_stands_still_delays_neither_signals_nor_the_stop(stage, state, enforce_inside, journal):
+    daemon = enforce_inside()
+    wait_until(journal.ids, every=0.1)
+    journal.process.send_signal(signal.SIGSTOP)
+    while not daemon.all("audit_failed"):  # its socket takes some entries before it is full
+        cancel_one(stage)
+    assert daemon.all("audit_failed")[0]["error"] == "no answer within 15 s"
+    cancel_one(stage)
+    daemon.stop()
+    journal.process.send_signal(signal.SIGCONT)
+    enforce_inside().stop()
+    wait_until(lambda: set(journal.ids()) == set(recorded_ids(state)), every=0.1)
