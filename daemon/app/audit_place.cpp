@@ -1,5 +1,6 @@
 #include "app/audit_place.hpp"
 
+#include <filesystem>
 #include <string_view>
 
 #include <fmt/format.h>
@@ -44,13 +45,14 @@ std::string cursor_of(const AuditTarget& target) {
     case AuditTarget::Kind::kJournald:
       return "audit-journald" + std::string(kCursorSuffix);
     case AuditTarget::Kind::kFile:
-      return file("file", target.path);
+      return file("file", std::filesystem::path(target.path).lexically_normal().string());
     case AuditTarget::Kind::kTable:
       break;
   }
   const auto conninfo = conninfo_of(target);
   std::string place;
   for (const auto& host : conninfo.hosts()) place += host.name + ' ' + host.hostaddr + ' ' + host.port + '\n';
+  if (place.empty()) place = conninfo.port() + '\n';
   return file("table", place + conninfo.database());
 }
 

@@ -9,8 +9,8 @@
 #include "app/audit_place.hpp"
 #include "base/words.hpp"
 #include "events/fields.hpp"
-#include "report/segments.hpp"
 #include "system/disk_segments.hpp"
+#include "system/file_lock.hpp"
 #include "system/state_files.hpp"
 
 namespace pgcurfew {
@@ -22,6 +22,8 @@ constexpr Duration kCheckInterval = std::chrono::seconds(5);
 /// A place that takes longer to answer is as good as one that fails.
 constexpr auto kLongestAnswer = std::chrono::seconds(15);
 constexpr Duration kLeaveInterval = std::chrono::milliseconds(100);
+/// Refused events are told of at most this often.
+constexpr Duration kRefusedInterval = std::chrono::minutes(1);
 constexpr auto kStopDeadline = std::chrono::milliseconds(500);
 
 }  // namespace
@@ -34,14 +36,15 @@ Auditor::Auditor(Loop& loop, Recorder& recorder, const std::vector<AuditTarget>&
   replace_targets(targets);
 }
 
-Auditor::~Auditor() {
+bool Auditor::finish() {
   const auto deadline = std::chrono::steady_clock::now() + kStopDeadline;
-  for (const auto& copy : copies_) {
-    if (copy.follower) copy.follower->stop();
+  for (auto& copy : copies_) {
+    if (copy.follower) leaving_.push_back(std::move(copy));
   }
-  for (const auto& copy : copies_) {
-    if (copy.follower) copy.follower->wait(deadline);
-  }
+  copies_.clear();
+  for (const auto& gone : leaving_) gone.follower->stop();
+  std::erase_if(leaving_, [&](const Copy& gone) { return gone.follower->wait(deadline); });
+  return leaving_.empty();
 }
 
 void Auditor::replace_targets(const std::vector<AuditTarget>& targets) {
@@ -78,12 +81,20 @@ void Auditor::start(Copy& copy) {
                                    [&](const Copy& gone) { return gone.cursor == copy.cursor; });
   if (is_busy) return;
   if (!safe_end_) safe_end_ = recorder_.watch_safe_end();
-  const auto directory = find_state_directory(kRecordSuffix);
-  if (!safe_end_ || !directory) return;
-  copy.follower = std::make_unique<RecordFollower>(
-      RecordFollower::Parts{std::make_unique<DiskSegments>(*directory), StateFiles::owned_in(*directory),
-                            copy.cursor, recorder_.run(), safe_end_, open_sink(copy.target)},
-      wakeup_.caller());
+  if (!safe_end_) return;
+  const auto& directory = *recorder_.directory();
+  RecordFollower::Parts parts;
+  parts.record = std::make_unique<DiskSegments>(directory);
+  parts.cursors = StateFiles::owned_in(directory);
+  parts.cursor = copy.cursor;
+  parts.claim = [lock = std::make_shared<FileLock>(directory + "/" + copy.cursor + ".lock")] {
+    return lock->take();
+  };
+  parts.run = recorder_.run();
+  parts.run_began_at = recorder_.began_at();
+  parts.safe_end = safe_end_;
+  parts.sink = open_sink(copy.target);
+  copy.follower = std::make_unique<RecordFollower>(std::move(parts), wakeup_.caller());
 }
 
 void Auditor::hear() {
@@ -92,7 +103,8 @@ void Auditor::hear() {
     if (!copy.follower) start(copy);
     settle(copy);
   }
-  if (!copies_.empty()) timer_.arm(Loop::now() + (leaving_.empty() ? kCheckInterval : kLeaveInterval));
+  if (!copies_.empty() || !leaving_.empty())
+    timer_.arm(Loop::now() + (leaving_.empty() ? kCheckInterval : kLeaveInterval));
   listener_.changed();
 }
 
@@ -143,7 +155,11 @@ void Auditor::tell_lost(Copy& copy, const RecordFollower::State& state) {
                      lost, copy.name),
          std::nullopt);
   }
-  if (state.refused.count > copy.told_refused) {
+  // its own event may be refused, too
+  const auto now = Loop::now();
+  const bool may_tell = !copy.told_refused_at || now >= *copy.told_refused_at + kRefusedInterval;
+  if (state.refused.count > copy.told_refused && may_tell) {
+    copy.told_refused_at = now;
     const auto lost = state.refused.count - std::exchange(copy.told_refused, state.refused.count);
     const auto& why = state.refused.why;
     tell(lost,

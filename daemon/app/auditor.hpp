@@ -34,8 +34,7 @@ class Auditor {
   };
 
   Auditor(Loop& loop, Recorder& recorder, const std::vector<AuditTarget>& targets, Listener listener);
-  /// Waits at most half a second until all places have what is safe in the record.
-  ~Auditor();
+  ~Auditor() = default;
   Auditor(const Auditor&) = delete;
   Auditor& operator=(const Auditor&) = delete;
 
@@ -43,6 +42,10 @@ class Auditor {
   void replace_targets(const std::vector<AuditTarget>& targets);
 
   [[nodiscard]] std::vector<Place> places() const;
+
+  /// Waits at most half a second until all places have what is safe in the record. Returns whether they have,
+  /// so that no thread is left behind.
+  bool finish();
 
  private:
   struct Copy {
@@ -55,6 +58,7 @@ class Auditor {
     std::optional<WallTime> fails_since;
     std::uint64_t told_missed = 0;
     std::uint64_t told_refused = 0;
+    std::optional<MonotonicTime> told_refused_at;
   };
 
   void add(const AuditTarget& target);

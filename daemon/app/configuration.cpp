@@ -5,10 +5,12 @@
 #include <filesystem>
 #include <fstream>
 #include <iterator>
+#include <set>
 #include <system_error>
 
 #include <fmt/format.h>
 
+#include "app/audit_place.hpp"
 #include "app/plan_checks.hpp"
 #include "app/wall_clock.hpp"
 #include "postgres/conninfo.hpp"
@@ -116,6 +118,20 @@ void check_conninfos(LoadResult& loaded) {
   if (!good) loaded.policy.reset();
 }
 
+/// Two writers to one place would write everything twice, and move one cursor.
+void check_places(LoadResult& loaded) {
+  if (!loaded.policy) return;
+  std::set<std::string> cursors;
+  bool good = true;
+  for (const auto& target : loaded.policy->audit) {
+    if (cursors.insert(cursor_of(target)).second) continue;
+    good = false;
+    loaded.diagnostics.push_back(
+        {Severity::kError, target.place, "this is the place of an earlier entry of \"audit\"", {}, {}});
+  }
+  if (!good) loaded.policy.reset();
+}
+
 LoadResult with_unreadable(LoadResult loaded, std::vector<Diagnostic> unreadable_files) {
   if (unreadable_files.empty()) return loaded;
   loaded.policy.reset();
@@ -129,6 +145,7 @@ LoadResult load_main(const Source& main) {
   const auto drop_ins = read_drop_ins(main.name, diagnostics);
   auto loaded = load_policy(main, drop_ins);
   check_conninfos(loaded);
+  check_places(loaded);
   check_plans(loaded, wall_clock());
   return with_unreadable(std::move(loaded), std::move(diagnostics));
 }

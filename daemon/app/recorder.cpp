@@ -21,14 +21,6 @@ namespace {
 /// A disk that takes longer is as good as one that fails.
 constexpr Duration kLongestStall = std::chrono::seconds(5);
 
-std::unique_ptr<Record> open_record(const std::string& run, const RecordBounds& bounds,
-                                    std::function<void()> wake) {
-  auto directory = find_state_directory(kRecordSuffix);
-  if (!directory) return nullptr;
-  return std::make_unique<Record>(std::make_unique<DiskSegments>(std::move(*directory)), run, bounds,
-                                  std::move(wake));
-}
-
 Event failed_event(const Error& error, bool is_required) {
   Event event(Kind::kRecordFailed,
               fmt::format("the record cannot be written: {}; {}", printable(error.message, 400),
@@ -57,7 +49,12 @@ Recorder::Recorder(Loop& loop, const Policy& policy, Listener listener)
       query_text_(policy.query_text),
       bounds_(policy.record),
       run_(fmt::format("{:08x}", std::random_device()())),
-      record_(wakeup_.is_open() ? open_record(run_, bounds_, wakeup_.caller()) : nullptr) {
+      began_at_(Loop::wall_time()),
+      directory_(find_state_directory(kRecordSuffix)),
+      record_(directory_ && wakeup_.is_open()
+                  ? std::make_unique<Record>(std::make_unique<DiskSegments>(*directory_), run_, bounds_,
+                                             wakeup_.caller())
+                  : nullptr) {
   state_.trouble = find_trouble();
   // the listener may not be complete yet
   timer_.arm(Loop::now());

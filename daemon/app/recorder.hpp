@@ -40,8 +40,11 @@ class Recorder {
   /// How far the record is safe, for threads that read it; null if there is no record. The first call makes
   /// the record notice events of other processes.
   [[nodiscard]] std::shared_ptr<SafeEnd> watch_safe_end();
-  /// What identifies this process in the record.
+  /// Where the record is; empty if there is no directory for it.
+  [[nodiscard]] const std::optional<std::string>& directory() const { return directory_; }
+  /// What identifies this process in the record, and since when it may have appended to it.
   [[nodiscard]] const std::string& run() const { return run_; }
+  [[nodiscard]] WallTime began_at() const { return began_at_; }
 
   /// Hands an event over, as it is to be shown. Returns its number, from 1.
   std::uint64_t append(const Event& event);
@@ -61,6 +64,8 @@ class Recorder {
   QueryText query_text_;
   RecordBounds bounds_;
   const std::string run_;
+  const WallTime began_at_;
+  const std::optional<std::string> directory_;
   std::unique_ptr<Record> record_;  ///< null: there is no directory for it
   State state_;
   std::uint64_t handed_over_ = 0;

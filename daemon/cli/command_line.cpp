@@ -95,22 +95,23 @@ int run(const Arguments& arguments) {
     return kExitSoftware;
   }
   std::optional<Service> service;
-  // it ends after the recorder, so that its places get the last events, too
-  std::optional<Auditor> auditor;
-  Recorder recorder(*loop, *loaded.policy,
-                    {[&](Event event) { teller.tell(std::move(event)); },
-                     [&](const Recorder::State& state) { service->hear_recorder(state); }});
-  teller.set_recorder(&recorder);
-  auditor.emplace(*loop, recorder, loaded.policy->audit,
-                  Auditor::Listener{[&](Event event) { teller.tell(std::move(event)); },
-                                    [&] { service->hear_auditor(); }});
+  std::optional<Recorder> recorder;
+  recorder.emplace(*loop, *loaded.policy,
+                   Recorder::Listener{[&](Event event) { teller.tell(std::move(event)); },
+                                      [&](const Recorder::State& state) { service->hear_recorder(state); }});
+  teller.set_recorder(&*recorder);
+  Auditor auditor(*loop, *recorder, loaded.policy->audit,
+                  {[&](Event event) { teller.tell(std::move(event)); }, [&] { service->hear_auditor(); }});
   tell_diagnostics(loaded, teller);
-  service.emplace(*loop, teller, recorder, *auditor,
+  service.emplace(*loop, teller, *recorder, auditor,
                   Service::Options{arguments.configuration, arguments.dry_run}, std::move(*loaded.policy));
-  recorder.finish_earlier_runs();
+  recorder->finish_earlier_runs();
   const int code = service->run();
   service.reset();
   teller.set_recorder(nullptr);
+  // first the record is complete, then the places that it is copied to
+  recorder.reset();
+  if (!auditor.finish()) leave_at_once(code);
   return code;
 }
 

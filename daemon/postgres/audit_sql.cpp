@@ -80,7 +80,18 @@ BEGIN
       USING MESSAGE = 'the database of the audit table has to have the encoding UTF8';
   ELSIF pg_catalog.current_setting('server_version_num')::int4 < 110000 THEN
     RAISE feature_not_supported USING MESSAGE = 'the audit table needs PostgreSQL 11 or later';
+  ELSIF EXISTS (SELECT FROM pg_catalog.pg_namespace n
+                     JOIN (SELECT n.oid AS space, n.nspowner AS owner FROM pg_catalog.pg_namespace n
+                           UNION ALL SELECT c.relnamespace, c.relowner FROM pg_catalog.pg_class c) o
+                       ON o.space = n.oid
+                     JOIN pg_catalog.pg_roles r ON r.oid = o.owner
+                WHERE n.nspname = 'pgcurfew_audit' AND NOT r.rolsuper AND r.rolname <> CURRENT_USER) THEN
+    RAISE object_not_in_prerequisite_state
+      USING MESSAGE = 'schema pgcurfew_audit, or something in it, belongs to another role that is no superuser',
+            HINT = 'That role could read and replace what is in it.';
   END IF;
+  PERFORM pg_catalog.set_config('pgcurfew.had_view',
+                                (pg_catalog.to_regclass('pgcurfew_audit.my_events') IS NOT NULL)::text, true);
 END $pgcurfew$;
 
 -- The role that adds events. It can neither read, change nor remove them. It has no password here, so that none
@@ -123,15 +134,21 @@ REVOKE ALL ON pgcurfew_audit.events, pgcurfew_audit.events_default FROM PUBLIC;
 GRANT INSERT ON pgcurfew_audit.events TO {role};
 
 -- What was done to the sessions of the role that asks, and to nobody else's. A role of this server stands for
--- the role of the same name on all servers that pgcurfew watches: revoke this where names are not shared.
+-- the role of the same name on all servers that pgcurfew watches: revoke this where names are not shared; it is
+-- not granted again.
 CREATE OR REPLACE VIEW pgcurfew_audit.my_events WITH (security_barrier) AS
   SELECT ts, server, event, rule, drain, decision, pid, backend_start, datname, application_name, step, outcome,
          effect, ended, data ->> 'clock' AS clock, (data ->> 'age_s')::float8 AS age_s,
          (data ->> 'limit_s')::float8 AS limit_s, data ->> 'query' AS query
   FROM pgcurfew_audit.events
-  WHERE usename = CURRENT_USER;
-REVOKE ALL ON pgcurfew_audit.my_events FROM PUBLIC;
-GRANT SELECT ON pgcurfew_audit.my_events TO PUBLIC;
+  WHERE usename = CURRENT_USER::text COLLATE "default";
+DO $pgcurfew$
+BEGIN
+  IF pg_catalog.current_setting('pgcurfew.had_view') = 'false' THEN
+    REVOKE ALL ON pgcurfew_audit.my_events FROM PUBLIC;
+    GRANT SELECT ON pgcurfew_audit.my_events TO PUBLIC;
+  END IF;
+END $pgcurfew$;
 
 COMMIT;
 )sql";

@@ -34,16 +34,26 @@ std::string rows_of(const std::vector<RecordedEvent>& events) {
   }
   rows += ']';
   constexpr std::string_view kNul = "u0000";
+  constexpr std::string_view kReplacement = "ufffd";
   for (auto at = rows.find('\\'); at != std::string::npos; at = rows.find('\\', at + 2)) {
-    if (rows.compare(at + 1, kNul.size(), kNul) == 0) rows.replace(at + 1, kNul.size(), "ufffd");
+    if (rows.compare(at + 1, kNul.size(), kNul) != 0) continue;
+    std::copy(kReplacement.begin(), kReplacement.end(), rows.begin() + static_cast<std::ptrdiff_t>(at + 1));
   }
   return rows;
 }
 
-/// Whether the server would refuse the same rows again.
-/// *Source*: the manual's appendix A: classes 22, data exception, and 23, integrity constraint violation.
+/// Whether the server would refuse the same rows again, whatever is done there.
+/// *Source*: the manual's appendix A: class 22, data exception.
 bool is_about_the_rows(const Error& error) {
-  return error.sqlstate.starts_with("22") || error.sqlstate.starts_with("23");
+  return error.sqlstate.starts_with("22");
+}
+
+std::string hint_for(const Error& error) {
+  if (error.sqlstate == "42P01" || error.sqlstate == "3F000")  // undefined_table, invalid_schema_name
+    return "\"pgcurfew setup-sql --audit\" prints the script that creates it.";
+  if (error.sqlstate == "25006" || error.sqlstate == "0A000")  // on a standby
+    return "With target_session_attrs=read-write in its conninfo a standby is passed over.";
+  return error.hint;
 }
 
 }  // namespace
@@ -52,24 +62,61 @@ AuditTable::AuditTable(Conninfo conninfo)
     : connection_(for_audit(std::move(conninfo)), {"the server with the audit table", kMostOfAReply}) {}
 
 Result<AuditSink::Refused> AuditTable::take(const std::vector<RecordedEvent>& events) {
+  const bool was_open = connection_.is_open();
   const auto deadline = std::chrono::steady_clock::now() + kDeadline;
-  if (auto connected = connect(deadline); !connected) return tl::make_unexpected(connected.error());
+  auto added = add(events, deadline);
+  // it may have been ended while it was idle
+  const bool may_be_stale = was_open && !connection_.is_open() && std::chrono::steady_clock::now() < deadline;
+  if (!added && may_be_stale) added = add(events, deadline);
   Refused refused;
-  auto inserted = insert(events, deadline);
-  if (inserted) return refused;
-  if (!is_about_the_rows(inserted.error())) return tl::make_unexpected(inserted.error());
-  for (const auto& event : events) {
-    auto one = insert({event}, deadline);
-    if (one) continue;
-    if (!is_about_the_rows(one.error())) return tl::make_unexpected(one.error());
-    ++refused.count;
-    refused.why = one.error();
+  if (added) return refused;
+  if (!is_about_the_rows(added.error())) return tl::make_unexpected(added.error());
+  if (events.size() <= 1) {
+    refused.count = events.size();
+    refused.why = added.error();
+    return refused;
+  }
+  const auto middle = events.begin() + static_cast<std::ptrdiff_t>(events.size() / 2);
+  for (const auto& half : {std::vector(events.begin(), middle), std::vector(middle, events.end())}) {
+    auto taken = take(half);
+    if (!taken) return taken;
+    refused.count += taken->count;
+    if (taken->why) refused.why = taken->why;
   }
   return refused;
 }
 
+Result<void> AuditTable::add(const std::vector<RecordedEvent>& events, Deadline deadline) {
+  if (auto connected = connect(deadline); !connected) return connected;
+  auto result = run_transaction(rows_of(events), deadline);
+  if (result) return result;
+  auto& error = result.error();
+  error.hint = hint_for(error);
+  // without an SQLSTATE nothing is known about the connection
+  const bool is_usable = !error.sqlstate.empty() && !connection_.has_ended() && run("ROLLBACK", deadline);
+  if (!is_usable) connection_.close();
+  return result;
+}
+
+/// The settings are of this transaction alone, as behind a pooler they have to be. Read-write, because the
+/// role may be read-only by default; with timeouts, so that no backend is left waiting for a lock when we
+/// have gone; safe on the server's disk, because the record's cursor moves on after it.
+Result<void> AuditTable::run_transaction(const std::string& rows, Deadline deadline) {
+  static const std::string kBegin =
+      "BEGIN READ WRITE; SET LOCAL lock_timeout = '7s'; SET LOCAL statement_timeout = '8s'; "
+      "SELECT pg_catalog.set_config('synchronous_commit', 'on', true) "
+      "WHERE pg_catalog.current_setting('synchronous_commit') OPERATOR(pg_catalog.=) 'off'";
+  if (auto begun = run(kBegin, deadline); !begun) return begun;
+  if (auto added = run(statement::insert_events(), deadline, rows.c_str()); !added) return added;
+  return run("COMMIT", deadline);
+}
+
 Result<void> AuditTable::connect(Deadline deadline) {
-  if (connection_.is_open() && connection_.has_ended()) connection_.close();
+  if (connection_.is_open()) {
+    // its end may have come in while it was idle
+    const auto reading = connection_.reading();
+    if (!connection_.receive() || connection_.has_ended()) connection_.close();
+  }
   if (connection_.is_open()) return {};
   connection_.open();
   bool is_ready = false;
@@ -94,34 +141,21 @@ Result<void> AuditTable::connect(Deadline deadline) {
   return {};
 }
 
-Result<void> AuditTable::insert(const std::vector<RecordedEvent>& events, Deadline deadline) {
-  auto result = send(rows_of(events), deadline);
-  if (result) result = receive(deadline);
-  if (result) return result;
-  auto& error = result.error();
-  // after an error without SQLSTATE nothing is known about the connection
-  if (error.sqlstate.empty() || connection_.has_ended()) connection_.close();
-  constexpr std::string_view kUndefinedTable = "42P01";
-  constexpr std::string_view kUndefinedSchema = "3F000";
-  if (error.hint.empty() && (error.sqlstate == kUndefinedTable || error.sqlstate == kUndefinedSchema))
-    error.hint = "\"pgcurfew setup-sql --audit\" prints the script that creates it.";
-  constexpr std::string_view kReadOnly = "25006";
-  if (error.sqlstate == kReadOnly) {
-    connection_.close();
-    error.hint = "With target_session_attrs=read-write in its conninfo a standby is passed over.";
-  }
-  return result;
-}
-
-Result<void> AuditTable::send(const std::string& rows, Deadline deadline) {
-  const char* value = rows.c_str();
-  const auto statement = statement::insert_events();
+/// One request, with its reply. `parameter`: $1 of the statement, if it has one.
+Result<void> AuditTable::run(const std::string& statement, Deadline deadline, const char* parameter) {
   {
     const auto reading = connection_.reading();
-    if (PQsendQueryParams(connection_.handle(), statement.c_str(), 1, nullptr, &value, nullptr, nullptr, 0) !=
-        1)
-      return tl::make_unexpected(connection_.error("could not send"));
+    auto* conn = connection_.handle();
+    const int sent = parameter == nullptr ? PQsendQuery(conn, statement.c_str())
+                                          : PQsendQueryParams(conn, statement.c_str(), 1, nullptr, &parameter,
+                                                              nullptr, nullptr, 0);
+    if (sent != 1) return tl::make_unexpected(connection_.error("could not send"));
   }
+  if (auto flushed = flush(deadline); !flushed) return flushed;
+  return receive(deadline);
+}
+
+Result<void> AuditTable::flush(Deadline deadline) {
   while (true) {
     const auto reading = connection_.reading();
     if (auto flushed = connection_.flush(); !flushed) return flushed;

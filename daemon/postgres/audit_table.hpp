@@ -1,6 +1,9 @@
 #pragma once
 
 #include <chrono>
+#include <string>
+#include <string_view>
+#include <vector>
 
 #include "events/audit_sink.hpp"
 #include "postgres/connection.hpp"
@@ -14,19 +17,22 @@ class AuditTable final : public AuditSink {
  public:
   explicit AuditTable(Conninfo conninfo);
 
-  /// *Shapes*: all of the events in one statement, which is one transaction.
+  /// *Shapes*: all of the events in one transaction; those that the server refuses for what is in them are
+  /// found by halves. Without events it only shows whether the table can be added to.
   /// *Errors*: could not connect, or no reply, within the deadline; the server's.
   Result<Refused> take(const std::vector<RecordedEvent>& events) override;
 
-  /// For all that one call does with the server.
+  /// For all of one transaction.
   static constexpr auto kDeadline = std::chrono::seconds(10);
 
  private:
   using Deadline = std::chrono::steady_clock::time_point;
 
+  Result<void> add(const std::vector<RecordedEvent>& events, Deadline deadline);
   Result<void> connect(Deadline deadline);
-  Result<void> insert(const std::vector<RecordedEvent>& events, Deadline deadline);
-  Result<void> send(const std::string& rows, Deadline deadline);
+  Result<void> run_transaction(const std::string& rows, Deadline deadline);
+  Result<void> run(const std::string& statement, Deadline deadline, const char* parameter = nullptr);
+  Result<void> flush(Deadline deadline);
   Result<void> receive(Deadline deadline);
   Result<void> wait(Deadline deadline, std::string_view what) const;
 

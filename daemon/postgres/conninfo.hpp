@@ -42,6 +42,8 @@ class Conninfo {
 
   /// The database that the string names; empty if it names none.
   [[nodiscard]] std::string database() const { return value("dbname"); }
+  /// The port that the string names; empty if it names none.
+  [[nodiscard]] std::string port() const { return value("port"); }
   void set_database(std::string name) { values_["dbname"] = std::move(name); }
   /// What the connection calls itself; otherwise it is `pgcurfew`.
   void set_application_name(std::string name) { application_name_ = std::move(name); }

@@ -4,11 +4,13 @@
 #include <cerrno>
 #include <filesystem>
 #include <fstream>
+#include <stdexcept>
+#include <string_view>
 #include <system_error>
 #include <utility>
 
+#include <fcntl.h>
 #include <fmt/format.h>
-#include <nlohmann/json.hpp>
 #include <spdlog/pattern_formatter.h>
 #include <spdlog/sinks/rotating_file_sink.h>
 #include <sys/stat.h>
@@ -20,8 +22,9 @@ namespace pgcurfew {
 
 namespace {
 
-/// Longer than any line.
+/// More than is ever offered at once.
 constexpr std::uintmax_t kLongestEnd = std::uintmax_t{2} << 20U;
+constexpr std::string_view kLineBegins = "{\"seq\":";
 
 /// The end of a file, from about a line's length before it.
 struct FileEnd {
@@ -33,21 +36,42 @@ FileEnd read_file_end(const std::string& path, std::uintmax_t size) {
   FileEnd end;
   end.from = size - std::min(size, kLongestEnd);
   std::ifstream file(path, std::ios::binary);
+  file.exceptions(std::ios::badbit | std::ios::failbit);
   file.seekg(static_cast<std::streamoff>(end.from));
   end.text.resize(static_cast<std::size_t>(size - end.from));
   file.read(end.text.data(), static_cast<std::streamsize>(end.text.size()));
-  end.text.resize(static_cast<std::size_t>(std::max<std::streamsize>(file.gcount(), 0)));
   return end;
 }
 
-/// The name that the file gets when it is renamed first, as spdlog makes it.
-std::string first_renamed(const std::string& path) {
+/// The name that the file gets when it has been renamed so often, as spdlog makes it.
+std::string renamed(const std::string& path, std::size_t times) {
   const auto [base, extension] = spdlog::details::file_helper::split_by_extension(path);
-  return fmt::format("{}.1{}", base, extension);
+  return fmt::format("{}.{}{}", base, times, extension);
 }
 
 std::string system_error_text() {
   return std::generic_category().message(errno);
+}
+
+/// spdlog has no way to do it; any descriptor of the file will do.
+void sync_path(const std::string& path, int flags) {
+  const int file = ::open(path.c_str(), flags | O_CLOEXEC | O_NOFOLLOW);
+  const bool is_synced = file >= 0 && ::fsync(file) == 0;
+  const auto reason = system_error_text();
+  if (file >= 0) ::close(file);
+  if (!is_synced) throw std::runtime_error(fmt::format("could not sync {}: {}", path, reason));
+}
+
+/// What there is under a name that a file of ours has, or will have.
+Result<void> check_own_file(const std::string& path) {
+  struct stat there {};
+  // a link may lead anywhere; root would also follow another name of another user's file
+  if (::lstat(path.c_str(), &there) != 0) return {};
+  if (!S_ISREG(there.st_mode)) return failure(fmt::format("{} is not a regular file", printable(path)));
+  if (::geteuid() == 0 && there.st_nlink > 1)
+    return failure(fmt::format("{} has a second name", printable(path)));
+  if (::access(path.c_str(), R_OK | W_OK) == 0) return {};
+  return failure(fmt::format("could not write to {}: {}", printable(path), system_error_text()));
 }
 
 }  // namespace
@@ -62,22 +86,30 @@ class FileSink::Writer {
     remember();
   }
 
-  void write(const std::string& line) {
-    sink_.log(spdlog::details::log_msg("", spdlog::level::info, line));
-    has_written_ = true;
-  }
-  void flush() {
+  void write(const std::string& line) { sink_.log(spdlog::details::log_msg("", spdlog::level::info, line)); }
+  /// What was written survives a power failure from then on. Returns whether it is still the file at its
+  /// path. *Errors*: the system's, as an exception.
+  bool sync() {
     sink_.flush();
-    // it may have been renamed in between
-    if (std::exchange(has_written_, false)) remember();
+    const bool is_moved = is_elsewhere();
+    const bool is_renamed = is_moved && is_ours(renamed(path_, 1));
+    if (is_moved && !is_renamed) return false;
+    if (is_renamed) {
+      sync_path(renamed(path_, 1), O_WRONLY);
+      sync_path(std::filesystem::path(path_).parent_path(), O_RDONLY | O_DIRECTORY);
+    }
+    sync_path(path_, O_WRONLY);
+    remember();
+    return true;
   }
-  /// Whether another program has moved or removed the file.
-  [[nodiscard]] bool is_elsewhere() const {
-    struct stat now {};
-    return ::stat(path_.c_str(), &now) != 0 || now.st_ino != inode_ || now.st_dev != device_;
-  }
+  /// Whether it is not the file at its path any more: spdlog or another program has moved or removed it.
+  [[nodiscard]] bool is_elsewhere() const { return !is_ours(path_); }
 
  private:
+  [[nodiscard]] bool is_ours(const std::string& path) const {
+    struct stat now {};
+    return ::stat(path.c_str(), &now) == 0 && now.st_ino == inode_ && now.st_dev == device_;
+  }
   void remember() {
     struct stat now {};
     if (::stat(path_.c_str(), &now) != 0) return;
@@ -87,7 +119,6 @@ class FileSink::Writer {
 
   std::string path_;
   spdlog::sinks::rotating_file_sink_st sink_;
-  bool has_written_ = false;
   ino_t inode_ = 0;
   dev_t device_ = 0;
 };
@@ -103,71 +134,74 @@ Result<void> check_event_file(const std::string& path) {
   if (::stat(directory.c_str(), &there) != 0) {
     return failure(fmt::format("could not use directory {}: {}", printable(directory), system_error_text()));
   }
-  // to rename files, too
   if (!S_ISDIR(there.st_mode)) return failure(fmt::format("{} is not a directory", printable(directory)));
+  // to rename files, too
   if (::access(directory.c_str(), W_OK | X_OK) != 0) {
     return failure(
         fmt::format("could not write to directory {}: {}", printable(directory), system_error_text()));
   }
-  // a link may lead anywhere
-  if (::lstat(path.c_str(), &there) != 0) return {};
-  if (!S_ISREG(there.st_mode)) return failure(fmt::format("{} is not a regular file", printable(path)));
-  if (::access(path.c_str(), R_OK | W_OK) == 0) return {};
-  return failure(fmt::format("could not write to {}: {}", printable(path), system_error_text()));
+  return check_own_file(path);
 }
 
-/// Cuts off a line that a crash has left unfinished, and finds the last event that is there.
-Result<void> FileSink::repair_end() {
-  last_.reset();
-  for (const auto& path : {path_, first_renamed(path_)}) {
+/// Reads what the file has, and cuts off a line that a crash has left unfinished.
+Result<void> FileSink::read_end() {
+  has_.clear();
+  std::uintmax_t bytes = 0;
+  for (const auto& path : {path_, renamed(path_, 1)}) {
     std::error_code error;
     const auto size = std::filesystem::file_size(path, error);
-    if (error || size == 0) continue;
+    if (error || bytes >= kLongestEnd) continue;
     const auto end = read_file_end(path, size);
+    bytes += end.text.size();
     const auto complete = end.text.rfind('\n') + 1;  // 0: there is none
-    if (complete < end.text.size()) std::filesystem::resize_file(path, end.from + complete, error);
-    if (error) return failure(fmt::format("could not repair {}: {}", printable(path), error.message()));
-    if (complete == 0) continue;
-    const auto text = std::string_view(end.text).substr(0, complete - 1);
-    const auto event = nlohmann::json::parse(text.substr(text.rfind('\n') + 1), nullptr, false);
-    if (!event.is_object()) return {};
-    last_ = Last{event.value("seq", std::uint64_t{0}), event.value("run", std::string()),
-                 event.value("ts", std::string())};
-    return {};
+    if (const auto torn = std::string_view(end.text).substr(complete); !torn.empty()) {
+      if (path != path_ || !torn.starts_with(kLineBegins.substr(0, torn.size())))
+        return failure(fmt::format("{} is not a file of events", printable(path)));
+      std::filesystem::resize_file(path, end.from + complete);
+    }
+    auto rest = std::string_view(end.text).substr(0, complete);
+    while (!rest.empty()) {
+      const auto line = rest.substr(0, rest.find('\n'));
+      if (line.starts_with(kLineBegins)) has_.emplace(line);
+      rest.remove_prefix(line.size() + 1);
+    }
   }
   return {};
 }
 
 Result<void> FileSink::open() {
-  if (auto checked = check_event_file(path_); !checked) return checked;
-  if (auto repaired = repair_end(); !repaired) return repaired;
+  if (auto read = read_end(); !read) return read;
   writer_ = std::make_unique<Writer>(path_, rotate_, keep_);
   return {};
 }
 
-/// Whether the file has it from an attempt that failed, or from before a crash. An event of another record
-/// may have any number, but it is not from before.
-bool FileSink::has(const RecordedEvent& event) const {
-  if (!last_ || event.seq > last_->seq) return false;
-  const auto json = nlohmann::json::parse(event.text, nullptr, false);
-  return json.is_object() &&
-         (json.value("run", std::string()) == last_->run || json.value("ts", std::string()) <= last_->ts);
+/// spdlog empties a file that it cannot rename, so it is not to try.
+Result<void> FileSink::check_renaming(const std::vector<RecordedEvent>& events) const {
+  std::uintmax_t size = std::filesystem::file_size(path_);
+  for (const auto& event : events) size += event.text.size() + 1;
+  if (size <= static_cast<std::uintmax_t>(rotate_)) return {};
+  for (std::size_t times = 1; times <= keep_; ++times) {
+    if (auto checked = check_own_file(renamed(path_, times)); !checked) return checked;
+  }
+  return {};
 }
 
 Result<AuditSink::Refused> FileSink::take(const std::vector<RecordedEvent>& events) {
   try {
+    if (auto checked = check_event_file(path_); !checked) return tl::make_unexpected(checked.error());
     if (writer_ && writer_->is_elsewhere()) writer_.reset();
     if (!writer_) {
       if (auto opened = open(); !opened) return tl::make_unexpected(opened.error());
     }
+    if (auto checked = check_renaming(events); !checked) return tl::make_unexpected(checked.error());
     for (const auto& event : events) {
-      if (!has(event)) writer_->write(event.text);
+      if (!has_.contains(event.text)) writer_->write(event.text);
     }
-    writer_->flush();
+    // another program has moved it while we wrote: they are where it is now
+    if (!writer_->sync()) writer_.reset();
     return Refused();
   } catch (const std::exception& error) {
-    // spdlog's, and those of nlohmann-json for a file that is not ours; what was written is found at the next
-    // attempt
+    // spdlog's, and the system's; what was written is found at the next attempt
     writer_.reset();
     return failure(printable(error.what(), 400));
   }

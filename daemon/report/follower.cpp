@@ -13,8 +13,8 @@
 #include <fmt/format.h>
 
 #include "report/detached.hpp"
+#include "report/record_line.hpp"
 #include "report/segments.hpp"
-#include "report/wall_clock.hpp"
 
 namespace pgcurfew {
 
@@ -30,12 +30,27 @@ constexpr auto kLastRetry = milliseconds(30'000);
 /// The record is read again at least this often.
 constexpr auto kLongestWait = milliseconds(10'000);
 
-/// The number in a cursor; empty if the file is damaged.
-std::optional<std::uint64_t> parse_cursor(std::string_view text) {
+/// How far a place is: the number of the next event, and what identifies the one before.
+struct Cursor {
   std::uint64_t next = 0;
-  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), next);
+  std::string before;  ///< its checksum; empty: there is none
+
+  bool operator==(const Cursor&) const = default;
+};
+
+std::string text_of(const Cursor& cursor) {
+  return fmt::format("{} {}\n", cursor.next, cursor.before);
+}
+
+/// Empty if the file is damaged.
+std::optional<Cursor> parse_cursor(std::string_view text) {
+  Cursor cursor;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), cursor.next);
   const auto rest = text.substr(static_cast<std::size_t>(end - text.data()));
-  return error == std::errc() && next > 0 && rest == "\n" ? std::optional(next) : std::nullopt;
+  if (error != std::errc() || cursor.next == 0 || !rest.starts_with(' ') || !rest.ends_with('\n'))
+    return std::nullopt;
+  cursor.before = rest.substr(1, rest.size() - 2);
+  return cursor;
 }
 
 }  // namespace
@@ -46,20 +61,20 @@ struct RecordFollower::Inside {
   void run();
   Result<bool> begin(const SafeEnd::Position& end);
   [[nodiscard]] Result<std::uint64_t> find_own_run() const;
-  [[nodiscard]] Result<bool> has_reached(std::uint64_t seq, const SafeEnd::Position& end) const;
-  Result<bool> copy_some();
+  [[nodiscard]] Result<bool> is_of_this_record(const Cursor& at, const SafeEnd::Position& end) const;
+  Result<bool> copy_some(const SafeEnd::Position& end);
   Result<void> offer();
   Result<void> write_cursor();
   void note(const Result<void>& result);
   void pause();
 
-  const Parts parts;
-  const WallTime began_at = wall_time_now();
+  Parts parts;
   // of the thread
   std::optional<RecordReader> reader;
   std::vector<RecordedEvent> waiting;  ///< read, and not taken yet
-  std::uint64_t taken_until = 0;       ///< the number after the last event that was taken
-  std::uint64_t written = 0;           ///< the number in the cursor
+  Cursor cursor;
+  bool is_cursor_written = false;
+  std::uint64_t missed_before = 0;  ///< of records that were replaced
   milliseconds retry = kFirstRetry;
 
   mutable std::mutex mutex;  ///< guards all below
@@ -77,22 +92,27 @@ struct RecordFollower::Inside {
 
 void RecordFollower::Inside::run() {
   while (true) {
-    auto some = copy_some();
+    // asked before it is read: what comes in between is not slept through
+    const bool is_last = stops();
+    const auto known = parts.safe_end->get();
+    auto some = copy_some(known);
     if (!some) {
       note(tl::make_unexpected(std::move(some.error())));
-      if (stops()) break;
+      if (is_last) break;
       pause();
       continue;
     }
     note({});
     if (*some) continue;
-    if (stops()) break;
-    const auto known = parts.safe_end->get();
+    if (is_last) break;
     parts.safe_end->wait(kLongestWait, [&](const SafeEnd::Position& end) { return end != known || stops(); });
   }
+  // closing may block, so it is not left to whoever drops this
+  parts.sink.reset();
   const std::unique_lock held(mutex);
   has_ended = true;
   changed.notify_all();
+  if (on_change) on_change();
 }
 
 void RecordFollower::Inside::pause() {
@@ -118,7 +138,7 @@ void RecordFollower::Inside::note(const Result<void>& result) {
 Result<std::uint64_t> RecordFollower::Inside::find_own_run() const {
   const auto own = fmt::format(R"(,"run":"{}",)", parts.run);
   RecordReader scan(*parts.record);
-  scan.skip_to(began_at);
+  scan.skip_to(parts.run_began_at);
   while (true) {
     const auto lines = scan.read();
     if (!lines) return tl::make_unexpected(lines.error());
@@ -129,16 +149,22 @@ Result<std::uint64_t> RecordFollower::Inside::find_own_run() const {
   }
 }
 
-/// Whether the record has come to that event: otherwise another record has taken its place.
-Result<bool> RecordFollower::Inside::has_reached(std::uint64_t seq, const SafeEnd::Position& end) const {
-  RecordReader probe(*parts.record, seq);
+/// Whether the record still has the event before the cursor, as far as it can be told: another record may
+/// have taken its place.
+Result<bool> RecordFollower::Inside::is_of_this_record(const Cursor& at, const SafeEnd::Position& end) const {
+  if (at.before.empty()) return true;
+  RecordReader probe(*parts.record, at.next - 1);
   const auto lines = probe.read(end);
   if (!lines) return tl::make_unexpected(lines.error());
-  return !lines->empty();
+  if (lines->empty()) return false;
+  const auto& first = lines->front();
+  // without it, it was removed since: it was old
+  return first.seq >= at.next || checksum_in(first.text) == at.before;
 }
 
 /// Finds the first event to copy. Returns whether it is known.
 Result<bool> RecordFollower::Inside::begin(const SafeEnd::Position& end) {
+  if (auto claimed = parts.claim(); !claimed) return tl::make_unexpected(claimed.error());
   if (auto found = parts.cursors->find(); !found) return tl::make_unexpected(found.error());
   const auto text = parts.cursors->read(parts.cursor);
   if (!text) return tl::make_unexpected(text.error());
@@ -146,32 +172,38 @@ Result<bool> RecordFollower::Inside::begin(const SafeEnd::Position& end) {
     // at once, so that a crash loses no event of this run
     const auto first = find_own_run();
     if (!first) return tl::make_unexpected(first.error());
-    taken_until = *first;
+    cursor = {*first, {}};
     if (auto result = write_cursor(); !result) return tl::make_unexpected(result.error());
-    reader.emplace(*parts.record, *first);
-    return true;
+  } else {
+    if (end.segment.empty()) return false;
+    // of a damaged cursor nothing is known: rather all events once more than one never
+    cursor = parse_cursor(**text).value_or(Cursor{1, {}});
+    const auto is_same = is_of_this_record(cursor, end);
+    if (!is_same) return tl::make_unexpected(is_same.error());
+    if (!*is_same) cursor = {1, {}};
+    // nothing was copied yet: where it was to begin may not have survived
+    if (cursor.before.empty() && end.next > 0) cursor.next = std::min(cursor.next, end.next);
+    is_cursor_written = true;
   }
-  if (end.segment.empty()) return false;
-  // of a damaged cursor nothing is known: rather all events once more than one never
-  auto next = parse_cursor(**text).value_or(1);
-  if (next > 1) {
-    const auto reached = has_reached(next - 1, end);
-    if (!reached) return tl::make_unexpected(reached.error());
-    if (!*reached) next = 1;
-  }
-  taken_until = written = next;
-  reader.emplace(*parts.record, next);
+  reader.emplace(*parts.record, cursor.next);
+  const std::unique_lock held(mutex);
+  state.next = cursor.next;
+  missed_before = state.missed;
   return true;
 }
 
 /// Returns whether there may be more right now.
-Result<bool> RecordFollower::Inside::copy_some() {
-  const auto end = parts.safe_end->get();
+Result<bool> RecordFollower::Inside::copy_some(const SafeEnd::Position& end) {
+  // another record has taken its place
+  if (reader && !cursor.before.empty() && end.next > 0 && end.next < cursor.next) {
+    reader.reset();
+    waiting.clear();
+  }
   if (!reader) {
     const auto begun = begin(end);
     if (!begun || !*begun) return begun;
   }
-  if (written != taken_until) {
+  if (!is_cursor_written) {
     if (auto result = write_cursor(); !result) return tl::make_unexpected(result.error());
   }
   if (waiting.empty()) {
@@ -200,14 +232,14 @@ Result<void> RecordFollower::Inside::offer() {
   auto refused = parts.sink->take(events);
   set_since(std::nullopt);
   if (!refused) return tl::make_unexpected(refused.error());
-  taken_until = events.back().seq + 1;
+  cursor = {events.back().seq + 1, std::string(checksum_in(events.back().text))};
   waiting.erase(waiting.begin(), waiting.begin() + static_cast<std::ptrdiff_t>(events.size()));
   std::function<void()> call;
   {
     const std::unique_lock held(mutex);
-    state.next = taken_until;
+    state.next = cursor.next;
     state.copied += events.size() - refused->count;
-    const auto missed = reader->missed();
+    const auto missed = missed_before + reader->missed();
     const bool has_lost = missed > state.missed || refused->count > 0;
     state.missed = missed;
     state.refused.count += refused->count;
@@ -219,8 +251,8 @@ Result<void> RecordFollower::Inside::offer() {
 }
 
 Result<void> RecordFollower::Inside::write_cursor() {
-  auto result = parts.cursors->write(parts.cursor, fmt::format("{}\n", taken_until));
-  if (result) written = taken_until;
+  auto result = parts.cursors->write(parts.cursor, text_of(cursor));
+  is_cursor_written = result.has_value();
   return result;
 }
 

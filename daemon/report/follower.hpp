@@ -11,6 +11,7 @@
 #include "base/result.hpp"
 #include "base/segment_files.hpp"
 #include "base/small_files.hpp"
+#include "base/time.hpp"
 #include "events/audit_sink.hpp"
 #include "report/safe_end.hpp"
 
@@ -29,7 +30,11 @@ class RecordFollower {
     std::unique_ptr<SegmentFiles> record;
     std::unique_ptr<SmallFiles> cursors;
     std::string cursor;  ///< the name of its file
-    std::string run;     ///< without a cursor, it begins with the first event of this run
+    /// Makes it the only one that copies to the place, for as long as this exists.
+    /// *Errors*: another process does.
+    std::function<Result<void>()> claim;
+    std::string run;          ///< without a cursor, it begins with the first event of this run ...
+    WallTime run_began_at{};  ///< ... which is not older than this
     std::shared_ptr<SafeEnd> safe_end;
     std::unique_ptr<AuditSink> sink;
   };
@@ -53,7 +58,7 @@ class RecordFollower {
 
   [[nodiscard]] State state() const;
 
-  /// Asks it to end once it has copied what is safe by then, without another attempt after a failure.
+  /// Asks it to end once it has copied what is safe by then; after a failure at once.
   void stop();
   /// Waits for that, at most until this time. Returns whether it has ended.
   bool wait(std::chrono::steady_clock::time_point deadline) const;

@@ -1,6 +1,7 @@
 #include "report/journal_sink.hpp"
 
 #include <algorithm>
+#include <iterator>
 #include <string_view>
 
 #include <nlohmann/json.hpp>
@@ -62,16 +63,18 @@ std::vector<std::string> journal_fields(const std::string& line) {
 
 Result<AuditSink::Refused> JournalSink::take(const std::vector<RecordedEvent>& events) {
   Refused refused;
-  for (const auto& event : events) {
-    // of events that are offered again, some have been sent
-    if (event.seq <= sent_) continue;
-    const auto fields = journal_fields(event.text);
+  // after an error the same are offered again
+  auto next = std::find_if(events.begin(), events.end(),
+                           [&](const RecordedEvent& event) { return event.text == last_; });
+  next = next == events.end() ? events.begin() : std::next(next);
+  for (; next != events.end(); ++next) {
+    const auto fields = journal_fields(next->text);
     if (fields.empty()) {
       ++refused.count;
       continue;
     }
     if (auto sent = send_(fields); !sent) return tl::make_unexpected(sent.error());
-    sent_ = event.seq;
+    last_ = next->text;
   }
   return refused;
 }

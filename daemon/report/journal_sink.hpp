@@ -20,7 +20,7 @@ class JournalSink final : public AuditSink {
 
  private:
   Send send_;
-  std::uint64_t sent_ = 0;  ///< the number of the last event that was sent
+  std::string last_;  ///< the last event that was sent of those that are offered again
 };
 
 /// An event's fields in the journal: `MESSAGE` (the message, and the hint if there is one), `PRIORITY`,

@@ -42,4 +42,8 @@ std::optional<std::uint64_t> sequence_of(std::string_view line) {
   return error == std::errc() && end != body.data() + body.size() ? std::optional(seq) : std::nullopt;
 }
 
+std::string_view checksum_in(std::string_view line) {
+  return line.substr(line.size() - kEnd.size() - kDigits, kDigits);
+}
+
 }  // namespace pgcurfew

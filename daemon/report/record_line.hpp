@@ -16,4 +16,7 @@ std::string seal(std::string_view event, std::uint64_t seq, std::string_view run
 /// The number of a line that is complete and undamaged; empty for any other text.
 std::optional<std::uint64_t> sequence_of(std::string_view line);
 
+/// The checksum at the end of a line that sequence_of() has accepted: tells apart lines of one number.
+std::string_view checksum_in(std::string_view line);
+
 }  // namespace pgcurfew

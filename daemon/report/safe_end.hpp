@@ -15,7 +15,7 @@ class SafeEnd {
  public:
   struct Position {
     std::string segment;     ///< empty: nothing is known to be safe yet
-    std::uint64_t size = 0;  ///< of this segment; all earlier segments are safe
+    std::uint64_t size = 0;  ///< of this segment; all earlier segments count as safe
     std::uint64_t next = 0;  ///< at least the events before this number are safe
 
     bool operator==(const Position&) const = default;

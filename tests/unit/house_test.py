@@ -53,7 +53,7 @@ HOUSE = {
     "drains": Folder(_ENGINE + ("drains",), pure=True),
     "watch": Folder(_WATCH, pure=True),
     "postgres": Folder(_WATCH + ("postgres",), EVERYWHERE + POSIX + ("libpq-fe.h",)),
-    "report": Folder(_POLICY + ("events", "report"), EVERYWHERE + POSIX, {"spdlog/": 1, "nlohmann/": 2, "zlib.h": 1}),
+    "report": Folder(_POLICY + ("events", "report"), EVERYWHERE + POSIX, {"spdlog/": 2, "nlohmann/": 3, "zlib.h": 1}),
     "system": Folder(("base", "system"), EVERYWHERE + POSIX + ("systemd/",)),
     "app": Folder(_APP, EVERYWHERE + POSIX),
     "cli": Folder(_APP + ("policy/grammar", "policy/prose", "cli"), EVERYWHERE + POSIX + ("nlohmann/",),

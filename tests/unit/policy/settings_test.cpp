@@ -126,6 +126,33 @@ TEST(Settings, ReadsTheBoundsOfTheRecord) {
   }
 }
 
+TEST(Settings, ReadsThePlacesOfAudit) {
+  const auto given = load_main(main_with(
+      "audit:\n- journald\n- file: { path: /a/b, rotate: 1GB, keep: 3 }\n- table: { conninfo: host=c }\n"
+      "- file: { path: /a/c }\n"));
+  ASSERT_TRUE(given.policy) << all_of(given);
+  const auto& audit = given.policy->audit;
+  ASSERT_EQ(audit.size(), 4U);
+  EXPECT_EQ(audit[0].kind, AuditTarget::Kind::kJournald);
+  EXPECT_EQ(audit[1].kind, AuditTarget::Kind::kFile);
+  EXPECT_EQ(audit[1].path, "/a/b");
+  EXPECT_EQ(audit[1].rotate, std::int64_t{1} << 30U);
+  EXPECT_EQ(audit[1].keep, 3U);
+  EXPECT_EQ(audit[2].kind, AuditTarget::Kind::kTable);
+  EXPECT_EQ(audit[2].conninfo, "host=c");
+  EXPECT_EQ(audit[3].rotate, std::int64_t{100} << 20U);
+  EXPECT_EQ(audit[3].keep, 10U);
+  EXPECT_FALSE(is_same(audit[1], audit[3]));
+  EXPECT_TRUE(is_same(audit[1], audit[1]));
+  for (const auto* wrong :
+       {"- syslog", "- file: { path: a }", "- file: { path: /a/../b }", "- file: { path: /a/ }",
+        "- file: { rotate: 1GB }", "- file: { path: /a, keep: 0 }", "- table: { path: /a }",
+        "- journald\n- journald", "- file: { path: /a }\n- file: { path: /a, keep: 3 }",
+        "- { file: { path: /a }, table: { conninfo: b } }"}) {
+    EXPECT_TRUE(load_main(main_with(fmt::format("audit:\n{}\n", wrong))).has_errors()) << wrong;
+  }
+}
+
 TEST(Settings, ReadsSafety) {
   const auto policy =
       taken(load_main(main_with("safety: { signals: \"100 per 1h 30min\", share: 12.5%, quiet: 5min }\n")));

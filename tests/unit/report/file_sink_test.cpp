@@ -116,6 +116,35 @@ TEST_F(FileSinkTest, AfterACrashBehindARenameTheEndIsInTheRenamedFile) {
   EXPECT_EQ(text_of(path), text_of({all[2]}));
 }
 
+TEST_F(FileSinkTest, AFileThatIsNotOfEventsIsLeftAsItIs) {
+  std::ofstream(path, std::ios::binary) << "a letter\nwithout an end";
+  EXPECT_EQ(open().take(events(1, 1)).error().message,
+            fmt::format("{} is not a file of events", path.string()));
+  EXPECT_EQ(text_of(path), "a letter\nwithout an end");
+}
+
+TEST_F(FileSinkTest, AFileThatCannotBeRenamedLosesNothing) {
+  auto sink = open(kMegabyte, 2);
+  const auto first = event(1, "a", 700'000);
+  const auto second = event(2, "a", 700'000);
+  ASSERT_TRUE(sink.take({first}));
+  fs::create_directories(directory / "events.2.json" / "full");
+  EXPECT_FALSE(sink.take({second}));
+  EXPECT_EQ(text_of(path), text_of({first}));
+  fs::remove_all(directory / "events.2.json");
+  EXPECT_TRUE(sink.take({second}));
+  EXPECT_EQ(text_of(path), text_of({second}));
+  EXPECT_EQ(text_of(directory / "events.1.json"), text_of({first}));
+}
+
+TEST_F(FileSinkTest, ALinkIsNotFollowed) {
+  std::ofstream(directory / "other", std::ios::binary) << "x";
+  fs::create_symlink(directory / "other", path);
+  EXPECT_EQ(open().take(events(1, 1)).error().message,
+            fmt::format("{} is not a regular file", path.string()));
+  EXPECT_EQ(text_of(directory / "other"), "x");
+}
+
 TEST_F(FileSinkTest, AFileThatAnotherProgramHasMovedIsBegunAnew) {
   const auto all = events(1, 2);
   auto sink = open();

@@ -1,6 +1,7 @@
 #include "report/follower.hpp"
 
 #include <algorithm>
+#include <atomic>
 #include <chrono>
 #include <condition_variable>
 #include <mutex>
@@ -97,7 +98,8 @@ class FollowerTest : public ::testing::Test {
   void begin(const std::string& run = "a") {
     follower.emplace(
         RecordFollower::Parts{std::make_unique<MemorySegments>(disk), std::make_unique<SharedFiles>(cursors),
-                              kCursor, run, safe_end, std::make_unique<FakeSink>(place)},
+                              kCursor, [this] { return claim(); }, run, kNow, safe_end,
+                              std::make_unique<FakeSink>(place)},
         [] {});
   }
   void end() {
@@ -126,7 +128,13 @@ class FollowerTest : public ::testing::Test {
     return text;
   }
 
+  Result<void> claim() {
+    if (is_claimed) return failure("another process holds it");
+    return {};
+  }
+
   static constexpr auto kCursor = "x.cursor";
+  std::atomic<bool> is_claimed = false;
   std::shared_ptr<MemoryDisk> disk = std::make_shared<MemoryDisk>();
   MemorySegments files{disk};
   std::shared_ptr<MemoryFiles> cursors = std::make_shared<MemoryFiles>();
@@ -147,7 +155,7 @@ TEST_F(FollowerTest, BeginsWithItsOwnRunAndGoesOnWhereItWas) {
   begin("c");
   end();
   EXPECT_EQ(taken(), "4-1000");
-  EXPECT_EQ(cursors->files.at(kCursor), "1001\n");
+  EXPECT_TRUE(cursors->files.at(kCursor).starts_with("1001 "));
 }
 
 TEST_F(FollowerTest, CopiesWhatIsSafeAndNoMore) {
@@ -191,7 +199,7 @@ TEST_F(FollowerTest, AStopTriesAFailingPlaceNoMore) {
   begin();
   EXPECT_TRUE(await([](const FakePlace& all) { return all.attempts >= 1; }));
   end();
-  EXPECT_EQ(cursors->files.at(kCursor), "1\n");
+  EXPECT_EQ(cursors->files.at(kCursor), "1 \n");
 }
 
 TEST_F(FollowerTest, APlaceThatHangsDelaysNoEnd) {
@@ -211,7 +219,7 @@ TEST_F(FollowerTest, WhatIsGoneBeforeItsTurnIsCounted) {
   bounds.size = 32 * 100;  // segments of some events
   set([](FakePlace& all) { all.fails = true; });
   append_safely(1, 10);
-  cursors->files[kCursor] = "5\n";
+  cursors->files[kCursor] = "5 \n";
   begin();
   EXPECT_TRUE(await([](const FakePlace& all) { return all.attempts >= 1; }));
   end();
@@ -238,11 +246,60 @@ TEST_F(FollowerTest, ARefusedEventDoesNotStopThoseBehindIt) {
 }
 
 TEST_F(FollowerTest, ARecordThatHasBegunAnewIsCopiedFromItsBeginning) {
-  cursors->files[kCursor] = "500\n";
+  cursors->files[kCursor] = "500 12345678\n";
   append_safely(1, 3);
   begin();
   end();
   EXPECT_EQ(taken(), "1-3");
+}
+
+TEST_F(FollowerTest, ARecordThatTakesItsPlaceWhileItRunsIsCopiedFromItsBeginning) {
+  append_safely(1, 9);
+  begin();
+  EXPECT_TRUE(await([](const FakePlace& all) { return all.taken.size() == 9; }));
+  {
+    const std::unique_lock held(disk->mutex);
+    disk->files.clear();
+  }
+  append_safely(1, 4);
+  EXPECT_TRUE(await([](const FakePlace& all) { return all.taken.size() == 13; }));
+  end();
+  EXPECT_EQ(taken(), "1-9,1-4");
+}
+
+TEST_F(FollowerTest, ARecordThatHasTakenItsPlaceAndIsLongerIsCopiedFromItsBeginning) {
+  append_safely(1, 3);
+  begin();
+  end();
+  disk->files.clear();
+  append_safely(1, 9, "b");
+  begin("b");
+  end();
+  EXPECT_EQ(taken(), "1-3,1-9");
+}
+
+TEST_F(FollowerTest, BeginsWithTheFirstEventOfItsRunThoughThatIsInAnEarlierSegment) {
+  bounds.size = 32 * 100;  // segments of some events
+  append_safely(1, 3, "before");
+  for (int i = 4; i <= 40; ++i) append_safely(i, i);
+  ASSERT_GT(disk->files.size(), 2U);
+  begin();
+  end();
+  EXPECT_EQ(taken(), "4-40");
+}
+
+TEST_F(FollowerTest, CopiesNothingWhileAnotherProcessDoes) {
+  is_claimed = true;
+  append_safely(1, 3);
+  begin();
+  const auto deadline = std::chrono::steady_clock::now() + kPatience;
+  while (!follower->state().trouble && std::chrono::steady_clock::now() < deadline)
+    std::this_thread::sleep_for(1ms);
+  EXPECT_EQ(follower->state().trouble.value_or(Error{}).message, "another process holds it");
+  EXPECT_EQ(taken(), "");
+  is_claimed = false;
+  EXPECT_TRUE(await([](const FakePlace& all) { return all.taken.size() == 3; }));
+  end();
 }
 
 TEST_F(FollowerTest, WithoutNewEventsNothingIsCopiedAgain) {
@@ -255,7 +312,7 @@ TEST_F(FollowerTest, WithoutNewEventsNothingIsCopiedAgain) {
 }
 
 TEST_F(FollowerTest, ADamagedCursorCopiesRatherAllThanNothing) {
-  for (const std::string damaged : {"", "3", "x\n", "0\n", "3\n4\n", "-3\n"}) {
+  for (const std::string damaged : {"", "3", "3\n", "3 x", "x \n", "0 \n", "-3 \n"}) {
     place->taken.clear();
     cursors->files[kCursor] = damaged;
     append_safely(1, 3);

@@ -227,5 +227,33 @@ TEST_F(RecordTest, ReportsWhatAnEarlierProcessDidNotFinish) {
   }
 }
 
+TEST_F(RecordTest, WhatIsSyncedIsSafeAndNoMore) {
+  const auto record = open();
+  const auto safe_end = record->watch_safe_end();
+  append(*record, 1);
+  safe_end->wait(kPatience, [](const SafeEnd::Position& end) { return end.next == 2; });
+  EXPECT_EQ(safe_end->get().next, 2U);
+  set([](MemoryDisk& all) { all.cannot_sync = true; });
+  append(*record, 2);
+  await_done(*record, 2);
+  await(*record, [](const Record::Progress& progress) { return progress.trouble.has_value(); });
+  EXPECT_EQ(safe_end->get().next, 2U);
+  set([](MemoryDisk& all) { all.cannot_sync = false; });
+  safe_end->wait(kPatience, [](const SafeEnd::Position& end) { return end.next == 3; });
+  EXPECT_EQ(safe_end->get().next, 3U);
+}
+
+TEST_F(RecordTest, WhatAnotherProcessAppendsBecomesSafeToo) {
+  const auto record = open();
+  const auto safe_end = record->watch_safe_end();
+  append(*record, 1);
+  await_done(*record, 1);
+  MemorySegments files(disk);
+  Segments other(files, "b");
+  ASSERT_TRUE(other.append({R"({"n":2})"}, {}, WallTime()));
+  safe_end->wait(kPatience, [](const SafeEnd::Position& end) { return end.next == 3; });
+  EXPECT_EQ(safe_end->get().next, 3U);
+}
+
 }  // namespace
 }  // namespace pgcurfew::testing

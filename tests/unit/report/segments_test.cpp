@@ -275,5 +275,28 @@ TEST_F(SegmentsTest, AClockThatIsSetBackKeepsTheOrder) {
   EXPECT_EQ(read(), "1-6");
 }
 
+TEST_F(SegmentsTest, AReaderStopsAtTheEndThatItIsGiven) {
+  ASSERT_TRUE(append(1, 3));
+  const SafeEnd::Position end{segments.current(), segments.size(), segments.next()};
+  ASSERT_TRUE(append(4, 60));
+  ASSERT_TRUE(append(61, 99));
+  ASSERT_GT(count(), 1U);
+  RecordReader reader(files);
+  EXPECT_TRUE(reader.read(SafeEnd::Position()).value().empty());
+  EXPECT_EQ(reader.read(end).value().size(), 3U);
+  EXPECT_TRUE(reader.read(end).value().empty());
+  EXPECT_EQ(read(reader), "4-99");
+}
+
+TEST_F(SegmentsTest, FindsWhatOthersHaveAppended) {
+  ASSERT_TRUE(append(1, 3));
+  Segments other(files, "b");
+  ASSERT_TRUE(append(other, 4, 9));
+  EXPECT_EQ(segments.next(), 4U);
+  ASSERT_TRUE(segments.look_for_end());
+  EXPECT_EQ(segments.next(), 10U);
+  EXPECT_EQ(segments.size(), last_file().size());
+}
+
 }  // namespace
 }  // namespace pgcurfew::testing
