@@ -51,13 +51,16 @@ std::string hour_counts_text(const RuleSummary& rule) {
 
 void add_queries(std::string& text, const Tally& tally) {
   std::string_view label = "queries";
+  std::uint64_t shown = 0;
   for (const auto& entry : tally.top(kMostQueries)) {
     const bool has_id = has_query_id(entry);
     add_line(text, label,
              fmt::format("{}{}{} {}", printable(entry.text, 100), has_id && !entry.text.empty() ? " " : "",
                          has_id ? fmt::format("(query_id {})", printable(entry.name, 40)) : "", entry.count));
     label = "";
+    shown += entry.count;
   }
+  if (shown < tally.total()) add_line(text, label, fmt::format("all others {}", tally.total() - shown));
 }
 
 void add_blocked_line(std::string& text, const RuleSummary& rule) {

@@ -38,7 +38,8 @@ h3 { font-size: 1em; margin: 1em 0 .2em; }
 table { border-collapse: collapse; width: 100%; }
 td, th { text-align: left; padding: .1em .6em .1em 0; vertical-align: top; overflow-wrap: anywhere; font-weight: normal; }
 th { border-bottom: 1px solid #c9ccd1; }
-td.n, th.n { text-align: right; white-space: nowrap; width: 5em; }
+td.n, th.n { text-align: right; overflow-wrap: normal; width: 4em; }
+th { font-size: .85em; vertical-align: bottom; }
 td.bar { width: 35%; padding-top: .45em; }
 code { font-family: ui-monospace, monospace; font-size: .92em; }
 .mode, .note { color: #60656d; }
@@ -200,12 +201,14 @@ void add_rule(std::string& page, const RuleSummary& rule) {
 void add_overview(std::string& page, const std::vector<const RuleSummary*>& rules) {
   if (rules.size() < 2) return;
   page +=
-      "<table>\n<tr><th>rule</th><th>mode</th><th class=\"n\">episodes</th><th class=\"n\">cancel</th>"
-      "<th class=\"n\">terminate</th><th class=\"n\">within grace</th></tr>\n";
+      "<table>\n<tr><th class=\"n\">episodes</th><th class=\"n\">cancelled</th><th "
+      "class=\"n\">terminated</th>"
+      "<th class=\"n\">within grace</th></tr>\n";
   for (const auto* rule : rules) {
     page += fmt::format(
-        "<tr><td>{}</td><td>{}</td><td class=\"n\">{}</td><td class=\"n\">{}</td><td class=\"n\">{}</td>"
-        "<td class=\"n\">{}</td></tr>\n",
+        "<tr><td colspan=\"4\">{} <span class=\"mode\">{}</span></td></tr>\n"
+        "<tr><td class=\"n\">{}</td><td class=\"n\">{}</td>"
+        "<td class=\"n\">{}</td><td class=\"n\">{}</td></tr>\n",
         escape_html(title_of(*rule), 100), escape_html(rule->mode), rule->episodes, rule->cancelled,
         rule->terminated, rule->within_grace);
   }

@@ -177,6 +177,15 @@ TEST(Summary, TheLongestAgeIncludesTheTimeThatASessionLivedOn) {
   EXPECT_EQ(rule.longest_decision, "a-cancel");
 }
 
+TEST(Summary, TheTimeThatASessionLivedOnCountsFromTheFirstSignal) {
+  const auto rule = only_rule_of(Written("r", "enforce")
+                                     .step("a", "alert", 0, "alerted", R"("age_s":90.0)")
+                                     .step("a", "cancel", 10, "signalled", R"("age_s":100.0)")
+                                     .step("a", "terminate", 40, "signalled", R"("age_s":130.0)")
+                                     .end("a", 41, "by_us", R"("since_step_s":31.0)"));
+  EXPECT_EQ(rule.longest_age_s, 131.0);
+}
+
 TEST(Summary, QueriesAreGroupedByIdOrByTheirRedactedText) {
   const auto rule = only_rule_of(Written()
                                      .step("a", "cancel", 0, "would_signal", R"("query_id":-5)")
@@ -206,6 +215,7 @@ TEST(Summary, SaysWhomTheyBlockedAtTheWorstMoment) {
                                      .step("a", "terminate", 10, "would_signal", waiter(5, "etl"))
                                      .end("a", 20, "gone")
                                      .step("b", "cancel", 30, "would_signal", waiter(3, "etl"))
+                                     .step("b", "terminate", 35, "would_signal", waiter(1, "app"))
                                      .end("b", 40, "gone"));
   EXPECT_EQ(rule.blockers, 2U);
   EXPECT_EQ(rule.blocked_sessions, 8U);
