@@ -12,8 +12,6 @@
 
 namespace pgcurfew {
 
-using Json = History::Json;
-
 Result<Span> span_of(const HistoryOptions& options, Duration by_default, WallTime now) {
   Span span{now - by_default, now};
   if (!options.since.empty()) {
@@ -51,11 +49,11 @@ Result<std::uint64_t> read_record(const SegmentFiles& files, std::optional<WallT
   return lacking;
 }
 
-WallTime time_of(const Json& event) {
+WallTime time_of(const History::Json& event) {
   return parse_iso_8601(text_in(event, "ts")).value_or(WallTime{});
 }
 
-bool is_asked_for(const Json& event, const HistoryOptions& options, const Span& span) {
+bool is_asked_for(const History::Json& event, const HistoryOptions& options, const Span& span) {
   const auto fits = [&](const std::string& wanted, std::string_view key) {
     return wanted.empty() || wanted == text_in(event, key);
   };
@@ -65,7 +63,7 @@ bool is_asked_for(const Json& event, const HistoryOptions& options, const Span& 
          (!options.pid || *options.pid == number_in(event, "pid"));
 }
 
-bool is_asked_for_of_server(const Json& event, const HistoryOptions& options, const Span& span) {
+bool is_asked_for_of_server(const History::Json& event, const HistoryOptions& options, const Span& span) {
   const auto time = time_of(event);
   return time >= span.since && time <= span.until &&
          (options.server.empty() || options.server == text_in(event, "server"));

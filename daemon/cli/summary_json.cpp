@@ -19,16 +19,16 @@ Json map_json(const std::map<std::string, std::uint64_t>& counts) {
   return object;
 }
 
-Json names_json(const Tally& tally, const char* key) {
+Json names_json(const NameCounts& names, const char* key) {
   auto list = Json::array();
-  for (const auto& entry : tally.top(kMostNames))
+  for (const auto& entry : names.top(kMostNames))
     list.push_back({{key, entry.name}, {"episodes", entry.count}});
   return list;
 }
 
-Json queries_json(const Tally& tally) {
+Json queries_json(const NameCounts& names) {
   auto list = Json::array();
-  for (const auto& entry : tally.top(kMostNames)) {
+  for (const auto& entry : names.top(kMostNames)) {
     auto query = Json::object();
     if (has_query_id(entry)) query["query_id"] = Json::parse(entry.name, nullptr, false);
     if (!entry.text.empty()) query["query"] = entry.text;

@@ -22,20 +22,21 @@ void add_line(std::string& text, std::string_view label, std::string_view value)
   if (!value.empty()) text += fmt::format("  {:<14}{}\n", label, value);
 }
 
-std::string names_text(const Tally& tally) {
+std::string names_text(const NameCounts& names) {
   std::vector<std::string> parts;
   std::uint64_t shown = 0;
-  for (const auto& entry : tally.top(kMostShown)) {
+  for (const auto& entry : names.top(kMostShown)) {
     parts.push_back(
         fmt::format("{} {}", entry.name.empty() ? "(none)" : printable(entry.name, 64), entry.count));
     shown += entry.count;
   }
-  if (shown < tally.total()) parts.push_back(fmt::format("all others {}", tally.total() - shown));
+  if (shown < names.total()) parts.push_back(fmt::format("all others {}", names.total() - shown));
   return fmt::format("{}", fmt::join(parts, ", "));
 }
 
 std::string counts_text(const std::map<std::string, std::uint64_t>& counts, std::string_view none) {
   std::vector<std::string> parts;
+  parts.reserve(counts.size());
   for (const auto& [name, count] : counts)
     parts.push_back(fmt::format("{} {}", name.empty() ? std::string(none) : printable(name, 64), count));
   return fmt::format("{}", fmt::join(parts, ", "));
@@ -49,10 +50,10 @@ std::string hour_counts_text(const RuleSummary& rule) {
   return fmt::format("{}", fmt::join(parts, ", "));
 }
 
-void add_queries(std::string& text, const Tally& tally) {
+void add_queries(std::string& text, const NameCounts& names) {
   std::string_view label = "queries";
   std::uint64_t shown = 0;
-  for (const auto& entry : tally.top(kMostQueries)) {
+  for (const auto& entry : names.top(kMostQueries)) {
     const bool has_id = has_query_id(entry);
     add_line(text, label,
              fmt::format("{}{}{} {}", printable(entry.text, 100), has_id && !entry.text.empty() ? " " : "",
@@ -60,7 +61,7 @@ void add_queries(std::string& text, const Tally& tally) {
     label = "";
     shown += entry.count;
   }
-  if (shown < tally.total()) add_line(text, label, fmt::format("all others {}", tally.total() - shown));
+  if (shown < names.total()) add_line(text, label, fmt::format("all others {}", names.total() - shown));
 }
 
 void add_blocked_line(std::string& text, const RuleSummary& rule) {

@@ -14,8 +14,8 @@
 #include <vector>
 
 #include "base/time.hpp"
+#include "report/counts.hpp"
 #include "report/history.hpp"
-#include "report/tally.hpp"
 
 namespace pgcurfew {
 
@@ -58,18 +58,18 @@ struct RuleSummary {
   double longest_age_s = 0;
   std::string longest_decision;  ///< of that episode; empty: no decision had an age
 
-  Tally users;
-  Tally databases;
-  Tally application_names;
-  Tally servers;
+  NameCounts users;
+  NameCounts databases;
+  NameCounts application_names;
+  NameCounts servers;
   /// By `query_id`, or by the redacted text where there is none; the entry's text is the redacted text.
-  Tally queries;
+  NameCounts queries;
   std::array<std::uint64_t, 24> hours{};  ///< by the hour of the first decision
 
   std::uint64_t blockers = 0;          ///< in which others waited for the session
   std::uint64_t blocked_sessions = 0;  ///< the number of these, at the worst decision of each episode
   std::uint64_t most_blocked = 0;
-  Tally longest_waiters;  ///< `user (application_name)` of the session that had waited longest then
+  NameCounts longest_waiters;  ///< `user (application_name)` of the session that had waited longest then
 
   std::uint64_t unkillable = 0;
   std::uint64_t repeats = 0;  ///< the number of these events, as of the following
@@ -79,7 +79,7 @@ struct RuleSummary {
 };
 
 /// Whether an entry of `queries` is for a query_id, which is its name; otherwise its name begins its text.
-inline bool has_query_id(const Tally::Entry& query) {
+inline bool has_query_id(const NameCounts::Entry& query) {
   return !query.text.starts_with(query.name);
 }
 

@@ -78,28 +78,28 @@ void add_bars(std::string& page, std::string_view heading, const std::vector<Bar
   page += "</table>\n";
 }
 
-void add_names(std::string& page, std::string_view heading, const Tally& tally) {
+void add_names(std::string& page, std::string_view heading, const NameCounts& names) {
   std::vector<BarRow> rows;
   std::uint64_t shown = 0;
-  for (const auto& entry : tally.top(kMostRows)) {
+  for (const auto& entry : names.top(kMostRows)) {
     rows.push_back({entry.name.empty() ? "(none)" : escape_html(entry.name, 80), entry.count});
     shown += entry.count;
   }
-  if (shown < tally.total()) rows.push_back({"all others", tally.total() - shown, kGrey});
+  if (shown < names.total()) rows.push_back({"all others", names.total() - shown, kGrey});
   add_bars(page, heading, rows);
 }
 
-void add_queries(std::string& page, const Tally& tally) {
+void add_queries(std::string& page, const NameCounts& names) {
   std::vector<BarRow> rows;
   std::uint64_t shown = 0;
-  for (const auto& entry : tally.top(kMostRows)) {
+  for (const auto& entry : names.top(kMostRows)) {
     auto label = fmt::format("<code>{}</code>", escape_html(entry.text, 300));
     if (has_query_id(entry))
       label += fmt::format(" <span class=\"note\">query_id {}</span>", escape_html(entry.name, 40));
     rows.push_back({std::move(label), entry.count});
     shown += entry.count;
   }
-  if (shown < tally.total()) rows.push_back({"all others", tally.total() - shown, kGrey});
+  if (shown < names.total()) rows.push_back({"all others", names.total() - shown, kGrey});
   add_bars(page, "Queries", rows);
 }
 

@@ -339,14 +339,14 @@ TEST(Verdict, SaysWhatEnforcementWouldHaveDoneAndWhatBecameOfThem) {
                   "In 2 episodes a later step came due, too."));
 }
 
-TEST(Tally, IsBoundedAndCountsTheRestTogether) {
-  Tally tally;
-  for (std::size_t i = 0; i < Tally::kMostNames + 5; ++i) tally.count(std::to_string(i));
-  tally.count("7");
-  tally.count(std::string(5000, 'x'));
-  EXPECT_EQ(tally.total(), Tally::kMostNames + 7);
-  EXPECT_EQ(tally.top(1).at(0).name, "7");
-  EXPECT_EQ(tally.top(Tally::kMostNames * 2).size(), Tally::kMostNames);
+TEST(NameCounts, IsBoundedAndCountsTheRestTogether) {
+  NameCounts names;
+  for (std::size_t i = 0; i < NameCounts::kMostNames + 5; ++i) names.count(std::to_string(i));
+  names.count("7");
+  names.count(std::string(5000, 'x'));
+  EXPECT_EQ(names.total(), NameCounts::kMostNames + 7);
+  EXPECT_EQ(names.top(1).at(0).name, "7");
+  EXPECT_EQ(names.top(NameCounts::kMostNames * 2).size(), NameCounts::kMostNames);
 }
 
 TEST(Durations, TheMedianOfAnEvenNumberIsTheLowerOfTheTwo) {

@@ -12,7 +12,7 @@ namespace pgcurfew {
 /// Counts by name, in bounded memory.
 /// *Shapes*: tells the first `kMostNames` names apart, each with its first 200 bytes; further names are
 /// counted together.
-class Tally {
+class NameCounts {
  public:
   static constexpr std::size_t kMostNames = 10'000;
 

@@ -1,4 +1,4 @@
-#include "report/tally.hpp"
+#include "report/counts.hpp"
 
 #include <algorithm>
 #include <functional>
@@ -11,7 +11,7 @@ constexpr std::size_t kLongestName = 200;
 
 }  // namespace
 
-void Tally::count(std::string_view name, std::string_view text) {
+void NameCounts::count(std::string_view name, std::string_view text) {
   ++total_;
   name = name.substr(0, kLongestName);
   auto found = names_.find(name);
@@ -22,7 +22,7 @@ void Tally::count(std::string_view name, std::string_view text) {
   ++found->second.count;
 }
 
-std::vector<Tally::Entry> Tally::top(std::size_t most) const {
+std::vector<NameCounts::Entry> NameCounts::top(std::size_t most) const {
   std::vector<Entry> entries;
   entries.reserve(names_.size());
   for (const auto& [name, counted] : names_) entries.push_back({name, counted.text, counted.count});
