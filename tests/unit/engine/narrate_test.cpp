@@ -141,16 +141,16 @@ TEST(Intent, NamesTheOneThatHasWaitedLongest) {
 
 TEST(Intent, SaysHowLongTheNextStepWaitsUnlessItIsTheLast) {
   Desk desk(rule_with("state: active, query_age: 10s", "mode: dry-run",
-                      "[ alert, cancel, terminate: { after: 30s } ]"));
+                      "[ alert, cancel: { after: 2s }, terminate: { after: 30s } ]"));
   std::vector<std::string> waits;
-  for (const auto now : {10s, 11s, 41s}) {
+  for (const auto now : {10s, 12s, 42s}) {
     desk.look({active(1, 0s)}, now);
     const auto decision = desk.decide_at(now);
     ASSERT_EQ(decision.orders.size(), 1U) << now.count();
     waits.push_back(field(decision.events.at(0), "next_after_s"));
     desk.reply(decision.orders.at(0), ReplyKind::kSignalled, now);
   }
-  EXPECT_THAT(waits, ElementsAre("0s", "30s", ""));
+  EXPECT_THAT(waits, ElementsAre("2s", "30s", ""));
 }
 
 TEST(Outcome, IsCalledWhatItIsWhereNoSignalWasAskedFor) {
