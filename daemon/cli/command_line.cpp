@@ -219,7 +219,8 @@ void describe_history(CLI::App& app, HistoryOptions& options) {
   const auto add = [&](const char* name, std::string& value, const char* type, const char* meaning) {
     command->add_option(name, value, meaning)->type_name(type)->check(is_given);
   };
-  add("--since", options.since, "TIME", "as in 2h, 14:03 or \"2026-11-30 14:03\"; a day ago by default");
+  add("--since", options.since, "TIME",
+      "as in 2h, 14:03 or \"2026-11-30 14:03\"; a day ago by default, two weeks with --summary");
   add("--until", options.until, "TIME", "likewise; now by default");
   add("--server", options.server, "NAME", "decisions on this server");
   add("--rule", options.rule, "NAME", "decisions of this rule");
@@ -232,7 +233,13 @@ void describe_history(CLI::App& app, HistoryOptions& options) {
   command->add_option("--pid", options.pid, "about sessions with this pid")
       ->check(CLI::Range(1, std::numeric_limits<std::int32_t>::max()))
       ->type_name("PID");
-  command->add_flag("--json", options.json, "print JSON, one object a line");
+  auto* json = command->add_flag("--json", options.json, "print JSON, one object a line");
+  auto* summary = command->add_flag("--summary", options.summary,
+                                    "sum up the decisions, rule by rule: the verdict on a dry run");
+  command->add_flag("--html", options.html, "print the summary as an HTML page")
+      ->needs(summary)
+      ->excludes(json);
+  summary->excludes("--decision");
 }
 
 /// Defines the commands and their options; `arguments` must outlive `app`.

@@ -17,8 +17,10 @@
 #include "base/iso_time.hpp"
 #include "base/words.hpp"
 #include "cli/by_hand.hpp"
+#include "cli/history_query.hpp"
 #include "cli/moment.hpp"
 #include "cli/printing.hpp"
+#include "cli/summary.hpp"
 #include "engine/ledger.hpp"
 #include "engine/order.hpp"
 #include "report/history.hpp"
@@ -48,52 +50,6 @@ std::vector<std::string_view> outcome_words() {
   return words;
 }
 
-struct Span {
-  WallTime since{};
-  WallTime until{};
-};
-
-Result<Span> span_of(const HistoryOptions& options, WallTime now) {
-  Span span{now - kByDefault, now};
-  if (!options.since.empty()) {
-    const auto since = parse_moment(options.since, now);
-    if (!since) return tl::make_unexpected(since.error());
-    span.since = *since;
-  }
-  if (!options.until.empty()) {
-    const auto until = parse_moment(options.until, now);
-    if (!until) return tl::make_unexpected(until.error());
-    span.until = *until;
-  }
-  if (span.since > span.until) return failure("--since is later than --until");
-  return span;
-}
-
-/// Calls `take` with each line, from about `since` on, as long as it asks for more.
-template <class Take>
-Result<void> read_record(const SegmentFiles& files, std::optional<WallTime> since, Take take) {
-  RecordReader reader(files);
-  if (since) reader.skip_to(*since);
-  while (true) {
-    const auto lines = reader.read();
-    if (!lines) return tl::make_unexpected(lines.error());
-    if (lines->empty()) break;
-    for (const auto& line : *lines) {
-      if (!take(line.text)) return {};
-    }
-  }
-  if (const auto lacking = std::max(reader.missed(), reader.damaged()); lacking > 0) {
-    print_error_text(
-        fmt::format("pgcurfew: the record lacks {} events, which are damaged or were taken out\n", lacking),
-        Urgency::kWarning);
-  }
-  return {};
-}
-
-WallTime time_of(const Json& event) {
-  return parse_iso_8601(text_in(event, "ts")).value_or(WallTime{});
-}
-
 std::string claimant_of(const Json& event) {
   const auto drain = text_in(event, "drain");
   return drain.empty() ? text_in(event, "rule") : "drain " + drain;
@@ -102,18 +58,6 @@ std::string claimant_of(const Json& event) {
 int pid_of(const Json& event) {
   const auto found = event.find("pid");
   return found != event.end() && found->is_number_integer() ? found->get<int>() : 0;
-}
-
-bool is_asked_for(const Json& decision, const HistoryOptions& options, const Span& span) {
-  const auto fits = [&](const std::string& wanted, std::string_view key) {
-    return wanted.empty() || wanted == text_in(decision, key);
-  };
-  const auto time = time_of(decision);
-  return time >= span.since && time <= span.until && fits(options.rule, "rule") &&
-         fits(options.drain, "drain") && fits(options.server, "server") && fits(options.user, "user") &&
-         fits(options.database, "database") &&
-         (fits(options.outcome, "outcome") || fits(options.outcome, "end")) &&
-         (!options.pid || *options.pid == pid_of(decision));
 }
 
 std::string duration_in(const Json& event, std::string_view key) {
@@ -167,7 +111,7 @@ void print_table(const std::vector<Row>& rows) {
 }
 
 int show_decisions(const SegmentFiles& files, const HistoryOptions& options, WallTime now) {
-  const auto span = span_of(options, now);
+  const auto span = span_of(options, kByDefault, now);
   if (!span) return complain(span.error(), kExitUsage);
   History history;
   const auto read = read_record(files, span->since, [&](const std::string& line) {
@@ -309,6 +253,7 @@ int show_history(const HistoryOptions& options) {
         kExitNoInput);
   }
   const auto now = Loop::wall_time();
+  if (options.summary) return show_summary(files, options, now);
   return options.decision.empty() ? show_decisions(files, options, now) : tell_story(files, options, now);
 }
 

@@ -70,4 +70,17 @@ std::string local_text(WallTime time, WallTime now) {
   return is_today ? fmt::format("{:%H:%M:%S}", local) : fmt::format("{:%Y-%m-%d %H:%M:%S}", local);
 }
 
+std::string full_local_text(WallTime time) {
+  return fmt::format("{:%Y-%m-%d %H:%M:%S}", local_of(time));
+}
+
+int local_hour(WallTime time) {
+  return local_of(time).tm_hour;
+}
+
+std::string time_zone_text(WallTime time) {
+  const auto local = local_of(time);
+  return local.tm_zone == nullptr ? std::string() : std::string(local.tm_zone);
+}
+
 }  // namespace pgcurfew

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <string>
 #include <string_view>
 
 #include "base/result.hpp"
@@ -15,5 +16,14 @@ Result<WallTime> parse_moment(std::string_view text, WallTime now);
 
 /// A local time: `14:03:05` on the day of `now`, otherwise `2026-11-30 14:03:05`.
 std::string local_text(WallTime time, WallTime now);
+
+/// The same with its day, whatever day it is: `2026-11-30 14:03:05`.
+std::string full_local_text(WallTime time);
+
+/// The hour of the day in local time, from 0 to 23.
+int local_hour(WallTime time);
+
+/// What the local time zone is called at that time, as in `CET`.
+std::string time_zone_text(WallTime time);
 
 }  // namespace pgcurfew

@@ -29,7 +29,12 @@ Grounds grounds_of(const Rule& rule, const Session& session, const Look& look, c
   if (blocking.is_asked) {
     const auto waiters = fitting_waiters(blocking, session);
     grounds.blocks = waiters.size();
-    if (!waiters.empty()) grounds.longest_waiter = waiters.front()->key;
+    if (!waiters.empty()) {
+      const auto& longest = *waiters.front();
+      grounds.longest_waiter = longest.key;
+      grounds.longest_waiter_user = longest.user;
+      grounds.longest_waiter_application_name = longest.application_name;
+    }
   }
   const auto& conditions = rule.match.conditions;
   if (std::any_of(conditions.begin(), conditions.end(),

@@ -16,6 +16,8 @@ namespace pgcurfew {
 struct Grounds {
   std::optional<std::size_t> blocks;         ///< how many matching sessions wait for it
   std::optional<SessionKey> longest_waiter;  ///< the one that has waited longest
+  std::optional<std::string> longest_waiter_user;
+  std::optional<std::string> longest_waiter_application_name;
   std::optional<std::int64_t> xmin_age;
   std::optional<std::string> group;       ///< `user app, application_name web`; may be any bytes
   std::optional<std::size_t> group_size;  ///< of those that are due

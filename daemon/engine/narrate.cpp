@@ -95,6 +95,8 @@ void add_grounds(Event& event, const Order& order) {
   event.add(field::kBlocks, grounds.blocks);
   if (grounds.longest_waiter) {
     event.add(field::kLongestWaiter, grounds.longest_waiter->pid);
+    event.add(field::kLongestWaiterUser, grounds.longest_waiter_user);
+    event.add(field::kLongestWaiterApplicationName, grounds.longest_waiter_application_name);
   }
   event.add(field::kXminAge, grounds.xmin_age);
   event.add(field::kGroup, grounds.group);
@@ -239,6 +241,7 @@ Event intent_event(const Order& order) {
   const bool is_drains = !order.drain.empty();
   Event event(Kind::kIntent, is_drains ? about : fmt::format("{}: {}", about, grounds_text(order)));
   add_order(event, order);
+  event.add(field::kNextAfterS, order.next_after);
   if (!is_drains) add_age(event, order, order.age);
   add_grounds(event, order);
   add_names(event, order);

@@ -75,9 +75,10 @@ struct Order {
   Clock clock = Clock::kStateAge;
   bool is_waiters_age = false;  ///< Judgement::is_waiters_age
   ServerTime clock_start{};
-  Duration limit{};  ///< 0: the rule has no age
-  Duration age{};    ///< as computed when the order was made
-  Duration grace{};  ///< the step's `after`
+  Duration limit{};                    ///< 0: the rule has no age
+  Duration age{};                      ///< as computed when the order was made
+  Duration grace{};                    ///< the step's `after`
+  std::optional<Duration> next_after;  ///< that of the step after it; empty for the last step
   std::optional<std::string> database;
   std::optional<std::string> user;
   std::optional<std::string> application_name;

@@ -14,6 +14,11 @@ namespace pgcurfew {
 
 namespace {
 
+/// The wait from a step to the next one of its ladder.
+std::optional<Duration> wait_after(const std::vector<Step>& ladder, std::size_t step) {
+  return step + 1 < ladder.size() ? std::optional(ladder[step + 1].after) : std::nullopt;
+}
+
 /// Longer than any order is in flight: a rule with a pause orders nothing else until the reply comes.
 constexpr Duration kWhileInFlight = std::chrono::seconds(10);
 
@@ -65,6 +70,7 @@ Order OrderDesk::describe(const DueStep& due) {
     order.drain = drain.name;
     order.step_count = drain.escalate.size();
     order.grace = drain.escalate[due.next.number].after;
+    order.next_after = wait_after(drain.escalate, due.next.number);
     order.clock_start = due.since;
   }
   return order;
@@ -82,6 +88,7 @@ void OrderDesk::describe_rule(const DueStep& due, Order& order) {
   order.limit = judgement.limit;
   order.age = now_.server - judgement.clock_start;
   order.grace = rule.escalate[due.next.number].after;
+  order.next_after = wait_after(rule.escalate, due.next.number);
 
   order.repeat_key = repeat_key_of(rule, session);
   order.repeat = rule.repeat;

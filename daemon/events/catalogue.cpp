@@ -69,7 +69,8 @@ constexpr auto kMark = fields(field::kBy, field::kLimitBefore, field::kUntil);
 
 constexpr auto kIntentFields =
     joined(shared::kDecision, shared::kAge,
-           fields(field::kEpisode, field::kIfStill, field::kBlocks, field::kLongestWaiter, field::kXminAge,
+           fields(field::kEpisode, field::kIfStill, field::kNextAfterS, field::kBlocks, field::kLongestWaiter,
+                  field::kLongestWaiterUser, field::kLongestWaiterApplicationName, field::kXminAge,
                   field::kGroup, field::kGroupSize, field::kKeep, field::kConnectionsUsed, field::kServerRole,
                   field::kOpenUntil, field::kRepeated, field::kSkipped),
            shared::kNames, fields(field::kState));

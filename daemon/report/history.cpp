@@ -30,6 +30,11 @@ std::string text_in(const Json& event, std::string_view key) {
   return found != event.end() && found->is_string() ? found->get<std::string>() : std::string();
 }
 
+std::optional<double> number_in(const Json& event, std::string_view key) {
+  const auto found = event.find(std::string(key));
+  return found != event.end() && found->is_number() ? std::optional(found->get<double>()) : std::nullopt;
+}
+
 History::EpisodeName History::episode_of(const Json& event) {
   return {text_in(event, "episode"), text_in(event, "rule"), text_in(event, "drain")};
 }
@@ -49,12 +54,17 @@ void History::begin(const Json& event) {
 void History::finish_episode(const Json& event) {
   const auto found = by_episode_.extract(episode_of(event));
   if (found.empty()) return;
-  decisions_[found.mapped()]["end"] = text_in(event, "end");
+  auto& last = decisions_[found.mapped()];
+  last["end"] = text_in(event, "end");
+  if (event.contains("since_step_s")) last["since_step_s"] = event["since_step_s"];
 }
 
 void History::take(std::string_view line) {
   const auto event = Json::parse(line, nullptr, false);
-  if (!event.is_object()) return;
+  if (event.is_object()) take_event(event);
+}
+
+void History::take_event(const Json& event) {
   const auto kind = text_in(event, "event");
   if (kind == name_of(Kind::kIntent)) return begin(event);
   if (kind == name_of(Kind::kEnded)) return finish_episode(event);

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <map>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <tuple>
@@ -17,10 +18,12 @@ class History {
 
   /// Takes the next line of the record. Lines that concern no decision are passed over.
   void take(std::string_view line);
+  /// The same for a line that was parsed already.
+  void take_event(const Json& event);
 
   /// *Shapes*: one object for each intent: `ts`, `server`, the fields of intent and outcome as in the log;
-  /// then, as far as they are known, `effect` (of verified), `end` (of ended, in the last decision of its
-  /// episode), `late` and `unkillable`, both true.
+  /// then, as far as they are known, `effect` (of verified), `end` and `since_step_s` (of ended, in the last
+  /// decision of its episode), `late` and `unkillable`, both true.
   [[nodiscard]] const std::vector<Json>& decisions() const { return decisions_; }
 
  private:
@@ -38,5 +41,7 @@ class History {
 
 /// The text of a key; empty if there is none, or if it has another type.
 std::string text_in(const History::Json& event, std::string_view key);
+/// The number of a key; likewise.
+std::optional<double> number_in(const History::Json& event, std::string_view key);
 
 }  // namespace pgcurfew

@@ -13,6 +13,7 @@ PAGES = REPOSITORY / "packaging" / "man"
 FILES = (PAGES / "pgcurfew.yaml.5.scd").read_text(encoding="utf-8")
 LOG = (PAGES / "pgcurfew-log.5.scd").read_text(encoding="utf-8")
 COMMANDS = (PAGES / "pgcurfew.8.scd").read_text(encoding="utf-8")
+ROLLOUT = (PAGES / "pgcurfew-rollout.7.scd").read_text(encoding="utf-8")
 
 # Headings of the manual, and the mapping whose keys follow.
 SECTIONS = {"MAIN FILE": None, "SERVERS": "server", "RULES": "rule", "MATCH": "match", "EXCEPTIONS": "except",
@@ -57,6 +58,16 @@ def test_each_example_is_taken(command, tmp_path, number):
 
 def test_there_are_examples():
     assert len(examples(FILES)) >= 9
+
+
+def test_the_files_of_the_rollout_are_taken(command, tmp_path):
+    files = [text for text in examples(ROLLOUT) if not text.startswith("$ ")]
+    assert len(files) == 2
+    for number, text in enumerate(files):
+        path = tmp_path / f"{number}.yaml"
+        path.write_text(text, encoding="utf-8")
+        done = command("check", path)
+        assert (done.returncode, done.stderr) == (0, ""), text
 
 
 def test_the_examples_of_the_readme_are_taken(command, tmp_path):
@@ -214,7 +225,7 @@ def test_the_exit_statuses_are_those_of_the_program():
     assert statuses == list(entries(section(COMMANDS, "EXIT STATUS")))
 
 
-@pytest.mark.parametrize("page", ["pgcurfew.8", "pgcurfew.yaml.5", "pgcurfew-log.5"])
+@pytest.mark.parametrize("page", ["pgcurfew.8", "pgcurfew.yaml.5", "pgcurfew-log.5", "pgcurfew-rollout.7"])
 def test_the_pages_are_formatted_without_a_warning(tmp_path, page):
     if not shutil.which("scdoc") or not shutil.which("man"):
         pytest.skip("no scdoc or man here")

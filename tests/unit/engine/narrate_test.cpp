@@ -7,6 +7,7 @@
 #include <fmt/format.h>
 #include <gmock/gmock.h>
 
+#include "base/duration.hpp"
 #include "engine/engine_fixture.hpp"
 
 namespace pgcurfew::testing {
@@ -31,6 +32,7 @@ std::string field(const Event& event, const std::string& name) {
     if (const auto* number = std::get_if<std::int64_t>(&value)) return std::to_string(*number);
     if (const auto* part = std::get_if<double>(&value)) return fmt::format("{}", *part);
     if (const auto* time = std::get_if<ServerTime>(&value)) return to_text(*time);
+    if (const auto* duration = std::get_if<Duration>(&value)) return to_text(*duration);
     return "?";
   }
   return {};
@@ -121,6 +123,34 @@ TEST(Intent, NamesTheRulesOwnAgeWhereThatIsReachedLast) {
   const auto waiter = waiting(2, 1s);
   desk.look({idle_in_transaction(1, 0s), waiter}, 10s, {wait_of(waiter, {1}, 1s)});
   EXPECT_EQ(field(first_intent(desk, 10s), "clock"), "blocks_for");
+}
+
+TEST(Intent, NamesTheOneThatHasWaitedLongest) {
+  Desk desk(rule_with("blocks: { blocked_for: 5s }", "", "[ terminate ]"));
+  auto first = waiting(2, 1s, "migrator");
+  first.application_name = "flyway";
+  const auto second = waiting(3, 2s);
+  desk.look({idle_in_transaction(1, 0s), second, first}, 10s,
+            {wait_of(second, {1}, 2s), wait_of(first, {1}, 1s)});
+  const auto intent = first_intent(desk, 10s);
+  EXPECT_EQ(field(intent, "blocks"), "2");
+  EXPECT_EQ(field(intent, "longest_waiter"), "2");
+  EXPECT_EQ(field(intent, "longest_waiter_user"), "migrator");
+  EXPECT_EQ(field(intent, "longest_waiter_application_name"), "flyway");
+}
+
+TEST(Intent, SaysHowLongTheNextStepWaitsUnlessItIsTheLast) {
+  Desk desk(rule_with("state: active, query_age: 10s", "mode: dry-run",
+                      "[ alert, cancel: { after: 2s }, terminate: { after: 30s } ]"));
+  std::vector<std::string> waits;
+  for (const auto now : {10s, 12s, 42s}) {
+    desk.look({active(1, 0s)}, now);
+    const auto decision = desk.decide_at(now);
+    ASSERT_EQ(decision.orders.size(), 1U) << now.count();
+    waits.push_back(field(decision.events.at(0), "next_after_s"));
+    desk.reply(decision.orders.at(0), ReplyKind::kSignalled, now);
+  }
+  EXPECT_THAT(waits, ElementsAre("2s", "30s", ""));
 }
 
 TEST(Outcome, IsCalledWhatItIsWhereNoSignalWasAskedFor) {
