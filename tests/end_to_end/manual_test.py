@@ -18,7 +18,8 @@ COMMANDS = (PAGES / "pgcurfew.8.scd").read_text(encoding="utf-8")
 SECTIONS = {"MAIN FILE": None, "SERVERS": "server", "RULES": "rule", "MATCH": "match", "EXCEPTIONS": "except",
             "PROTECTION": "protect", "BLOCKERS": "blocks", "WHEN": "when", "HOURS": "window", "REPEAT": "repeat",
             "ESCALATION": "step", "DRAINS": "drain", "PGBOUNCER": "pgbouncer", "DRAIN EXCEPTIONS": "except_of_a_drain",
-            "WAITING": "wait", "GIVING UP": "give_up", "SAFETY": "safety", "REPORT": "report", "RECORD": "record"}
+            "WAITING": "wait", "GIVING UP": "give_up", "SAFETY": "safety", "REPORT": "report", "RECORD": "record",
+            "WEB": "web"}
 BUILT_IN = {"dumps", "backups", "agents", "sync-rep", "concurrent-index", "listeners"}
 
 

@@ -92,6 +92,7 @@ unprotect: [listeners, dumps]
 safety: { signals: 50 per 1min, share: 12.5%, quiet: 5min }
 report: { query_text: none }
 record: { keep: 90d, size: 4GB, required: true }
+web: { listen: "127.0.0.1:9187" }
 drains:
   - name: weekly
     description: Every Sunday.

@@ -22,7 +22,7 @@ using namespace std::chrono_literals;
 
 namespace words = grammar::words;
 
-constexpr std::array<MappingEntry, 22> kMappings{{
+constexpr std::array<MappingEntry, 23> kMappings{{
     {.mapping = Mapping::kMainFile,
      .name = "the main file",
      .meaning = "/etc/pgcurfew/pgcurfew.yaml",
@@ -122,6 +122,11 @@ constexpr std::array<MappingEntry, 22> kMappings{{
      .meaning = "the record of all events, in the state directory",
      .needs_any_key = true,
      .synonyms = words::kRecordKeys},
+    {.mapping = Mapping::kWeb,
+     .name = "web",
+     .meaning = "the web server for metrics, health and status",
+     .needs_any_key = true,
+     .synonyms = words::kWebKeys},
 }};
 
 std::string number_text(const KeyEntry& key, std::int64_t number) {
@@ -193,6 +198,8 @@ std::span<const KeyEntry> keys_of(Mapping mapping) {
       return grammar::report();
     case Mapping::kRecord:
       return grammar::record();
+    case Mapping::kWeb:
+      return grammar::web();
     case Mapping::kSelector:
     case Mapping::kLabels:
       break;
@@ -262,6 +269,8 @@ std::string values_text_of(const KeyEntry& key) {
       return "a whole number with kB, MB, GB or TB";
     case Takes::kFlag:
       return "true or false";
+    case Takes::kListen:
+      return "an address of this machine and a port, or unix: and a path";
     case Takes::kTimeZone:
       return "a name in the system's tzdata";
     case Takes::kTimeOfDay:

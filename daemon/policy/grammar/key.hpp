@@ -31,6 +31,7 @@ enum class Mapping {
   kSafety,
   kReport,
   kRecord,
+  kWeb,
 };
 
 /// What a key takes.
@@ -51,6 +52,7 @@ enum class Takes {
   kRate,        ///< `20 per 1min`
   kSize,        ///< `100MB`
   kFlag,        ///< `true` or `false`
+  kListen,      ///< `127.0.0.1:9187`, `unix:/run/x.sock`
   kTimeZone,    ///< a name of tzdata
   kTimeOfDay,   ///< `"08:00"`
   kDays,        ///< one or a list: `mon`, `mon-fri`

@@ -41,7 +41,7 @@ constexpr KeyEntry kDrains{
         "[ { name: d, databases: orders, schedule: \"0 2 * * sun\", timezone: UTC, duration: 45min } ]",
     .mapping = Mapping::kDrain};
 
-constexpr std::array<KeyEntry, 10> kMainFile{{
+constexpr std::array<KeyEntry, 11> kMainFile{{
     {.name = "mode",
      .takes = Takes::kChoice,
      .meaning = "whether signals are sent, or only reported",
@@ -83,6 +83,12 @@ constexpr std::array<KeyEntry, 10> kMainFile{{
      .fallback = "the defaults of its keys",
      .example = "{ keep: 30d, size: 1GB, required: false }",
      .mapping = Mapping::kRecord},
+    {.name = "web",
+     .takes = Takes::kMapping,
+     .meaning = "the web server for metrics, health and status",
+     .fallback = "none",
+     .example = "{ listen: \"127.0.0.1:9187\" }",
+     .mapping = Mapping::kWeb},
 }};
 
 constexpr std::array<KeyEntry, 3> kDropIn{{
@@ -167,6 +173,14 @@ constexpr std::array<KeyEntry, 3> kRecord{{
      .example = "true"},
 }};
 
+constexpr std::array<KeyEntry, 1> kWeb{{
+    {.name = "listen",
+     .takes = Takes::kListen,
+     .is_required = true,
+     .meaning = "an address of the loopback interface and a port, or a Unix-domain socket",
+     .example = "\"127.0.0.1:9187\""},
+}};
+
 std::vector<KeyEntry> make_main_file() {
   std::vector<KeyEntry> keys(kMainFile.begin(), kMainFile.end());
   for (auto& key : keys) {
@@ -195,6 +209,9 @@ std::span<const KeyEntry> report() {
 }
 std::span<const KeyEntry> record() {
   return kRecord;
+}
+std::span<const KeyEntry> web() {
+  return kWeb;
 }
 
 }  // namespace pgcurfew::grammar

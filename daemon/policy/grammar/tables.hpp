@@ -47,5 +47,6 @@ std::span<const KeyEntry> give_up();
 std::span<const KeyEntry> safety();
 std::span<const KeyEntry> report();
 std::span<const KeyEntry> record();
+std::span<const KeyEntry> web();
 
 }  // namespace pgcurfew::grammar

@@ -47,6 +47,12 @@ inline constexpr auto kRecordKeys = std::to_array<Synonym>({{"retention", "keep"
                                                             {"require", "required"},
                                                             {"sync", "required"}});
 
+inline constexpr auto kWebKeys = std::to_array<Synonym>({{"address", "listen"},
+                                                         {"bind", "listen"},
+                                                         {"port", "listen"},
+                                                         {"socket", "listen"},
+                                                         {"listen_address", "listen"}});
+
 inline constexpr auto kProtections = std::to_array<Synonym>({{"dump", "dumps"},
                                                              {"pg_dump", "dumps"},
                                                              {"backup", "backups"},

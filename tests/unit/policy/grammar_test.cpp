@@ -115,6 +115,8 @@ std::string file_with(Mapping mapping, std::string_view key, std::string_view va
       return file(kServers, fmt::format("report: {{ {} }}", entry), "");
     case Mapping::kRecord:
       return file(kServers, fmt::format("record: {{ {} }}", entry), "");
+    case Mapping::kWeb:
+      return file(kServers, fmt::format("web: {{ {} }}", entry), "");
     case Mapping::kDropIn:
     case Mapping::kSelector:
     case Mapping::kLabels:

@@ -93,7 +93,8 @@ TEST(Load, RefusesUnknownKeysInTheMainFile) {
                "Did you mean \"protect\"?");
   expect_error(
       load_main(main_with("alerts: x\n")), 3, 1, "unknown key \"alerts\" in the main file",
-      "Known here: mode, servers, timezone, protect, unprotect, rules, drains, safety, report, record.");
+      "Known here: mode, servers, timezone, protect, unprotect, rules, drains, safety, report, record, "
+      "web.");
 }
 
 TEST(Load, RefusesDuplicateRulesOverAllFiles) {
