@@ -7,7 +7,8 @@
 
 build_packages() {
   echo g++ cmake ninja-build pkg-config libpq-dev libyaml-cpp-dev libspdlog-dev libfmt-dev libsystemd-dev \
-    libre2-dev libcctz-dev libexpected-dev libcli11-dev nlohmann-json3-dev zlib1g-dev scdoc
+    libre2-dev libcctz-dev libexpected-dev libcli11-dev nlohmann-json3-dev zlib1g-dev libcurl4-openssl-dev libmicrohttpd-dev \
+    prometheus-cpp-dev scdoc
 }
 
 # The server for demo and tests, and the Python with which they speak to it.
@@ -18,7 +19,7 @@ server_packages() {
 test_packages() {
   echo libgtest-dev libgmock-dev librapidcheck-dev libbenchmark-dev clang-14 libclang-rt-14-dev llvm-14 \
     clang-format-14 clang-tidy-14 shellcheck e2fsprogs python3-pytest python3-pytest-xdist python3-jsonschema \
-    python3-yaml man-db systemd pgbouncer git
+    python3-yaml man-db systemd pgbouncer git prometheus
 }
 
 # Prints those of the given packages that are not installed.

@@ -169,8 +169,10 @@ constexpr auto kRecordFailedFields = joined(shared::kError, fields(field::kRequi
 constexpr auto kRecordAgainFields = fields(field::kOutageS);
 constexpr auto kRecordLostFields = fields(field::kLost);
 constexpr auto kRecordShortenedFields = fields(field::kLost, field::kUntil);
+constexpr auto kWebListeningFields = fields(field::kListen, field::kOutageS);
+constexpr auto kWebFailedFields = joined(shared::kError, fields(field::kListen));
 
-constexpr std::array<KindEntry, 67> kKinds{{
+constexpr std::array<KindEntry, 69> kKinds{{
     {.kind = Kind::kIntent,
      .name = "intent",
      .level = Level::kInfo,
@@ -619,6 +621,19 @@ constexpr std::array<KindEntry, 67> kKinds{{
      .message_id = "7a9173d0042d447da53f955523bfaa3f",
      .meaning = "Old events were removed from the record before their time, because it has reached its size",
      .fields = kRecordShortenedFields},
+    {.kind = Kind::kWebListening,
+     .name = "web_listening",
+     .level = Level::kNotice,
+     .message_id = "095fbca00b114d05acf1df0d713c9cfd",
+     .meaning = "The web server answers, for the first time, at a new address or again",
+     .fields = kWebListeningFields},
+    {.kind = Kind::kWebFailed,
+     .name = "web_failed",
+     .level = Level::kWarning,
+     .message_id = "09d83b02114b49b69eff19b5b05d3390",
+     .can_be_alert = true,
+     .meaning = "The web server cannot listen, so there are no metrics, health and status",
+     .fields = kWebFailedFields},
     {.kind = Kind::kStopped,
      .name = "stopped",
      .level = Level::kNotice,

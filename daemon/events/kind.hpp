@@ -81,6 +81,8 @@ enum class Kind {
   kRecordAgain,
   kRecordLost,
   kRecordShortened,
+  kWebListening,
+  kWebFailed,
   kStopped,
 };
 

@@ -2,7 +2,6 @@
 
 #include <chrono>
 #include <condition_variable>
-#include <csignal>
 #include <deque>
 #include <mutex>
 #include <set>
@@ -10,6 +9,7 @@
 #include <thread>
 #include <utility>
 
+#include "report/no_signals.hpp"
 #include "report/unfinished.hpp"
 #include "report/wall_clock.hpp"
 
@@ -26,22 +26,6 @@ constexpr auto kRetry = milliseconds(250);
 constexpr auto kSyncPause = seconds(1);
 constexpr auto kStopDeadline = milliseconds(500);
 constexpr auto kStopInTrouble = milliseconds(100);
-
-/// Threads inherit what is blocked: signals are for the loop's thread, which may not have asked for them yet.
-class NoSignals {
- public:
-  NoSignals() {
-    sigset_t all;
-    sigfillset(&all);
-    pthread_sigmask(SIG_SETMASK, &all, &before_);
-  }
-  ~NoSignals() { pthread_sigmask(SIG_SETMASK, &before_, nullptr); }
-  NoSignals(const NoSignals&) = delete;
-  NoSignals& operator=(const NoSignals&) = delete;
-
- private:
-  sigset_t before_{};
-};
 
 }  // namespace
 
@@ -76,6 +60,7 @@ struct Record::Inside {
   std::size_t waiting_bytes = 0;
   std::uint64_t handed_over = 0;
   std::uint64_t appended = 0;
+  std::uint64_t appended_bytes = 0;
   std::uint64_t synced = 0;
   std::optional<Error> append_trouble;
   std::optional<Error> sync_trouble;
@@ -133,7 +118,10 @@ void Record::Inside::append(const std::vector<std::string>& batch, std::unique_l
     if (result) {
       append_trouble.reset();
       appended += batch.size();
-      for (const auto& event : batch) waiting_bytes -= event.size();
+      for (const auto& event : batch) {
+        waiting_bytes -= event.size();
+        appended_bytes += event.size();
+      }
       to_sync.insert(segments.current());
       note_progress(held);
       if (cleaned != segments.current()) remove_old(held);
@@ -277,6 +265,12 @@ Record::Progress Record::progress() {
     inside_->on_progress();
   }
   return progress;
+}
+
+Record::Counts Record::counts() const {
+  const std::unique_lock held(inside_->mutex);
+  return {inside_->handed_over, inside_->appended, inside_->synced, inside_->appended_bytes,
+          inside_->waiting_bytes};
 }
 
 }  // namespace pgcurfew

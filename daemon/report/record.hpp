@@ -30,6 +30,15 @@ class Record {
     std::vector<Event> unfinished;  ///< since the last call: ends of what earlier processes have begun
   };
 
+  /// Since the start. What is appended counts as synced once it is safe on the disk.
+  struct Counts {
+    std::uint64_t handed_over = 0;
+    std::uint64_t appended = 0;
+    std::uint64_t synced = 0;
+    std::uint64_t appended_bytes = 0;
+    std::uint64_t waiting_bytes = 0;
+  };
+
   /// `run` differs from process to process: letters and digits. Any thread calls `on_progress`, which must
   /// not throw.
   Record(std::unique_ptr<SegmentFiles> files, std::string run, const RecordBounds& bounds,
@@ -48,6 +57,7 @@ class Record {
   void find_unfinished_runs();
 
   Progress progress();
+  [[nodiscard]] Counts counts() const;
 
   /// The most bytes that wait to be appended; events beyond that are lost.
   static constexpr std::size_t kMostWaiting = std::size_t{16} << 20U;
