@@ -38,8 +38,7 @@ TEST(Tally, CountsEachEpisodeOnce) {
 
 TEST(Tally, KeepsTheLastActionsAndWhatCameOfThem) {
   Tally tally;
-  for (std::size_t i = 0; i < Tally::kMostActions + 5; ++i)
-    tally.take(outcome("r", fmt::format("d-{}", i)));
+  for (std::size_t i = 0; i < Tally::kMostActions + 5; ++i) tally.take(outcome("r", fmt::format("d-{}", i)));
   EXPECT_EQ(tally.actions.size(), Tally::kMostActions);
   auto verified = event_of_rule(Kind::kVerified, "r", "d-54");
   verified.add(field::kEffect, "query_ended");
@@ -52,7 +51,8 @@ TEST(Tally, KeepsTheLastActionsAndWhatCameOfThem) {
   EXPECT_EQ(tally.actions.front().end, "by_us");
   EXPECT_EQ(tally.actions.front().pid, 7);
   EXPECT_EQ(tally.ends.at({{"s", false, "r", "enforce"}, "by_us"}), 1U);
-  EXPECT_EQ(tally.outcomes.at({{"s", false, "r", "enforce"}, "cancel", "signalled"}), Tally::kMostActions + 5);
+  EXPECT_EQ(tally.outcomes.at({{"s", false, "r", "enforce"}, "cancel", "signalled"}),
+            Tally::kMostActions + 5);
 }
 
 TEST(Tally, NamesThatReloadsBringWithoutEndTakeNoMemoryWithoutEnd) {

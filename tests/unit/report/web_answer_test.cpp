@@ -8,6 +8,7 @@
 #include <gtest/gtest.h>
 
 #include "report/metrics.hpp"
+#include "report/page.hpp"
 #include "report/status_json.hpp"
 
 namespace pgcurfew {
@@ -53,9 +54,36 @@ struct Asked {
   std::shared_ptr<const Picture> picture_;
 };
 
+TEST(Page, TextsOfClientsStayText) {
+  EXPECT_EQ(html_text("<a href='x' b=\"y\">&\x1b\n\xff"),
+            "&lt;a href=&#39;x&#39; b=&quot;y&quot;&gt;&amp;\\x1b\\n\\xff");
+  auto picture = picture_of_one();
+  ClaimPicture claim;
+  claim.claimant = "slow";
+  claim.user = claim.database = claim.application_name = "<script>alert(1)</script>";
+  picture.servers[0].claims.push_back(claim);
+  picture.tally.actions.emplace_front().message = "sent cancel to <script>";
+  picture.servers[0].breakers.push_back({Tenant{"<script>", "<script>"}, {}});
+  DrainPicture drain;
+  drain.progress.databases = {"<script>"};
+  drain.progress.trouble = "<script>";
+  picture.servers[0].drains.push_back(drain);
+  EXPECT_THAT(page_of(picture, kDrawn), Not(HasSubstr("<script")));
+}
+
+TEST(Page, NamesWhatIsWrong) {
+  auto picture = picture_of_one();
+  EXPECT_THAT(page_of(picture, kDrawn), Not(HasSubstr("class=\"bad\"")));
+  picture.servers[0].holds.push_back({Hold::kHidden, {}, {}, "3 sessions hidden", true});
+  picture.warnings = {"the last reload was refused"};
+  const auto page = page_of(picture, kDrawn + 10s);
+  for (const auto* wrong : {"3 sessions hidden", "the last reload was refused", "main loop has not turned"})
+    EXPECT_THAT(page, HasSubstr(wrong));
+}
+
 TEST(WebAnswer, OnlyReadsAndOnlyKnownPaths) {
   const Asked web(picture_of_one());
-  for (const auto* path : {"/", "/metrics", "/status", "/healthz", "/readyz"}) {
+  for (const auto* path : {"/", "/style.css", "/metrics", "/status", "/healthz", "/readyz"}) {
     EXPECT_EQ(web.ask(path).status, 200U) << path;
     EXPECT_EQ(web.ask(path, "HEAD").status, 200U) << path;
     EXPECT_EQ(web.ask(path, "POST").status, 405U) << path;
@@ -128,19 +156,23 @@ TEST(StatusJson, IsPureAsciiWhateverClientsChoose) {
 
 TEST(Metrics, AllSeriesOfThePolicyAreThereFromTheStart) {
   const auto text = metrics_of(picture_of_one(), {}, kDrawn);
-  for (const auto* series :
-       {R"(pgcurfew_orders_total{server="orders",rule="slow",mode="enforce",step="alert",outcome="alerted"} 0)",
-        R"(pgcurfew_orders_total{server="orders",rule="slow",mode="enforce",step="terminate",outcome="signalled"} 0)",
-        R"(pgcurfew_orders_total{server="orders",rule="slow",mode="enforce",step="terminate",outcome="unknown"} 0)",
-        R"(pgcurfew_episodes_total{server="orders",rule="slow",mode="enforce"} 0)",
-        R"(pgcurfew_episodes_ended_total{server="orders",rule="slow",mode="enforce",end="stopped"} 0)",
-        R"(pgcurfew_hold{server="orders",hold="tenant_breaker_open"} 0)",
-        R"(pgcurfew_sessions{server="orders",state="idle in transaction (aborted)"} 0)",
-        R"(pgcurfew_events_total{event="stopped"} 0)",
-        R"(pgcurfew_overshoot_seconds_bucket{server="orders",le="+Inf"} 0)"}) {
-    EXPECT_THAT(text, HasSubstr(std::string(series) + "\n"));
-  }
-  EXPECT_THAT(text, Not(HasSubstr("step=\"cancel\"")));
+  for (
+      const auto* series : {
+        R"(pgcurfew_orders_total{server="orders",rule="slow",mode="enforce",step="alert",outcome="alerted"} 0)",
+            R"(pgcurfew_orders_total{server="orders",rule="slow",mode="enforce",step="terminate",outcome="signalled"} 0)",
+            R"(pgcurfew_orders_total{server="orders",rule="slow",mode="enforce",step="terminate",outcome="unknown"} 0)",
+            R"(pgcurfew_episodes_total{server="orders",rule="slow",mode="enforce"} 0)",
+            R"(pgcurfew_episodes_ended_total{server="orders",rule="slow",mode="enforce",end="stopped"} 0)",
+            R"(pgcurfew_hold{server="orders",hold="tenant_breaker_open"} 0)",
+            R"(pgcurfew_sessions{server="orders",state="idle in transaction (aborted)"
+      } 0)
+    ",
+    R"(pgcurfew_events_total{event="stopped"} 0)",
+        R"(pgcurfew_overshoot_seconds_bucket{server="orders",le="+Inf"} 0)"
+}) {
+  EXPECT_THAT(text, HasSubstr(std::string(series) + "\n"));
+}
+EXPECT_THAT(text, Not(HasSubstr("step=\"cancel\"")));
 }
 
 TEST(Metrics, CountsOfRemovedRulesGoOn) {
