@@ -49,6 +49,21 @@ void draw_sessions(const Look& look, ServerPicture& picture) {
   picture.hidden = look.hidden;
 }
 
+void draw_drains(const Policy& policy, std::vector<DrainProgress> all, ServerPicture& picture) {
+  for (const auto& plan : policy.drains) picture.planned_drains.push_back({plan.name, plan.mode});
+  for (auto& progress : all) {
+    const auto plan = std::find_if(policy.drains.begin(), policy.drains.end(),
+                                   [&](const Drain& one) { return one.name == progress.drain; });
+    const bool is_known = plan != policy.drains.end();
+    // a run without gates, or that rehearses, goes through the same states
+    if (progress.mode == Mode::kDryRun || (is_known && plan->gate == GateKind::kNone)) progress.closed = 0;
+    auto& drain = picture.drains.emplace_back(DrainPicture{std::move(progress), 0});
+    auto& remaining = drain.progress.remaining;
+    drain.remaining = remaining.size();
+    remaining.resize(std::min(remaining.size(), ServerPicture::kMostRemaining));
+  }
+}
+
 }  // namespace
 
 ServerPicture Watch::picture(MonotonicTime now) const {
@@ -73,13 +88,7 @@ ServerPicture Watch::picture(MonotonicTime now) const {
   }
   draw_rules(now, picture);
   draw_claims(now, picture);
-  for (auto& progress : drains_.progress()) {
-    auto& drain = picture.drains.emplace_back(DrainPicture{std::move(progress), 0});
-    auto& remaining = drain.progress.remaining;
-    drain.remaining = remaining.size();
-    remaining.resize(std::min(remaining.size(), ServerPicture::kMostRemaining));
-  }
-  for (const auto& drain : policy_->drains) picture.planned_drains.push_back({drain.name, drain.mode});
+  draw_drains(*policy_, drains_.progress(), picture);
   picture.breaker_count = (ledger_.breaker.is_open() ? 1U : 0U) + ledger_.breaker.open_tenants();
   picture.breakers = ledger_.breaker.open(ServerPicture::kMostBreakers);
   return picture;
