@@ -234,7 +234,7 @@ Json loop_of(const Picture* picture, MonotonicTime now) {
           {"age_bound_s", value_of(kLoopBound)}};
 }
 
-Health health(const std::vector<Json>& problems, Json body) {
+Health health(const std::vector<Json>& problems, const Json& body) {
   Json whole{{"status", problems.empty() ? "ok" : "failing"}, {"problems", problems}};
   whole.update(body);
   return {problems.empty(), dump_of(whole) + "\n"};
