@@ -71,7 +71,7 @@ TEST(Picture, AfterAReloadClaimsWaitForALook) {
   Harness w;
   w.connect();
   w.look({active(1, -3s)});
-  w.happen(happening::PolicyReplaced{std::make_shared<const Policy>(policy_of("rules: []"))});
+  w.happen(happening::PolicyReplaced{std::make_shared<const Policy>(policy_of(""))});
   const auto picture = w.watch.picture(MonotonicTime(w.now));
   EXPECT_FALSE(picture.has_look);
   EXPECT_TRUE(picture.claims.empty());
@@ -92,8 +92,6 @@ TEST(Picture, TheAgeOfTheLastLookGoesOnWhileTheServerIsDown) {
 }
 
 TEST(Picture, CostsLessThanTheLookThatItShows) {
-  Harness w;
-  w.connect();
   Look look;
   for (int pid = 1; pid <= 2000; ++pid) look.sessions.push_back(active(pid, -std::chrono::milliseconds(pid)));
   // the quickest of some: what else goes on at the machine makes either of them longer
@@ -106,12 +104,14 @@ TEST(Picture, CostsLessThanTheLookThatItShows) {
     }
     return best;
   };
+  std::unique_ptr<Harness> w;
   const auto of_look = quickest([&] {
-    w.tick(w.now + 9s);
-    w.take(look);
+    w = std::make_unique<Harness>();
+    w->connect();
+    w->take(look);
   });
   const auto of_picture =
-      quickest([&] { EXPECT_EQ(w.watch.picture(MonotonicTime(w.now)).claim_count, 2000U); });
+      quickest([&] { EXPECT_EQ(w->watch.picture(MonotonicTime(w->now)).claim_count, 2000U); });
   EXPECT_LT(of_picture, of_look);
 }
 
