@@ -9,7 +9,7 @@ namespace pgcurfew {
 std::shared_ptr<const Picture> PictureExchange::recent() {
   std::unique_lock held(mutex_);
   const auto now = Loop::now();
-  const auto before = picture_;
+  auto before = picture_;
   const bool is_fresh = before && now - before->drawn <= kFresh;
   if (is_fresh || is_closed_) return before;
   ask_();

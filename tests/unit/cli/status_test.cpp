@@ -56,9 +56,9 @@ TEST(Status, TellsAllThatThePictureHas) {
   for (const auto* part :
        {"pgcurfew 1.2.3 (), mode enforce", "warning  the last reload was refused",
         "server orders: down, no look yet", "hold     out of reach since 2024-10-04T00:00:00.000Z",
-        "breaker  of u@d open for another 30s", "rule     slow (dry-run): claims no session",
+        "breaker  of u@d open for another 30.0s", "rule     slow (dry-run): claims no session",
         "drain    nightly (dry-run): gating, databases a, b, 0 left",
-        "rule slow: cancel (1/2) due in 12s; limit; application_name ?, ?", "... and 299 more claims",
+        "rule slow: cancel (1/2) due in 12.0s; limit; application_name ?, ?", "... and 299 more claims",
         "orders: sent cancel to pid 7 [end: by_us]"}) {
     EXPECT_THAT(*lines, HasSubstr(part));
   }
