@@ -7,7 +7,8 @@
 
 build_packages() {
   echo g++ cmake ninja-build pkg-config libpq-dev libyaml-cpp-dev libspdlog-dev libfmt-dev libsystemd-dev \
-    libre2-dev libcctz-dev libexpected-dev libcli11-dev nlohmann-json3-dev zlib1g-dev scdoc
+    libre2-dev libcctz-dev libexpected-dev libcli11-dev nlohmann-json3-dev zlib1g-dev libcurl4-openssl-dev libmicrohttpd-dev \
+    prometheus-cpp-dev scdoc
 }
 
 # The server for demo and tests, and the Python with which they speak to it.
@@ -18,7 +19,7 @@ server_packages() {
 test_packages() {
   echo libgtest-dev libgmock-dev librapidcheck-dev libbenchmark-dev clang-14 libclang-rt-14-dev llvm-14 \
     clang-format-14 clang-tidy-14 shellcheck e2fsprogs python3-pytest python3-pytest-xdist python3-jsonschema \
-    python3-yaml man-db systemd pgbouncer git
+    python3-yaml man-db systemd pgbouncer git prometheus
 }
 
 # Prints those of the given packages that are not installed.
@@ -53,8 +54,9 @@ install_packages() {
   echo "installing: ${missing[*]}" >&2
   as_root apt-get update -qq || return
   ( # so that the file below goes away on Ctrl-C too
-    trap _allow_main_cluster EXIT
+    trap '_allow_main_cluster; _leave_prometheus_off' EXIT
     _forbid_main_cluster
+    case " ${missing[*]} " in *" prometheus "*) _mask_prometheus ;; esac
     as_root env DEBIAN_FRONTEND=noninteractive apt-get install -qq -y -o Dpkg::Use-Pty=0 \
       --no-install-recommends "${missing[@]}"
   )
@@ -74,4 +76,20 @@ _forbid_main_cluster() {
 _allow_main_cluster() {
   as_root rm -f "$_main_cluster_dropin"
   as_root rmdir --ignore-fail-on-non-empty "$(dirname "$_main_cluster_dropin")" 2>/dev/null || true
+}
+
+# Debian's prometheus starts a server on port 9090, now and at each boot. The tests need its programs alone. A unit that
+# the administrator has made stays as it is.
+_prometheus_unit=/etc/systemd/system/prometheus.service
+
+_mask_prometheus() {
+  [ ! -e "$_prometheus_unit" ] && [ ! -L "$_prometheus_unit" ] || return 0
+  as_root mkdir -p "$(dirname "$_prometheus_unit")"
+  as_root ln -s /dev/null "$_prometheus_unit"
+  _masked_prometheus=1
+}
+
+_leave_prometheus_off() {
+  [ -n "${_masked_prometheus:-}" ] || return 0
+  as_root rm -f "$_prometheus_unit" /etc/systemd/system/multi-user.target.wants/prometheus.service
 }

@@ -169,13 +169,17 @@ void Auditor::tell_lost(Copy& copy, const RecordFollower::State& state) {
   }
 }
 
-std::vector<Auditor::Place> Auditor::places() const {
+std::vector<PlacePicture> Auditor::places() const {
   const auto end = safe_end_ ? safe_end_->get().next : 0;
-  std::vector<Place> places;
+  std::vector<PlacePicture> places;
   for (const auto& copy : copies_) {
     const auto state = copy.follower ? copy.follower->state() : RecordFollower::State();
-    const auto behind = state.next > 0 && end > state.next ? end - state.next : 0;
-    places.push_back({copy.name, state.copied, state.missed + state.refused.count, behind, copy.fails_since});
+    auto& place = places.emplace_back();
+    place.name = copy.name;
+    place.copied = state.copied;
+    place.lost = state.missed + state.refused.count;
+    place.waiting = state.next > 0 && end > state.next ? end - state.next : 0;
+    place.fails_since = copy.fails_since;
   }
   return places;
 }

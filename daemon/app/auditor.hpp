@@ -12,6 +12,7 @@
 #include "events/event.hpp"
 #include "policy/policy.hpp"
 #include "report/follower.hpp"
+#include "report/picture.hpp"
 #include "system/loop.hpp"
 #include "system/wakeup.hpp"
 
@@ -25,13 +26,6 @@ class Auditor {
     std::function<void(Event)> tell;  ///< an event about a place
     std::function<void()> changed;    ///< after each change of places()
   };
-  struct Place {
-    std::string name;  ///< `journald`, `file /var/log/events.json`, `table audit dbname=dba`
-    std::uint64_t copied = 0;
-    std::uint64_t lost = 0;    ///< events that it will not get
-    std::uint64_t behind = 0;  ///< about so many wait for it, as far as known
-    std::optional<WallTime> fails_since;
-  };
 
   Auditor(Loop& loop, Recorder& recorder, const std::vector<AuditTarget>& targets, Listener listener);
   ~Auditor() = default;
@@ -41,7 +35,7 @@ class Auditor {
   /// Places that stay the same go on undisturbed.
   void replace_targets(const std::vector<AuditTarget>& targets);
 
-  [[nodiscard]] std::vector<Place> places() const;
+  [[nodiscard]] std::vector<PlacePicture> places() const;
 
   /// Waits at most half a second until all places have what is safe in the record. Returns whether they have,
   /// so that no thread is left behind.

@@ -112,6 +112,15 @@ void Recorder::hear() {
   if (progress.removed.by_size > 0) listener_.tell(shortened_event(progress.removed));
 }
 
+RecordPicture Recorder::picture() const {
+  RecordPicture picture;
+  if (record_) picture.counts = record_->counts();
+  picture.lost = record_ ? lost_ : handed_over_;
+  picture.is_required = bounds_.is_required;
+  if (state_.trouble) picture.trouble = state_.trouble->message;
+  return picture;
+}
+
 std::optional<Error> Recorder::find_trouble() const {
   if (!record_) {
     return failure("there is no directory for it", {},

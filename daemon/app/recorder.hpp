@@ -12,6 +12,7 @@
 #include "base/time.hpp"
 #include "events/event.hpp"
 #include "policy/policy.hpp"
+#include "report/picture.hpp"
 #include "report/record.hpp"
 #include "system/loop.hpp"
 #include "system/wakeup.hpp"
@@ -52,6 +53,7 @@ class Recorder {
   void replace_policy(const Policy& policy);
 
   [[nodiscard]] const State& state() const { return state_; }
+  [[nodiscard]] RecordPicture picture() const;
 
  private:
   void hear();

@@ -37,6 +37,7 @@ class ServerRuntime {
   [[nodiscard]] bool is_stopped() const { return watch_.is_stopped(); }
   [[nodiscard]] bool has_gate_to_open() const { return watch_.has_gate_to_open(); }
   [[nodiscard]] WatchStatus status() const { return watch_.status(); }
+  [[nodiscard]] ServerPicture picture() const { return watch_.picture(Loop::now()); }
   [[nodiscard]] bool is_draining() const { return watch_.is_draining(); }
   [[nodiscard]] std::vector<DrainProgress> drains() const { return watch_.drains(); }
   [[nodiscard]] std::optional<Reopened> reopened() const { return watch_.reopened(); }

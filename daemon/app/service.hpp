@@ -1,5 +1,6 @@
 #pragma once
 
+#include <map>
 #include <memory>
 #include <optional>
 #include <set>
@@ -11,6 +12,7 @@
 #include "app/recorder.hpp"
 #include "app/server_runtime.hpp"
 #include "app/teller.hpp"
+#include "app/web.hpp"
 #include "policy/reader/load.hpp"
 #include "system/loop.hpp"
 
@@ -52,6 +54,9 @@ class Service {
   void tell_unclaimed_gates();
   void tell_status();
   [[nodiscard]] std::string status_text() const;
+  /// What is wrong with pgcurfew itself: all that show the state show these, too.
+  [[nodiscard]] std::vector<std::string> warnings() const;
+  [[nodiscard]] std::shared_ptr<const Picture> draw() const;
   [[nodiscard]] std::shared_ptr<const Policy> policy_of(const std::string& server) const;
   [[nodiscard]] std::unique_ptr<ServerRuntime> make_server(const Server& server);
 
@@ -75,7 +80,11 @@ class Service {
   std::string told_status_;
   MonotonicTime told_at_{};
   bool is_stopping_ = false;
-  bool reload_failed_ = false;
+  ReloadPicture reload_;
+  /// Of servers that were left, by name: a new connection to the same one goes on with them.
+  std::map<std::string, WatchCounts> counts_before_;
+  WallTime started_;
+  Web web_;
 };
 
 }  // namespace pgcurfew

@@ -16,6 +16,7 @@ std::uint64_t Teller::tell(Event event) {
     event.id = fmt::format("{}.{}", prefix_, ++told_);
     event.wall_time = Loop::wall_time();
   }
+  tally_.take(event);
   log_.write(event);
   return recorder_ == nullptr ? 0 : recorder_->append(event);
 }

@@ -30,6 +30,7 @@
 #include "cli/log_schema.hpp"
 #include "cli/printing.hpp"
 #include "cli/schema.hpp"
+#include "cli/status.hpp"
 #include "cli/windows.hpp"
 #include "postgres/audit_sql.hpp"
 #include "postgres/setup_sql.hpp"
@@ -56,6 +57,7 @@ struct Arguments {
   DrainOptions drain;
   ReopenOptions reopen;
   HistoryOptions history;
+  StatusOptions status;
 };
 
 LogOptions log_options(const Arguments& arguments) {
@@ -242,6 +244,18 @@ void describe_history(CLI::App& app, HistoryOptions& options) {
   summary->excludes("--decision");
 }
 
+void describe_status(CLI::App& app, StatusOptions& options) {
+  auto* command = app.add_subcommand("status", "show what the running daemon knows and does");
+  options.configuration = kDefaultConfiguration;
+  command->add_option("--config", options.configuration, "the main file, for the address of its web server")
+      ->default_str(kDefaultConfiguration)
+      ->type_name("FILE");
+  command->add_option("--listen", options.listen, "the address instead, as in 127.0.0.1:9187")
+      ->type_name("ADDRESS")
+      ->check([](const std::string& text) { return text.empty() ? "must not be empty" : ""; });
+  command->add_flag("--json", options.json, "print the daemon's answer, which is JSON");
+}
+
 /// Defines the commands and their options; `arguments` must outlive `app`.
 void describe_commands(CLI::App& app, Arguments& arguments) {
   app.set_version_flag("--version", std::string("pgcurfew ") + PGCURFEW_VERSION);
@@ -305,6 +319,7 @@ void describe_commands(CLI::App& app, Arguments& arguments) {
   describe_reopen(app, arguments.reopen);
 
   describe_history(app, arguments.history);
+  describe_status(app, arguments.status);
 
   app.add_subcommand("schema", "print the JSON Schema of the files, for editors")
       ->add_flag("--log", arguments.schema_of_log, "print the JSON Schema of log lines instead");
@@ -314,9 +329,9 @@ void describe_commands(CLI::App& app, Arguments& arguments) {
 std::optional<std::string> complain_of_command(int argc, const char* const* argv) {
   if (argc < 2) return std::nullopt;
   const std::string_view word = argv[1];
-  const std::initializer_list<std::string_view> known{"run",    "check",  "explain", "windows",
-                                                      "drain",  "reopen", "history", "setup-sql",
-                                                      "schema", "-h",     "--help",  "--version"};
+  const std::initializer_list<std::string_view> known{"run",    "check",   "explain",   "windows", "drain",
+                                                      "reopen", "history", "setup-sql", "status",  "schema",
+                                                      "-h",     "--help",  "--version"};
   if (std::find(known.begin(), known.end(), word) != known.end()) return std::nullopt;
   const auto meant = nearest_word(word, known);
   return fmt::format("unknown {} \"{}\"{}", word.starts_with('-') ? "option" : "command", printable(word),
@@ -348,6 +363,7 @@ int dispatch(int all_arguments, const char* const* argv) {
   if (app.got_subcommand("drain")) return drain_now(arguments.drain);
   if (app.got_subcommand("reopen")) return reopen_now(arguments.reopen);
   if (app.got_subcommand("history")) return show_history(arguments.history);
+  if (app.got_subcommand("status")) return show_status(arguments.status);
   if (app.got_subcommand("schema")) {
     print("{}", arguments.schema_of_log ? log_schema_text() : schema_text());
     return kExitOk;

@@ -351,4 +351,14 @@ std::size_t Breaker::open_tenants() const {
   }));
 }
 
+std::vector<Breaker::Open> Breaker::open(std::size_t most) const {
+  std::vector<Open> all;
+  if (server_.open_until) all.push_back({std::nullopt, *server_.open_until});
+  for (const auto& [tenant, account] : tenants_) {
+    if (all.size() >= most) break;
+    if (account.open_until) all.push_back({tenant, *account.open_until});
+  }
+  return all;
+}
+
 }  // namespace pgcurfew

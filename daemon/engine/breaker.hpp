@@ -92,6 +92,13 @@ class Breaker {
   /// Whether the server's breaker is open; how many tenants' breakers are.
   [[nodiscard]] bool is_open() const { return server_.open_until.has_value(); }
   [[nodiscard]] std::size_t open_tenants() const;
+  /// A breaker that is open.
+  struct Open {
+    std::optional<Tenant> tenant;  ///< empty: the server's
+    MonotonicTime until;           ///< if nothing opens it again
+  };
+  /// Those that are open, the server's first; at most `most`.
+  [[nodiscard]] std::vector<Open> open(std::size_t most) const;
   /// The number of tenants with an account.
   [[nodiscard]] std::size_t tenants() const { return tenants_.size(); }
 

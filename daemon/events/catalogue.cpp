@@ -173,8 +173,10 @@ constexpr auto kRecordShortenedFields = fields(field::kLost, field::kUntil);
 constexpr auto kAuditFailedFields = joined(fields(field::kAudit), shared::kError);
 constexpr auto kAuditAgainFields = fields(field::kAudit, field::kOutageS);
 constexpr auto kAuditLostFields = joined(fields(field::kAudit, field::kLost), shared::kError);
+constexpr auto kWebListeningFields = fields(field::kListen, field::kOutageS);
+constexpr auto kWebFailedFields = joined(shared::kError, fields(field::kListen));
 
-constexpr std::array<KindEntry, 70> kKinds{{
+constexpr std::array<KindEntry, 72> kKinds{{
     {.kind = Kind::kIntent,
      .name = "intent",
      .level = Level::kInfo,
@@ -644,6 +646,19 @@ constexpr std::array<KindEntry, 70> kKinds{{
      .can_be_alert = true,
      .meaning = "Events will not be copied to a place of audit",
      .fields = kAuditLostFields},
+    {.kind = Kind::kWebListening,
+     .name = "web_listening",
+     .level = Level::kNotice,
+     .message_id = "095fbca00b114d05acf1df0d713c9cfd",
+     .meaning = "The web server answers, for the first time, at a new address or again",
+     .fields = kWebListeningFields},
+    {.kind = Kind::kWebFailed,
+     .name = "web_failed",
+     .level = Level::kWarning,
+     .message_id = "09d83b02114b49b69eff19b5b05d3390",
+     .can_be_alert = true,
+     .meaning = "The web server cannot listen, so there are no metrics, health and status",
+     .fields = kWebFailedFields},
     {.kind = Kind::kStopped,
      .name = "stopped",
      .level = Level::kNotice,

@@ -61,6 +61,7 @@ inline constexpr EventField<std::int64_t> kLimit{"limit"};
 inline constexpr EventField<std::int64_t> kLimitBefore{"limit_before"};
 inline constexpr EventField<Duration> kLimitS{"limit_s"};
 inline constexpr EventField<std::int64_t> kLine{"line"};
+inline constexpr EventField<std::string> kListen{"listen"};
 inline constexpr EventField<std::string> kLogicalSlots{"logical_slots"};
 inline constexpr EventField<Duration> kLongestWaitS{"longest_wait_s"};
 inline constexpr EventField<std::int64_t> kLongestWaiter{"longest_waiter"};

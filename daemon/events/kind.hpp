@@ -84,6 +84,8 @@ enum class Kind {
   kAuditFailed,
   kAuditAgain,
   kAuditLost,
+  kWebListening,
+  kWebFailed,
   kStopped,
 };
 

@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "base/address.hpp"
+#include "base/listen_address.hpp"
 #include "base/pattern.hpp"
 #include "base/time.hpp"
 #include "policy/field.hpp"
@@ -265,7 +266,8 @@ struct Policy {
   QueryText query_text = QueryText::kRedacted;
   RecordBounds record;
   std::vector<AuditTarget> audit;
-  std::string version;  ///< 12 hex digits over the texts of all files
+  std::optional<ListenAddress> listen;  ///< where the web server listens; empty: there is none
+  std::string version;                  ///< 12 hex digits over the texts of all files
 };
 
 /// The part of a policy that applies to one server: the rules and drains that select it, and those for all

@@ -62,6 +62,7 @@ struct Record::Inside {
   std::size_t waiting_bytes = 0;
   std::uint64_t handed_over = 0;
   std::uint64_t appended = 0;
+  std::uint64_t appended_bytes = 0;
   std::uint64_t synced = 0;
   std::optional<Error> append_trouble;
   std::optional<Error> sync_trouble;
@@ -131,7 +132,10 @@ void Record::Inside::append(const std::vector<std::string>& batch, std::unique_l
     if (result) {
       append_trouble.reset();
       appended += batch.size();
-      for (const auto& event : batch) waiting_bytes -= event.size();
+      for (const auto& event : batch) {
+        waiting_bytes -= event.size();
+        appended_bytes += event.size();
+      }
       note_end();
       note_progress(held);
       if (cleaned != segments.current()) remove_old(held);
@@ -296,6 +300,12 @@ Record::Progress Record::progress() {
     inside_->on_progress();
   }
   return progress;
+}
+
+Record::Counts Record::counts() const {
+  const std::unique_lock held(inside_->mutex);
+  return {inside_->handed_over, inside_->appended, inside_->synced, inside_->appended_bytes,
+          inside_->waiting_bytes};
 }
 
 }  // namespace pgcurfew

@@ -31,6 +31,15 @@ class Record {
     std::vector<Event> unfinished;  ///< since the last call: ends of what earlier processes have begun
   };
 
+  /// Since the start. What is appended counts as synced once it is safe on the disk.
+  struct Counts {
+    std::uint64_t handed_over = 0;
+    std::uint64_t appended = 0;
+    std::uint64_t synced = 0;
+    std::uint64_t appended_bytes = 0;
+    std::uint64_t waiting_bytes = 0;
+  };
+
   /// `run` differs from process to process: letters and digits. Any thread calls `on_progress`, which must
   /// not throw.
   Record(std::unique_ptr<SegmentFiles> files, std::string run, const RecordBounds& bounds,
@@ -49,6 +58,7 @@ class Record {
   void find_unfinished_runs();
 
   Progress progress();
+  [[nodiscard]] Counts counts() const;
 
   /// How far the record is safe, for threads that read it. From the first call on, events of other processes
   /// are noticed too, within about a second.

@@ -166,9 +166,11 @@ void Watch::forget_server() {
 
 void Watch::handle(happening::LookTaken& what, MonotonicTime now) {
   if (!look_sent_) return;
+  look_durations_.add(now - *look_sent_);
   observe_clock(*look_sent_, now, what.look.taken_at, true);
   look_sent_.reset();
   last_look_ = now;
+  last_look_wall_ = moment_.wall;
   failures_ = 0;
   failed_looks_ = 0;
   holds_.set(Hold::kLooksFail, false, now, moment_.wall);
@@ -185,6 +187,7 @@ void Watch::handle(happening::LookTaken& what, MonotonicTime now) {
   look_ = std::make_shared<const Look>(std::move(look));
   tell(prepared_.tell(*policy_, *look_));
   docket_ = make_docket(*policy_, *look_, clock_.steps());
+  standings_ = {};
   drains_.take_look(*look_, ledger_, now_at(now));
   tell(settle_look(*policy_, *look_, docket_, drains_.claims(), ledger_));
   tell(spared_blockers_.tell(*policy_, *look_, docket_));
@@ -250,6 +253,8 @@ void Watch::settle_order(const Order& order, Reply reply, MonotonicTime now) {
   const auto replied_at = reply.server_time.value_or(clock_.is_known() ? clock_.at(now) : ServerTime{});
   tell(settle_reply(order, reply, ledger_, replied_at, now));
   if (order.is_signal() && reply.kind == ReplyKind::kSignalled) ++signals_sent_;
+  if (reply.kind == ReplyKind::kSignalled && order.drain.empty() && !order.if_still)
+    overshoots_.add(replied_at - order.guard.not_before);
   // an alert or a dry run has no effect to look for, unless the session was not as expected
   const bool changed = order.is_signal() || reply.kind != ReplyKind::kSignalled;
   if (changed && !reply.is_to_be_tried_again()) schedule_look_after_orders(now);
@@ -292,6 +297,7 @@ void Watch::observe_clock(MonotonicTime sent, MonotonicTime now, ServerTime serv
   const auto sample = clock_.observe(sent, now, server_time, is_look);
   if (look_ && clock_.steps() != docket_.steps) {
     docket_ = make_docket(*policy_, *look_, clock_.steps());
+    standings_ = {};
   }
   if (sample == ServerClockEstimate::Sample::kJumped) {
     tell(clock_jump_event(options_.server, clock_.last_jump()));
@@ -472,6 +478,7 @@ void Watch::give_orders(MonotonicTime now) {
   next_due_ = decision.next_due;
   decide_at_ = decision.wake;
   tell(std::move(decision.events));
+  standings_ = std::move(decision.standings);
   note_breakers();
   // no more than once a second, because replies may take as long as that
   if (decision.look_now) next_look_ = std::min(next_look_, std::max(now, last_look_ + kPendingInterval));

@@ -24,6 +24,7 @@
 #include "watch/holds.hpp"
 #include "watch/outage.hpp"
 #include "watch/outbox.hpp"
+#include "watch/picture.hpp"
 #include "watch/prepared.hpp"
 #include "watch/server_facts.hpp"
 #include "watch/spared_blockers.hpp"
@@ -184,6 +185,9 @@ class Watch {
   [[nodiscard]] bool has_gate_to_open() const { return drains_.has_gate_to_open(); }
 
   [[nodiscard]] WatchStatus status() const;
+  /// Everything that is shown of this server. O(sessions), and copies the texts of at most
+  /// ServerPicture::kMostClaims of them.
+  [[nodiscard]] ServerPicture picture(MonotonicTime now) const;
   [[nodiscard]] const Ledger& ledger() const { return ledger_; }
   /// Whether a drain is under way.
   [[nodiscard]] bool is_draining() const { return !drains_.is_idle(); }
@@ -270,6 +274,8 @@ class Watch {
   void reckon_drains_wake_at(MonotonicTime now);
   [[nodiscard]] Now now_at(MonotonicTime now) const;
   [[nodiscard]] std::string drains_text() const;
+  void draw_rules(MonotonicTime now, ServerPicture& picture) const;
+  void draw_claims(MonotonicTime now, ServerPicture& picture) const;
   [[nodiscard]] std::optional<MonotonicTime> pulse_at() const;
   [[nodiscard]] std::optional<MonotonicTime> earliest_deadline() const;
   void reckon_wake_at(MonotonicTime now);
@@ -301,11 +307,13 @@ class Watch {
 
   std::shared_ptr<const Look> look_;  ///< over this connection and by this policy
   Docket docket_;
+  Standings standings_;  ///< of the last decision on this docket; empty: there was none
   std::optional<MonotonicTime> look_sent_;
   bool look_is_outdated_ = false;  ///< the look in flight was requested by another policy
   std::optional<MonotonicTime> pulse_sent_;
   MonotonicTime pulse_not_before_{};  ///< after a failed one
   MonotonicTime last_look_{};
+  std::optional<WallTime> last_look_wall_;
   MonotonicTime next_look_{};
   Duration verify_interval_{};  ///< grows while a signal awaits its effect
   int failed_looks_ = 0;
@@ -324,6 +332,8 @@ class Watch {
   bool must_decide_ = false;
   std::uint64_t signals_sent_ = 0;
   std::uint64_t signals_late_ = 0;
+  Histogram look_durations_;
+  Histogram overshoots_;
   std::optional<SessionKey> elder_;  ///< the one last reported
   bool is_stopping_ = false;
   bool is_given_up_ = false;

@@ -30,6 +30,11 @@ def test_each_page_of_the_manual_comes(installed):
     assert laid == {path.name.removesuffix(".scd") for path in (REPOSITORY / "packaging" / "man").glob("*.scd")}
 
 
+def test_the_alerts_and_the_dashboard_come(installed):
+    assert (installed / "share" / "pgcurfew" / "prometheus" / "pgcurfew.rules.yml").stat().st_size > 1000
+    assert (installed / "share" / "pgcurfew" / "grafana" / "pgcurfew.json").stat().st_size > 1000
+
+
 def test_the_schema_that_the_shipped_files_name_comes(installed):
     assert (installed / "share" / "pgcurfew" / "schema.json").stat().st_size > 1000
 

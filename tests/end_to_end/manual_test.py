@@ -20,7 +20,7 @@ SECTIONS = {"MAIN FILE": None, "SERVERS": "server", "RULES": "rule", "MATCH": "m
             "PROTECTION": "protect", "BLOCKERS": "blocks", "WHEN": "when", "HOURS": "window", "REPEAT": "repeat",
             "ESCALATION": "step", "DRAINS": "drain", "PGBOUNCER": "pgbouncer", "DRAIN EXCEPTIONS": "except_of_a_drain",
             "WAITING": "wait", "GIVING UP": "give_up", "SAFETY": "safety", "REPORT": "report", "RECORD": "record",
-            "AUDIT": "entry_of_audit", "AUDIT FILE": "file", "AUDIT TABLE": "table"}
+            "AUDIT": "entry_of_audit", "AUDIT FILE": "file", "AUDIT TABLE": "table", "WEB": "web"}
 BUILT_IN = {"dumps", "backups", "agents", "sync-rep", "concurrent-index", "listeners"}
 
 

@@ -96,6 +96,7 @@ audit:
 - journald
 - file: { path: /var/log/pgcurfew/events.json, rotate: 1GB, keep: 30 }
 - table: { conninfo: "host=audit dbname=dba" }
+web: { listen: "127.0.0.1:9187" }
 drains:
   - name: weekly
     description: Every Sunday.

@@ -22,7 +22,7 @@ using namespace std::chrono_literals;
 
 namespace words = grammar::words;
 
-constexpr std::array<MappingEntry, 25> kMappings{{
+constexpr std::array<MappingEntry, 26> kMappings{{
     {.mapping = Mapping::kMainFile,
      .name = "the main file",
      .meaning = "/etc/pgcurfew/pgcurfew.yaml",
@@ -135,6 +135,11 @@ constexpr std::array<MappingEntry, 25> kMappings{{
      .name = "table",
      .meaning = "the server with the table of events, in an entry of audit",
      .synonyms = words::kAuditTableKeys},
+    {.mapping = Mapping::kWeb,
+     .name = "web",
+     .meaning = "the web server for metrics, health and status",
+     .needs_any_key = true,
+     .synonyms = words::kWebKeys},
 }};
 
 std::string number_text(const KeyEntry& key, std::int64_t number) {
@@ -212,6 +217,8 @@ std::span<const KeyEntry> keys_of(Mapping mapping) {
       return grammar::audit_file();
     case Mapping::kAuditTable:
       return grammar::audit_table();
+    case Mapping::kWeb:
+      return grammar::web();
     case Mapping::kSelector:
     case Mapping::kLabels:
       break;
@@ -281,6 +288,8 @@ std::string values_text_of(const KeyEntry& key) {
       return "a whole number with kB, MB, GB or TB";
     case Takes::kFlag:
       return "true or false";
+    case Takes::kListen:
+      return "an address of this machine and a port, or unix: and a path";
     case Takes::kTimeZone:
       return "a name in the system's tzdata";
     case Takes::kTimeOfDay:

@@ -34,6 +34,7 @@ enum class Mapping {
   kAudit,       ///< an entry of `audit` that is not a word
   kAuditFile,   ///< `file` of it
   kAuditTable,  ///< `table` of it
+  kWeb,
 };
 
 /// What a key takes.
@@ -54,6 +55,7 @@ enum class Takes {
   kRate,        ///< `20 per 1min`
   kSize,        ///< `100MB`
   kFlag,        ///< `true` or `false`
+  kListen,      ///< `127.0.0.1:9187`, `unix:/run/x.sock`
   kTimeZone,    ///< a name of tzdata
   kTimeOfDay,   ///< `"08:00"`
   kDays,        ///< one or a list: `mon`, `mon-fri`

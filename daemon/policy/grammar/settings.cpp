@@ -43,7 +43,7 @@ constexpr KeyEntry kDrains{
 
 constexpr std::array<std::string_view, 1> kAuditTargets{"journald"};
 
-constexpr std::array<KeyEntry, 11> kMainFile{{
+constexpr std::array<KeyEntry, 12> kMainFile{{
     {.name = "mode",
      .takes = Takes::kChoice,
      .meaning = "whether signals are sent, or only reported",
@@ -93,6 +93,12 @@ constexpr std::array<KeyEntry, 11> kMainFile{{
      .mapping = Mapping::kAudit,
      .choices = kAuditTargets,
      .synonyms = words::kAuditTargets},
+    {.name = "web",
+     .takes = Takes::kMapping,
+     .meaning = "the web server for metrics, health and status",
+     .fallback = "none",
+     .example = "{ listen: \"127.0.0.1:9187\" }",
+     .mapping = Mapping::kWeb},
 }};
 
 constexpr std::array<KeyEntry, 3> kDropIn{{
@@ -220,6 +226,14 @@ constexpr std::array<KeyEntry, 1> kAuditTable{{
      .example = "\"host=audit dbname=dba\""},
 }};
 
+constexpr std::array<KeyEntry, 1> kWeb{{
+    {.name = "listen",
+     .takes = Takes::kListen,
+     .is_required = true,
+     .meaning = "an address of the loopback interface and a port, or a Unix-domain socket",
+     .example = "\"127.0.0.1:9187\""},
+}};
+
 std::vector<KeyEntry> make_main_file() {
   std::vector<KeyEntry> keys(kMainFile.begin(), kMainFile.end());
   for (auto& key : keys) {
@@ -257,6 +271,9 @@ std::span<const KeyEntry> audit_file() {
 }
 std::span<const KeyEntry> audit_table() {
   return kAuditTable;
+}
+std::span<const KeyEntry> web() {
+  return kWeb;
 }
 
 }  // namespace pgcurfew::grammar

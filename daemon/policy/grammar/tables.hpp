@@ -50,5 +50,6 @@ std::span<const KeyEntry> record();
 std::span<const KeyEntry> audit();
 std::span<const KeyEntry> audit_file();
 std::span<const KeyEntry> audit_table();
+std::span<const KeyEntry> web();
 
 }  // namespace pgcurfew::grammar

@@ -59,6 +59,11 @@ inline constexpr auto kAuditFileKeys = std::to_array<Synonym>({{"name", "path"},
                                                                {"files", "keep"}});
 inline constexpr auto kAuditTableKeys = std::to_array<Synonym>(
     {{"dsn", "conninfo"}, {"uri", "conninfo"}, {"url", "conninfo"}, {"connection", "conninfo"}});
+inline constexpr auto kWebKeys = std::to_array<Synonym>({{"address", "listen"},
+                                                         {"bind", "listen"},
+                                                         {"port", "listen"},
+                                                         {"socket", "listen"},
+                                                         {"listen_address", "listen"}});
 
 inline constexpr auto kProtections = std::to_array<Synonym>({{"dump", "dumps"},
                                                              {"pg_dump", "dumps"},

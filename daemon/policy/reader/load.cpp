@@ -87,6 +87,7 @@ class Loader {
     if (const auto* safety = root.find("safety")) policy_.safety = read_safety(*safety, main.complaints);
     if (const auto* record = root.find("record")) policy_.record = read_record(*record, main.complaints);
     if (const auto* audit = root.find("audit")) policy_.audit = read_audit(*audit, main.complaints);
+    if (const auto* web = root.find("web")) policy_.listen = read_web(*web, main.complaints);
     if (const auto* report = root.find("report")) policy_.query_text = read_report(*report, main.complaints);
     context_.mode = policy_.mode;
     // servers that could not be read are not also reported as missing

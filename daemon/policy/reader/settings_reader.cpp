@@ -29,6 +29,7 @@ constexpr std::string_view kSafetyExample =
     "Bounds are written as in { signals: 20 per 1min, share: 25%, quiet: 1min }.";
 
 constexpr std::string_view kRecordExample = "It is written as in { keep: 30d, size: 1GB, required: false }.";
+constexpr std::string_view kWebExample = "It is written as in { listen: \"127.0.0.1:9187\" }.";
 constexpr std::string_view kReportExample = "It is written as in { query_text: redacted }.";
 
 constexpr Duration kShortestWindow = std::chrono::seconds(1);
@@ -153,6 +154,22 @@ RecordBounds read_record(const YamlNode& node, Complaints& complaints) {
     record.is_required = read_flag(*required, key("required"), complaints).value_or(record.is_required);
   }
   return record;
+}
+
+std::optional<ListenAddress> read_web(const YamlNode& node, Complaints& complaints) {
+  if (!expect_map(node, "web", kWebExample, complaints)) return std::nullopt;
+  check_keys(node, Mapping::kWeb, complaints);
+  const auto* listen = node.find("listen");
+  if (listen == nullptr) {
+    complaints.error(node.at, "\"web\" has no \"listen\"", std::string(kWebExample));
+    return std::nullopt;
+  }
+  const auto text = read_plain(*listen, "listen", complaints);
+  if (!text) return std::nullopt;
+  auto address = parse_listen_address(*text);
+  if (address) return *std::move(address);
+  complaints.error(listen->at, address.error().message, address.error().hint);
+  return std::nullopt;
 }
 
 QueryText read_report(const YamlNode& node, Complaints& complaints) {

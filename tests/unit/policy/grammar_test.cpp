@@ -122,6 +122,8 @@ std::string file_with(Mapping mapping, std::string_view key, std::string_view va
                   fmt::format("audit: [ file: {{ {}{} }} ]", key == "path" ? "" : "path: /x/y, ", entry), "");
     case Mapping::kAuditTable:
       return file(kServers, fmt::format("audit: [ table: {{ {} }} ]", entry), "");
+    case Mapping::kWeb:
+      return file(kServers, fmt::format("web: {{ {} }}", entry), "");
     case Mapping::kDropIn:
     case Mapping::kSelector:
     case Mapping::kLabels:
@@ -216,9 +218,8 @@ TEST(Grammar, EveryKeyIsDescribedOnce) {
                                key.takes == Takes::kCountOrMapping || key.takes == Takes::kSteps ||
                                key.takes == Takes::kServers || key.takes == Takes::kChoicesOrMappings;
       EXPECT_EQ(key.mapping.has_value(), has_mapping) << key.name;
-      EXPECT_EQ(key.choices.empty(),
-                key.takes != Takes::kChoice && key.takes != Takes::kChoices && key.takes != Takes::kSteps &&
-                    key.takes != Takes::kChoicesOrMappings)
+      EXPECT_EQ(key.choices.empty(), key.takes != Takes::kChoice && key.takes != Takes::kChoices &&
+                                         key.takes != Takes::kSteps && key.takes != Takes::kChoicesOrMappings)
           << key.name;
     }
     EXPECT_EQ(names.empty(), mapping.takes_any_key) << mapping.name;

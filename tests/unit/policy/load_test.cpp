@@ -91,9 +91,10 @@ TEST(Load, RefusesWordsOfTheMainFileInADropIn) {
 TEST(Load, RefusesUnknownKeysInTheMainFile) {
   expect_error(load_main(main_with("exclude: x\n")), 3, 1, "unknown key \"exclude\" in the main file",
                "Did you mean \"protect\"?");
-  expect_error(
-      load_main(main_with("alerts: x\n")), 3, 1, "unknown key \"alerts\" in the main file",
-      "Known here: mode, servers, timezone, protect, unprotect, rules, drains, safety, report, record, audit.");
+  expect_error(load_main(main_with("alerts: x\n")), 3, 1, "unknown key \"alerts\" in the main file",
+               "Known here: mode, servers, timezone, protect, unprotect, rules, drains, safety, report, "
+               "record, audit, "
+               "web.");
 }
 
 TEST(Load, RefusesDuplicateRulesOverAllFiles) {

@@ -153,6 +153,20 @@ TEST(Settings, ReadsThePlacesOfAudit) {
   }
 }
 
+TEST(Settings, ReadsWhereTheWebServerListens) {
+  EXPECT_FALSE(load_main(main_with("")).policy->listen);
+  const auto given = load_main(main_with("web: { listen: \"127.0.0.1:9187\" }\n"));
+  ASSERT_TRUE(given.policy->listen);
+  EXPECT_EQ(to_text(*given.policy->listen), "127.0.0.1:9187");
+  const auto bare = load_main(main_with("web: { listen: unix:/run/pgcurfew/web.sock }\n"));
+  ASSERT_TRUE(bare.policy->listen);
+  EXPECT_EQ(bare.policy->listen->path, "/run/pgcurfew/web.sock");
+  for (const auto* wrong : {"", "listen: 9187", "listen: \"0.0.0.0:9187\"", "listen: \"db1:9187\"",
+                            "listen: [\"127.0.0.1:9187\"]", "port: 9187", "listen: unix:web.sock"}) {
+    EXPECT_TRUE(load_main(main_with(fmt::format("web: {{ {} }}\n", wrong))).has_errors()) << wrong;
+  }
+}
+
 TEST(Settings, ReadsSafety) {
   const auto policy =
       taken(load_main(main_with("safety: { signals: \"100 per 1h 30min\", share: 12.5%, quiet: 5min }\n")));

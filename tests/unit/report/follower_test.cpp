@@ -88,7 +88,8 @@ class FollowerTest : public ::testing::Test {
     Segments segments(files, run);
     std::vector<std::string> events;
     for (int i = first; i <= last; ++i) events.push_back(fmt::format(R"({{"n":{}}})", i));
-    ASSERT_TRUE(segments.append(events, bounds, kNow));
+    // each segment has a time of its own
+    ASSERT_TRUE(segments.append(events, bounds, kNow + std::chrono::seconds(first)));
     appended = {segments.current(), segments.size(), segments.next()};
   }
   void append_safely(int first, int last, const std::string& run = "a") {
@@ -227,7 +228,7 @@ TEST_F(FollowerTest, WhatIsGoneBeforeItsTurnIsCounted) {
   Segments segments(files, "a");
   Removed removed;
   bounds.size = 600;
-  ASSERT_TRUE(segments.remove_old(bounds, kNow, removed));
+  ASSERT_TRUE(segments.remove_old(bounds, kNow + 1h, removed));
   ASSERT_GT(removed.by_size, 10U);
   set([](FakePlace& all) { all.fails = false; });
   begin();
@@ -324,6 +325,7 @@ TEST_F(FollowerTest, ADamagedCursorCopiesRatherAllThanNothing) {
 }
 
 TEST_F(FollowerTest, ACursorThatCannotBeWrittenIsATroubleAndDoublesNothing) {
+  cursors->files[kCursor] = "1 \n";
   cursors->is_full = true;
   append_safely(1, 3);
   begin();

@@ -1,0 +1,43 @@
+#pragma once
+
+#include <condition_variable>
+#include <functional>
+#include <memory>
+#include <mutex>
+
+#include "base/time.hpp"
+#include "report/picture.hpp"
+
+namespace pgcurfew {
+
+/// Hands pictures from the loop to other threads: one is drawn only when it is asked for, and at most once in
+/// kFresh.
+class PictureExchange {
+ public:
+  /// A picture of this age or less is as good as a new one.
+  static constexpr Duration kFresh = std::chrono::seconds(1);
+  /// How long a thread waits for the loop.
+  static constexpr Duration kPatience = std::chrono::milliseconds(500);
+
+  /// `ask`: any thread calls it; the loop then has to call offer() soon.
+  explicit PictureExchange(std::function<void()> ask) : ask_(std::move(ask)) {}
+
+  /// For other threads: a picture that is fresh, or the last one if the loop does not draw another in time;
+  /// null: there was none yet.
+  std::shared_ptr<const Picture> recent();
+
+  void offer(std::shared_ptr<const Picture> picture);
+
+  /// From now on no thread waits.
+  void close();
+
+ private:
+  std::function<void()> ask_;
+  std::mutex mutex_;
+  std::condition_variable offered_;
+  std::shared_ptr<const Picture> picture_;
+  MonotonicTime in_vain_until_{};  ///< the loop did not answer lately
+  bool is_closed_ = false;
+};
+
+}  // namespace pgcurfew

@@ -1,0 +1,22 @@
+#pragma once
+
+#include <string>
+
+#include "base/listen_address.hpp"
+#include "base/result.hpp"
+#include "base/time.hpp"
+
+namespace pgcurfew {
+
+struct HttpReply {
+  long status = 0;
+  std::string body;
+};
+
+/// Gets a path from a server on this machine. Waits for `deadline` altogether; follows no redirection and
+/// uses no proxy.
+/// *Errors*: nothing listens there, no reply in time, a reply of more than 64 MB; a Unix-domain socket that
+/// we may not use.
+Result<HttpReply> http_get(const ListenAddress& address, const std::string& path, Duration deadline);
+
+}  // namespace pgcurfew

@@ -1,0 +1,49 @@
+#include "report/web_answer.hpp"
+
+#include <utility>
+
+#include "report/metrics.hpp"
+#include "report/page.hpp"
+#include "report/status_json.hpp"
+
+namespace pgcurfew {
+
+namespace {
+
+constexpr std::string_view kText = "text/plain; charset=utf-8";
+constexpr std::string_view kJson = "application/json";
+constexpr std::string_view kHtml = "text/html; charset=utf-8";
+constexpr std::string_view kMetrics = "text/plain; version=0.0.4; charset=utf-8";
+
+constexpr std::string_view kCss = "text/css; charset=utf-8";
+
+WebAnswer refusal(unsigned status, std::string text) {
+  return {status, kText, std::move(text) + "\n"};
+}
+
+WebAnswer answer_of(Health health) {
+  return {health.is_good ? 200U : 503U, kJson, std::move(health.body)};
+}
+
+}  // namespace
+
+WebAnswer answer(const WebRequest& request, const ListenAddress& address, const WebSources& sources) {
+  if (request.host && !is_host_of(address, *request.host))
+    return refusal(403, "the Host header names another host; use localhost or the address itself");
+  if (request.method != "GET" && request.method != "HEAD")
+    return refusal(405, "only GET and HEAD are answered here");
+  if (request.path == "/style.css") return {200, kCss, std::string(page_style())};
+  const bool is_known = request.path == "/" || request.path == "/metrics" || request.path == "/status" ||
+                        request.path == "/healthz" || request.path == "/readyz";
+  if (!is_known) return refusal(404, "there are /, /metrics, /status, /healthz and /readyz");
+  const auto picture = sources.picture();
+  const auto now = sources.now();
+  if (request.path == "/healthz") return answer_of(health_of(picture.get(), now));
+  if (request.path == "/readyz") return answer_of(readiness_of(picture.get(), now));
+  if (!picture) return refusal(503, "there is no picture of the state yet");
+  if (request.path == "/metrics") return {200, kMetrics, metrics_of(*picture, sources.process(), now)};
+  if (request.path == "/") return {200, kHtml, page_of(*picture, now)};
+  return {200, kJson, status_json(*picture, now)};
+}
+
+}  // namespace pgcurfew

@@ -1,0 +1,40 @@
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+
+#include "base/listen_address.hpp"
+#include "base/time.hpp"
+#include "report/picture.hpp"
+
+namespace pgcurfew {
+
+/// A request, as far as answers depend on it.
+struct WebRequest {
+  std::string method;
+  std::string path;  ///< without its query
+  std::optional<std::string> host;
+};
+
+struct WebAnswer {
+  unsigned status = 200;
+  std::string_view type;  ///< the content type
+  std::string body;
+};
+
+/// What answers are made of, read anew for each. Any thread may call them.
+struct WebSources {
+  std::function<std::shared_ptr<const Picture>()> picture;  ///< null: there is none yet
+  std::function<ProcessFacts()> process;
+  std::function<MonotonicTime()> now;
+};
+
+/// The answer to a request. Only reads: nothing can be changed through it.
+/// *Errors*: 403 for the name of a host that is not ours; 404 for another path; 405 for a method other than
+/// GET and HEAD; 503 as /healthz and /readyz say, and while there is no picture.
+WebAnswer answer(const WebRequest& request, const ListenAddress& address, const WebSources& sources);
+
+}  // namespace pgcurfew

@@ -1,0 +1,202 @@
+#include "report/web_answer.hpp"
+
+#include <chrono>
+#include <set>
+#include <string>
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "report/metrics.hpp"
+#include "report/page.hpp"
+#include "report/status_json.hpp"
+
+namespace pgcurfew {
+namespace {
+
+using namespace std::chrono_literals;
+using ::testing::HasSubstr;
+using ::testing::Not;
+
+constexpr MonotonicTime kDrawn{100s};
+
+Picture picture_of_one() {
+  Picture picture;
+  picture.version = "1.2.3";
+  picture.policy = "0123456789ab";
+  picture.drawn = kDrawn;
+  ServerPicture server;
+  server.name = "orders";
+  server.is_up = true;
+  server.look_age = 1s;
+  server.look_bound = 10s;
+  server.has_look = true;
+  RulePicture rule;
+  rule.name = "slow";
+  rule.mode = Mode::kEnforce;
+  rule.steps = {StepKind::kAlert, StepKind::kTerminate};
+  server.rules.push_back(rule);
+  picture.servers.push_back(server);
+  return picture;
+}
+
+struct Asked {
+  explicit Asked(Picture picture) : picture_(std::make_shared<const Picture>(std::move(picture))) {}
+  Asked() = default;
+
+  [[nodiscard]] WebAnswer ask(const std::string& path, const std::string& method = "GET") const {
+    const WebSources sources{[this] { return picture_; }, [] { return ProcessFacts{}; },
+                             [this] { return kDrawn + since; }};
+    return answer({method, path, "localhost"}, *parse_listen_address("127.0.0.1:9187"), sources);
+  }
+
+  Duration since{};
+  std::shared_ptr<const Picture> picture_;
+};
+
+TEST(Page, TextsOfClientsStayText) {
+  EXPECT_EQ(html_text("<a href='x' b=\"y\">&\x1b\n\xff"),
+            "&lt;a href=&#39;x&#39; b=&quot;y&quot;&gt;&amp;\\x1b\\n\\xff");
+  auto picture = picture_of_one();
+  ClaimPicture claim;
+  claim.claimant = "slow";
+  claim.user = claim.database = claim.application_name = "<script>alert(1)</script>";
+  picture.servers[0].claims.push_back(claim);
+  picture.tally.actions.emplace_front().message = "sent cancel to <script>";
+  picture.servers[0].breakers.push_back({Tenant{"<script>", "<script>"}, {}});
+  DrainPicture drain;
+  drain.progress.databases = {"<script>"};
+  drain.progress.trouble = "<script>";
+  picture.servers[0].drains.push_back(drain);
+  EXPECT_THAT(page_of(picture, kDrawn), Not(HasSubstr("<script")));
+}
+
+TEST(Page, NamesWhatIsWrong) {
+  auto picture = picture_of_one();
+  EXPECT_THAT(page_of(picture, kDrawn), Not(HasSubstr("class=\"bad\"")));
+  picture.servers[0].holds.push_back({Hold::kHidden, {}, {}, "3 sessions hidden", true});
+  picture.warnings = {"the last reload was refused"};
+  const auto page = page_of(picture, kDrawn + 10s);
+  for (const auto* wrong : {"3 sessions hidden", "the last reload was refused", "main loop has not turned"})
+    EXPECT_THAT(page, HasSubstr(wrong));
+}
+
+TEST(WebAnswer, OnlyReadsAndOnlyKnownPaths) {
+  const Asked web(picture_of_one());
+  for (const auto* path : {"/", "/style.css", "/metrics", "/status", "/healthz", "/readyz"}) {
+    EXPECT_EQ(web.ask(path).status, 200U) << path;
+    EXPECT_EQ(web.ask(path, "HEAD").status, 200U) << path;
+    EXPECT_EQ(web.ask(path, "POST").status, 405U) << path;
+  }
+  for (const auto* path : {"", "/status/", "/metrics.", "//", "/etc/passwd"})
+    EXPECT_EQ(web.ask(path).status, 404U) << path;
+}
+
+TEST(WebAnswer, AnotherHostIsRefusedBeforeAllElse) {
+  const Asked web(picture_of_one());
+  bool was_asked = false;
+  const WebSources sources{[&] {
+                             was_asked = true;
+                             return web.picture_;
+                           },
+                           [] { return ProcessFacts{}; }, [] { return kDrawn; }};
+  const auto refused =
+      answer({"GET", "/status", "evil.example"}, *parse_listen_address("127.0.0.1:9187"), sources);
+  EXPECT_EQ(refused.status, 403U);
+  EXPECT_FALSE(was_asked);
+}
+
+TEST(WebAnswer, WithoutAPictureNothingIsWell) {
+  const Asked web;
+  for (const auto* path : {"/metrics", "/status", "/healthz", "/readyz"})
+    EXPECT_EQ(web.ask(path).status, 503U) << path;
+  EXPECT_THAT(web.ask("/healthz").body, HasSubstr("no picture"));
+}
+
+TEST(Health, ALoopThatHangsIsNamed) {
+  Asked web(picture_of_one());
+  web.since = kLoopBound;
+  EXPECT_EQ(web.ask("/healthz").status, 200U);
+  web.since += 1ms;
+  EXPECT_EQ(web.ask("/healthz").status, 503U);
+  EXPECT_THAT(web.ask("/healthz").body, HasSubstr("main loop has not turned"));
+  EXPECT_EQ(web.ask("/readyz").status, 503U);
+}
+
+TEST(Health, AServerThatWasNotLookedAtIsNotReady) {
+  auto picture = picture_of_one();
+  picture.servers[0].look_age = 10s;
+  EXPECT_TRUE(readiness_of(&picture, kDrawn).is_good);
+  EXPECT_FALSE(readiness_of(&picture, kDrawn + 1s).is_good) << "the picture's own age counts, too";
+  picture.servers[0].look_age.reset();
+  EXPECT_FALSE(readiness_of(&picture, kDrawn).is_good);
+  EXPECT_TRUE(health_of(&picture, kDrawn).is_good) << "a restart would not help";
+}
+
+TEST(Health, AHoldThatStopsRulesIsNotReadyAndOthersAreShown) {
+  auto picture = picture_of_one();
+  picture.servers[0].holds.push_back({Hold::kBreakerOpen, {}, {}, "breaker open", true});
+  EXPECT_TRUE(readiness_of(&picture, kDrawn).is_good);
+  EXPECT_THAT(readiness_of(&picture, kDrawn).body, HasSubstr("\"breaker_open\""));
+  picture.servers[0].holds_still = true;
+  EXPECT_FALSE(readiness_of(&picture, kDrawn).is_good);
+}
+
+TEST(StatusJson, IsPureAsciiWhateverClientsChoose) {
+  auto picture = picture_of_one();
+  ClaimPicture claim;
+  claim.claimant = "slow";
+  claim.user = "\x1b[31m\xff\xc3\xa4\"<script>\n";
+  picture.servers[0].claims.push_back(claim);
+  const auto text = status_json(picture, kDrawn);
+  for (const char c : text.substr(0, text.size() - 1)) ASSERT_TRUE(c >= ' ' && c <= '~') << int{c};
+  EXPECT_THAT(text, HasSubstr(R"(\u001b[31m\ufffd\u00e4\"<script>\n)"));
+  EXPECT_THAT(text, HasSubstr(R"("stand":null)"));
+}
+
+TEST(Metrics, AllSeriesOfThePolicyAreThereFromTheStart) {
+  const auto text = metrics_of(picture_of_one(), {}, kDrawn);
+  const std::string of = R"(server="orders",rule="slow",mode="enforce")";
+  for (const auto& series :
+       {"pgcurfew_orders_total{" + of + R"(,step="alert",outcome="alerted"})",
+        "pgcurfew_orders_total{" + of + R"(,step="terminate",outcome="signalled"})",
+        "pgcurfew_orders_total{" + of + R"(,step="terminate",outcome="unknown"})",
+        "pgcurfew_episodes_total{" + of + "}", "pgcurfew_episodes_ended_total{" + of + R"(,end="stopped"})",
+        std::string(R"(pgcurfew_hold{server="orders",hold="tenant_breaker_open"})"),
+        std::string("pgcurfew_sessions{server=\"orders\",state=\"idle in transaction (aborted)\"}"),
+        std::string(R"(pgcurfew_events_total{event="stopped"})"),
+        std::string(R"(pgcurfew_overshoot_seconds_bucket{server="orders",le="+Inf"})")}) {
+    EXPECT_THAT(text, HasSubstr("\n" + series + " 0\n"));
+  }
+  EXPECT_THAT(text, Not(HasSubstr("step=\"cancel\"")));
+}
+
+TEST(Metrics, CountsOfRemovedRulesGoOn) {
+  auto picture = picture_of_one();
+  picture.tally.outcomes[{{"orders", false, "gone", "enforce"}, "cancel", "signalled"}] = 3;
+  EXPECT_THAT(
+      metrics_of(picture, {}, kDrawn),
+      HasSubstr(
+          R"(pgcurfew_orders_total{server="orders",rule="gone",mode="enforce",step="cancel",outcome="signalled"} 3)"));
+}
+
+TEST(Metrics, EachSeriesIsThereOnce) {
+  auto picture = picture_of_one();
+  picture.servers[0].planned_drains.push_back({"slow", Mode::kDryRun});
+  picture.servers.push_back(picture.servers[0]);
+  picture.servers[1].name = "billing";
+  const auto text = metrics_of(picture, {}, kDrawn);
+  std::set<std::string> seen;
+  std::size_t begin = 0;
+  while (begin < text.size()) {
+    const auto end = text.find('\n', begin);
+    const auto line = text.substr(begin, end - begin);
+    if (!line.starts_with('#')) {
+      EXPECT_TRUE(seen.insert(line.substr(0, line.rfind(' '))).second) << line;
+    }
+    begin = end + 1;
+  }
+}
+
+}  // namespace
+}  // namespace pgcurfew
