@@ -53,9 +53,10 @@ install_packages() {
   [ ${#missing[@]} -gt 0 ] || return 0
   echo "installing: ${missing[*]}" >&2
   as_root apt-get update -qq || return
-  ( # so that the file below goes away on Ctrl-C too
-    trap '_allow_main_cluster; _leave_prometheus_off' EXIT
+  ( # so that the files below go away on Ctrl-C too
+    trap '_allow_main_cluster; _allow_starts; _leave_prometheus_off' EXIT
     _forbid_main_cluster
+    _forbid_starts
     case " ${missing[*]} " in *" prometheus "*) _mask_prometheus ;; esac
     as_root env DEBIAN_FRONTEND=noninteractive apt-get install -qq -y -o Dpkg::Use-Pty=0 \
       --no-install-recommends "${missing[@]}"
@@ -78,8 +79,23 @@ _allow_main_cluster() {
   as_root rmdir --ignore-fail-on-non-empty "$(dirname "$_main_cluster_dropin")" 2>/dev/null || true
 }
 
-# Debian's prometheus starts a server on port 9090, now and at each boot. The tests need its programs alone. A unit that
-# the administrator has made stays as it is.
+# No package that is installed here starts its service now: trying and testing pgcurfew needs the programs alone. If the
+# administrator has such a policy, that decides.
+_starts_policy=/usr/sbin/policy-rc.d
+
+_forbid_starts() {
+  [ ! -e "$_starts_policy" ] || return 0
+  printf '#!/bin/sh\nexit 101\n' | as_root tee "$_starts_policy" >/dev/null
+  as_root chmod +x "$_starts_policy"
+  _forbade_starts=1
+}
+
+_allow_starts() {
+  [ -z "${_forbade_starts:-}" ] || as_root rm -f "$_starts_policy"
+}
+
+# Debian's prometheus is also started at each boot, unless its unit is masked while it is installed. A unit that the
+# administrator has made is not masked.
 _prometheus_unit=/etc/systemd/system/prometheus.service
 
 _mask_prometheus() {

@@ -24,7 +24,7 @@ constexpr auto kLongestAnswer = std::chrono::seconds(15);
 constexpr Duration kLeaveInterval = std::chrono::milliseconds(100);
 /// Refused events are told of at most this often.
 constexpr Duration kRefusedInterval = std::chrono::minutes(1);
-constexpr auto kStopDeadline = std::chrono::milliseconds(500);
+constexpr auto kFinishDeadline = std::chrono::milliseconds(500);
 
 }  // namespace
 
@@ -37,7 +37,7 @@ Auditor::Auditor(Loop& loop, Recorder& recorder, const std::vector<AuditTarget>&
 }
 
 bool Auditor::finish() {
-  const auto deadline = std::chrono::steady_clock::now() + kStopDeadline;
+  const auto deadline = std::chrono::steady_clock::now() + kFinishDeadline;
   for (auto& copy : copies_) {
     if (copy.follower) leaving_.push_back(std::move(copy));
   }
@@ -62,6 +62,10 @@ void Auditor::replace_targets(const std::vector<AuditTarget>& targets) {
   for (auto& gone : before) {
     if (!gone.follower) continue;
     gone.follower->stop();
+    const auto state = gone.follower->state();
+    auto& counted = counted_[gone.name];
+    counted.copied += state.copied;
+    counted.lost += state.missed + state.refused.count;
     leaving_.push_back(std::move(gone));
   }
   if (!copies_.empty() || !leaving_.empty()) timer_.arm(Loop::now());
@@ -174,10 +178,11 @@ std::vector<PlacePicture> Auditor::places() const {
   std::vector<PlacePicture> places;
   for (const auto& copy : copies_) {
     const auto state = copy.follower ? copy.follower->state() : RecordFollower::State();
-    auto& place = places.emplace_back();
+    const auto before = counted_.find(copy.name);
+    auto& place = places.emplace_back(before == counted_.end() ? PlacePicture() : before->second);
     place.name = copy.name;
-    place.copied = state.copied;
-    place.lost = state.missed + state.refused.count;
+    place.copied += state.copied;
+    place.lost += state.missed + state.refused.count;
     place.waiting = state.next > 0 && end > state.next ? end - state.next : 0;
     place.fails_since = copy.fails_since;
   }

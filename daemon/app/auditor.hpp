@@ -1,6 +1,7 @@
 #pragma once
 
 #include <functional>
+#include <map>
 #include <memory>
 #include <optional>
 #include <string>
@@ -68,6 +69,8 @@ class Auditor {
   Timer timer_;
   std::shared_ptr<SafeEnd> safe_end_;
   std::vector<Copy> copies_;
+  /// By name: what earlier followers of a place have counted.
+  std::map<std::string, PlacePicture> counted_;
   std::vector<Copy> leaving_;  ///< not wanted any more, and possibly still at work
 };
 

@@ -13,6 +13,7 @@ std::shared_ptr<const Picture> PictureExchange::recent() {
   const bool is_fresh = before && now - before->drawn <= kFresh;
   if (is_fresh || is_closed_) return before;
   ask_();
+  if (!asked_at_) asked_at_ = now;
   // many readers do not wait one after the other for a loop that hangs
   if (now < in_vain_until_) return before;
   const bool is_there = offered_.wait_for(held, kPatience, [&] { return is_closed_ || picture_ != before; });
@@ -24,9 +25,15 @@ void PictureExchange::offer(std::shared_ptr<const Picture> picture) {
   {
     const std::unique_lock held(mutex_);
     picture_.swap(picture);
+    asked_at_.reset();
   }
   // the one before is given back here, without the lock
   offered_.notify_all();
+}
+
+Duration PictureExchange::silence() const {
+  const std::unique_lock held(mutex_);
+  return asked_at_ ? Loop::now() - *asked_at_ : Duration(0);
 }
 
 void PictureExchange::close() {

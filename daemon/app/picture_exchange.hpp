@@ -4,6 +4,7 @@
 #include <functional>
 #include <memory>
 #include <mutex>
+#include <optional>
 
 #include "base/time.hpp"
 #include "report/picture.hpp"
@@ -28,15 +29,20 @@ class PictureExchange {
 
   void offer(std::shared_ptr<const Picture> picture);
 
+  /// How long the loop has not drawn a picture although it was asked to; 0 if it was not asked since the
+  /// last.
+  [[nodiscard]] Duration silence() const;
+
   /// From now on no thread waits.
   void close();
 
  private:
   std::function<void()> ask_;
-  std::mutex mutex_;
+  mutable std::mutex mutex_;
   std::condition_variable offered_;
   std::shared_ptr<const Picture> picture_;
-  MonotonicTime in_vain_until_{};  ///< the loop did not answer lately
+  MonotonicTime in_vain_until_{};          ///< the loop did not answer lately
+  std::optional<MonotonicTime> asked_at_;  ///< the first time since the last picture
   bool is_closed_ = false;
 };
 

@@ -8,6 +8,7 @@
 
 #include "base/words.hpp"
 #include "events/fields.hpp"
+#include "report/detached.hpp"
 #include "system/process_counts.hpp"
 
 namespace pgcurfew {
@@ -29,8 +30,7 @@ ProcessFacts process_facts() {
 Web::Web(Loop& loop, Listener listener)
     : listener_(std::move(listener)),
       wanted_(loop, [this] { draw(); }),
-      timer_(loop, [this] { look_after(); }),
-      exchange_(std::make_shared<PictureExchange>(wanted_.caller())) {}
+      timer_(loop, [this] { look_after(); }) {}
 
 Web::~Web() {
   stop();
@@ -39,6 +39,11 @@ Web::~Web() {
 void Web::listen(const std::optional<ListenAddress>& address) {
   if (address == address_) return;
   close();
+  // an answer that is being made takes its time, which signals may not have
+  if (std::shared_ptr<WebServer> leaving = std::move(server_)) {
+    [[maybe_unused]] const auto started =
+        start_detached([leaving = std::move(leaving)]() mutable { leaving.reset(); });
+  }
   address_ = address;
   failed_at_.reset();
   trouble_.clear();
@@ -46,26 +51,30 @@ void Web::listen(const std::optional<ListenAddress>& address) {
 }
 
 void Web::stop() {
-  exchange_->close();
   close();
+  server_.reset();
   address_.reset();
 }
 
 void Web::close() {
   timer_.disarm();
-  server_.reset();
+  // whoever waits for a picture would wait for us
+  if (exchange_) exchange_->close();
+  exchange_.reset();
   socket_.reset();
 }
 
 void Web::draw() {
-  if (server_) exchange_->offer(listener_.draw());
+  if (exchange_) exchange_->offer(listener_.draw());
 }
 
 Result<void> Web::try_to_open() {
   if (!wanted_.is_open()) return failure("the system has no descriptors left");
   auto socket = ListeningSocket::open(*address_);
   if (!socket) return tl::unexpected(socket.error());
-  const WebSources sources{[exchange = exchange_] { return exchange->recent(); }, process_facts, Loop::now};
+  auto exchange = std::make_shared<PictureExchange>(wanted_.caller());
+  const WebSources sources{[exchange] { return exchange->recent(); }, process_facts, Loop::now,
+                           [exchange] { return exchange->silence(); }};
   auto server =
       WebServer::start((*socket)->take(), [sources, address = *address_](const WebRequest& request) {
         return answer(request, address, sources);
@@ -73,6 +82,7 @@ Result<void> Web::try_to_open() {
   if (!server) return tl::unexpected(server.error());
   socket_ = *std::move(socket);
   server_ = *std::move(server);
+  exchange_ = std::move(exchange);
   return {};
 }
 

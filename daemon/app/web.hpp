@@ -30,10 +30,11 @@ class Web {
   Web(const Web&) = delete;
   Web& operator=(const Web&) = delete;
 
-  /// Listens there from now on, and nowhere else; empty: not at all.
+  /// Listens there from now on, and nowhere else; empty: not at all. Does not wait for the end of the server
+  /// before.
   void listen(const std::optional<ListenAddress>& address);
 
-  /// Ends all connections. Waits for no client.
+  /// Ends all connections. Waits for an answer that is being made, and for no client.
   void stop();
 
   /// Why it does not listen although it should; empty: it does.
@@ -50,7 +51,7 @@ class Web {
   Listener listener_;
   Wakeup wanted_;  ///< a picture is
   Timer timer_;
-  std::shared_ptr<PictureExchange> exchange_;
+  std::shared_ptr<PictureExchange> exchange_;  ///< of this server; null: there is none
   std::optional<ListenAddress> address_;
   std::unique_ptr<ListeningSocket> socket_;
   std::unique_ptr<WebServer> server_;

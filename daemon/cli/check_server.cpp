@@ -6,6 +6,7 @@
 
 #include <fmt/format.h>
 
+#include "app/audit_place.hpp"
 #include "app/configuration.hpp"
 #include "app/exit_code.hpp"
 #include "base/duration.hpp"
@@ -20,7 +21,7 @@ namespace pgcurfew {
 namespace {
 
 /// Counts of the sessions in one look, by the effect of one rule on them.
-struct Tally {
+struct TouchCounts {
   std::size_t candidates = 0;  ///< of the backend types that the rule matches
   std::size_t due = 0;
   std::size_t too_young = 0;
@@ -41,7 +42,7 @@ bool is_of_its_type(const Rule& rule, const Session& session) {
 }
 
 void count(const Session& session, const SessionFinding& finding, const RuleFinding& rule, bool is_open,
-           ServerTime now, Tally& tally) {
+           ServerTime now, TouchCounts& tally) {
   if (rule.verdict == Verdict::kExempt) ++tally.exempt;
   if (rule.verdict != Verdict::kDue) return;
   if (finding.immunity != Immunity::kNone) {
@@ -73,7 +74,7 @@ std::string turn_of(Stand stand) {
   return stand == Stand::kRoom ? "the room for unanswered orders" : fmt::format("its {}", name_of(stand));
 }
 
-std::string text_of(const Tally& tally) {
+std::string text_of(const TouchCounts& tally) {
   auto text =
       fmt::format("{} of {} session{} {} due now", tally.due, tally.candidates,
                   tally.candidates == 1 ? "" : "s", tally.due == 1 || tally.candidates == 1 ? "is" : "are");
@@ -120,7 +121,7 @@ void print_server(const Policy& policy, const Server& server, const OneLook& see
         seen.facts->in_recovery ? "standby" : "primary");
   if (policy.rules.empty()) print("  no rule applies to it\n");
   const auto around = find_in_look(policy, look);
-  std::vector<Tally> tallies(policy.rules.size());
+  std::vector<TouchCounts> tallies(policy.rules.size());
   std::vector<bool> open;
   for (const auto& rule : policy.rules) open.push_back(rule.hours.is_open(look.taken_at));
   for (std::size_t i = 0; i < look.sessions.size(); ++i) {
@@ -138,6 +139,30 @@ void print_server(const Policy& policy, const Server& server, const OneLook& see
     const auto& rule = policy.rules[r];
     print("  {}: {}{}\n", rule.name, text_of(tallies[r]), open[r] ? "" : hours_text(rule, look.taken_at));
   }
+}
+
+}  // namespace
+
+namespace {
+
+/// Whether the tables of audit can be added to, which needs their servers. *Errors*: 69 if not.
+int check_tables(const Policy& policy) {
+  int code = kExitOk;
+  for (const auto& target : policy.audit) {
+    if (target.kind != AuditTarget::Kind::kTable) continue;
+    // without events nothing is added
+    const auto tried = open_sink(target)->take({});
+    if (tried && !tried->why) {
+      print("audit: events can be added to {}\n", name_of(target));
+      continue;
+    }
+    const auto& error = tried ? *tried->why : tried.error();
+    print_error("pgcurfew: audit: events cannot be added to {}: {}\n", name_of(target),
+                printable(error.message, 400));
+    if (!error.hint.empty()) print_error("hint: {}\n", printable(error.hint, 400));
+    code = kExitUnavailable;
+  }
+  return code;
 }
 
 }  // namespace
@@ -161,6 +186,7 @@ int check_servers(const std::vector<std::string>& paths) {
       code = worse(code, exit_code_of(its_policy, looks[i]));
       code = worse(code, check_drains(its_policy, server, looks[i]));
     }
+    code = worse(code, check_tables(policy));
   }
   return code;
 }

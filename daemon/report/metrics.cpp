@@ -335,7 +335,8 @@ std::string metrics_of(const Picture& picture, const ProcessFacts& process, Mono
   families.gauge("pgcurfew_config_last_reload_timestamp_seconds", "When that was, in Unix time.", {},
                  seconds_of(picture.reload.at));
   families.gauge("pgcurfew_stopping", "Whether pgcurfew was told to stop.", {}, picture.is_stopping ? 1 : 0);
-  families.gauge("pgcurfew_loop_age_seconds", "How long ago the loop has drawn what is shown here.", {},
+  families.gauge("pgcurfew_loop_age_seconds",
+                 "For how long the loop has not answered, if it was asked for what is shown here.", {},
                  seconds_of(since_drawn));
   for (const auto& server : picture.servers) add_server(server, since_drawn, families);
   add_counts(picture, families);

@@ -62,7 +62,7 @@ std::string when_due(const ClaimPicture& claim, const std::optional<ServerTime>&
                             : to_rough_text(*now - *claim.due) + " ago";
 }
 
-std::string rules_of(const ServerPicture& server) {
+std::string rules_html(const ServerPicture& server) {
   std::string rows;
   for (const auto& rule : server.rules) {
     std::string stands;
@@ -75,7 +75,7 @@ std::string rules_of(const ServerPicture& server) {
   return table("Rules", {"rule", "mode", "sessions", "under way", "where they stand"}, rows);
 }
 
-std::string claims_of(const ServerPicture& server) {
+std::string claims_html(const ServerPicture& server) {
   std::string rows;
   const auto shown = std::min(server.claims.size(), kMostRows);
   for (std::size_t i = 0; i < shown; ++i) {
@@ -96,7 +96,7 @@ std::string claims_of(const ServerPicture& server) {
   return html;
 }
 
-std::string drains_of(const ServerPicture& server) {
+std::string drains_html(const ServerPicture& server) {
   std::string rows;
   for (const auto& drain : server.drains) {
     const auto& progress = drain.progress;
@@ -113,7 +113,7 @@ std::string drains_of(const ServerPicture& server) {
                rows);
 }
 
-std::string breakers_of(const ServerPicture& server, MonotonicTime drawn) {
+std::string breakers_html(const ServerPicture& server, MonotonicTime drawn) {
   std::string rows;
   for (const auto& breaker : server.breakers) {
     rows +=
@@ -141,7 +141,7 @@ std::string section_of(const ServerPicture& server, MonotonicTime drawn) {
                       server.counts.signals_sent);
   for (const auto& hold : server.holds)
     html += fmt::format("<p>{} since {}</p>\n", mark(false, html_text(hold.text)), moment_of(hold.since));
-  return html + breakers_of(server, drawn) + drains_of(server) + rules_of(server) + claims_of(server);
+  return html + breakers_html(server, drawn) + drains_html(server) + rules_html(server) + claims_html(server);
 }
 
 std::string actions_of(const Tally& tally) {

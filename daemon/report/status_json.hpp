@@ -23,7 +23,8 @@ struct Health {
   std::string body;
 };
 
-/// Whether the loop turns. `picture` may be null: none was drawn yet.
+/// Whether the loop turns. `picture` may be null: none was drawn yet; `now`: until when it is known that the
+/// loop has not drawn another.
 Health health_of(const Picture* picture, MonotonicTime now);
 
 /// Whether each server was looked at lately, and no hold keeps rules from acting. Lists all holds.

@@ -15,7 +15,7 @@ namespace pgcurfew {
 
 namespace {
 
-constexpr std::size_t kMostRows = 10;
+constexpr std::size_t kMostNames = 10;
 constexpr std::string_view kBlue = "#3b7dd8";
 constexpr std::string_view kGreen = "#3a9a5c";
 constexpr std::string_view kOrange = "#d9822b";
@@ -81,7 +81,7 @@ void add_bars(std::string& page, std::string_view heading, const std::vector<Bar
 void add_names(std::string& page, std::string_view heading, const NameCounts& names) {
   std::vector<BarRow> rows;
   std::uint64_t shown = 0;
-  for (const auto& entry : names.top(kMostRows)) {
+  for (const auto& entry : names.top(kMostNames)) {
     rows.push_back({entry.name.empty() ? "(none)" : escape_html(entry.name, 80), entry.count});
     shown += entry.count;
   }
@@ -92,7 +92,7 @@ void add_names(std::string& page, std::string_view heading, const NameCounts& na
 void add_queries(std::string& page, const NameCounts& names) {
   std::vector<BarRow> rows;
   std::uint64_t shown = 0;
-  for (const auto& entry : names.top(kMostRows)) {
+  for (const auto& entry : names.top(kMostNames)) {
     auto label = fmt::format("<code>{}</code>", escape_html(entry.text, 300));
     if (has_query_id(entry))
       label += fmt::format(" <span class=\"note\">query_id {}</span>", escape_html(entry.name, 40));

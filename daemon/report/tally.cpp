@@ -58,6 +58,9 @@ void Tally::take(const Event& event) {
       return;
     }
     case Kind::kOutcome: {
+      // what a dry run only rehearses past its first would-be effect is counted nowhere
+      if (const auto* if_still = value_in(event, field::kIfStill); if_still != nullptr && *if_still)
+        return note_action(event);
       count(outcomes, Outcome{claimed_in(event), value_or_empty(event, field::kStep),
                               value_or_empty(event, field::kOutcome)});
       return note_action(event);

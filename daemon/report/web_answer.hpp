@@ -30,6 +30,8 @@ struct WebSources {
   std::function<std::shared_ptr<const Picture>()> picture;  ///< null: there is none yet
   std::function<ProcessFacts()> process;
   std::function<MonotonicTime()> now;
+  /// How long the loop has not drawn a picture although it was asked to.
+  std::function<Duration()> silence;
 };
 
 /// The answer to a request. Only reads: nothing can be changed through it.

@@ -6,6 +6,7 @@
 #include <exception>
 #include <map>
 #include <mutex>
+#include <new>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -97,7 +98,12 @@ void WebServer::Inside::note(MHD_Connection* connection, MHD_ConnectionNotificat
     return;
   }
   const auto* info = MHD_get_connection_info(connection, MHD_CONNECTION_INFO_CONNECTION_FD);
-  if (info != nullptr) open[connection] = {info->connect_fd, std::nullopt};
+  if (info == nullptr) return;
+  try {
+    open[connection] = {info->connect_fd, std::nullopt};
+  } catch (const std::bad_alloc&) {
+    // it only lasts as long as it likes
+  }
 }
 
 WebServer::WebServer(std::unique_ptr<Inside> inside) : inside_(std::move(inside)) {}
@@ -118,10 +124,11 @@ Result<std::unique_ptr<WebServer>> WebServer::start(int listening,
   constexpr auto kSilence = std::chrono::duration_cast<std::chrono::seconds>(kLongestSilence).count();
   // all readers come from one address, so a bound for each address would be the same once more
   inside->daemon = MHD_start_daemon(
-      MHD_USE_EPOLL_INTERNAL_THREAD, 0, nullptr, nullptr, handler, inside.get(), MHD_OPTION_LISTEN_SOCKET,
-      listening, MHD_OPTION_CONNECTION_LIMIT, kMostConnections, MHD_OPTION_CONNECTION_TIMEOUT,
-      static_cast<unsigned>(kSilence), MHD_OPTION_CONNECTION_MEMORY_LIMIT, kMostMemory,
-      MHD_OPTION_NOTIFY_CONNECTION, notify, inside.get(), MHD_OPTION_END);
+      // without the ITC a stop at the limit of connections waits for one of them to time out
+      MHD_USE_EPOLL_INTERNAL_THREAD | MHD_USE_ITC, 0, nullptr, nullptr, handler, inside.get(),
+      MHD_OPTION_LISTEN_SOCKET, listening, MHD_OPTION_CONNECTION_LIMIT, kMostConnections,
+      MHD_OPTION_CONNECTION_TIMEOUT, static_cast<unsigned>(kSilence), MHD_OPTION_CONNECTION_MEMORY_LIMIT,
+      kMostMemory, MHD_OPTION_NOTIFY_CONNECTION, notify, inside.get(), MHD_OPTION_END);
   if (inside->daemon == nullptr) {
     const auto* const why = std::strerror(errno);
     // the library closes it in some cases

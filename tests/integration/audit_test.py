@@ -419,9 +419,22 @@ def test_check_says_where_events_go_and_what_stands_in_the_way(command, tmp_path
     assert "topsecret" not in done.stdout + done.stderr and "conninfo contains a password" in done.stderr
 
 
+def test_check_server_tries_the_table(stage, command, tmp_path, table, archive):
+    main = tmp_path / "main.yaml"
+    main.write_text(stage.policy(RULE, more="audit:\n" + table.entry), encoding="utf-8")
+    done = command("check", "--server", main)
+    assert "audit: events can be added to table " in done.stdout and done.returncode == 0, done.stderr
+    table.ask("revoke insert on pgcurfew_audit.events from pgcurfew")
+    done = command("check", "--server", main)
+    assert "permission denied for table events" in done.stderr and done.returncode == 69
+    table.ask("drop schema pgcurfew_audit cascade")
+    done = command("check", "--server", main)
+    assert "setup-sql --audit" in done.stderr and done.returncode == 69
+
+
 @pytest.mark.parametrize("audit, complaint", [
     ("- syslog", "Did you mean \"journald\"?"), ("journald", '"audit" has to be a list'), ("- file: { path: events.json }", "absolute path"),
-    ("- file: { path: /var/../etc/x }", "absolute path"), ("- file: { rotate: 1MB }", 'has no "path"'),
+    ("- file: { path: /var/ }", "absolute path"), ("- file: { rotate: 1MB }", 'has no "path"'),
     ("- table: { }", '"table" is empty'), ("- table: { conninfo: \"host=a port=x\" }", "port"), ("- { }", '"audit" is empty'),
     ("- journald\n- journald", 'twice in "audit"'), ("- file: { path: /x/y }\n- file: { path: /x//y }", "an earlier entry"),
     ("- table: { conninfo: host=a }\n- table: { conninfo: host=a connect_timeout=3 }", "an earlier entry"), ("- { file: { path: /x/y }, table: { conninfo: x } }", "a second place")])

@@ -288,6 +288,8 @@ std::string values_text_of(const KeyEntry& key) {
       return "a whole number with kB, MB, GB or TB";
     case Takes::kFlag:
       return "true or false";
+    case Takes::kPath:
+      return "the absolute path of a file";
     case Takes::kListen:
       return "an address of this machine and a port, or unix: and a path";
     case Takes::kTimeZone:

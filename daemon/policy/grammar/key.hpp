@@ -55,6 +55,7 @@ enum class Takes {
   kRate,        ///< `20 per 1min`
   kSize,        ///< `100MB`
   kFlag,        ///< `true` or `false`
+  kPath,        ///< the absolute path of a file
   kListen,      ///< `127.0.0.1:9187`, `unix:/run/x.sock`
   kTimeZone,    ///< a name of tzdata
   kTimeOfDay,   ///< `"08:00"`

@@ -18,6 +18,7 @@ constexpr std::string_view kAddress = "^(local|[0-9A-Fa-f:.]+(/[0-9]{1,3})?)$";
 constexpr std::string_view kTransactions = "^([1-9][0-9]{0,9}|[1-9][0-9]{0,6}k|[1-9][0-9]{0,3}M|[12]G)$";
 constexpr std::string_view kPercentage = R"(^0*(100(\.0*)?|[1-9][0-9]?(\.[0-9]*)?)%$)";
 constexpr std::string_view kSize = "^[0-9]{1,19} ?(kB|MB|GB|TB)$";
+constexpr std::string_view kPath = R"(^/[^\u0000-\u001f\u007f]*[^\u0000-\u001f\u007f/]$)";
 constexpr std::string_view kListen =
     R"(^((localhost|127(\.[0-9]{1,3}){3}|\[[0-9A-Fa-f:.]+\]):[1-9][0-9]{0,4}|unix:/[^\u0000-\u001f\u007f]*[^\u0000-\u001f\u007f/])$)";
 constexpr std::string_view kTimeZone = "^[A-Za-z0-9_+-]+(/[A-Za-z0-9_+-]+)*$";
@@ -72,6 +73,8 @@ std::string pattern_of(const KeyEntry& key) {
       return "^[0-9]+ per " + duration_pattern() + "$";
     case Takes::kSize:
       return std::string(kSize);
+    case Takes::kPath:
+      return std::string(kPath);
     case Takes::kListen:
       return std::string(kListen);
     case Takes::kTimeZone:

@@ -198,9 +198,9 @@ constexpr std::array<KeyEntry, 2> kAudit{{
 
 constexpr std::array<KeyEntry, 3> kAuditFile{{
     {.name = "path",
-     .takes = Takes::kText,
+     .takes = Takes::kPath,
      .is_required = true,
-     .meaning = "the file's absolute path; its directory has to exist",
+     .meaning = "the file, whose directory has to exist",
      .example = "/var/log/pgcurfew/events.json"},
     {.name = "rotate",
      .takes = Takes::kSize,

@@ -53,6 +53,20 @@ TEST(PictureExchange, ALoopThatHangsIsWaitedForOnceAndItsLastPictureServes) {
   EXPECT_LT(Loop::now() - begun - first, first);
 }
 
+TEST(PictureExchange, SilenceCountsFromTheFirstQuestionThatWasNotAnswered) {
+  PictureExchange exchange([] {});
+  auto old = std::make_shared<Picture>();
+  old->drawn = Loop::now() - std::chrono::hours(1);
+  exchange.offer(old);
+  EXPECT_EQ(exchange.silence(), Duration(0)) << "nobody has asked";
+  const auto begun = Loop::now();
+  exchange.recent();
+  EXPECT_GE(exchange.silence(), PictureExchange::kPatience);
+  EXPECT_LE(exchange.silence(), Loop::now() - begun);
+  exchange.offer(drawn_now());
+  EXPECT_EQ(exchange.silence(), Duration(0));
+}
+
 TEST(PictureExchange, AStopFreesWhoWaits) {
   std::atomic<bool> is_waiting = false;
   PictureExchange exchange([&] { is_waiting = true; });

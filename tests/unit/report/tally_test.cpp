@@ -55,6 +55,15 @@ TEST(Tally, KeepsTheLastActionsAndWhatCameOfThem) {
             Tally::kMostActions + 5);
 }
 
+TEST(Tally, WhatADryRunOnlyRehearsesIsCountedNowhere) {
+  Tally tally;
+  auto event = outcome("r", "d-1");
+  event.add(field::kIfStill, true);
+  tally.take(event);
+  EXPECT_TRUE(tally.outcomes.empty());
+  EXPECT_EQ(tally.actions.size(), 1U);
+}
+
 TEST(Tally, NamesThatReloadsBringWithoutEndTakeNoMemoryWithoutEnd) {
   Tally tally;
   for (std::size_t i = 0; i < Tally::kMostCounts + 100; ++i) tally.take(outcome(fmt::format("r{}", i), "d"));

@@ -46,7 +46,7 @@ struct Asked {
 
   [[nodiscard]] WebAnswer ask(const std::string& path, const std::string& method = "GET") const {
     const WebSources sources{[this] { return picture_; }, [] { return ProcessFacts{}; },
-                             [this] { return kDrawn + since; }};
+                             [this] { return kDrawn + since + 1h; }, [this] { return since; }};
     return answer({method, path, "localhost"}, *parse_listen_address("127.0.0.1:9187"), sources);
   }
 
@@ -99,7 +99,7 @@ TEST(WebAnswer, AnotherHostIsRefusedBeforeAllElse) {
                              was_asked = true;
                              return web.picture_;
                            },
-                           [] { return ProcessFacts{}; }, [] { return kDrawn; }};
+                           [] { return ProcessFacts{}; }, [] { return kDrawn; }, [] { return Duration(0); }};
   const auto refused =
       answer({"GET", "/status", "evil.example"}, *parse_listen_address("127.0.0.1:9187"), sources);
   EXPECT_EQ(refused.status, 403U);
@@ -127,7 +127,7 @@ TEST(Health, AServerThatWasNotLookedAtIsNotReady) {
   auto picture = picture_of_one();
   picture.servers[0].look_age = 10s;
   EXPECT_TRUE(readiness_of(&picture, kDrawn).is_good);
-  EXPECT_FALSE(readiness_of(&picture, kDrawn + 1s).is_good) << "the picture's own age counts, too";
+  EXPECT_FALSE(readiness_of(&picture, kDrawn + 1s).is_good) << "the time without an answer counts, too";
   picture.servers[0].look_age.reset();
   EXPECT_FALSE(readiness_of(&picture, kDrawn).is_good);
   EXPECT_TRUE(health_of(&picture, kDrawn).is_good) << "a restart would not help";
