@@ -125,6 +125,7 @@ std::optional<Error> Auditor::trouble_of(const Copy& copy, const RecordFollower:
 void Auditor::settle(Copy& copy) {
   const auto state = copy.follower ? copy.follower->state() : RecordFollower::State();
   const auto trouble = trouble_of(copy, state);
+  copy.trouble = trouble ? printable(trouble->message, 400) : std::string();
   if (trouble && !copy.failed_at) {
     copy.failed_at = Loop::now();
     copy.fails_since = Loop::wall_time();
@@ -185,6 +186,7 @@ std::vector<PlacePicture> Auditor::places() const {
     place.lost += state.missed + state.refused.count;
     place.waiting = state.next > 0 && end > state.next ? end - state.next : 0;
     place.fails_since = copy.fails_since;
+    place.trouble = copy.trouble;
   }
   return places;
 }

@@ -51,6 +51,7 @@ class Auditor {
     MonotonicTime wanted_at{};                 ///< since when it is to be copied to
     std::optional<MonotonicTime> failed_at;
     std::optional<WallTime> fails_since;
+    std::string trouble;
     std::uint64_t told_missed = 0;
     std::uint64_t told_refused = 0;
     std::optional<MonotonicTime> told_refused_at;

@@ -73,8 +73,9 @@ std::vector<std::string> Service::warnings() const {
   if (reload_.is_refused) all.emplace_back("the last reload was refused");
   if (!web_.trouble().empty()) all.push_back(web_.trouble());
   for (const auto& place : auditor_.places()) {
-    if (place.fails_since)
-      all.push_back(fmt::format("audit: {} fails since {}", place.name, time_text(*place.fails_since)));
+    if (!place.fails_since) continue;
+    all.push_back(fmt::format("audit: {} fails since {}, {} events wait: {}", place.name,
+                              time_text(*place.fails_since), place.waiting, place.trouble));
   }
   return all;
 }

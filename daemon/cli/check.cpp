@@ -50,6 +50,7 @@ void print_places(const Policy& policy) {
           size_text(policy.record.size),
           policy.record.is_required ? "; without it no signal is sent and no gate is closed" : "");
   }
+  if (policy.listen) print("web: listens on {}\n", to_text(*policy.listen));
   for (const auto& target : policy.audit) {
     const auto usable = check_place(target);
     print("audit: events are copied to {}{}\n", name_of(target),

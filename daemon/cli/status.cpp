@@ -203,11 +203,18 @@ std::string lines_of(const Json& status) {
   return text;
 }
 
+struct Asked {
+  ListenAddress address;
+  std::string policy;  ///< the version of the files that name the address; empty: the user named it
+};
+
 /// Where to ask, or the exit status.
-Result<ListenAddress> address_for(const StatusOptions& options, int& status) {
+Result<Asked> address_for(const StatusOptions& options, int& status) {
   if (!options.listen.empty()) {
     status = kExitUsage;
-    return parse_listen_address(options.listen);
+    auto address = parse_listen_address(options.listen);
+    if (!address) return tl::make_unexpected(address.error());
+    return Asked{std::move(*address), {}};
   }
   const auto loaded = read_configuration(options.configuration);
   if (loaded.has_errors()) {
@@ -220,7 +227,15 @@ Result<ListenAddress> address_for(const StatusOptions& options, int& status) {
     return failure(fmt::format("{} has no web server", options.configuration), {},
                    "Add web: { listen: \"127.0.0.1:9187\" }, and reload pgcurfew.");
   }
-  return *loaded.policy->listen;
+  return Asked{*loaded.policy->listen, loaded.policy->version};
+}
+
+/// The files may have changed since, or another pgcurfew have the address.
+void warn_of_another_policy(const std::string& answer, const Asked& asked, const std::string& file) {
+  const auto status = Json::parse(answer, nullptr, false);
+  if (asked.policy.empty() || !status.is_object() || status.value("policy", Json()) == asked.policy) return;
+  print_error_text(fmt::format("pgcurfew: this daemon runs another policy than {}\n", printable(file)),
+                   Urgency::kWarning);
 }
 
 int fail_status(const Error& error, int status) {
@@ -243,26 +258,27 @@ std::optional<std::string> status_lines(const std::string& answer) {
 
 int show_status(const StatusOptions& options) {
   int status = kExitOk;
-  const auto address = address_for(options, status);
-  if (!address) return fail_status(address.error(), status);
-  const auto reply = http_get(*address, "/status", kStatusDeadline);
+  const auto asked = address_for(options, status);
+  if (!asked) return fail_status(asked.error(), status);
+  const auto& address = asked->address;
+  const auto reply = http_get(address, "/status", kStatusDeadline);
   if (!reply) {
     auto error = reply.error();
     error.hint = "Is pgcurfew running, and does its policy have this address?";
     return fail_status(error, kExitUnavailable);
   }
   if (reply->status != 200) {
-    return fail_status(failure(fmt::format("{} answers with status {}: {}", to_text(*address), reply->status,
+    return fail_status(failure(fmt::format("{} answers with status {}: {}", to_text(address), reply->status,
                                            reply->body.substr(0, 200)))
                            .value(),
                        kExitUnavailable);
   }
   const auto lines = status_lines(reply->body);
   if (!lines) {
-    return fail_status(
-        failure(fmt::format("{} does not answer as pgcurfew would", to_text(*address))).value(),
-        kExitUnavailable);
+    return fail_status(failure(fmt::format("{} does not answer as pgcurfew would", to_text(address))).value(),
+                       kExitUnavailable);
   }
+  warn_of_another_policy(reply->body, *asked, options.configuration);
   print_text(options.json ? reply->body : *lines);
   return kExitOk;
 }

@@ -137,7 +137,7 @@ GRANT INSERT ON pgcurfew_audit.events TO {role};
 -- the role of the same name on all servers that pgcurfew watches: revoke this where names are not shared; it is
 -- not granted again.
 CREATE OR REPLACE VIEW pgcurfew_audit.my_events WITH (security_barrier) AS
-  SELECT ts, server, event, rule, drain, decision, pid, backend_start, datname, application_name, step, outcome,
+  SELECT ts, server, event, rule, drain, decision, mode, pid, backend_start, datname, application_name, step, outcome,
          effect, ended, data ->> 'clock' AS clock, (data ->> 'age_s')::float8 AS age_s,
          (data ->> 'limit_s')::float8 AS limit_s, data ->> 'query' AS query
   FROM pgcurfew_audit.events

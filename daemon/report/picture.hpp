@@ -34,6 +34,7 @@ struct PlacePicture {
   std::uint64_t lost = 0;     ///< events that it will not get
   std::uint64_t waiting = 0;  ///< events that it has not got yet, as far as known
   std::optional<WallTime> fails_since;
+  std::string trouble;  ///< why it fails; empty: it does not
 };
 
 /// What the daemon is, knows and has done, at one instant: the loop draws it, and whoever shows it has

@@ -224,6 +224,7 @@ Json json_of(const RecordPicture& record) {
 Json json_of(const PlacePicture& place) {
   return {{"place", place.name},
           {"fails_since", place.fails_since ? value_of(*place.fails_since) : Json(nullptr)},
+          {"trouble", or_null(place.trouble)},
           {"copied", place.copied},
           {"waiting", place.waiting},
           {"lost", place.lost}};
