@@ -200,7 +200,7 @@ Result<bool> RecordFollower::Inside::copy_some(const SafeEnd::Position& end) {
     waiting.clear();
   }
   if (!reader) {
-    const auto begun = begin(end);
+    auto begun = begin(end);
     if (!begun || !*begun) return begun;
   }
   if (!is_cursor_written) {
