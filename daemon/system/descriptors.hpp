@@ -10,7 +10,8 @@ void fill_standard_descriptors();
 /// terminal from the background does not stop it. Commands that we start are not affected.
 void outlive_readers();
 
-/// Ends the process without a word to its other threads, which may be in the midst of what would be taken down.
+/// Ends the process without a word to its other threads, which may be in the midst of what would be taken
+/// down.
 [[noreturn]] void leave_at_once(int status);
 
 /// Others than the owner and the group cannot read files that this process creates from now on, and only the

@@ -145,9 +145,9 @@ TEST(Settings, ReadsThePlacesOfAudit) {
   EXPECT_FALSE(is_same(audit[1], audit[3]));
   EXPECT_TRUE(is_same(audit[1], audit[1]));
   for (const auto* wrong :
-       {"- syslog", "- file: { path: a }", "- file: { path: /a/ }",
-        "- file: { rotate: 1GB }", "- file: { path: /a, keep: 0 }", "- table: { path: /a }",
-        "- journald\n- journald", "- file: { path: /a }\n- file: { path: /a, keep: 3 }",
+       {"- syslog", "- file: { path: a }", "- file: { path: /a/ }", "- file: { rotate: 1GB }",
+        "- file: { path: /a, keep: 0 }", "- table: { path: /a }", "- journald\n- journald",
+        "- file: { path: /a }\n- file: { path: /a, keep: 3 }",
         "- { file: { path: /a }, table: { conninfo: b } }"}) {
     EXPECT_TRUE(load_main(main_with(fmt::format("audit:\n{}\n", wrong))).has_errors()) << wrong;
   }
