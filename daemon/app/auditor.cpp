@@ -22,7 +22,7 @@ constexpr Duration kCheckInterval = std::chrono::seconds(5);
 /// A place that takes longer to answer is as good as one that fails.
 constexpr auto kLongestAnswer = std::chrono::seconds(15);
 constexpr Duration kLeaveInterval = std::chrono::milliseconds(100);
-/// Refused events are told of at most this often.
+/// The least time between two reports of refused events.
 constexpr Duration kRefusedInterval = std::chrono::minutes(1);
 constexpr auto kFinishDeadline = std::chrono::milliseconds(500);
 

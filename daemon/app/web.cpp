@@ -73,7 +73,7 @@ Result<void> Web::try_to_open() {
   auto socket = ListeningSocket::open(*address_);
   if (!socket) return tl::unexpected(socket.error());
   auto exchange = std::make_shared<PictureExchange>(wanted_.caller());
-  const WebSources sources{[exchange] { return exchange->recent(); }, process_facts, Loop::now,
+  const WebSources sources{[exchange] { return exchange->recent(); }, process_facts,
                            [exchange] { return exchange->silence(); }};
   auto server =
       WebServer::start((*socket)->take(), [sources, address = *address_](const WebRequest& request) {

@@ -123,8 +123,7 @@ int show_decisions(const SegmentFiles& files, const HistoryOptions& options, Wal
   for (const auto& decision : history.decisions()) {
     if (!is_asked_for(decision, options, *span)) continue;
     if (options.json) {
-      constexpr bool kAscii = true;
-      print("{}\n", decision.dump(-1, ' ', kAscii, Json::error_handler_t::replace));
+      print("{}\n", to_ascii(decision));
     } else {
       rows.push_back(row_of(decision, now));
     }

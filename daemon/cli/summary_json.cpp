@@ -104,8 +104,7 @@ std::string summary_json(const Summary& summary, const SummaryScope& scope) {
   object["breakers_opened"] = map_json(summary.breakers_opened());
   object["rules"] = Json::array();
   for (const auto* rule : summary.rules()) object["rules"].push_back(summed_rule_json(*rule));
-  constexpr bool kAscii = true;
-  return object.dump(-1, ' ', kAscii, Json::error_handler_t::replace);
+  return to_ascii(object);
 }
 
 }  // namespace pgcurfew

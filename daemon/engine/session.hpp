@@ -101,7 +101,8 @@ struct Look {
   std::size_t hidden = 0;
 };
 
-/// How a connection calls itself that only writes the events of audit: it is one of ours, and signals nobody.
+/// How a connection calls itself that only writes the events of audit: it is one of ours, and sends no
+/// signals.
 inline constexpr std::string_view kAuditApplicationName = "pgcurfew audit";
 
 /// The oldest pgcurfew of our role in a look, unless our own connection is the oldest.

@@ -61,7 +61,7 @@ std::string definitions() {
   return all;
 }
 
-/// {role} is the role, {columns} are the definitions of the columns.
+/// {role} is the role, which {create_role} creates, {columns} are the definitions of the columns.
 constexpr std::string_view kScript =
     R"sql(-- The table for events of pgcurfew (audit: [ table: ... ] in its configuration). Run it in the database that the
 -- table shall be in, as a role that may create schemas and roles there:
@@ -96,17 +96,7 @@ END $pgcurfew$;
 
 -- The role that adds events. It can neither read, change nor remove them. It has no password here, so that none
 -- ends in a shell history or a server log.
-SET LOCAL pgcurfew.role = {role_literal};
-DO $pgcurfew$
-DECLARE
-  role name := pg_catalog.current_setting('pgcurfew.role');
-BEGIN
-  IF NOT EXISTS (SELECT FROM pg_catalog.pg_roles r WHERE r.rolname = role) THEN
-    EXECUTE pg_catalog.format('CREATE ROLE %I LOGIN NOSUPERUSER NOCREATEDB NOCREATEROLE NOREPLICATION INHERIT',
-                              role);
-  END IF;
-END $pgcurfew$;
-
+{create_role}
 CREATE SCHEMA IF NOT EXISTS pgcurfew_audit;
 REVOKE ALL ON SCHEMA pgcurfew_audit FROM PUBLIC;
 GRANT USAGE ON SCHEMA pgcurfew_audit TO PUBLIC;
@@ -171,8 +161,8 @@ Result<std::string> audit_setup_sql(const std::string& role) {
   if (auto checked = sql::check_name("role", role); !checked) return tl::make_unexpected(checked.error());
   const auto options = role == "pgcurfew" ? std::string() : printable(" --role " + sql::shell_word(role));
   return fmt::format(fmt::runtime(kScript), fmt::arg("options", options),
-                     fmt::arg("role", sql::quoted_name(role)), fmt::arg("role_literal", sql::literal(role)),
-                     fmt::arg("columns", definitions()));
+                     fmt::arg("role", sql::quoted_name(role)),
+                     fmt::arg("create_role", sql::create_role(role)), fmt::arg("columns", definitions()));
 }
 
 }  // namespace pgcurfew

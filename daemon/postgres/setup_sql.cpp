@@ -59,7 +59,7 @@ constexpr std::string_view kUnlessMarked = R"sql(
                      WHERE s.setrole = 0 AND d.datname = arg_database::name
                            AND 'pgcurfew.drain=' || arg_mark = ANY (s.setconfig)))sql";
 
-/// {role} and {role_literal} are the role, {settings} the settings of both functions.
+/// {role} is the role, which {create_role} creates, {settings} the settings of both functions.
 constexpr std::string_view kTemplate =
     R"sql(-- What pgcurfew needs on a server. Run it as a superuser, on the primary, in the database that pgcurfew's
 -- connections are in (dbname of its conninfo):
@@ -85,17 +85,7 @@ END $pgcurfew$;
 
 -- The role. It has no password here, so that none ends in a shell history or a server log: use `peer`, a
 -- certificate, or `\password` in psql and a pgpass file.
-SET LOCAL pgcurfew.role = {role_literal};
-DO $pgcurfew$
-DECLARE
-  role name := pg_catalog.current_setting('pgcurfew.role');
-BEGIN
-  IF NOT EXISTS (SELECT FROM pg_catalog.pg_roles r WHERE r.rolname = role) THEN
-    EXECUTE pg_catalog.format('CREATE ROLE %I LOGIN NOSUPERUSER NOCREATEDB NOCREATEROLE NOREPLICATION INHERIT',
-                              role);
-  END IF;
-END $pgcurfew$;
-
+{create_role}
 -- To see sessions of others, and to cancel and terminate them.
 GRANT pg_read_all_stats TO {role};
 GRANT pg_signal_backend TO {role};
@@ -154,8 +144,8 @@ Result<std::string> setup_sql(const SetupOptions& options) {
   const std::string is_database = "d.datname = arg_database::name";
   return fmt::format(
       fmt::runtime(kTemplate), fmt::arg("options", options_text(options)),
-      fmt::arg("role", sql::quoted_name(options.role)), fmt::arg("role_literal", sql::literal(options.role)),
-      fmt::arg("settings", settings),
+      fmt::arg("role", sql::quoted_name(options.role)),
+      fmt::arg("create_role", sql::create_role(options.role)), fmt::arg("settings", settings),
       fmt::arg("databases", options.databases.empty() ? "all databases" : "some databases"),
       fmt::arg("declarations", statement::gate_declarations()),
       fmt::arg("may_turn", fmt::format(fmt::runtime(kMayTurn), fmt::arg("unless", ""))),

@@ -30,6 +30,21 @@ std::string literal(std::string_view text) {
   return (has_backslash ? "E'" : "'") + doubled(doubled(text, '\''), '\\') + "'";
 }
 
+std::string create_role(std::string_view name) {
+  return fmt::format(R"sql(SET LOCAL pgcurfew.role = {};
+DO $pgcurfew$
+DECLARE
+  role name := pg_catalog.current_setting('pgcurfew.role');
+BEGIN
+  IF NOT EXISTS (SELECT FROM pg_catalog.pg_roles r WHERE r.rolname = role) THEN
+    EXECUTE pg_catalog.format('CREATE ROLE %I LOGIN NOSUPERUSER NOCREATEDB NOCREATEROLE NOREPLICATION INHERIT',
+                              role);
+  END IF;
+END $pgcurfew$;
+)sql",
+                     literal(name));
+}
+
 std::string shell_word(std::string_view text) {
   constexpr std::string_view kHarmless = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-.";
   if (text.find_first_not_of(kHarmless) == std::string_view::npos) return std::string(text);

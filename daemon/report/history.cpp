@@ -25,6 +25,11 @@ void merge(Json& decision, const Json& event) {
 
 }  // namespace
 
+std::string to_ascii(const Json& json) {
+  constexpr bool kAscii = true;
+  return json.dump(-1, ' ', kAscii, Json::error_handler_t::replace);
+}
+
 std::string text_in(const Json& event, std::string_view key) {
   const auto found = event.find(std::string(key));
   return found != event.end() && found->is_string() ? found->get<std::string>() : std::string();

@@ -39,6 +39,9 @@ class History {
   std::map<EpisodeName, std::size_t> by_episode_;  ///< the last decision of each that has not ended
 };
 
+/// On one line and in pure ASCII: other characters are escaped, and invalid UTF-8 is U+FFFD.
+std::string to_ascii(const History::Json& json);
+
 /// The text of a key; empty if there is none, or if it has another type.
 std::string text_in(const History::Json& event, std::string_view key);
 /// The number of a key; likewise.

@@ -4,17 +4,16 @@
 #include <iterator>
 #include <string_view>
 
-#include <nlohmann/json.hpp>
-
 #include "base/words.hpp"
 #include "events/catalogue.hpp"
+#include "report/history.hpp"
 #include "report/render.hpp"
 
 namespace pgcurfew {
 
 namespace {
 
-using OrderedJson = nlohmann::ordered_json;
+using OrderedJson = History::Json;
 
 constexpr std::size_t kLongestMessage = 2000;
 
@@ -28,13 +27,8 @@ std::string text_of(const OrderedJson& value) {
   return value.is_string() ? value.get<std::string>() : value.dump();
 }
 
-std::string text_at(const OrderedJson& event, const char* key) {
-  const auto found = event.find(key);
-  return found != event.end() && found->is_string() ? found->get<std::string>() : std::string();
-}
-
 char priority_at(const OrderedJson& event) {
-  const auto name = text_at(event, "level");
+  const auto name = text_in(event, "level");
   for (const auto level : {Level::kDebug, Level::kInfo, Level::kNotice, Level::kWarning}) {
     if (name == name_of(level)) return priority_of(level);
   }
@@ -46,12 +40,12 @@ char priority_at(const OrderedJson& event) {
 std::vector<std::string> journal_fields(const std::string& line) {
   const auto event = OrderedJson::parse(line, nullptr, false);
   if (!event.is_object()) return {};
-  auto message = text_at(event, "message");
-  if (const auto hint = text_at(event, "hint"); !hint.empty()) message += " (" + hint + ")";
+  auto message = text_in(event, "message");
+  if (const auto hint = text_in(event, "hint"); !hint.empty()) message += " (" + hint + ")";
   std::vector<std::string> fields{"MESSAGE=" + printable(message, kLongestMessage),
                                   std::string("PRIORITY=") + priority_at(event),
                                   "SYSLOG_IDENTIFIER=pgcurfew"};
-  if (const auto* kind = find_kind(text_at(event, "event"))) {
+  if (const auto* kind = find_kind(text_in(event, "event"))) {
     fields.push_back("MESSAGE_ID=" + std::string(kind->message_id));
   }
   for (const auto& [key, value] : event.items()) {

@@ -7,7 +7,7 @@
 
 #include "base/duration.hpp"
 #include "base/iso_time.hpp"
-#include "base/words.hpp"
+#include "report/html.hpp"
 #include "report/status_json.hpp"
 
 namespace pgcurfew {
@@ -16,7 +16,7 @@ namespace {
 
 /// Of the claims of a server; the status has more.
 constexpr std::size_t kMostRows = 50;
-constexpr std::size_t kMostTextBytes = 120;
+constexpr std::size_t kMostTextBytes = 480;
 
 constexpr std::string_view kStyle = R"(:root { color-scheme: light dark; }
 body { font: 15px/1.4 system-ui, sans-serif; margin: 1rem; max-width: 80rem; }
@@ -28,6 +28,10 @@ th { font-weight: 600; border-bottom: 1px solid; } td { border-bottom: 1px solid
 .good { background: #1b6e3c; color: #fff; padding: .1rem .4rem; border-radius: .2rem; }
 .scroll { overflow-x: auto; }
 )";
+
+std::string html_text(std::string_view text) {
+  return escape_html(text, kMostTextBytes);
+}
 
 std::string or_unknown(const std::optional<std::string>& text) {
   return text ? html_text(*text) : "?";
@@ -155,32 +159,6 @@ std::string actions_of(const Tally& tally) {
 }
 
 }  // namespace
-
-std::string html_text(std::string_view text) {
-  std::string html;
-  for (const char c : printable(text, kMostTextBytes * 4)) {
-    switch (c) {
-      case '&':
-        html += "&amp;";
-        break;
-      case '<':
-        html += "&lt;";
-        break;
-      case '>':
-        html += "&gt;";
-        break;
-      case '"':
-        html += "&quot;";
-        break;
-      case '\'':
-        html += "&#39;";
-        break;
-      default:
-        html += c;
-    }
-  }
-  return html;
-}
 
 std::string_view page_style() {
   return kStyle;

@@ -15,7 +15,4 @@ std::string page_of(const Picture& picture, MonotonicTime now);
 /// Its style sheet.
 std::string_view page_style();
 
-/// A text as a text in HTML, also within quotes: without what acts on a terminal or in a page.
-std::string html_text(std::string_view text);
-
 }  // namespace pgcurfew

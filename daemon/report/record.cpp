@@ -70,7 +70,7 @@ struct Record::Inside {
   std::set<std::string> to_sync;
   SafeEnd::Position end;  ///< of what was appended
   std::shared_ptr<SafeEnd> safe_end = std::make_shared<SafeEnd>();
-  bool is_watched = false;  ///< somebody reads what is safe
+  bool is_watched = false;  ///< threads read what is safe
   Removed removed;
   std::vector<Event> unfinished;
   bool is_stopping = false;

@@ -8,6 +8,7 @@
 #include "base/duration.hpp"
 #include "base/iso_time.hpp"
 #include "base/words.hpp"
+#include "report/history.hpp"
 #include "report/redact.hpp"
 
 namespace pgcurfew {
@@ -148,8 +149,7 @@ std::string to_json(const Event& event, std::string_view timestamp, QueryText qu
   }
   if (!event.id.empty()) object.emplace("id", event.id);
   if (event.server_time) object.emplace("server_time", iso_8601(*event.server_time));
-  constexpr bool kAscii = true;
-  return object.dump(-1, ' ', kAscii, nlohmann::ordered_json::error_handler_t::replace);
+  return to_ascii(object);
 }
 
 std::string to_line(const Event& event, std::string_view timestamp, QueryText query_text, bool colour) {

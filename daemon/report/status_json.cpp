@@ -6,16 +6,16 @@
 #include <utility>
 
 #include <fmt/format.h>
-#include <nlohmann/json.hpp>
 
 #include "base/duration.hpp"
 #include "base/iso_time.hpp"
+#include "report/history.hpp"
 
 namespace pgcurfew {
 
 namespace {
 
-using Json = nlohmann::ordered_json;
+using Json = History::Json;
 
 double seconds_in(Duration duration) {
   return static_cast<double>(std::chrono::round<std::chrono::milliseconds>(duration).count()) / 1000;
@@ -50,10 +50,6 @@ Json value_of(const std::optional<T>& value) {
 
 Json or_null(const std::string& text) {
   return text.empty() ? Json() : Json(text);
-}
-
-std::string dump_of(const Json& json) {
-  return json.dump(-1, ' ', true, Json::error_handler_t::replace);
 }
 
 Json holds_of(const ServerPicture& server) {
@@ -246,7 +242,7 @@ Json loop_of(const Picture* picture, MonotonicTime now) {
 Health health(const std::vector<Json>& problems, const Json& body) {
   Json whole{{"status", problems.empty() ? "ok" : "failing"}, {"problems", problems}};
   whole.update(body);
-  return {problems.empty(), dump_of(whole) + "\n"};
+  return {problems.empty(), to_ascii(whole) + "\n"};
 }
 
 /// Adds what keeps a server from being ready.
@@ -288,7 +284,7 @@ std::string status_json(const Picture& picture, MonotonicTime now) {
   for (const auto& server : picture.servers) json["servers"].push_back(json_of(server, picture.drawn));
   json["actions"] = Json::array();
   for (const auto& action : picture.tally.actions) json["actions"].push_back(json_of(action));
-  return dump_of(json) + "\n";
+  return to_ascii(json) + "\n";
 }
 
 Health health_of(const Picture* picture, MonotonicTime now) {

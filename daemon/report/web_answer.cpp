@@ -37,13 +37,12 @@ WebAnswer answer(const WebRequest& request, const ListenAddress& address, const 
                         request.path == "/healthz" || request.path == "/readyz";
   if (!is_known) return refusal(404, "there are /, /metrics, /status, /healthz and /readyz");
   const auto picture = sources.picture();
-  const auto now = sources.now();
-  // a picture that nobody has asked for since is not too old
-  const auto as_of = picture ? picture->drawn + sources.silence() : now;
-  if (request.path == "/healthz") return answer_of(health_of(picture.get(), as_of));
-  if (request.path == "/readyz") return answer_of(readiness_of(picture.get(), as_of));
+  // a picture is drawn only when it is asked for: without a question it is not too old
+  const auto now = picture ? picture->drawn + sources.silence() : MonotonicTime();
+  if (request.path == "/healthz") return answer_of(health_of(picture.get(), now));
+  if (request.path == "/readyz") return answer_of(readiness_of(picture.get(), now));
   if (!picture) return refusal(503, "there is no picture of the state yet");
-  if (request.path == "/metrics") return {200, kMetrics, metrics_of(*picture, sources.process(), as_of)};
+  if (request.path == "/metrics") return {200, kMetrics, metrics_of(*picture, sources.process(), now)};
   if (request.path == "/") return {200, kHtml, page_of(*picture, now)};
   return {200, kJson, status_json(*picture, now)};
 }

@@ -29,7 +29,6 @@ struct WebAnswer {
 struct WebSources {
   std::function<std::shared_ptr<const Picture>()> picture;  ///< null: there is none yet
   std::function<ProcessFacts()> process;
-  std::function<MonotonicTime()> now;
   /// How long the loop has not drawn a picture although it was asked to.
   std::function<Duration()> silence;
 };

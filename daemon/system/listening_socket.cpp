@@ -110,7 +110,7 @@ Result<void> ListeningSocket::bind_unix(const std::string& path) {
   const auto address = address_in(directory_->number(), name);
   if (name.size() + 32 > sizeof address.sun_path)
     return failure(fmt::format("the name of the socket {} is too long", path));
-  // nobody may connect before the mode is set
+  // no client may connect before the mode is set
   fchmod(descriptor_, 0600);
   if (bind(descriptor_, generic(&address), sizeof address) != 0) {
     if (errno != EADDRINUSE) return system_error("make the socket", path);

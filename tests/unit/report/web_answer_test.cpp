@@ -7,6 +7,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include "report/html.hpp"
 #include "report/metrics.hpp"
 #include "report/page.hpp"
 #include "report/status_json.hpp"
@@ -46,7 +47,7 @@ struct Asked {
 
   [[nodiscard]] WebAnswer ask(const std::string& path, const std::string& method = "GET") const {
     const WebSources sources{[this] { return picture_; }, [] { return ProcessFacts{}; },
-                             [this] { return kDrawn + since + 1h; }, [this] { return since; }};
+                             [this] { return since; }};
     return answer({method, path, "localhost"}, *parse_listen_address("127.0.0.1:9187"), sources);
   }
 
@@ -55,7 +56,7 @@ struct Asked {
 };
 
 TEST(Page, TextsOfClientsStayText) {
-  EXPECT_EQ(html_text("<a href='x' b=\"y\">&\x1b\n\xff"),
+  EXPECT_EQ(escape_html("<a href='x' b=\"y\">&\x1b\n\xff"),
             "&lt;a href=&#39;x&#39; b=&quot;y&quot;&gt;&amp;\\x1b\\n\\xff");
   auto picture = picture_of_one();
   ClaimPicture claim;
@@ -99,7 +100,7 @@ TEST(WebAnswer, AnotherHostIsRefusedBeforeAllElse) {
                              was_asked = true;
                              return web.picture_;
                            },
-                           [] { return ProcessFacts{}; }, [] { return kDrawn; }, [] { return Duration(0); }};
+                           [] { return ProcessFacts{}; }, [] { return Duration(0); }};
   const auto refused =
       answer({"GET", "/status", "evil.example"}, *parse_listen_address("127.0.0.1:9187"), sources);
   EXPECT_EQ(refused.status, 403U);
