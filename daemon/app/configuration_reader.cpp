@@ -7,7 +7,8 @@
 
 namespace pgcurfew {
 
-ConfigurationReader::ConfigurationReader(Loop& loop, std::string path, std::function<void(LoadResult)> done)
+ConfigurationReader::ConfigurationReader(Loop& loop, std::string path,
+                                         std::function<void(LoadResult, Result<WebSecrets>)> done)
     : path_(std::move(path)), done_(std::move(done)), finished_(loop, [this] { finish(); }) {}
 
 ConfigurationReader::~ConfigurationReader() {
@@ -26,6 +27,7 @@ void ConfigurationReader::start() {
   is_reading_ = true;
   const auto work = [this, wake = finished_.caller()]() noexcept {
     result_ = read_configuration(path_);
+    secrets_ = result_.policy ? usable_secrets(result_.policy->web) : WebSecrets{};
     wake();
   };
   try {
@@ -44,7 +46,7 @@ void ConfigurationReader::finish() {
   if (thread_.joinable()) thread_.join();
   if (!std::exchange(is_reading_, false)) return;
   if (std::exchange(must_read_again_, false)) return start();
-  done_(std::move(result_));
+  done_(std::move(result_), std::move(secrets_));
 }
 
 }  // namespace pgcurfew

@@ -4,16 +4,18 @@
 #include <string>
 #include <thread>
 
+#include "app/web_place.hpp"
 #include "policy/reader/load.hpp"
 #include "system/wakeup.hpp"
 
 namespace pgcurfew {
 
-/// Reads the configuration on a thread beside the loop: checking a year of a thousand drains takes seconds.
+/// Reads the configuration, and the files that its web server needs, on a thread beside the loop: checking a
+/// year of a thousand drains takes seconds, and a file may be on a disk that hangs.
 class ConfigurationReader {
  public:
   /// The loop calls `done`.
-  ConfigurationReader(Loop& loop, std::string path, std::function<void(LoadResult)> done);
+  ConfigurationReader(Loop& loop, std::string path, std::function<void(LoadResult, Result<WebSecrets>)> done);
   /// Waits for a read in progress.
   ~ConfigurationReader();
   ConfigurationReader(const ConfigurationReader&) = delete;
@@ -27,9 +29,10 @@ class ConfigurationReader {
   void finish();
 
   std::string path_;
-  std::function<void(LoadResult)> done_;
+  std::function<void(LoadResult, Result<WebSecrets>)> done_;
   std::thread thread_;
-  LoadResult result_;  ///< owned by the thread, until it is joined
+  LoadResult result_;           ///< owned by the thread, until it is joined
+  Result<WebSecrets> secrets_;  ///< likewise
   bool is_reading_ = false;
   bool must_read_again_ = false;
   Wakeup finished_;  ///< wakes the loop when the thread has finished

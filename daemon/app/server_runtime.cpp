@@ -124,6 +124,7 @@ bool ServerRuntime::carry_out(const std::vector<Command>& commands) {
                           [&](const command::TakeLook& look) { link_.take_look(look); },
                           [&](const command::TakePulse&) { link_.take_pulse(); },
                           [&](const command::Send& send) { link_.send(send.orders); },
+                          [&](const command::TellServerLog& tell) { link_.tell_server_log(tell.line); },
                           [&](const command::ReadGates& read) { link_.read_gates(read.with_logins); },
                           [&](const command::TurnGate& turn) {
                             if (const auto order = keeper_.turn(turn.order)) link_.turn_gate(*order);

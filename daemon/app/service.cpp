@@ -34,7 +34,10 @@ Service::Service(Loop& loop, Teller& teller, Recorder& recorder, Auditor& audito
       auditor_(auditor),
       options_(std::move(options)),
       policy_(std::make_shared<const Policy>(std::move(policy))),
-      reader_(loop, options_.configuration, [this](LoadResult loaded) { finish_reload(std::move(loaded)); }),
+      reader_(loop, options_.configuration,
+              [this](LoadResult loaded, Result<WebSecrets> secrets) {
+                finish_reload(std::move(loaded), std::move(secrets));
+              }),
       status_timer_(loop, [this] { tell_status(); }),
       stop_timer_(loop, [this] { stop_for_good(); }),
       leave_timer_(loop, [this] { see_off(); }),
@@ -74,7 +77,7 @@ int Service::run() {
   teller_.tell(started_event(*policy_));
   tell_unclaimed_gates();
   start_servers();
-  web_.listen(policy_->listen);
+  web_.listen(policy_->web, usable_secrets(policy_->web));
   told_status_ = status_text();
   notify_manager("READY=1\nSTATUS=" + told_status_);
   const int code = loop_.run();
@@ -169,14 +172,14 @@ void Service::reload() {
   reader_.read();
 }
 
-void Service::finish_reload(LoadResult loaded) {
+void Service::finish_reload(LoadResult loaded, Result<WebSecrets> secrets) {
   if (is_stopping_) return;
   reload_ = {loaded.has_errors(), Loop::wall_time()};
   if (loaded.has_errors()) {
     refuse_reload(loaded.diagnostics);
   } else {
     if (options_.dry_run) make_dry(*loaded.policy);
-    replace_policy(std::move(*loaded.policy));
+    replace_policy(std::move(*loaded.policy), std::move(secrets));
     tell(loaded.diagnostics);
   }
   told_status_ = status_text();
@@ -192,7 +195,7 @@ void Service::tell(const std::vector<Diagnostic>& diagnostics) {
   for (const auto& diagnostic : diagnostics) teller_.tell(event_of(diagnostic));
 }
 
-void Service::replace_policy(Policy policy) {
+void Service::replace_policy(Policy policy, Result<WebSecrets> secrets) {
   teller_.tell(reload_event(*policy_, policy));
   teller_.set_query_text(policy.query_text);
   recorder_.replace_policy(policy);
@@ -230,7 +233,7 @@ void Service::replace_policy(Policy policy) {
   }
   told_files_.clear();
   tell_unclaimed_gates();
-  web_.listen(policy_->listen);
+  web_.listen(policy_->web, std::move(secrets));
 }
 
 }  // namespace pgcurfew

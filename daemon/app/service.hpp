@@ -41,10 +41,10 @@ class Service {
   void start_servers();
   void start(ServerRuntime& server);
   void reload();
-  void finish_reload(LoadResult loaded);
+  void finish_reload(LoadResult loaded, Result<WebSecrets> secrets);
   void refuse_reload(const std::vector<Diagnostic>& diagnostics);
   void tell(const std::vector<Diagnostic>& diagnostics);
-  void replace_policy(Policy policy);
+  void replace_policy(Policy policy, Result<WebSecrets> secrets);
   void stop();
   void stop_for_good();
   void finish_if_stopped();

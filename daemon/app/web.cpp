@@ -36,24 +36,38 @@ Web::~Web() {
   stop();
 }
 
-void Web::listen(const std::optional<ListenAddress>& address) {
-  if (address == address_) return;
+void Web::listen(const std::optional<WebSettings>& settings, Result<WebSecrets> secrets) {
+  const bool is_same = settings == settings_;
+  if (is_same && server_) {
+    // what it has is better than nothing
+    if (!secrets) return fail(secrets.error());
+    if (*secrets == *secrets_) return recover();
+  }
+  if (!is_same) recover();
+  auto kept = keep_socket();
+  if (kept && !(settings && settings->listen == settings_->listen)) kept.reset();
   close();
   // an answer that is being made takes its time, which signals may not have
   if (std::shared_ptr<WebServer> leaving = std::move(server_)) {
     [[maybe_unused]] const auto started =
         start_detached([leaving = std::move(leaving)]() mutable { leaving.reset(); });
   }
-  address_ = address;
-  failed_at_.reset();
-  trouble_.clear();
-  if (address_) open();
+  settings_ = settings;
+  secrets_ = std::move(secrets);
+  if (settings_) open(std::move(kept));
+}
+
+std::unique_ptr<ListeningSocket> Web::keep_socket() {
+  const int descriptor = server_ ? server_->stop_listening() : -1;
+  if (descriptor < 0) return nullptr;
+  socket_->give_back(descriptor);
+  return std::move(socket_);
 }
 
 void Web::stop() {
   close();
   server_.reset();
-  address_.reset();
+  settings_.reset();
 }
 
 void Web::close() {
@@ -68,17 +82,20 @@ void Web::draw() {
   if (exchange_) exchange_->offer(listener_.draw());
 }
 
-Result<void> Web::try_to_open() {
+Result<void> Web::try_to_open(std::unique_ptr<ListeningSocket> kept) {
   if (!wanted_.is_open()) return failure("the system has no descriptors left");
-  auto socket = ListeningSocket::open(*address_);
+  if (!secrets_) return tl::unexpected(secrets_.error());
+  auto socket = kept ? std::move(kept) : ListeningSocket::open(settings_->listen);
   if (!socket) return tl::unexpected(socket.error());
   auto exchange = std::make_shared<PictureExchange>(wanted_.caller());
   const WebSources sources{[exchange] { return exchange->recent(); }, process_facts,
                            [exchange] { return exchange->silence(); }};
-  auto server =
-      WebServer::start((*socket)->take(), [sources, address = *address_](const WebRequest& request) {
-        return answer(request, address, sources);
-      });
+  WebAccess access{settings_->listen, std::nullopt};
+  if (!settings_->user.empty()) access.login = WebLogin{settings_->user, secrets_->password};
+  auto server = WebServer::start((*socket)->take(), secrets_->identity,
+                                 [sources, access = std::move(access)](const WebRequest& request) {
+                                   return answer(request, access, sources);
+                                 });
   if (!server) return tl::unexpected(server.error());
   socket_ = *std::move(socket);
   server_ = *std::move(server);
@@ -86,12 +103,11 @@ Result<void> Web::try_to_open() {
   return {};
 }
 
-void Web::open() {
-  if (const auto opened = try_to_open(); !opened) return fail(opened.error());
+void Web::open(std::unique_ptr<ListeningSocket> kept) {
+  if (const auto opened = try_to_open(std::move(kept)); !opened) return fail(opened.error());
   timer_.arm(Loop::now() + kSweepPause);
-  Event event(Kind::kWebListening,
-              fmt::format("the web server listens on {}", printable(to_text(*address_))));
-  event.add(field::kListen, to_text(*address_));
+  Event event(Kind::kWebListening, fmt::format("the web server {}", describe(*settings_)));
+  event.add(field::kListen, to_text(settings_->listen));
   if (failed_at_) event.add(field::kOutageS, Loop::now() - *std::exchange(failed_at_, std::nullopt));
   trouble_.clear();
   listener_.tell(std::move(event));
@@ -100,18 +116,24 @@ void Web::open() {
 
 void Web::fail(const Error& error) {
   timer_.arm(Loop::now() + kRetryPause);
-  const auto text = fmt::format("the web server cannot listen: {}", printable(error.message, 200));
+  const auto text = fmt::format("the web server cannot {}: {}", server_ ? "be renewed" : "listen",
+                                printable(error.message, 200));
   if (!failed_at_) failed_at_ = Loop::now();
   if (std::exchange(trouble_, text) == text) return;
   Event event(Kind::kWebFailed, text);
   event.add(error);
-  event.add(field::kListen, to_text(*address_));
+  event.add(field::kListen, to_text(settings_->listen));
   listener_.tell(std::move(event));
   listener_.changed();
 }
 
+void Web::recover() {
+  failed_at_.reset();
+  if (!std::exchange(trouble_, {}).empty()) listener_.changed();
+}
+
 void Web::look_after() {
-  if (!server_) return open();
+  if (!server_) return open(nullptr);
   server_->end_overdue(Loop::now());
   timer_.arm(Loop::now() + kSweepPause);
 }

@@ -84,19 +84,18 @@ Result<ListenAddress> parse_listen_address(std::string_view text) {
   const auto port = parse_port(text.substr(host.size() + 1));
   const auto found = parse_host(host == "localhost" ? "127.0.0.1" : host);
   if (!port || !found) return wrong();
-  if (!is_loopback(*found)) {
-    return failure(fmt::format("other machines could reach {}", printable(host, 80)), {},
-                   "pgcurfew has neither TLS nor passwords for readers: listen on 127.0.0.1, and let a "
-                   "reverse proxy (nginx, HAProxy) add both for other machines.");
-  }
   ListenAddress address;
   address.address = *found;
   address.port = *port;
   return address;
 }
 
+bool ListenAddress::is_local() const {
+  return is_unix() || is_loopback(address);
+}
+
 bool is_host_of(const ListenAddress& address, std::string_view host) {
-  if (address.is_unix()) return true;
+  if (address.is_unix() || !address.is_local()) return true;
   const auto name = without_port(host);
   if (name.size() < host.size() && !parse_port(host.substr(name.size() + 1))) return false;
   if (lower_case(name) == "localhost") return true;

@@ -9,6 +9,7 @@
 #include "app/configuration.hpp"
 #include "app/exit_code.hpp"
 #include "app/wall_clock.hpp"
+#include "app/web_place.hpp"
 #include "base/duration.hpp"
 #include "base/size.hpp"
 #include "base/words.hpp"
@@ -20,6 +21,7 @@
 #include "policy/prose/describe_drain.hpp"
 #include "policy/protections.hpp"
 #include "postgres/conninfo.hpp"
+#include "system/state_files.hpp"
 
 namespace pgcurfew {
 
@@ -45,12 +47,20 @@ void print_protections(const Policy& policy, bool with_built_in) {
 
 /// Where events go.
 void print_places(const Policy& policy) {
-  if (policy.record != RecordBounds()) {
-    print("record: events are kept for {}, up to {}{}\n", to_text(policy.record.keep),
-          size_text(policy.record.size),
-          policy.record.is_required ? "; without it no signal is sent and no gate is closed" : "");
+  const auto recordable = check_state_directory();
+  if (policy.record != RecordBounds() || !recordable) {
+    print(
+        "record: events are kept for {}, up to {}{}{}\n", to_text(policy.record.keep),
+        size_text(policy.record.size),
+        policy.record.is_required ? "; without it no signal is sent and no gate is closed" : "",
+        recordable ? "" : fmt::format(" (not possible now: {})", printable(recordable.error().message, 400)));
   }
-  if (policy.listen) print("web: listens on {}\n", to_text(*policy.listen));
+  if (policy.tells_server_log) print("server log: a line in the server's own log tells of each signal\n");
+  if (policy.web) {
+    const auto usable = check_web(*policy.web);
+    print("web: {}{}\n", describe(*policy.web),
+          usable ? "" : fmt::format(" (now: {})", printable(usable.error().message, 400)));
+  }
   for (const auto& target : policy.audit) {
     const auto usable = check_place(target);
     print("audit: events are copied to {}{}\n", name_of(target),

@@ -177,7 +177,7 @@ int check_servers(const std::vector<std::string>& paths) {
       return kExitUsage;
     }
     const auto& policy = *loaded.policy;
-    const auto looks = look_once(policy, LookAt::kGatesToo);
+    const auto looks = look_once(policy, LookAt::kEverything);
     for (std::size_t i = 0; i < looks.size(); ++i) {
       const auto& server = policy.servers[i];
       const auto its_policy = policy_for(policy, server.name);
@@ -185,6 +185,12 @@ int check_servers(const std::vector<std::string>& paths) {
       print_server(its_policy, server, looks[i]);
       code = worse(code, exit_code_of(its_policy, looks[i]));
       code = worse(code, check_drains(its_policy, server, looks[i]));
+      if (looks[i].server_log_error) {
+        print_error("pgcurfew: server {}: its own log cannot be told of signals: {}\n",
+                    printable(server.name), printable(looks[i].server_log_error->message, 400));
+        const bool is_privilege = looks[i].server_log_error->sqlstate == "42501";
+        code = worse(code, is_privilege ? kExitNoPermission : kExitUnavailable);
+      }
     }
     code = worse(code, check_tables(policy));
   }

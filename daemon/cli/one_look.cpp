@@ -20,8 +20,9 @@ namespace {
 /// A connection to one server, for a single look.
 class Looker {
  public:
-  Looker(Loop& loop, const Server& server, LookAt what, std::function<void()> on_done)
+  Looker(Loop& loop, const Server& server, LookAt what, bool tries_server_log, std::function<void()> on_done)
       : what_(what),
+        tries_server_log_(tries_server_log),
         link_(Conninfo::parse(server.conninfo).value_or(Conninfo{})),
         readiness_(loop, [this] { pump(true); }),
         on_done_(std::move(on_done)) {}
@@ -51,6 +52,7 @@ class Looker {
     if (is_done) return;
     if (const auto* connected = std::get_if<happening::Connected>(&what)) {
       outcome.facts = connected->facts;
+      if (tries_server_log_) link_.tell_server_log("");
       link_.take_look({1, QueryTexts::kAll, true});
     } else if (auto* look = std::get_if<happening::LookTaken>(&what)) {
       outcome.look = std::move(look->look);
@@ -61,6 +63,8 @@ class Looker {
       } else {
         link_.read_gates(false);
       }
+    } else if (auto* untold = std::get_if<happening::ServerLogFailed>(&what)) {
+      outcome.server_log_error = std::move(untold->error);
     } else if (const auto* read = std::get_if<happening::GatesRead>(&what)) {
       outcome.gates = read->gates;
       outcome.gates->is_superuser = outcome.facts->is_superuser;
@@ -78,6 +82,7 @@ class Looker {
   }
 
   LookAt what_;
+  bool tries_server_log_;
   Link link_;
   Readiness readiness_;
   std::function<void()> on_done_;
@@ -101,7 +106,8 @@ std::vector<OneLook> look_once(const Policy& policy, LookAt what) {
   Timer deadline(*loop, [&] { loop->exit(0); });
   deadline.arm(Loop::now() + Watch::kConnectDeadline);
   for (const auto& server : policy.servers) {
-    lookers.push_back(std::make_unique<Looker>(*loop, server, what, exit_if_done));
+    lookers.push_back(std::make_unique<Looker>(
+        *loop, server, what, policy.tells_server_log && what == LookAt::kEverything, exit_if_done));
   }
   for (const auto& looker : lookers) looker->start();
   loop->run();

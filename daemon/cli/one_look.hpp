@@ -14,14 +14,16 @@ namespace pgcurfew {
 /// The result of one look at one server.
 struct OneLook {
   std::optional<ServerFacts> facts;
-  std::optional<Look> look;    ///< with the texts of the queries
-  Error error;                 ///< if there is no look
-  std::optional<Gates> gates;  ///< if requested; without the entries of the journal
-  Error gates_error;           ///< if they could not be read
+  std::optional<Look> look;               ///< with the texts of the queries
+  Error error;                            ///< if there is no look
+  std::optional<Gates> gates;             ///< if requested; without the entries of the journal
+  Error gates_error;                      ///< if they could not be read
+  std::optional<Error> server_log_error;  ///< why its own log could not be told, if that was tried
 };
 
-/// Whether the gates of databases are read too, for drains.
-enum class LookAt { kSessions, kGatesToo };
+/// `kEverything`: also at the gates of databases, and whether the server's own log can be told, if the policy
+/// wants that.
+enum class LookAt { kSessions, kEverything };
 
 /// Takes one look at every server of the policy, all at the same time.
 /// *Shapes*: in the order of Policy::servers. *Units*: waits at most ten seconds for a server.

@@ -12,6 +12,7 @@
 
 #include "app/configuration.hpp"
 #include "app/exit_code.hpp"
+#include "app/web_place.hpp"
 #include "base/duration.hpp"
 #include "base/listen_address.hpp"
 #include "base/words.hpp"
@@ -204,7 +205,7 @@ std::string lines_of(const Json& status) {
 }
 
 struct Asked {
-  ListenAddress address;
+  HttpServer server;
   std::string policy;  ///< the version of the files that name the address; empty: the user named it
 };
 
@@ -214,7 +215,11 @@ Result<Asked> address_for(const StatusOptions& options, int& status) {
     status = kExitUsage;
     auto address = parse_listen_address(options.listen);
     if (!address) return tl::make_unexpected(address.error());
-    return Asked{std::move(*address), {}};
+    if (!address->is_local()) {
+      return failure(fmt::format("{} may be another machine's", to_text(*address)), {},
+                     "--listen takes an address of this one; for TLS and a password use --config.");
+    }
+    return Asked{{std::move(*address)}, {}};
   }
   const auto loaded = read_configuration(options.configuration);
   if (loaded.has_errors()) {
@@ -223,11 +228,17 @@ Result<Asked> address_for(const StatusOptions& options, int& status) {
     return failure(fmt::format("{} has errors", options.configuration), {}, "Or use --listen ADDRESS.");
   }
   status = kExitNoInput;
-  if (!loaded.policy->listen) {
+  const auto& web = loaded.policy->web;
+  if (!web) {
     return failure(fmt::format("{} has no web server", options.configuration), {},
                    "Add web: { listen: \"127.0.0.1:9187\" }, and reload pgcurfew.");
   }
-  return Asked{*loaded.policy->listen, loaded.policy->version};
+  auto password = read_web_password(*web);
+  if (!password) return tl::make_unexpected(password.error());
+  auto certificate = read_web_certificate(*web);
+  if (!certificate) return tl::make_unexpected(certificate.error());
+  return Asked{{web->listen, *std::move(certificate), web->user, *std::move(password)},
+               loaded.policy->version};
 }
 
 /// The files may have changed since, or another pgcurfew have the address.
@@ -260,14 +271,22 @@ int show_status(const StatusOptions& options) {
   int status = kExitOk;
   const auto asked = address_for(options, status);
   if (!asked) return fail_status(asked.error(), status);
-  const auto& address = asked->address;
-  const auto reply = http_get(address, "/status", kStatusDeadline);
+  const auto& address = asked->server.address;
+  const auto reply = http_get(asked->server, "/status", kStatusDeadline);
   if (!reply) {
     auto error = reply.error();
-    error.hint = "Is pgcurfew running, and does its policy have this address?";
+    error.hint = options.listen.empty() ? "Is pgcurfew running, and does its policy have this address?"
+                                        : "Is pgcurfew running? If its policy has tls, use --config.";
     return fail_status(error, kExitUnavailable);
   }
   if (reply->status != 200) {
+    if (reply->status == 401) {
+      return fail_status(failure(fmt::format("{} asks for a user and a password", to_text(address)), {},
+                                 options.listen.empty() ? "Reload pgcurfew if they were changed."
+                                                        : "Use --config, which names them.")
+                             .value(),
+                         kExitUnavailable);
+    }
     return fail_status(failure(fmt::format("{} answers with status {}: {}", to_text(address), reply->status,
                                            reply->body.substr(0, 200)))
                            .value(),

@@ -235,6 +235,13 @@ std::string subject_of(const Order& order) {
                      text_of(claimant_of(order)));
 }
 
+std::string server_log_line(const Order& order) {
+  const auto line = fmt::format("pgcurfew {} {} ({}, decision {})", past(order.step),
+                                session_text(order.guard.session, order.user, order.database),
+                                text_of(claimant_of(order)), order.decision);
+  return order.drain.empty() ? fmt::format("{}: {}", line, grounds_text(order)) : line;
+}
+
 Event intent_event(const Order& order) {
   const auto about = fmt::format("{} {} {}{}", order.mode == Mode::kDryRun ? "would now" : "about to",
                                  verb(order.step), subject_of(order), if_still_text(order));

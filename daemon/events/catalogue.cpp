@@ -110,6 +110,7 @@ constexpr auto kLooksAgainFields = fields(field::kOutageS);
 constexpr auto kGatesFailedFields = fields(field::kError, field::kSqlstate);
 constexpr auto kNamesFailedFields = shared::kError;
 constexpr auto kPulseFailedFields = shared::kError;
+constexpr auto kServerLogFailedFields = shared::kError;
 constexpr auto kClockJumpFields = fields(field::kJumpS);
 constexpr auto kBreakerOpenFields =
     fields(field::kScope, field::kDatabase, field::kUser, field::kBound, field::kSent, field::kDue,
@@ -176,7 +177,7 @@ constexpr auto kAuditLostFields = joined(fields(field::kAudit, field::kLost), sh
 constexpr auto kWebListeningFields = fields(field::kListen, field::kOutageS);
 constexpr auto kWebFailedFields = joined(shared::kError, fields(field::kListen));
 
-constexpr std::array<KindEntry, 72> kKinds{{
+constexpr std::array<KindEntry, 73> kKinds{{
     {.kind = Kind::kIntent,
      .name = "intent",
      .level = Level::kInfo,
@@ -324,6 +325,12 @@ constexpr std::array<KindEntry, 72> kKinds{{
      .message_id = "ec8765c74c3229e0f2391d12f8e15d90",
      .meaning = "The server's time could not be read",
      .fields = kPulseFailedFields},
+    {.kind = Kind::kServerLogFailed,
+     .name = "server_log_failed",
+     .level = Level::kWarning,
+     .message_id = "f779f50281381e2888be11d835fa472b",
+     .meaning = "The server's own log may lack a line",
+     .fields = kServerLogFailedFields},
     {.kind = Kind::kClockJump,
      .name = "clock_jump",
      .level = Level::kError,

@@ -35,6 +35,7 @@ enum class Kind {
   kGatesFailed,
   kNamesFailed,
   kPulseFailed,
+  kServerLogFailed,
   kClockJump,
   kClockTrusted,
   kBreakerOpen,

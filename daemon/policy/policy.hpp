@@ -253,6 +253,17 @@ struct AuditTarget {
 /// Whether both are the same place, used in the same way.
 bool is_same(const AuditTarget& a, const AuditTarget& b);
 
+/// The daemon's web server.
+struct WebSettings {
+  ListenAddress listen;
+  std::string certificate;    ///< path of a PEM file, for TLS; empty: none
+  std::string key;            ///< path of the PEM file with its private key
+  std::string user;           ///< who may read, by HTTP's basic authentication; empty: everybody
+  std::string password_file;  ///< path of the file with that user's password
+
+  bool operator==(const WebSettings&) const = default;
+};
+
 /// The content of all files together.
 struct Policy {
   Mode mode = Mode::kDryRun;
@@ -264,10 +275,11 @@ struct Policy {
   std::vector<Drain> drains;           ///< likewise; a rule may have the same name
   Safety safety;
   QueryText query_text = QueryText::kRedacted;
+  bool tells_server_log = false;  ///< each signal is also told in the log of its server
   RecordBounds record;
   std::vector<AuditTarget> audit;
-  std::optional<ListenAddress> listen;  ///< where the web server listens; empty: there is none
-  std::string version;                  ///< 12 hex digits over the texts of all files
+  std::optional<WebSettings> web;  ///< empty: there is no web server
+  std::string version;             ///< 12 hex digits over the texts of all files
 };
 
 /// The part of a policy that applies to one server: the rules and drains that select it, and those for all

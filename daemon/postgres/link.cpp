@@ -19,6 +19,10 @@ void Link::disconnect() {
   connection_.close();
   requests_.clear();
   current_.reset();
+  if (!lines_.empty()) {
+    lines_.clear();
+    happened_.emplace_back(happening::ServerLogFailed{{"the connection ended before the reply", {}, {}, {}}});
+  }
   look_.forget();
   gates_refused_ = 0;
   waits_failed_ = 0;

@@ -27,6 +27,11 @@ class Link {
   void take_look(const command::TakeLook& what);
   void take_pulse();
   void send(const std::vector<Order>& orders);
+  /// Writes a line to the server's own log; an empty one only tries whether that is possible. One line at a
+  /// time, so that at most one comes before what is requested next; all that wait are left out after a
+  /// failure. Waits a millisecond at most for a lock on a catalog, but the server has no bound for the
+  /// writing itself.
+  void tell_server_log(std::string line);
   void read_gates(bool with_logins);
   void turn_gate(const GateOrder& order);
 
@@ -39,6 +44,9 @@ class Link {
   /// The maximum size of one reply, in bytes: that of a look at 15,000 sessions with the longest texts. A
   /// larger one ends the connection.
   static constexpr std::size_t kMostOfAReply = std::size_t{256} * 1024 * 1024;
+
+  /// Lines for the server's own log that wait at most.
+  static constexpr std::size_t kMostLines = 1000;
 
   /// Consecutive failures to read lock waits before one is reported.
   static constexpr int kWaitsFailuresToTell = 3;
@@ -53,6 +61,7 @@ class Link {
     kWaits,
     kPulse,
     kOrder,
+    kServerLog,
     kGates,
     kTurn
   };
@@ -75,9 +84,12 @@ class Link {
   void finish_names(const Request& request, const ResultPtr& result, MonotonicTime now);
   void read_names();
   void finish_order(const Request& request, const PGresult* result);
+  void finish_line(const PGresult* result);
   void send_turn(const GateOrder& order, bool is_repeated);
   void finish_gates(const Request& request, const PGresult* result);
   void finish_turn(const Request& request, const PGresult* result);
+
+  void request_line();
 
   void request_settings(int server_version);
   void request_sql(const std::string& sql, Request request, bool in_binary = false);
@@ -96,8 +108,9 @@ class Link {
   ServerFacts facts_;
   NameBook names_;
   LookAssembly look_;
-  unsigned gates_refused_ = 0;  ///< which ways to read the gates were refused, see read_gates
-  int waits_failed_ = 0;        ///< how often in a row
+  unsigned gates_refused_ = 0;     ///< which ways to read the gates were refused, see read_gates
+  std::deque<std::string> lines_;  ///< for the server's own log; the first one was sent
+  int waits_failed_ = 0;           ///< how often in a row
   std::vector<Happening> happened_;
 };
 

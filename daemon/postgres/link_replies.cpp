@@ -30,6 +30,8 @@ void Link::finish(const Request& request, ResultPtr result, MonotonicTime now) {
     }
     case RequestKind::kOrder:
       return finish_order(request, result.get());
+    case RequestKind::kServerLog:
+      return finish_line(result.get());
     case RequestKind::kGates:
       return finish_gates(request, result.get());
     case RequestKind::kTurn:
@@ -104,6 +106,16 @@ void Link::deliver_look() {
     happened_.emplace_back(happening::LookTaken{std::move(**look)});
   } else {
     happened_.emplace_back(happening::LookFailed{look->error()});
+  }
+}
+
+void Link::finish_line(const PGresult* result) {
+  if (is_good(result)) {
+    lines_.pop_front();
+    if (!lines_.empty()) request_line();
+  } else {
+    lines_.clear();
+    happened_.emplace_back(happening::ServerLogFailed{error_of(result)});
   }
 }
 

@@ -1,3 +1,5 @@
+#include <array>
+
 #include <libpq-fe.h>
 
 #include "postgres/link.hpp"
@@ -30,6 +32,7 @@ void Link::set_up() {
   read_names();
   request_prepare(statement::kLook, statement::look(version));
   request_prepare(statement::kPulse, statement::pulse());
+  request_prepare(statement::kServerLogLine, statement::server_log_line());
   request_prepare(statement::kWaits, statement::waits(version));
   // the first runs look functions and types up in the catalogs; later ones need not
   request_prepared(statement::kLook, Parameters::of_look(QueryTexts::kNone), {RequestKind::kSetUp});
@@ -107,6 +110,27 @@ void Link::send(const std::vector<Order>& orders) {
                      Parameters::of_guard(order.guard, names_.names()),
                      {RequestKind::kOrder, order.decision});
   }
+}
+
+void Link::tell_server_log(std::string line) {
+  if (!is_ready_) return;
+  if (lines_.size() == kMostLines) {
+    happened_.emplace_back(happening::ServerLogFailed{{"too many lines wait for the server", {}, {}, {}}});
+    return;
+  }
+  lines_.push_back(std::move(line));
+  if (lines_.size() == 1) request_line();
+}
+
+void Link::request_line() {
+  auto* const handle = connection_.handle();
+  const std::array<const char*, 1> values{lines_.front().c_str()};
+  // they share one Sync, and so one transaction, to which the first one's settings belong
+  const bool sent =
+      PQsendQueryPrepared(handle, statement::kServerLogLine, 1, values.data(), nullptr, nullptr, 0) == 1 &&
+      PQsendQueryParams(handle, statement::server_log().c_str(), 0, nullptr, nullptr, nullptr, nullptr, 0) ==
+          1;
+  finish_request(sent, {RequestKind::kServerLog});
 }
 
 void Link::read_names() {

@@ -212,6 +212,24 @@ std::string pulse() {
   return "SELECT pg_catalog.clock_timestamp()";
 }
 
+std::string server_log_line() {
+  // whoever has locked a catalog must not make the next signal wait
+  return "SELECT pg_catalog.set_config('pgcurfew.line', $1::pg_catalog.text, true), "
+         "pg_catalog.set_config('lock_timeout', '1ms', true), "
+         "pg_catalog.set_config('statement_timeout', '100ms', true)";
+}
+
+std::string server_log() {
+  // the text is no part of the statement
+  return "DO LANGUAGE plpgsql $pgcurfew$ BEGIN "
+         "IF pg_catalog.current_setting('log_min_messages') IN ('fatal', 'panic') THEN "
+         "RAISE EXCEPTION 'log_min_messages is %', pg_catalog.current_setting('log_min_messages'); "
+         "END IF; "
+         "IF pg_catalog.current_setting('pgcurfew.line') <> '' THEN "
+         "RAISE LOG '%', pg_catalog.current_setting('pgcurfew.line'); "
+         "END IF; END $pgcurfew$";
+}
+
 const char* guard_name(Action action, bool with_edges) {
   switch (action) {
     case Action::kCancel:

@@ -58,10 +58,17 @@ std::string pulse();
 /// functions, which is the shortest way from the status array to the signal.
 std::string guard(int server_version, Action action, bool with_edges);
 
+/// The two halves of a line in the server's own log, for one transaction: the first sets the line ($1, text)
+/// and short timeouts until its end, the second writes it, unless it is empty. The second cannot be prepared,
+/// and so has to read catalogs. *Errors*: what prevents it, such as a server that logs nothing of this level.
+std::string server_log_line();
+std::string server_log();
+
 /// The names under which they are prepared.
 inline constexpr const char* kLook = "look";
 inline constexpr const char* kWaits = "waits";
 inline constexpr const char* kPulse = "pulse";
+inline constexpr const char* kServerLogLine = "server_log_line";
 const char* guard_name(Action action, bool with_edges);
 
 }  // namespace pgcurfew::statement

@@ -13,10 +13,18 @@ struct HttpReply {
   std::string body;
 };
 
-/// Gets a path from a server on this machine. Waits for `deadline` altogether; follows no redirection and
+/// A server, usually on this machine.
+struct HttpServer {
+  ListenAddress address;
+  std::string certificate = {};  ///< PEM, for TLS: that of the server comes first; empty: none
+  std::string user = {};         ///< of basic authentication; empty: none
+  std::string password = {};
+};
+
+/// Gets a path from a server. Waits for `deadline` altogether; follows no redirection and
 /// uses no proxy.
 /// *Errors*: nothing listens there, no reply in time, a reply of more than 64 MB; a Unix-domain socket that
 /// we may not use.
-Result<HttpReply> http_get(const ListenAddress& address, const std::string& path, Duration deadline);
+Result<HttpReply> http_get(const HttpServer& server, const std::string& path, Duration deadline);
 
 }  // namespace pgcurfew

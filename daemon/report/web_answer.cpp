@@ -21,15 +21,33 @@ WebAnswer refusal(unsigned status, std::string text) {
   return {status, kText, std::move(text) + "\n"};
 }
 
+/// Takes as long whichever byte differs.
+bool are_same(std::string_view given, std::string_view wanted) {
+  unsigned different = given.size() == wanted.size() ? 0U : 1U;
+  for (std::size_t i = 0; i < given.size() && !wanted.empty(); ++i) {
+    different |= static_cast<unsigned char>(given[i]) ^
+                 static_cast<unsigned>(static_cast<unsigned char>(wanted[i % wanted.size()]));
+  }
+  return different == 0;
+}
+
+bool are_same(const WebLogin& given, const WebLogin& wanted) {
+  const bool is_user = are_same(given.user, wanted.user);
+  const bool is_password = are_same(given.password, wanted.password);
+  return is_user && is_password;
+}
+
 WebAnswer answer_of(Health health) {
   return {health.is_good ? 200U : 503U, kJson, std::move(health.body)};
 }
 
 }  // namespace
 
-WebAnswer answer(const WebRequest& request, const ListenAddress& address, const WebSources& sources) {
-  if (request.host && !is_host_of(address, *request.host))
+WebAnswer answer(const WebRequest& request, const WebAccess& access, const WebSources& sources) {
+  if (request.host && !is_host_of(access.address, *request.host))
     return refusal(403, "the Host header names another host; use localhost or the address itself");
+  if (access.login && !(request.login && are_same(*request.login, *access.login)))
+    return refusal(401, "a user and a password are needed");
   if (request.method != "GET" && request.method != "HEAD")
     return refusal(405, "only GET and HEAD are answered here");
   if (request.path == "/style.css") return {200, kCss, std::string(page_style())};

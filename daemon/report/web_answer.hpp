@@ -12,11 +12,24 @@
 
 namespace pgcurfew {
 
+/// The user and the password of basic authentication.
+struct WebLogin {
+  std::string user;
+  std::string password;
+};
+
 /// A request, as far as answers depend on it.
 struct WebRequest {
   std::string method;
   std::string path;  ///< without its query
   std::optional<std::string> host;
+  std::optional<WebLogin> login = {};
+};
+
+/// Who may ask, and where.
+struct WebAccess {
+  ListenAddress address;
+  std::optional<WebLogin> login;  ///< empty: everybody who can connect
 };
 
 struct WebAnswer {
@@ -34,8 +47,9 @@ struct WebSources {
 };
 
 /// The answer to a request. Only reads: nothing can be changed through it.
-/// *Errors*: 403 for the name of a host that is not ours; 404 for another path; 405 for a method other than
-/// GET and HEAD; 503 as /healthz and /readyz say, and while there is no picture.
-WebAnswer answer(const WebRequest& request, const ListenAddress& address, const WebSources& sources);
+/// *Errors*, in this order: 403 for the name of a host that is not ours; 404 for
+/// another path; 405 for a method other than GET and HEAD; 503 as /healthz and /readyz say, and while there
+/// is no picture.
+WebAnswer answer(const WebRequest& request, const WebAccess& access, const WebSources& sources);
 
 }  // namespace pgcurfew

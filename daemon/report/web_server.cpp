@@ -54,6 +54,7 @@ struct WebServer::Inside {
   void note(MHD_Connection* connection, MHD_ConnectionNotificationCode what);
 
   std::function<WebAnswer(const WebRequest&)> answer;
+  std::optional<TlsIdentity> identity;  ///< the daemon has pointers into it
   MHD_Daemon* daemon = nullptr;
   std::mutex mutex;
   std::map<MHD_Connection*, Open> open;  ///< guarded; a descriptor in it is not closed yet
@@ -70,18 +71,35 @@ MHD_Result queue(MHD_Connection* connection, WebAnswer answer) {
   [[maybe_unused]] auto* const given = body.release();
   for (const auto& [name, value] : kHeaders) MHD_add_response_header(response, name, value);
   MHD_add_response_header(response, MHD_HTTP_HEADER_CONTENT_TYPE, std::string(answer.type).c_str());
+  if (answer.status == 401)
+    MHD_add_response_header(response, MHD_HTTP_HEADER_WWW_AUTHENTICATE,
+                            R"(Basic realm="pgcurfew", charset="UTF-8")");
   if (answer.status == 405) MHD_add_response_header(response, MHD_HTTP_HEADER_ALLOW, "GET, HEAD");
   const auto queued = MHD_queue_response(connection, answer.status, response);
   MHD_destroy_response(response);
   return queued;
 }
 
+/// The library ends both texts at a NUL.
+std::optional<WebLogin> login_of(MHD_Connection* connection) {
+  const auto release = [](char* text) { MHD_free(text); };
+  char* password = nullptr;
+  const std::unique_ptr<char, decltype(release)> user(
+      MHD_basic_auth_get_username_password(connection, &password), release);
+  const std::unique_ptr<char, decltype(release)> held(password, release);
+  if (!user || !held) return std::nullopt;
+  return WebLogin{user.get(), held.get()};
+}
+
+constexpr const char* kNoIdentity =
+    "could not use the certificate: it and its key are not PEM, or do not belong together";
+
 }  // namespace
 
 /// Answers at once, before any body of the request: then none is read.
 MHD_Result WebServer::Inside::take(MHD_Connection* connection, const char* url, const char* method) {
   try {
-    WebRequest request{method, url, std::nullopt};
+    WebRequest request{method, url, std::nullopt, login_of(connection)};
     if (const char* host = MHD_lookup_connection_value(connection, MHD_HEADER_KIND, MHD_HTTP_HEADER_HOST))
       request.host = host;
     return queue(connection, answer(request));
@@ -108,10 +126,22 @@ void WebServer::Inside::note(MHD_Connection* connection, MHD_ConnectionNotificat
 
 WebServer::WebServer(std::unique_ptr<Inside> inside) : inside_(std::move(inside)) {}
 
-Result<std::unique_ptr<WebServer>> WebServer::start(int listening,
+Result<void> WebServer::check(const TlsIdentity& identity) {
+  const MHD_AccessHandlerCallback handler = [](void*, MHD_Connection*, const char*, const char*, const char*,
+                                               const char*, size_t*, void**) { return MHD_NO; };
+  auto* daemon = MHD_start_daemon(MHD_USE_NO_LISTEN_SOCKET | MHD_USE_TLS, 0, nullptr, nullptr, handler,
+                                  nullptr, MHD_OPTION_HTTPS_MEM_CERT, identity.certificate.c_str(),
+                                  MHD_OPTION_HTTPS_MEM_KEY, identity.key.c_str(), MHD_OPTION_END);
+  if (daemon == nullptr) return failure(kNoIdentity);
+  MHD_stop_daemon(daemon);
+  return {};
+}
+
+Result<std::unique_ptr<WebServer>> WebServer::start(int listening, std::optional<TlsIdentity> identity,
                                                     std::function<WebAnswer(const WebRequest&)> answer) {
   auto inside = std::make_unique<Inside>();
   inside->answer = std::move(answer);
+  inside->identity = std::move(identity);
   const MHD_AccessHandlerCallback handler =
       [](void* self, MHD_Connection* connection, const char* url, const char* method, const char*,
          const char*, size_t*, void**) { return static_cast<Inside*>(self)->take(connection, url, method); };
@@ -122,13 +152,24 @@ Result<std::unique_ptr<WebServer>> WebServer::start(int listening,
   const auto number = number_of(listening);
   const NoSignals no_signals;
   constexpr auto kSilence = std::chrono::duration_cast<std::chrono::seconds>(kLongestSilence).count();
-  // all readers come from one address, so a bound for each address would be the same once more
-  inside->daemon = MHD_start_daemon(
-      // without the ITC a stop at the limit of connections waits for one of them to time out
-      MHD_USE_EPOLL_INTERNAL_THREAD | MHD_USE_ITC, 0, nullptr, nullptr, handler, inside.get(),
-      MHD_OPTION_LISTEN_SOCKET, listening, MHD_OPTION_CONNECTION_LIMIT, kMostConnections,
-      MHD_OPTION_CONNECTION_TIMEOUT, static_cast<unsigned>(kSilence), MHD_OPTION_CONNECTION_MEMORY_LIMIT,
-      kMostMemory, MHD_OPTION_NOTIFY_CONNECTION, notify, inside.get(), MHD_OPTION_END);
+  std::array<MHD_OptionItem, 4> more{};
+  if (inside->identity) {
+    more = {{{MHD_OPTION_HTTPS_MEM_CERT, 0, inside->identity->certificate.data()},
+             {MHD_OPTION_HTTPS_MEM_KEY, 0, inside->identity->key.data()},
+             // without TLS all readers are on this machine: one address
+             {MHD_OPTION_PER_IP_CONNECTION_LIMIT, kMostOfOneAddress, nullptr},
+             {MHD_OPTION_END, 0, nullptr}}};
+  } else {
+    more[0] = {MHD_OPTION_END, 0, nullptr};
+  }
+  // without the ITC a stop at the limit of connections waits for one of them to time out
+  constexpr unsigned kFlags = MHD_USE_EPOLL_INTERNAL_THREAD | MHD_USE_ITC;
+  inside->daemon =
+      MHD_start_daemon(inside->identity ? kFlags | MHD_USE_TLS : kFlags, 0, nullptr, nullptr, handler,
+                       inside.get(), MHD_OPTION_LISTEN_SOCKET, listening, MHD_OPTION_CONNECTION_LIMIT,
+                       kMostConnections, MHD_OPTION_CONNECTION_TIMEOUT, static_cast<unsigned>(kSilence),
+                       MHD_OPTION_CONNECTION_MEMORY_LIMIT, kMostMemory, MHD_OPTION_NOTIFY_CONNECTION, notify,
+                       inside.get(), MHD_OPTION_ARRAY, more.data(), MHD_OPTION_END);
   if (inside->daemon == nullptr) {
     const auto* const why = std::strerror(errno);
     // the library closes it in some cases
@@ -140,6 +181,10 @@ Result<std::unique_ptr<WebServer>> WebServer::start(int listening,
 
 WebServer::~WebServer() {
   if (inside_->daemon != nullptr) MHD_stop_daemon(inside_->daemon);
+}
+
+int WebServer::stop_listening() {
+  return MHD_quiesce_daemon(inside_->daemon);
 }
 
 void WebServer::end_overdue(MonotonicTime now) {

@@ -1,13 +1,19 @@
 #include "system/careful_files.hpp"
 
+#include <array>
 #include <cerrno>
 #include <cstring>
+#include <utility>
 
 #include <fmt/format.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 namespace pgcurfew {
+
+namespace {
+constexpr std::size_t kLongestSmallFile = 65536;
+}  // namespace
 
 Descriptor::~Descriptor() {
   if (number_ >= 0) close(number_);
@@ -30,6 +36,44 @@ Result<void> check_own(int descriptor, const std::string& path) {
   if (fstat(descriptor, &status) != 0) return system_error("open", path);
   if (geteuid() == 0 && status.st_nlink > 1) return failure(fmt::format("{} has a second name", path));
   return {};
+}
+
+namespace {
+
+Result<std::string> read_to_end(int descriptor, const std::string& path) {
+  std::string text;
+  std::array<char, 4096> buffer{};
+  while (text.size() <= kLongestSmallFile) {
+    const auto count = read(descriptor, buffer.data(), buffer.size());
+    if (count < 0 && errno == EINTR) continue;
+    if (count < 0) return system_error("read", path);
+    if (count == 0) return text;
+    text.append(buffer.data(), static_cast<std::size_t>(count));
+  }
+  return failure(fmt::format("{} is longer than {} bytes", path, kLongestSmallFile));
+}
+
+}  // namespace
+
+Result<std::optional<std::string>> read_small_file(const std::string& path) {
+  const Descriptor file(open(path.c_str(), O_RDONLY | kCarefully));
+  if (!file.is_open() && errno == ENOENT) return std::optional<std::string>();
+  if (!file.is_open()) return system_error("open", path);
+  if (const auto checked = check_regular(file.number(), path); !checked)
+    return tl::make_unexpected(checked.error());
+  return read_to_end(file.number(), path);
+}
+
+Result<std::string> read_users_file(const std::string& path, Secrecy secrecy) {
+  const Descriptor file(open(path.c_str(), O_RDONLY | (kCarefully & ~O_NOFOLLOW)));
+  if (!file.is_open()) return system_error("open", path);
+  if (const auto checked = check_regular(file.number(), path); !checked)
+    return tl::make_unexpected(checked.error());
+  struct stat status {};
+  if (fstat(file.number(), &status) != 0) return system_error("open", path);
+  if (secrecy == Secrecy::kSecret && (status.st_mode & S_IRWXO) != 0)
+    return failure(fmt::format("others can use {}", path), {}, fmt::format("chmod o= {}", path));
+  return read_to_end(file.number(), path);
 }
 
 bool write_all(int descriptor, std::string_view bytes) {

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <optional>
 #include <string>
 #include <string_view>
 
@@ -37,6 +38,16 @@ Result<void> check_regular(int descriptor, const std::string& path);
 /// For a file that is changed in its place. *Errors*: as check_regular(); we are root, and it has a second
 /// name: whoever owns the directory may have put another user's file there.
 Result<void> check_own(int descriptor, const std::string& path);
+
+/// The bytes of one of our files, no link; empty if there is none.
+/// *Errors*: the system's; not a regular file; longer than 64 kB.
+Result<std::optional<std::string>> read_small_file(const std::string& path);
+
+enum class Secrecy { kPublic, kSecret };
+
+/// The bytes of a file that the user has named; links are followed.
+/// *Errors*: as read_small_file(), and if there is none; a secret one on which others have any permission.
+Result<std::string> read_users_file(const std::string& path, Secrecy secrecy);
 
 /// Whether all bytes were written; otherwise errno says why.
 bool write_all(int descriptor, std::string_view bytes);

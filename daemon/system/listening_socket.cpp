@@ -56,7 +56,25 @@ Result<void> bind_tcp(int descriptor, const ListenAddress& address) {
     std::memcpy(&where.sin_addr, address.address.bytes.data(), sizeof where.sin_addr);
     bound = bind(descriptor, generic(&where), sizeof where);
   }
+  if (bound != 0 && errno == EADDRINUSE)
+    return failure(fmt::format("another process listens on {}", to_text(address)));
   if (bound != 0) return system_error("listen on", to_text(address));
+  return {};
+}
+
+std::string directory_of(const std::string& path) {
+  const auto slash = path.rfind('/');
+  return slash == 0 ? "/" : path.substr(0, slash);
+}
+
+std::string last_part_of(const std::string& path) {
+  return path.substr(path.rfind('/') + 1);
+}
+
+/// *Errors*: the name is too long for an address.
+Result<void> check_name(int directory, const std::string& name, const std::string& path) {
+  if (name.size() + 32 > sizeof address_in(directory, name).sun_path)
+    return failure(fmt::format("the name of the socket {} is too long", path));
   return {};
 }
 
@@ -101,15 +119,13 @@ Result<std::unique_ptr<ListeningSocket>> ListeningSocket::open(const ListenAddre
 }
 
 Result<void> ListeningSocket::bind_unix(const std::string& path) {
-  const auto slash = path.rfind('/');
-  const auto directory = slash == 0 ? std::string("/") : path.substr(0, slash);
+  const auto directory = directory_of(path);
   directory_ =
       std::make_unique<Descriptor>(::open(directory.c_str(), O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
   if (!directory_->is_open()) return system_error("open the directory", directory);
-  const auto name = path.substr(slash + 1);
+  const auto name = last_part_of(path);
+  if (auto fits = check_name(directory_->number(), name, path); !fits) return fits;
   const auto address = address_in(directory_->number(), name);
-  if (name.size() + 32 > sizeof address.sun_path)
-    return failure(fmt::format("the name of the socket {} is too long", path));
   // no client may connect before the mode is set
   fchmod(descriptor_, 0600);
   if (bind(descriptor_, generic(&address), sizeof address) != 0) {
@@ -133,6 +149,27 @@ ListeningSocket::~ListeningSocket() {
   const bool is_ours = fstatat(directory_->number(), name_.c_str(), &status, AT_SYMLINK_NOFOLLOW) == 0 &&
                        status.st_ino == file_;
   if (is_ours) unlinkat(directory_->number(), name_.c_str(), 0);
+}
+
+Result<void> check_free(const ListenAddress& address) {
+  if (!address.is_unix()) {
+    const Descriptor descriptor(new_socket(address.address.is_v6 ? AF_INET6 : AF_INET));
+    if (!descriptor.is_open()) return system_error("make a socket for", to_text(address));
+    return bind_tcp(descriptor.number(), address);
+  }
+  const auto directory = directory_of(address.path);
+  const Descriptor opened(open(directory.c_str(), O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
+  if (!opened.is_open()) return system_error("open the directory", directory);
+  if (faccessat(opened.number(), ".", W_OK | X_OK, AT_EACCESS) != 0)
+    return system_error("create files in", directory);
+  const auto name = last_part_of(address.path);
+  if (const auto fits = check_name(opened.number(), name, address.path); !fits) return fits;
+  struct stat status {};
+  if (fstatat(opened.number(), name.c_str(), &status, AT_SYMLINK_NOFOLLOW) != 0) {
+    if (errno == ENOENT) return {};
+    return system_error("open", address.path);
+  }
+  return check_left_behind(opened.number(), name, address.path);
 }
 
 int ListeningSocket::take() {

@@ -24,6 +24,8 @@ class ListeningSocket {
 
   /// The descriptor, which the caller has to close from now on.
   int take();
+  /// The descriptor belongs to this object again.
+  void give_back(int descriptor) { descriptor_ = descriptor; }
 
  private:
   explicit ListeningSocket(int descriptor) : descriptor_(descriptor) {}
@@ -34,5 +36,9 @@ class ListeningSocket {
   std::string name_;                       ///< in it
   unsigned long file_ = 0;                 ///< its number in the file system
 };
+
+/// Whether open() would work now, as far as can be told without listening; changes nothing.
+/// *Errors*: as those of open().
+Result<void> check_free(const ListenAddress& address);
 
 }  // namespace pgcurfew

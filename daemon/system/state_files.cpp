@@ -1,6 +1,5 @@
 #include "system/state_files.hpp"
 
-#include <array>
 #include <cerrno>
 #include <cstdlib>
 #include <cstring>
@@ -21,26 +20,6 @@ namespace pgcurfew {
 namespace {
 
 constexpr std::string_view kNewSuffix = ".new";
-constexpr std::size_t kLongestFile = 65536;
-
-/// Empty if there is no such file.
-Result<std::optional<std::string>> read_all(const std::string& path) {
-  const Descriptor file(open(path.c_str(), O_RDONLY | kCarefully));
-  if (!file.is_open() && errno == ENOENT) return std::optional<std::string>();
-  if (!file.is_open()) return system_error("open", path);
-  if (const auto checked = check_regular(file.number(), path); !checked)
-    return tl::make_unexpected(checked.error());
-  std::string text;
-  std::array<char, 4096> buffer{};
-  while (text.size() <= kLongestFile) {
-    const auto count = ::read(file.number(), buffer.data(), buffer.size());
-    if (count < 0 && errno == EINTR) continue;
-    if (count < 0) return system_error("read", path);
-    if (count == 0) break;
-    text.append(buffer.data(), static_cast<std::size_t>(count));
-  }
-  return std::optional(std::move(text));
-}
 
 bool is_readable(const std::string& directory) {
   struct stat status {};
@@ -78,11 +57,17 @@ std::string environment(const char* name) {
   return value == nullptr ? "" : value;
 }
 
+/// The first of them, as systemd separates them; empty: none is given.
+std::string given_state_directory() {
+  auto given = environment("STATE_DIRECTORY");
+  given.resize(std::min(given.size(), given.find(':')));
+  return given;
+}
+
 }  // namespace
 
 std::optional<std::string> find_state_directory(std::string_view suffix) {
-  auto given = environment("STATE_DIRECTORY");
-  given.resize(std::min(given.size(), given.find(':')));
+  const auto given = given_state_directory();
   const auto usual = given.empty() ? std::string("/var/lib/pgcurfew") : given;
   if (is_usable(usual) || (given.empty() ? holds_files(usual, suffix) : is_readable(usual))) return usual;
   auto home = environment("XDG_STATE_HOME");
@@ -93,6 +78,12 @@ std::optional<std::string> find_state_directory(std::string_view suffix) {
     if (make_directories(candidate) && is_usable(candidate)) return candidate;
   }
   return std::nullopt;
+}
+
+Result<void> check_state_directory() {
+  const auto given = given_state_directory();
+  if (!given.empty() && !is_usable(given)) return system_error("write to the state directory", given);
+  return {};
 }
 
 Result<void> StateFiles::find() {
@@ -124,7 +115,7 @@ Result<std::vector<std::string>> StateFiles::list(std::string_view suffix) const
 }
 
 Result<std::optional<std::string>> StateFiles::read(const std::string& name) const {
-  return read_all(path_of(name));
+  return read_small_file(path_of(name));
 }
 
 Result<void> StateFiles::write(const std::string& name, std::string_view text) {

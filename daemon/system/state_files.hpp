@@ -16,6 +16,10 @@ namespace pgcurfew {
 /// write. Empty if there is none that we may use.
 std::optional<std::string> find_state_directory(std::string_view suffix);
 
+/// Whether this user can write to $STATE_DIRECTORY, if that is set; creates nothing.
+/// *Errors*: there is no such directory; it is not ours to write to.
+Result<void> check_state_directory();
+
 /// The state files on this machine's disk. The effects of write() and remove() survive a power failure.
 class StateFiles final : public SmallFiles {
  public:

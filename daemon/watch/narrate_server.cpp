@@ -131,6 +131,12 @@ Event pulse_failed_event(std::string_view server, const Error& error) {
                        error);
 }
 
+Event server_log_failed_event(std::string_view server, const Error& error) {
+  return failure_event(Kind::kServerLogFailed,
+                       fmt::format("the log of {} may lack a line: {}", server, printable(error.message)),
+                       error);
+}
+
 Event blind_event(std::size_t hidden) {
   auto event =
       Event(Kind::kBlind, fmt::format("{} sessions are hidden from us; no rule can judge them", hidden));

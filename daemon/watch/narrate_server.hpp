@@ -36,6 +36,8 @@ Event looks_again_event(std::string_view server, Duration outage);
 Event names_failed_event(std::string_view server, const Error& error);
 Event waits_failed_event(std::string_view server, const Error& error);
 Event pulse_failed_event(std::string_view server, const Error& error);
+/// No line is written to the server's own log for a while.
+Event server_log_failed_event(std::string_view server, const Error& error);
 
 /// `hidden`: the number of sessions that we may not see.
 Event blind_event(std::size_t hidden);

@@ -105,6 +105,7 @@ void Watch::handle(const happening::Connected& what, MonotonicTime now) {
   tell(missing_privileges(*facts_));
   set_hold(Hold::kNoReadAllStats, !facts_->can_read_all_stats);
   set_hold(Hold::kNoSignal, facts_->lacks_signal());
+  try_server_log();
 }
 
 void Watch::handle(const happening::ConnectionLost& what, MonotonicTime now) {
@@ -242,6 +243,24 @@ void Watch::handle(const happening::Replied& what, MonotonicTime now) {
   settle_order(flight.order, what.reply, now);
 }
 
+/// Tells a missing privilege before the first signal, and lets the server load what it needs.
+void Watch::try_server_log() {
+  if (policy_->tells_server_log && link_ == Link::kUp) commands_.emplace_back(command::TellServerLog{});
+}
+
+void Watch::tell_server_log(const Order& order, MonotonicTime now) {
+  const bool pauses = server_log_failed_at_ && now < *server_log_failed_at_ + kServerLogPause;
+  if (policy_->tells_server_log && link_ == Link::kUp && !pauses)
+    commands_.emplace_back(command::TellServerLog{server_log_line(order)});
+}
+
+void Watch::handle(const happening::ServerLogFailed& what, MonotonicTime now) {
+  // lines sent before the first failure was known fail, too
+  if (server_log_failed_at_ && now < *server_log_failed_at_ + kServerLogPause) return;
+  server_log_failed_at_ = now;
+  tell(server_log_failed_event(options_.server, what.error));
+}
+
 void Watch::settle_order(const Order& order, Reply reply, MonotonicTime now) {
   if (reply.kind == ReplyKind::kSignalled && order.is_beyond_us && !order.is_signal() &&
       order.step != StepKind::kAlert) {
@@ -252,7 +271,10 @@ void Watch::settle_order(const Order& order, Reply reply, MonotonicTime now) {
   drains_.count(order, reply);
   const auto replied_at = reply.server_time.value_or(clock_.is_known() ? clock_.at(now) : ServerTime{});
   tell(settle_reply(order, reply, ledger_, replied_at, now));
-  if (order.is_signal() && reply.kind == ReplyKind::kSignalled) ++signals_sent_;
+  if (order.is_signal() && reply.kind == ReplyKind::kSignalled) {
+    ++signals_sent_;
+    tell_server_log(order, now);
+  }
   if (reply.kind == ReplyKind::kSignalled && order.drain.empty() && !order.if_still)
     overshoots_.add(replied_at - order.guard.not_before);
   // an alert or a dry run has no effect to look for, unless the session was not as expected
@@ -266,7 +288,9 @@ void Watch::handle(const happening::PolicyReplaced& what, MonotonicTime now) {
   auto carried = carry_over(ledger_, *policy_, *what.policy);
   ledger_ = std::move(carried.ledger);
   tell(std::move(carried.events));
+  const bool told_before = policy_->tells_server_log;
   policy_ = what.policy;
+  if (!told_before) try_server_log();
   look_plan_ = plan_looks(*policy_);
   spared_blockers_.forget();
   if (!look_plan_.with_waits) set_hold(Hold::kWaitsFail, false);

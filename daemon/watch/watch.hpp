@@ -66,6 +66,10 @@ struct Replied {
   std::string decision;
   Reply reply;
 };
+/// The server's own log may lack a line.
+struct ServerLogFailed {
+  Error error;
+};
 struct GatesRead {
   Gates gates;
 };
@@ -101,10 +105,10 @@ struct GivenUp {};
 using Happening =
     std::variant<happening::Tick, happening::Connected, happening::ConnectionLost, happening::LookTaken,
                  happening::LookFailed, happening::NamesFailed, happening::WaitsFailed, happening::Pulsed,
-                 happening::PulseFailed, happening::Replied, happening::GatesRead, happening::GatesFailed,
-                 happening::GateTurned, happening::PolicyReplaced, happening::ReopenAsked,
-                 happening::Appended, happening::AppendFailed, happening::AppendsAgain, happening::StopAsked,
-                 happening::GivenUp>;
+                 happening::PulseFailed, happening::Replied, happening::ServerLogFailed, happening::GatesRead,
+                 happening::GatesFailed, happening::GateTurned, happening::PolicyReplaced,
+                 happening::ReopenAsked, happening::Appended, happening::AppendFailed,
+                 happening::AppendsAgain, happening::StopAsked, happening::GivenUp>;
 
 /// The outputs of a watch, to be carried out in their order.
 namespace command {
@@ -120,6 +124,10 @@ struct TakePulse {};
 /// Each order is a separate statement and transaction; all are sent together.
 struct Send {
   std::vector<Order> orders;
+};
+/// Writes a line to the server's own log; an empty one only tries whether that is possible.
+struct TellServerLog {
+  std::string line = {};
 };
 /// Reads which gates are closed, their marks, and whether they can be turned.
 struct ReadGates {
@@ -137,8 +145,9 @@ struct Append {
 };
 }  // namespace command
 
-using Command = std::variant<command::Connect, command::Disconnect, command::TakeLook, command::TakePulse,
-                             command::Send, command::ReadGates, command::TurnGate, command::Append>;
+using Command =
+    std::variant<command::Connect, command::Disconnect, command::TakeLook, command::TakePulse, command::Send,
+                 command::TellServerLog, command::ReadGates, command::TurnGate, command::Append>;
 
 /// For the status line.
 struct WatchStatus {
@@ -206,6 +215,8 @@ class Watch {
   /// waits for kRequiredPatience, and then is not sent.
   static constexpr Duration kPatience = std::chrono::milliseconds(10);
   static constexpr Duration kRequiredPatience = std::chrono::seconds(2);
+  /// After a failure, how long the server's own log is not tried again.
+  static constexpr Duration kServerLogPause = std::chrono::minutes(1);
 
  private:
   enum class Link { kDown, kConnecting, kUp };
@@ -228,6 +239,7 @@ class Watch {
   void handle(const happening::Pulsed& what, MonotonicTime now);
   void handle(const happening::PulseFailed& what, MonotonicTime now);
   void handle(const happening::Replied& what, MonotonicTime now);
+  void handle(const happening::ServerLogFailed& what, MonotonicTime now);
   void handle(const happening::GatesRead& what, MonotonicTime now);
   void handle(const happening::GatesFailed& what, MonotonicTime now);
   void handle(const happening::GateTurned& what, MonotonicTime now);
@@ -247,6 +259,8 @@ class Watch {
   void pulse_if_due(MonotonicTime now);
   void give_orders(MonotonicTime now);
   void settle_order(const Order& order, Reply reply, MonotonicTime now);
+  void try_server_log();
+  void tell_server_log(const Order& order, MonotonicTime now);
   void send_recorded(MonotonicTime now);
   void send_late(MonotonicTime now);
   void note_intent(const Event& event);
@@ -318,6 +332,7 @@ class Watch {
   Duration verify_interval_{};  ///< grows while a signal awaits its effect
   int failed_looks_ = 0;
   std::optional<MonotonicTime> names_failed_at_;
+  std::optional<MonotonicTime> server_log_failed_at_;
   std::optional<MonotonicTime> gates_failed_told_;  ///< since gates could last be read
 
   Outbox outbox_;

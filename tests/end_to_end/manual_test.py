@@ -14,13 +14,15 @@ FILES = (PAGES / "pgcurfew.yaml.5.scd").read_text(encoding="utf-8")
 LOG = (PAGES / "pgcurfew-log.5.scd").read_text(encoding="utf-8")
 COMMANDS = (PAGES / "pgcurfew.8.scd").read_text(encoding="utf-8")
 ROLLOUT = (PAGES / "pgcurfew-rollout.7.scd").read_text(encoding="utf-8")
+ONCALL = (PAGES / "pgcurfew-oncall.7.scd").read_text(encoding="utf-8")
 
 # Headings of the manual, and the mapping whose keys follow.
 SECTIONS = {"MAIN FILE": None, "SERVERS": "server", "RULES": "rule", "MATCH": "match", "EXCEPTIONS": "except",
             "PROTECTION": "protect", "BLOCKERS": "blocks", "WHEN": "when", "HOURS": "window", "REPEAT": "repeat",
             "ESCALATION": "step", "DRAINS": "drain", "PGBOUNCER": "pgbouncer", "DRAIN EXCEPTIONS": "except_of_a_drain",
             "WAITING": "wait", "GIVING UP": "give_up", "SAFETY": "safety", "REPORT": "report", "RECORD": "record",
-            "AUDIT": "entry_of_audit", "AUDIT FILE": "file", "AUDIT TABLE": "table", "WEB": "web"}
+            "AUDIT": "entry_of_audit", "AUDIT FILE": "file", "AUDIT TABLE": "table", "WEB": "web",
+            "WEB TLS": "tls", "WEB BASIC AUTH": "basic_auth"}
 BUILT_IN = {"dumps", "backups", "agents", "sync-rep", "concurrent-index", "listeners"}
 
 
@@ -60,9 +62,10 @@ def test_there_are_examples():
     assert len(examples(FILES)) >= 9
 
 
-def test_the_files_of_the_rollout_are_taken(command, tmp_path):
-    files = [text for text in examples(ROLLOUT) if not text.startswith("$ ")]
-    assert len(files) == 2
+@pytest.mark.parametrize("page, count", [(ROLLOUT, 2), (ONCALL, 1)], ids=["rollout", "oncall"])
+def test_the_files_of_the_guides_are_taken(command, tmp_path, page, count):
+    files = [text for text in examples(page) if not text.startswith("$ ")]
+    assert len(files) == count
     for number, text in enumerate(files):
         path = tmp_path / f"{number}.yaml"
         path.write_text(text, encoding="utf-8")
@@ -225,7 +228,7 @@ def test_the_exit_statuses_are_those_of_the_program():
     assert statuses == list(entries(section(COMMANDS, "EXIT STATUS")))
 
 
-@pytest.mark.parametrize("page", ["pgcurfew.8", "pgcurfew.yaml.5", "pgcurfew-log.5", "pgcurfew-rollout.7"])
+@pytest.mark.parametrize("page", ["pgcurfew.8", "pgcurfew.yaml.5", "pgcurfew-log.5", "pgcurfew-rollout.7", "pgcurfew-oncall.7"])
 def test_the_pages_are_formatted_without_a_warning(tmp_path, page):
     if not shutil.which("scdoc") or not shutil.which("man"):
         pytest.skip("no scdoc or man here")

@@ -25,6 +25,7 @@ BEYOND = {
         r"^no rule can apply to backend_type ", r"^drains .* overlap: ", r"^this drain has no time zone$",
         r"^a drain of \S.* is not over before it comes again, ", r"^wait has to be the first step$",
         r"^latecomers are terminated, but sessions ", r" is due after .*, and the drain is over after ", r"^clocks in .* twice; ",
+        r"^other machines could reach ", r"^a Unix-domain socket has no TLS$",
     ],
     "a range of durations, and of numbers in quotes": [r" is out of range$", r" must be longer than 0$"],
     "what stands behind a name or an expression": [
@@ -90,13 +91,16 @@ protect:
   - { query_id: [-4711, 12] }
 unprotect: [listeners, dumps]
 safety: { signals: 50 per 1min, share: 12.5%, quiet: 5min }
-report: { query_text: none }
+report: { query_text: none, server_log: true }
 record: { keep: 90d, size: 4GB, required: true }
 audit:
 - journald
 - file: { path: /var/log/pgcurfew/events.json, rotate: 1GB, keep: 30 }
 - table: { conninfo: "host=audit dbname=dba" }
-web: { listen: "127.0.0.1:9187" }
+web:
+  listen: "10.0.0.7:9187"
+  tls: { certificate: /etc/pgcurfew/web.crt, key: /etc/pgcurfew/web.key }
+  basic_auth: { user: prometheus, password_file: /etc/pgcurfew/web.password }
 drains:
   - name: weekly
     description: Every Sunday.

@@ -1,4 +1,4 @@
-"""Databases to drain, by the daemon and by hand."""
+"""Databases to drain, by the daemon and by hand; a role with a hostile name."""
 
 import os
 import subprocess
@@ -7,6 +7,17 @@ import pytest
 
 from support.kept import Kept, policy
 from support.orders import Orders, config_of
+
+
+HOSTILE_ROLE = "r\x1b[31m\u202eevil\u0085\n<b>\""
+
+
+@pytest.fixture
+def hostile_role(server):
+    quoted = HOSTILE_ROLE.replace('"', '""')
+    server.execute(f'create role "{quoted}" login')
+    yield HOSTILE_ROLE
+    server.execute(f'drop role "{quoted}"')
 
 
 @pytest.fixture(scope="session")

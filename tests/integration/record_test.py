@@ -2,8 +2,10 @@
 
 import fcntl
 import json
+import os
 import random
 import re
+import subprocess
 import time
 from collections import Counter
 
@@ -30,6 +32,19 @@ def enforce(stage, state):
 
 def cancelled(stage, name="t"):
     return stage.open(application_name=name).run("select pg_sleep(120)")
+
+
+def test_check_says_that_nothing_could_be_recorded(pgcurfew, stage, tmp_path):
+    config = tmp_path / "c.yaml"
+    config.write_text(stage.policy(RULE, more=UNBOUNDED), encoding="utf-8")
+
+    def said(state):
+        return subprocess.run([str(pgcurfew), "check", str(config)], capture_output=True, text=True, check=True, timeout=60,
+                              env={**os.environ, "STATE_DIRECTORY": str(state)}).stdout
+
+    assert "record:" not in said(tmp_path)
+    assert ("\nrecord: events are kept for 30d, up to 1GB (not possible now: could not write to the state directory"
+            in said(tmp_path / "none"))
 
 
 def test_the_record_has_all_that_the_log_has(stage, enforce, state):

@@ -186,16 +186,6 @@ def test_it_is_ready_once_it_has_looked(web, watched):
 
 
 HOSTILE = ['"><script>alert(1)</script>', "a\tb\\n", "%s{{7*7}}${x}", "\"} 1\\npgcurfew_server_up 0"]
-HOSTILE_ROLE = "r\x1b[31m\u202eevil\u0085\n<b>\""
-
-
-@pytest.fixture
-def hostile_role(server):
-    quoted = HOSTILE_ROLE.replace('"', '""')
-    server.execute(f'create role "{quoted}" login')
-    yield HOSTILE_ROLE
-    server.execute(f'drop role "{quoted}"')
-
 
 def test_hostile_names_stay_text(stage, web, watched, command, hostile_role):
     watched(RULE.replace('"p*"', '"*"'))
@@ -439,7 +429,7 @@ def test_a_taken_port_stops_nothing_and_is_tried_again(stage, web):
     taken = socket.create_server(("127.0.0.1", web.where))
     daemon = stage.enforce(RULE, more=f"{UNBOUNDED}\n{web.policy}")
     failed = daemon.wait_for("web_failed")
-    assert failed["listen"] == web.listen and "Address already in use" in failed["error"]
+    assert failed["listen"] == web.listen and "another process listens" in failed["error"]
     assert cancelled(stage) == QUERY_CANCELED
     taken.close()
     assert daemon.wait_for("web_listening")["outage_s"] > 0

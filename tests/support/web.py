@@ -37,10 +37,11 @@ class _UnixConnection(http.client.HTTPConnection):
 
 
 class Web:
-    """`where`: a port of 127.0.0.1, or the path of a socket."""
+    """`where`: a port of 127.0.0.1, or the path of a socket. `tls`: what to trust, for HTTPS."""
 
-    def __init__(self, where):
+    def __init__(self, where, tls=None):
         self.where = where
+        self.tls = tls
 
     @property
     def listen(self):
@@ -52,8 +53,11 @@ class Web:
         return f'web: {{ listen: "{self.listen}" }}'
 
     def ask(self, path, method="GET", headers=None, timeout=60):
-        connection = (http.client.HTTPConnection("127.0.0.1", self.where, timeout=timeout)
-                      if isinstance(self.where, int) else _UnixConnection(str(self.where), timeout))
+        if self.tls:
+            connection = http.client.HTTPSConnection("127.0.0.1", self.where, timeout=timeout, context=self.tls)
+        else:
+            connection = (http.client.HTTPConnection("127.0.0.1", self.where, timeout=timeout)
+                          if isinstance(self.where, int) else _UnixConnection(str(self.where), timeout))
         try:
             connection.request(method, path, headers=headers or {})
             answer = connection.getresponse()

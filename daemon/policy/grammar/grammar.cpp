@@ -22,7 +22,7 @@ using namespace std::chrono_literals;
 
 namespace words = grammar::words;
 
-constexpr std::array<MappingEntry, 26> kMappings{{
+constexpr std::array<MappingEntry, 28> kMappings{{
     {.mapping = Mapping::kMainFile,
      .name = "the main file",
      .meaning = "/etc/pgcurfew/pgcurfew.yaml",
@@ -115,7 +115,7 @@ constexpr std::array<MappingEntry, 26> kMappings{{
      .synonyms = words::kSafetyKeys},
     {.mapping = Mapping::kReport,
      .name = "report",
-     .meaning = "what the log may show",
+     .meaning = "what the log may show, and whether the server's own log is told",
      .needs_any_key = true},
     {.mapping = Mapping::kRecord,
      .name = "record",
@@ -140,6 +140,14 @@ constexpr std::array<MappingEntry, 26> kMappings{{
      .meaning = "the web server for metrics, health and status",
      .needs_any_key = true,
      .synonyms = words::kWebKeys},
+    {.mapping = Mapping::kWebTls,
+     .name = "tls",
+     .meaning = "the web server's certificate",
+     .synonyms = words::kWebTlsKeys},
+    {.mapping = Mapping::kWebBasicAuth,
+     .name = "basic_auth",
+     .meaning = "who may read from the web server",
+     .synonyms = words::kWebBasicAuthKeys},
 }};
 
 std::string number_text(const KeyEntry& key, std::int64_t number) {
@@ -219,6 +227,10 @@ std::span<const KeyEntry> keys_of(Mapping mapping) {
       return grammar::audit_table();
     case Mapping::kWeb:
       return grammar::web();
+    case Mapping::kWebTls:
+      return grammar::web_tls();
+    case Mapping::kWebBasicAuth:
+      return grammar::web_basic_auth();
     case Mapping::kSelector:
     case Mapping::kLabels:
       break;

@@ -35,6 +35,8 @@ enum class Mapping {
   kAuditFile,   ///< `file` of it
   kAuditTable,  ///< `table` of it
   kWeb,
+  kWebTls,        ///< `tls` of it
+  kWebBasicAuth,  ///< `basic_auth` of it
 };
 
 /// What a key takes.

@@ -20,7 +20,7 @@ constexpr std::string_view kPercentage = R"(^0*(100(\.0*)?|[1-9][0-9]?(\.[0-9]*)
 constexpr std::string_view kSize = "^[0-9]{1,19} ?(kB|MB|GB|TB)$";
 constexpr std::string_view kPath = R"(^/[^\u0000-\u001f\u007f]*[^\u0000-\u001f\u007f/]$)";
 constexpr std::string_view kListen =
-    R"(^((localhost|127(\.[0-9]{1,3}){3}|\[[0-9A-Fa-f:.]+\]):[1-9][0-9]{0,4}|unix:/[^\u0000-\u001f\u007f]*[^\u0000-\u001f\u007f/])$)";
+    R"(^((localhost|[0-9]{1,3}(\.[0-9]{1,3}){3}|\[[0-9A-Fa-f:.]+\]):[1-9][0-9]{0,4}|unix:/[^\u0000-\u001f\u007f]*[^\u0000-\u001f\u007f/])$)";
 constexpr std::string_view kTimeZone = "^[A-Za-z0-9_+-]+(/[A-Za-z0-9_+-]+)*$";
 constexpr std::string_view kDays = "^(mon|tue|wed|thu|fri|sat|sun)(-(mon|tue|wed|thu|fri|sat|sun))?$";
 

@@ -75,9 +75,9 @@ constexpr std::array<KeyEntry, 12> kMainFile{{
      .mapping = Mapping::kSafety},
     {.name = "report",
      .takes = Takes::kMapping,
-     .meaning = "what the log may show",
+     .meaning = "what the log may show, and whether the server's own log is told",
      .fallback = "the defaults of its keys",
-     .example = "{ query_text: redacted }",
+     .example = "{ query_text: redacted, server_log: false }",
      .mapping = Mapping::kReport},
     {.name = "record",
      .takes = Takes::kMapping,
@@ -151,13 +151,19 @@ constexpr std::array<KeyEntry, 3> kSafety{{
      .most = kDay},
 }};
 
-constexpr std::array<KeyEntry, 1> kReport{{
+constexpr std::array<KeyEntry, 2> kReport{{
     {.name = "query_text",
      .takes = Takes::kChoice,
      .meaning = "texts of queries in the log: without their literals, complete, or not at all",
      .fallback = "redacted",
      .example = "full",
      .choices = kQueryTexts},
+    {.name = "server_log",
+     .takes = Takes::kFlag,
+     .meaning =
+         "whether a line in the server's own log tells of each signal, with the rule and the decision's id",
+     .fallback = "false",
+     .example = "true"},
 }};
 
 constexpr std::array<KeyEntry, 3> kRecord{{
@@ -226,12 +232,51 @@ constexpr std::array<KeyEntry, 1> kAuditTable{{
      .example = "\"host=audit dbname=dba\""},
 }};
 
-constexpr std::array<KeyEntry, 1> kWeb{{
+constexpr std::array<KeyEntry, 3> kWeb{{
     {.name = "listen",
      .takes = Takes::kListen,
      .is_required = true,
-     .meaning = "an address of the loopback interface and a port, or a Unix-domain socket",
+     .meaning = "an address and a port, or a Unix-domain socket; an address that other machines can reach "
+                "needs tls and basic_auth",
      .example = "\"127.0.0.1:9187\""},
+    {.name = "tls",
+     .takes = Takes::kMapping,
+     .meaning = "the certificate with which the web server speaks HTTPS",
+     .fallback = "none",
+     .example = "{ certificate: /etc/pgcurfew/web.crt, key: /etc/pgcurfew/web.key }",
+     .mapping = Mapping::kWebTls},
+    {.name = "basic_auth",
+     .takes = Takes::kMapping,
+     .meaning = "who may read, by HTTP's basic authentication",
+     .fallback = "everybody who can connect",
+     .example = "{ user: prometheus, password_file: /etc/pgcurfew/web.password }",
+     .mapping = Mapping::kWebBasicAuth},
+}};
+
+constexpr std::array<KeyEntry, 2> kWebTls{{
+    {.name = "certificate",
+     .takes = Takes::kPath,
+     .is_required = true,
+     .meaning = "the PEM file with the server's certificate, followed by those of its issuers",
+     .example = "/etc/pgcurfew/web.crt"},
+    {.name = "key",
+     .takes = Takes::kPath,
+     .is_required = true,
+     .meaning = "the PEM file with the certificate's private key, which others may not read",
+     .example = "/etc/pgcurfew/web.key"},
+}};
+
+constexpr std::array<KeyEntry, 2> kWebBasicAuth{{
+    {.name = "user",
+     .takes = Takes::kIdentifier,
+     .is_required = true,
+     .meaning = "the user's name",
+     .example = "prometheus"},
+    {.name = "password_file",
+     .takes = Takes::kPath,
+     .is_required = true,
+     .meaning = "the file whose first line is the user's password, which others may not read",
+     .example = "/etc/pgcurfew/web.password"},
 }};
 
 std::vector<KeyEntry> make_main_file() {
@@ -274,6 +319,12 @@ std::span<const KeyEntry> audit_table() {
 }
 std::span<const KeyEntry> web() {
   return kWeb;
+}
+std::span<const KeyEntry> web_tls() {
+  return kWebTls;
+}
+std::span<const KeyEntry> web_basic_auth() {
+  return kWebBasicAuth;
 }
 
 }  // namespace pgcurfew::grammar

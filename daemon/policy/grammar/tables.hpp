@@ -51,5 +51,7 @@ std::span<const KeyEntry> audit();
 std::span<const KeyEntry> audit_file();
 std::span<const KeyEntry> audit_table();
 std::span<const KeyEntry> web();
+std::span<const KeyEntry> web_tls();
+std::span<const KeyEntry> web_basic_auth();
 
 }  // namespace pgcurfew::grammar

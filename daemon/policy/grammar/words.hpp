@@ -63,7 +63,19 @@ inline constexpr auto kWebKeys = std::to_array<Synonym>({{"address", "listen"},
                                                          {"bind", "listen"},
                                                          {"port", "listen"},
                                                          {"socket", "listen"},
-                                                         {"listen_address", "listen"}});
+                                                         {"listen_address", "listen"},
+                                                         {"ssl", "tls"},
+                                                         {"https", "tls"},
+                                                         {"auth", "basic_auth"},
+                                                         {"users", "basic_auth"}});
+inline constexpr auto kWebTlsKeys = std::to_array<Synonym>({{"cert", "certificate"},
+                                                            {"cert_file", "certificate"},
+                                                            {"ssl_cert_file", "certificate"},
+                                                            {"key_file", "key"},
+                                                            {"ssl_key_file", "key"},
+                                                            {"private_key", "key"}});
+inline constexpr auto kWebBasicAuthKeys = std::to_array<Synonym>(
+    {{"username", "user"}, {"name", "user"}, {"password", "password_file"}, {"passfile", "password_file"}});
 
 inline constexpr auto kProtections = std::to_array<Synonym>({{"dump", "dumps"},
                                                              {"pg_dump", "dumps"},

@@ -22,6 +22,7 @@
 #include "policy/reader/rule_reader.hpp"
 #include "policy/reader/settings_reader.hpp"
 #include "policy/reader/values.hpp"
+#include "policy/reader/web_reader.hpp"
 #include "policy/yaml/complaints.hpp"
 #include "policy/yaml/yaml_tree.hpp"
 
@@ -87,8 +88,8 @@ class Loader {
     if (const auto* safety = root.find("safety")) policy_.safety = read_safety(*safety, main.complaints);
     if (const auto* record = root.find("record")) policy_.record = read_record(*record, main.complaints);
     if (const auto* audit = root.find("audit")) policy_.audit = read_audit(*audit, main.complaints);
-    if (const auto* web = root.find("web")) policy_.listen = read_web(*web, main.complaints);
-    if (const auto* report = root.find("report")) policy_.query_text = read_report(*report, main.complaints);
+    if (const auto* web = root.find("web")) policy_.web = read_web(*web, main.complaints);
+    if (const auto* report = root.find("report")) read_report(*report, policy_, main.complaints);
     context_.mode = policy_.mode;
     // servers that could not be read are not also reported as missing
     if (!main.complaints.has_errors()) context_.servers = &policy_.servers;

@@ -29,8 +29,8 @@ constexpr std::string_view kSafetyExample =
     "Bounds are written as in { signals: 20 per 1min, share: 25%, quiet: 1min }.";
 
 constexpr std::string_view kRecordExample = "It is written as in { keep: 30d, size: 1GB, required: false }.";
-constexpr std::string_view kWebExample = "It is written as in { listen: \"127.0.0.1:9187\" }.";
-constexpr std::string_view kReportExample = "It is written as in { query_text: redacted }.";
+constexpr std::string_view kReportExample =
+    "It is written as in { query_text: redacted, server_log: false }.";
 
 constexpr Duration kShortestWindow = std::chrono::seconds(1);
 constexpr Duration kLongestWindow = std::chrono::hours(24);
@@ -156,30 +156,18 @@ RecordBounds read_record(const YamlNode& node, Complaints& complaints) {
   return record;
 }
 
-std::optional<ListenAddress> read_web(const YamlNode& node, Complaints& complaints) {
-  if (!expect_map(node, "web", kWebExample, complaints)) return std::nullopt;
-  check_keys(node, Mapping::kWeb, complaints);
-  const auto* listen = node.find("listen");
-  if (listen == nullptr) {
-    complaints.error(node.at, "\"web\" has no \"listen\"", std::string(kWebExample));
-    return std::nullopt;
-  }
-  const auto text = read_plain(*listen, "listen", complaints);
-  if (!text) return std::nullopt;
-  auto address = parse_listen_address(*text);
-  if (address) return *std::move(address);
-  complaints.error(listen->at, address.error().message, address.error().hint);
-  return std::nullopt;
-}
-
-QueryText read_report(const YamlNode& node, Complaints& complaints) {
-  if (!expect_map(node, "report", kReportExample, complaints)) return QueryText::kRedacted;
+void read_report(const YamlNode& node, Policy& policy, Complaints& complaints) {
+  if (!expect_map(node, "report", kReportExample, complaints)) return;
   check_keys(node, Mapping::kReport, complaints);
-  const auto* text = node.find("query_text");
-  if (text == nullptr) return QueryText::kRedacted;
-  const auto index = read_choice(*text, key_of(Mapping::kReport, "query_text"), complaints);
-  constexpr std::array<QueryText, 3> kTexts{QueryText::kRedacted, QueryText::kFull, QueryText::kNone};
-  return index ? kTexts[*index] : QueryText::kRedacted;
+  if (const auto* text = node.find("query_text")) {
+    constexpr std::array<QueryText, 3> kTexts{QueryText::kRedacted, QueryText::kFull, QueryText::kNone};
+    const auto index = read_choice(*text, key_of(Mapping::kReport, "query_text"), complaints);
+    if (index) policy.query_text = kTexts[*index];
+  }
+  if (const auto* told = node.find("server_log")) {
+    policy.tells_server_log = read_flag(*told, key_of(Mapping::kReport, "server_log"), complaints)
+                                  .value_or(policy.tells_server_log);
+  }
 }
 
 std::vector<std::string> read_unprotect(const YamlNode& node, Complaints& complaints) {

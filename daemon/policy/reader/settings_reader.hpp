@@ -12,8 +12,7 @@ namespace pgcurfew {
 std::vector<Server> read_servers(const YamlNode& node, Complaints& complaints);
 Safety read_safety(const YamlNode& node, Complaints& complaints);
 RecordBounds read_record(const YamlNode& node, Complaints& complaints);
-std::optional<ListenAddress> read_web(const YamlNode& node, Complaints& complaints);
-QueryText read_report(const YamlNode& node, Complaints& complaints);
+void read_report(const YamlNode& node, Policy& policy, Complaints& complaints);
 
 /// Reads the value of `unprotect`: names of built-in protections, each once.
 std::vector<std::string> read_unprotect(const YamlNode& node, Complaints& complaints);

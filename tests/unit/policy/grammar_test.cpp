@@ -123,7 +123,19 @@ std::string file_with(Mapping mapping, std::string_view key, std::string_view va
     case Mapping::kAuditTable:
       return file(kServers, fmt::format("audit: [ table: {{ {} }} ]", entry), "");
     case Mapping::kWeb:
-      return file(kServers, fmt::format("web: {{ {} }}", entry), "");
+      return file(
+          kServers,
+          fmt::format("web: {{ {}{} }}", key == "listen" ? "" : "listen: \"127.0.0.1:9187\", ", entry), "");
+    case Mapping::kWebTls:
+      return file(kServers,
+                  fmt::format("web: {{ listen: \"127.0.0.1:9187\", tls: {{ {}{} }} }}", entry,
+                              key == "key" ? ", certificate: /x/y" : ", key: /x/y"),
+                  "");
+    case Mapping::kWebBasicAuth:
+      return file(kServers,
+                  fmt::format("web: {{ listen: \"127.0.0.1:9187\", basic_auth: {{ {}{} }} }}", entry,
+                              key == "user" ? ", password_file: /x/y" : ", user: x"),
+                  "");
     case Mapping::kDropIn:
     case Mapping::kSelector:
     case Mapping::kLabels:

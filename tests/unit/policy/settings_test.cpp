@@ -154,16 +154,48 @@ TEST(Settings, ReadsThePlacesOfAudit) {
 }
 
 TEST(Settings, ReadsWhereTheWebServerListens) {
-  EXPECT_FALSE(load_main(main_with("")).policy->listen);
+  EXPECT_FALSE(load_main(main_with("")).policy->web);
   const auto given = load_main(main_with("web: { listen: \"127.0.0.1:9187\" }\n"));
-  ASSERT_TRUE(given.policy->listen);
-  EXPECT_EQ(to_text(*given.policy->listen), "127.0.0.1:9187");
+  ASSERT_TRUE(given.policy->web);
+  EXPECT_EQ(to_text(given.policy->web->listen), "127.0.0.1:9187");
   const auto bare = load_main(main_with("web: { listen: unix:/run/pgcurfew/web.sock }\n"));
-  ASSERT_TRUE(bare.policy->listen);
-  EXPECT_EQ(bare.policy->listen->path, "/run/pgcurfew/web.sock");
+  ASSERT_TRUE(bare.policy->web);
+  EXPECT_EQ(bare.policy->web->listen.path, "/run/pgcurfew/web.sock");
   for (const auto* wrong : {"", "listen: 9187", "listen: \"0.0.0.0:9187\"", "listen: \"db1:9187\"",
                             "listen: [\"127.0.0.1:9187\"]", "port: 9187", "listen: unix:web.sock"}) {
     EXPECT_TRUE(load_main(main_with(fmt::format("web: {{ {} }}\n", wrong))).has_errors()) << wrong;
+  }
+}
+
+TEST(Settings, ReadsWhoMayReadFromTheWebServer) {
+  constexpr const char* kTls = "tls: { certificate: /x/crt, key: /x/key }";
+  constexpr const char* kAuth = "basic_auth: { user: prometheus, password_file: /x/password }";
+  const auto web = [](std::string_view listen, std::string_view more) {
+    return load_main(main_with(fmt::format("web: {{ listen: \"{}\", {} }}\n", listen, more)));
+  };
+  const auto both = fmt::format("{}, {}", kTls, kAuth);
+  for (const auto* listen : {"0.0.0.0:9187", "10.0.0.7:9187", "[::]:9187", "127.0.0.1:9187"}) {
+    const auto taken = web(listen, both);
+    ASSERT_FALSE(taken.has_errors()) << listen << all_of(taken);
+    EXPECT_EQ(*taken.policy->web,
+              (WebSettings{taken.policy->web->listen, "/x/crt", "/x/key", "prometheus", "/x/password"}));
+  }
+  for (const auto* one : {kTls, kAuth}) {
+    EXPECT_FALSE(web("127.0.0.1:9187", one).has_errors()) << one;
+    expect_error(
+        web("10.0.0.7:9187", one), 3, 16, "other machines could reach 10.0.0.7:9187",
+        "That needs \"tls\" and \"basic_auth\". Or listen on 127.0.0.1, and let a reverse proxy (nginx, "
+        "HAProxy) add both.");
+  }
+  EXPECT_FALSE(web("unix:/x/sock", kAuth).has_errors());
+  EXPECT_TRUE(web("unix:/x/sock", kTls).has_errors());
+  for (const auto* wrong :
+       {"tls: { certificate: /x/crt }", "tls: { key: /x/key }", "tls: {}",
+        "tls: { certificate: crt, key: /x/key }", "tls: { certificate: /x/, key: /x/key }",
+        "basic_auth: { user: x }", "basic_auth: { password_file: /x/y }",
+        "basic_auth: { user: \"a:b\", password_file: /x/y }",
+        "basic_auth: { user: \"\", password_file: /x/y }"}) {
+    EXPECT_TRUE(web("127.0.0.1:9187", wrong).has_errors()) << wrong;
   }
 }
 
@@ -208,10 +240,12 @@ TEST(Settings, RefusesBadSafety) {
 TEST(Settings, ReadsReport) {
   EXPECT_EQ(taken(load_main(main_with("report: { query_text: full }\n"))).query_text, QueryText::kFull);
   EXPECT_EQ(taken(load_main(main_with("report: { query_text: none }\n"))).query_text, QueryText::kNone);
+  EXPECT_FALSE(taken(load_main(main_with("report: { query_text: full }\n"))).tells_server_log);
+  EXPECT_TRUE(taken(load_main(main_with("report: { server_log: true }\n"))).tells_server_log);
   expect_error(load_main(main_with("report: { query_text: all }\n")), 3, 23, "unknown query_text \"all\"",
                "It is redacted, full or none.");
   expect_error(load_main(main_with("report: { query: full }\n")), 3, 11, "unknown key \"query\" in report",
-               "Known here: query_text.");
+               "Known here: query_text, server_log.");
 }
 
 TEST(Settings, RefusesUnknownModes) {

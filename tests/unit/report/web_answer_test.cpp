@@ -48,7 +48,7 @@ struct Asked {
   [[nodiscard]] WebAnswer ask(const std::string& path, const std::string& method = "GET") const {
     const WebSources sources{[this] { return picture_; }, [] { return ProcessFacts{}; },
                              [this] { return since; }};
-    return answer({method, path, "localhost"}, *parse_listen_address("127.0.0.1:9187"), sources);
+    return answer({method, path, "localhost"}, {*parse_listen_address("127.0.0.1:9187"), {}}, sources);
   }
 
   Duration since{};
@@ -102,9 +102,31 @@ TEST(WebAnswer, AnotherHostIsRefusedBeforeAllElse) {
                            },
                            [] { return ProcessFacts{}; }, [] { return Duration(0); }};
   const auto refused =
-      answer({"GET", "/status", "evil.example"}, *parse_listen_address("127.0.0.1:9187"), sources);
+      answer({"GET", "/status", "evil.example"}, {*parse_listen_address("127.0.0.1:9187"), {}}, sources);
   EXPECT_EQ(refused.status, 403U);
   EXPECT_FALSE(was_asked);
+}
+
+TEST(WebAnswer, OnlyWhoLogsInIsAnswered) {
+  const Asked web(picture_of_one());
+  const WebSources sources{[&] { return web.picture_; }, [] { return ProcessFacts{}; },
+                           [] { return Duration(0); }};
+  const WebAccess access{*parse_listen_address("0.0.0.0:9187"), WebLogin{"prometheus", "secret"}};
+  const auto status = [&](const std::string& path, std::optional<WebLogin> login) {
+    return answer({"GET", path, "db1.example", std::move(login)}, access, sources).status;
+  };
+  for (const auto* path : {"/", "/metrics", "/status", "/healthz", "/readyz", "/style.css", "/none"}) {
+    EXPECT_EQ(status(path, std::nullopt), 401U) << path;
+    EXPECT_EQ(status(path, WebLogin{"prometheus", "secreT"}), 401U) << path;
+    EXPECT_NE(status(path, WebLogin{"prometheus", "secret"}), 401U) << path;
+  }
+  for (const auto& [user, password] :
+       std::vector<std::pair<std::string, std::string>>{{"", ""},
+                                                        {"prometheus", ""},
+                                                        {"", "secret"},
+                                                        {"prometheus", "secretsecret"},
+                                                        {"secret", "prometheus"}})
+    EXPECT_EQ(status("/metrics", WebLogin{user, password}), 401U) << user << ":" << password;
 }
 
 TEST(WebAnswer, WithoutAPictureNothingIsWell) {

@@ -64,6 +64,68 @@ TEST(Watch, TellsTheIntentBeforeItSends) {
   EXPECT_LT(told, sent);
 }
 
+std::vector<std::string> lines_in(const std::vector<Command>& commands) {
+  std::vector<std::string> lines;
+  for (const auto& command : commands) {
+    if (const auto* tell = std::get_if<command::TellServerLog>(&command)) lines.push_back(tell->line);
+  }
+  return lines;
+}
+
+constexpr const char* kToldToTheServer =
+    "report: { server_log: true }\n"
+    "rules: [ { name: r, match: { state: active, query_age: 10s }, escalate: [ alert, cancel: { after: 0s } "
+    "] "
+    "} ]";
+
+TEST(Watch, TellsTheServersLogOfEachSignalThatWasSent) {
+  Harness h(kToldToTheServer);
+  h.connect();
+  h.look({active(1, -30s)});
+  EXPECT_THAT(lines_in(h.reply(ReplyKind::kSignalled)), IsEmpty()) << "an alert";
+  h.tick(h.now);
+  const auto lines = lines_in(h.reply(ReplyKind::kSignalled));
+  ASSERT_EQ(lines.size(), 1U);
+  EXPECT_EQ(lines[0], "pgcurfew sent cancel to pid 1 app@app (rule r, decision " + h.orders.back().decision +
+                          "): query_age 30s of limit 10s");
+}
+
+TEST(Watch, TellsTheServersLogOfNoSignalThatWasNotSent) {
+  for (const auto kind : {ReplyKind::kMovedOn, ReplyKind::kDenied, ReplyKind::kFailed, ReplyKind::kEarly}) {
+    Harness h(kToldToTheServer);
+    h.connect();
+    h.look({active(1, -30s)});
+    h.reply(ReplyKind::kSignalled);
+    h.tick(h.now);
+    EXPECT_THAT(lines_in(h.reply(kind)), IsEmpty()) << name_of(kind);
+  }
+  Harness h;
+  h.connect();
+  h.look({active(1, -30s)});
+  EXPECT_THAT(lines_in(h.reply(ReplyKind::kSignalled)), IsEmpty()) << "nobody wants it";
+}
+
+TEST(Watch, LeavesTheServersLogAloneForAWhileAfterAFailure) {
+  Harness h(kToldToTheServer);
+  h.connect();
+  h.look({active(1, -30s)});
+  h.reply(ReplyKind::kSignalled);
+  h.tick(h.now);
+  Error error;
+  error.message = "canceling statement due to lock timeout";
+  h.happen(happening::ServerLogFailed{error});
+  h.happen(happening::ServerLogFailed{error});
+  const auto told = std::count_if(h.told.begin(), h.told.end(),
+                                  [](const Event& event) { return event.kind == Kind::kServerLogFailed; });
+  EXPECT_EQ(told, 1);
+  EXPECT_THAT(lines_in(h.reply(ReplyKind::kSignalled)), IsEmpty());
+  h.now += Watch::kServerLogPause;
+  h.look({active(2, -100s)});
+  h.reply(ReplyKind::kSignalled);
+  h.tick(h.now);
+  EXPECT_EQ(lines_in(h.reply(ReplyKind::kSignalled)).size(), 1U);
+}
+
 TEST(Watch, OrdersThatAreDueTogetherLeaveTogether) {
   Harness h;
   h.connect();
