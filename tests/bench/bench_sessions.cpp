@@ -8,8 +8,9 @@
 // `pg_sleep(INNOCENT)`.
 //
 // For every statement that ended, one line: its kind (long, innocent), the seconds from its sending to the
-// arrival of its outcome, and the outcome's SQLSTATE (00000: it ran to its end). Ends after SECONDS;
-// statements that run then are not counted. Exit status 1 if a session is lost.
+// arrival of its outcome, the outcome's SQLSTATE (00000: it ran to its end), and when it arrived, in seconds
+// of CLOCK_MONOTONIC. Ends after SECONDS; statements that run then are not counted. Exit status 1 if a
+// session is lost.
 
 #include <algorithm>
 #include <chrono>
@@ -147,6 +148,7 @@ class Bench {
     Session& session = sessions_[number];
     const bool was_long = session.kind == Kind::kLong;
     const double took = Seconds(now - session.sent).count();
+    const double arrived = Seconds(now.time_since_epoch()).count();
     const std::string sqlstate = session.sqlstate;
     session.sqlstate.clear();
     if (!pattern_.pair) {
@@ -156,7 +158,7 @@ class Bench {
     } else {
       send_long(session);
     }
-    std::printf("%s %.6f %s\n", was_long ? "long" : "innocent", took, sqlstate.c_str());
+    std::printf("%s %.6f %s %.6f\n", was_long ? "long" : "innocent", took, sqlstate.c_str(), arrived);
   }
 
   Pattern pattern_;
