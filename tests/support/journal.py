@@ -35,8 +35,9 @@ class Journal:
         out = self.run("journalctl", "--no-pager", "--all", "-o", "json", "SYSLOG_IDENTIFIER=pgcurfew", *wanted).stdout
         return [json.loads(line) for line in out.splitlines()]
 
-    def ids(self, *wanted):
-        return [entry["PGCURFEW_ID"] for entry in self.entries(*wanted)]
+    def ids(self):
+        return self.run("journalctl", "--no-pager", "--all", "-o", "cat", "--output-fields=PGCURFEW_ID",
+                        "SYSLOG_IDENTIFIER=pgcurfew").stdout.splitlines()
 
     def hold_still(self):
         self.process.send_signal(signal.SIGSTOP)
