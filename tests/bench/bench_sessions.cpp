@@ -1,11 +1,12 @@
 // Many sessions of one client, driven by one thread: what the benches put on a server, at little cost of CPU.
 //
-//   bench_sessions CONNINFO SESSIONS SECONDS overshoot THINK_MAX LENGTH
+//   bench_sessions CONNINFO SESSIONS SECONDS overshoot THINK_MAX LENGTH [SEED]
 //   bench_sessions CONNINFO SESSIONS SECONDS pair      FROM TO INNOCENT
 //
 // overshoot: each session waits a random time below THINK_MAX, then runs `pg_sleep(LENGTH)`, and again.
 // pair: each session runs `pg_sleep` of FROM to TO seconds and at once, on the same session,
 // `pg_sleep(INNOCENT)`.
+// SEED: of the random times; the same seed is the same load.
 //
 // For every statement that ended, one line: its kind (long, innocent), the seconds from its sending to the
 // arrival of its outcome, the outcome's SQLSTATE (00000: it ran to its end), and when it arrived, in seconds
@@ -14,6 +15,7 @@
 
 #include <algorithm>
 #include <chrono>
+#include <cstdint>
 #include <cstdio>
 #include <cstdlib>
 #include <functional>
@@ -51,12 +53,13 @@ struct Start {
 struct Pattern {
   bool pair = false;
   double a = 0, b = 0, innocent = 0;
+  std::uint64_t seed = 20240229;
 };
 
 class Bench {
  public:
   Bench(std::size_t sessions, Pattern pattern)
-      : pattern_(pattern), sessions_(sessions), epoll_(epoll_create1(0)) {}
+      : pattern_(pattern), sessions_(sessions), epoll_(epoll_create1(0)), dice_(pattern.seed) {}
 
   bool connect(const char* conninfo) {
     for (std::size_t i = 0; i < sessions_.size(); ++i) {
@@ -165,21 +168,26 @@ class Bench {
   std::vector<Session> sessions_;
   int epoll_;
   std::priority_queue<Start, std::vector<Start>, std::greater<>> starts_;
-  std::mt19937_64 dice_{20240229};  // the same load for each of those compared
+  std::mt19937_64 dice_;  // the same load for each of those compared
 };
 
 }  // namespace
 
 int main(int argc, char** argv) {
   const std::string_view name = argc > 4 ? argv[4] : "";
-  if ((name != "overshoot" || argc != 7) && (name != "pair" || argc != 8)) {
+  if ((name != "overshoot" || argc < 7 || argc > 8) && (name != "pair" || argc != 8)) {
     std::fputs(
-        "usage: bench_sessions CONNINFO SESSIONS SECONDS (overshoot THINK_MAX LENGTH | pair FROM TO "
+        "usage: bench_sessions CONNINFO SESSIONS SECONDS (overshoot THINK_MAX LENGTH [SEED] | pair FROM TO "
         "INNOCENT)\n",
         stderr);
     return 64;
   }
-  Pattern pattern{name == "pair", std::atof(argv[5]), std::atof(argv[6]), argc > 7 ? std::atof(argv[7]) : 0};
+  Pattern pattern{name == "pair", std::atof(argv[5]), std::atof(argv[6])};
+  if (pattern.pair) {
+    pattern.innocent = std::atof(argv[7]);
+  } else if (argc > 7) {
+    pattern.seed = std::strtoul(argv[7], nullptr, 10);
+  }
   Bench bench(std::strtoul(argv[2], nullptr, 10), pattern);
   if (!bench.connect(argv[1])) return 1;
   std::fputs("connected\n", stderr);

@@ -57,13 +57,20 @@ class Statement:
         return self.sqlstate == "57014"
 
 
-def run_load(load, server, sessions, seconds, *pattern):
+def run_load(load, server, sessions, seconds, *pattern, when_connected=lambda: None):
     """Runs a pattern of bench_sessions to its end and returns its statements."""
     command = [str(load), server.conninfo(user=USER), str(sessions), str(seconds), *map(str, pattern)]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=seconds + 120)
-    if done.returncode != 0:
-        raise SystemExit(f"bench_sessions failed:\n{done.stderr}")
-    return [Statement(line) for line in done.stdout.splitlines()]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        try:
+            first = process.stderr.readline()
+            when_connected()
+            said, complaint = process.communicate(timeout=seconds + 120)
+        except BaseException:
+            process.kill()
+            raise
+    if process.returncode != 0:
+        raise SystemExit(f"bench_sessions failed:\n{first}{complaint}")
+    return [Statement(line) for line in said.splitlines()]
 
 
 # -- contenders -----------------------------------------------------------------------------------------------------
