@@ -1,18 +1,21 @@
 // Many sessions of one client, driven by one thread: what the benches put on a server, at little cost of CPU.
 //
-//   bench_sessions CONNINFO SESSIONS SECONDS overshoot THINK_MAX LENGTH
+//   bench_sessions CONNINFO SESSIONS SECONDS overshoot THINK_MAX LENGTH [SEED]
 //   bench_sessions CONNINFO SESSIONS SECONDS pair      FROM TO INNOCENT
 //
 // overshoot: each session waits a random time below THINK_MAX, then runs `pg_sleep(LENGTH)`, and again.
 // pair: each session runs `pg_sleep` of FROM to TO seconds and at once, on the same session,
 // `pg_sleep(INNOCENT)`.
+// SEED: of the random times; the same seed is the same load.
 //
 // For every statement that ended, one line: its kind (long, innocent), the seconds from its sending to the
-// arrival of its outcome, and the outcome's SQLSTATE (00000: it ran to its end). Ends after SECONDS;
-// statements that run then are not counted. Exit status 1 if a session is lost.
+// arrival of its outcome, the outcome's SQLSTATE (00000: it ran to its end), and when it arrived, in seconds
+// of CLOCK_MONOTONIC. Ends after SECONDS; statements that run then are not counted. Exit status 1 if a
+// session is lost.
 
 #include <algorithm>
 #include <chrono>
+#include <cstdint>
 #include <cstdio>
 #include <cstdlib>
 #include <functional>
@@ -50,12 +53,13 @@ struct Start {
 struct Pattern {
   bool pair = false;
   double a = 0, b = 0, innocent = 0;
+  std::uint64_t seed = 20240229;
 };
 
 class Bench {
  public:
   Bench(std::size_t sessions, Pattern pattern)
-      : pattern_(pattern), sessions_(sessions), epoll_(epoll_create1(0)) {}
+      : pattern_(pattern), sessions_(sessions), epoll_(epoll_create1(0)), dice_(pattern.seed) {}
 
   bool connect(const char* conninfo) {
     for (std::size_t i = 0; i < sessions_.size(); ++i) {
@@ -147,6 +151,7 @@ class Bench {
     Session& session = sessions_[number];
     const bool was_long = session.kind == Kind::kLong;
     const double took = Seconds(now - session.sent).count();
+    const double arrived = Seconds(now.time_since_epoch()).count();
     const std::string sqlstate = session.sqlstate;
     session.sqlstate.clear();
     if (!pattern_.pair) {
@@ -156,28 +161,33 @@ class Bench {
     } else {
       send_long(session);
     }
-    std::printf("%s %.6f %s\n", was_long ? "long" : "innocent", took, sqlstate.c_str());
+    std::printf("%s %.6f %s %.6f\n", was_long ? "long" : "innocent", took, sqlstate.c_str(), arrived);
   }
 
   Pattern pattern_;
   std::vector<Session> sessions_;
   int epoll_;
   std::priority_queue<Start, std::vector<Start>, std::greater<>> starts_;
-  std::mt19937_64 dice_{20240229};  // the same load for each of those compared
+  std::mt19937_64 dice_;  // the same load for each of those compared
 };
 
 }  // namespace
 
 int main(int argc, char** argv) {
   const std::string_view name = argc > 4 ? argv[4] : "";
-  if ((name != "overshoot" || argc != 7) && (name != "pair" || argc != 8)) {
+  if ((name != "overshoot" || argc < 7 || argc > 8) && (name != "pair" || argc != 8)) {
     std::fputs(
-        "usage: bench_sessions CONNINFO SESSIONS SECONDS (overshoot THINK_MAX LENGTH | pair FROM TO "
+        "usage: bench_sessions CONNINFO SESSIONS SECONDS (overshoot THINK_MAX LENGTH [SEED] | pair FROM TO "
         "INNOCENT)\n",
         stderr);
     return 64;
   }
-  Pattern pattern{name == "pair", std::atof(argv[5]), std::atof(argv[6]), argc > 7 ? std::atof(argv[7]) : 0};
+  Pattern pattern{name == "pair", std::atof(argv[5]), std::atof(argv[6])};
+  if (pattern.pair) {
+    pattern.innocent = std::atof(argv[7]);
+  } else if (argc > 7) {
+    pattern.seed = std::strtoul(argv[7], nullptr, 10);
+  }
   Bench bench(std::strtoul(argv[2], nullptr, 10), pattern);
   if (!bench.connect(argv[1])) return 1;
   std::fputs("connected\n", stderr);

@@ -3,17 +3,15 @@
 import json
 import os
 import random
-import shutil
 import signal
-import subprocess
 import time
-from pathlib import Path
 
 import psycopg
 import pytest
 
 from support import record
 from support.daemon import Daemon
+from support.journal import Journal, can_have_a_journal
 from support.session import PATIENCE_S, QUERY_CANCELED, wait_until
 from support.throwaway import Throwaway
 
@@ -24,7 +22,6 @@ RULE = """
 """
 UNBOUNDED = "safety: { signals: 10000 per 1s, share: 100% }\n"
 SERVER = "servers: [ { name: a, conninfo: host=db1 } ]\nrules: [ { name: r, match: { user: x }, escalate: [ alert ] } ]\n"
-JOURNALD = Path("/lib/systemd/systemd-journald")
 
 
 @pytest.fixture(scope="module")
@@ -450,39 +447,6 @@ def test_mistakes_are_refused(command, tmp_path, audit, complaint):
 
 # -- journald -----------------------------------------------------------------------------------------------------
 
-MOUNTS = ("mount -t tmpfs tmpfs /run && mount -t tmpfs tmpfs /var/log && mkdir -p /run/systemd/journal /run/log/journal "
-          f"&& exec {JOURNALD}")
-
-
-def can_have_a_journal():
-    return (os.geteuid() == 0 and JOURNALD.exists() and shutil.which("nsenter") is not None
-            and subprocess.run(["unshare", "-m", "true"], check=False, capture_output=True).returncode == 0)
-
-
-class Journal:
-    """A journald of its own, with a /run that only it and those in its namespace see."""
-
-    def __init__(self):
-        self.process = subprocess.Popen(["unshare", "-m", "sh", "-c", MOUNTS], stdout=subprocess.DEVNULL,
-                                        stderr=subprocess.DEVNULL)
-        self.inside = ["nsenter", "-t", str(self.process.pid), "-m"]
-        wait_until(lambda: self.run("test", "-S", "/run/systemd/journal/socket").returncode == 0, every=0.05)
-
-    def run(self, *command):
-        return subprocess.run([*self.inside, *command], check=False, capture_output=True, text=True, timeout=60)
-
-    def entries(self, *wanted):
-        out = self.run("journalctl", "--no-pager", "--all", "-o", "json", "SYSLOG_IDENTIFIER=pgcurfew", *wanted).stdout
-        return [json.loads(line) for line in out.splitlines()]
-
-    def ids(self):
-        return [entry["PGCURFEW_ID"] for entry in self.entries()]
-
-    def close(self):
-        self.process.send_signal(signal.SIGCONT)
-        self.process.kill()
-        self.process.wait()
-
 
 @pytest.fixture
 def journal():
@@ -534,12 +498,12 @@ def test_the_journal_can_be_asked_by_rule_and_priority(stage, state, enforce_ins
 def test_a_journald_that_stands_still_delays_neither_signals_nor_the_stop(stage, state, enforce_inside, journal):
     daemon = enforce_inside()
     wait_until(journal.ids, every=0.1)
-    journal.process.send_signal(signal.SIGSTOP)
+    journal.hold_still()
     while not daemon.all("audit_failed"):  # its socket takes some entries before it is full
         cancel_one(stage)
     assert daemon.all("audit_failed")[0]["error"] == "no answer within 15 s"
     cancel_one(stage)
     daemon.stop()
-    journal.process.send_signal(signal.SIGCONT)
+    journal.go_on()
     enforce_inside().stop()
     wait_until(lambda: set(journal.ids()) == set(recorded_ids(state)), every=0.1)

@@ -5,6 +5,7 @@ $PGCURFEW_BENCH_LOG names a file to which the daemons' logs are added.
 """
 
 import contextlib
+import json
 import os
 import subprocess
 import tempfile
@@ -37,31 +38,39 @@ def build_load() -> Path:
     return REPOSITORY / "build" / "release" / "tests" / "bench_sessions"
 
 
-def server_for(sessions) -> Throwaway:
+def server_for(sessions, settings=()) -> Throwaway:
     # Each session costs two descriptors and a slot; nothing else of the server is under test.
     return Throwaway([f"max_connections = {sessions + 20}", "autovacuum = off", "log_min_error_statement = panic",
-                      "log_min_messages = panic"])
+                      "log_min_messages = panic", *settings])
 
 
 class Statement:
-    __slots__ = ("kind", "took", "sqlstate")
+    __slots__ = ("kind", "took", "sqlstate", "arrived")
 
     def __init__(self, line):
-        self.kind, took, self.sqlstate = line.split()
+        self.kind, took, self.sqlstate, arrived = line.split()
         self.took = float(took)
+        self.arrived = float(arrived)  # on the clock of time.monotonic()
 
     @property
     def cancelled(self):
         return self.sqlstate == "57014"
 
 
-def run_load(load, server, sessions, seconds, *pattern):
+def run_load(load, server, sessions, seconds, *pattern, when_connected=lambda: None):
     """Runs a pattern of bench_sessions to its end and returns its statements."""
     command = [str(load), server.conninfo(user=USER), str(sessions), str(seconds), *map(str, pattern)]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=seconds + 120)
-    if done.returncode != 0:
-        raise SystemExit(f"bench_sessions failed:\n{done.stderr}")
-    return [Statement(line) for line in done.stdout.splitlines()]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        try:
+            first = process.stderr.readline()
+            when_connected()
+            said, complaint = process.communicate(timeout=seconds + 120)
+        except BaseException:
+            process.kill()
+            raise
+    if process.returncode != 0:
+        raise SystemExit(f"bench_sessions failed:\n{first}{complaint}")
+    return [Statement(line) for line in said.splitlines()]
 
 
 # -- contenders -----------------------------------------------------------------------------------------------------
@@ -72,6 +81,26 @@ class Cost:
 
     cpu_percent = None
     rss_mib = None
+    peak_mib = None
+
+
+class Daemon(Cost):
+    """A daemon that runs."""
+
+    def __init__(self, pid, log):
+        self.pid = pid
+        self._log = log
+
+    def events(self):
+        """What it has logged so far."""
+        return json_lines(self._log)
+
+    def memory_mib(self, what="VmRSS"):
+        """A line of /proc/PID/status."""
+        for line in Path(f"/proc/{self.pid}/status").read_text().splitlines():
+            if line.startswith(what + ":"):
+                return int(line.split()[1]) / 1024
+        return None
 
 
 @contextlib.contextmanager
@@ -152,27 +181,29 @@ def pgcurfew(server, limit=LIMIT, instances=1):
 
 
 @contextlib.contextmanager
-def enforcing(policy):
-    """The daemon, with this policy of one server, once it sees that."""
+def enforcing(policy, inside=(), environment=None):
+    """The daemon, with this policy of one server, once it sees that; `inside`: a command that runs another one."""
     with tempfile.TemporaryDirectory(prefix="pgcurfew-bench-") as directory:
         config = Path(directory) / "pgcurfew.yaml"
         config.write_text(policy, encoding="utf-8")
         log = Path(directory) / "log"
         with open(log, "wb") as output:
-            process = subprocess.Popen([executable(), "run", "--config", config, "--log-format", "json"],
-                                       stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.STDOUT)
+            # its own state directory: the usual one may be that of a daemon at work
+            process = subprocess.Popen([*inside, executable(), "run", "--config", config, "--log-format", "json"],
+                                       stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.STDOUT,
+                                       env={**os.environ, "STATE_DIRECTORY": directory, **(environment or {})})
         try:
             deadline = time.monotonic() + PATIENCE_S
             while '"server_up"' not in log.read_text(errors="replace"):
                 if process.poll() is not None or time.monotonic() > deadline:
                     raise SystemExit(f"pgcurfew does not see the server:\n{log.read_text(errors='replace')}")
                 time.sleep(0.01)
-            cost, began, used = Cost(), time.monotonic(), _cpu_seconds(process.pid)
+            cost, began, used = Daemon(process.pid, log), time.monotonic(), _cpu_seconds(process.pid)
             yield cost
             if process.poll() is not None:
                 raise SystemExit(f"pgcurfew ended:\n{log.read_text(errors='replace')[-4000:]}")
             cost.cpu_percent = 100 * (_cpu_seconds(process.pid) - used) / (time.monotonic() - began)
-            cost.rss_mib = _rss_mib(process.pid)
+            cost.rss_mib, cost.peak_mib = cost.memory_mib(), cost.memory_mib("VmHWM")
             kept = os.environ.get("PGCURFEW_BENCH_LOG")
             if kept:
                 with open(kept, "ab") as all_logs:
@@ -191,11 +222,10 @@ def _cpu_seconds(pid):
     return sum(int((task / "schedstat").read_text().split()[0]) for task in Path(f"/proc/{pid}/task").iterdir()) / 1e9
 
 
-def _rss_mib(pid):
-    for line in Path(f"/proc/{pid}/status").read_text().splitlines():
-        if line.startswith("VmRSS:"):
-            return int(line.split()[1]) / 1024
-    return None
+def json_lines(path):
+    """The whole lines of a file; none if it is not there."""
+    text = path.read_text(encoding="utf-8", errors="replace") if path.exists() else ""
+    return [json.loads(line) for line in text[:text.rfind("\n") + 1].splitlines()]
 
 
 # -- tables ---------------------------------------------------------------------------------------------------------
