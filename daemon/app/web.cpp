@@ -74,7 +74,7 @@ Result<void> Web::try_to_open() {
   if (!socket) return tl::unexpected(socket.error());
   auto exchange = std::make_shared<PictureExchange>(wanted_.caller());
   const WebSources sources{[exchange] { return exchange->recent(); }, process_facts,
-                           [exchange] { return exchange->silence(); }};
+                           [exchange] { return exchange->silence(); }, [] { return Loop::now(); }};
   auto server =
       WebServer::start((*socket)->take(), [sources, address = *address_](const WebRequest& request) {
         return answer(request, address, sources);
