@@ -24,6 +24,7 @@ EXIT_USAGE = 64
 # Limits of seconds where a real policy has minutes.
 POLICY = """
 mode: {mode}
+web: {{ listen: "{listen}" }}
 servers:
   - name: demo
     conninfo: {conninfo}
@@ -209,6 +210,7 @@ def stop(daemon):
 def demo():
     from demo_cast import prepare
     from support.throwaway import Throwaway
+    from support.web import Web, free_port
     began = time.monotonic()
     all_is_good = True
     with ExitStack() as started:
@@ -217,12 +219,15 @@ def demo():
         prepare(server)
         say(f"A PostgreSQL {server.version} of its own, in {server.directory}, on a unix socket only.")
         config = server.directory / "pgcurfew.yaml"
+        web = Web(free_port())
 
         def write_policy(mode):
-            config.write_text(POLICY.format(mode=mode, conninfo=json.dumps(server.conninfo(user="pgcurfew"))))
+            config.write_text(POLICY.format(mode=mode, listen=web.listen,
+                                            conninfo=json.dumps(server.conninfo(user="pgcurfew"))))
 
         write_policy(account.ENFORCE)
         say_policy(config)
+        say(f"While it runs, look at http://{web.listen}/ or at pgcurfew status --listen {web.listen}")
         for mode, announcement in ACTS.items():
             title(announcement)
             write_policy(mode)
@@ -258,6 +263,8 @@ def tell_history(directory, log):
     if signalled:
         title(f"One of them: pgcurfew history --decision {signalled[-1]}")
         say("\n" + history("--decision", signalled[-1]))
+    say("pgcurfew status shows what a running pgcurfew sees and has done, and so does the page at http://127.0.0.1:9187/,\n"
+        'with web: { listen: "127.0.0.1:9187" } in its policy.')
     say("README.md says how to go on; man pgcurfew, pgcurfew.yaml and pgcurfew-log have all of it.")
     return troubles
 

@@ -144,7 +144,8 @@ def decisions_of(events, pid):
     """The orders against one pid, put together from the log's events."""
     decisions = {}
     for event in events:
-        if event.get("pid") != pid or "decision" not in event:
+        # what a dry run rehearses past its first would-be effect would not have happened
+        if event.get("pid") != pid or "decision" not in event or event.get("if_still"):
             continue
         if event["event"] == "intent":
             decisions[event["decision"]] = Decision(event["rule"], event["step"], event["mode"])

@@ -19,7 +19,7 @@ server_packages() {
 test_packages() {
   echo libgtest-dev libgmock-dev librapidcheck-dev libbenchmark-dev clang-14 libclang-rt-14-dev llvm-14 \
     clang-format-14 clang-tidy-14 shellcheck e2fsprogs python3-pytest python3-pytest-xdist python3-jsonschema \
-    python3-yaml man-db systemd pgbouncer git prometheus openssl
+    python3-yaml man-db systemd pgbouncer git prometheus openssl chromium chromium-driver python3-selenium
 }
 
 # Prints those of the given packages that are not installed.

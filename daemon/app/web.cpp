@@ -89,7 +89,7 @@ Result<void> Web::try_to_open(std::unique_ptr<ListeningSocket> kept) {
   if (!socket) return tl::unexpected(socket.error());
   auto exchange = std::make_shared<PictureExchange>(wanted_.caller());
   const WebSources sources{[exchange] { return exchange->recent(); }, process_facts,
-                           [exchange] { return exchange->silence(); }};
+                           [exchange] { return exchange->silence(); }, [] { return Loop::now(); }};
   WebAccess access{settings_->listen, std::nullopt};
   if (!settings_->user.empty()) access.login = WebLogin{settings_->user, secrets_->password};
   auto server = WebServer::start((*socket)->take(), secrets_->identity,

@@ -63,4 +63,9 @@ bool is_rationed(Stand stand) {
          stand == Stand::kRoom;
 }
 
+bool is_held_up(Stand stand) {
+  return is_left_alone(stand) || stand == Stand::kAtEnd || stand == Stand::kUnkillable ||
+         stand == Stand::kDenied || stand == Stand::kNoEffect;
+}
+
 }  // namespace pgcurfew

@@ -44,6 +44,10 @@ bool is_left_alone(Stand stand);
 /// Whether the step is due but others go first: by `at_most`, `pause`, the breaker or orders in flight.
 bool is_rationed(Stand stand);
 
+/// Whether the passing of a limit or a wait brings no step: nothing more will be ordered, or not before
+/// something else changes.
+bool is_held_up(Stand stand);
+
 /// *Units*: both times are the earliest at which the stand can change by itself, by the server's clock or by
 /// ours. Empty: only a look, a reply or a reload can change it.
 struct Standing {

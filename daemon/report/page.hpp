@@ -1,18 +1,18 @@
 #pragma once
 
 #include <string>
-#include <string_view>
 
 #include "base/time.hpp"
 #include "report/picture.hpp"
 
 namespace pgcurfew {
 
-/// The state on one screen, for people who are called: a page in HTML that loads itself again every few
-/// seconds and has no script. *Shapes*: texts that clients choose go through printable() and are escaped.
-std::string page_of(const Picture& picture, MonotonicTime now);
+/// The state on one screen, for whoever is on call: a page in HTML that updates itself, by page_script() or,
+/// without JavaScript, by loading itself again. `now`: as for health_of(); `age`: how old the picture is.
+/// *Shapes*: texts that clients choose go through printable() and are escaped. At most kMostBars claims of a
+/// server are shown, and the number of the others.
+std::string page_of(const Picture& picture, MonotonicTime now, Duration age);
 
-/// Its style sheet.
-std::string_view page_style();
+inline constexpr std::size_t kMostBars = 50;
 
 }  // namespace pgcurfew

@@ -99,6 +99,9 @@ void Tally::note_action(const Event& event) {
   action.database = value_or_empty(event, field::kDatabase);
   action.user = value_or_empty(event, field::kUser);
   action.message = event.message;
+  action.clock = value_or_empty(event, field::kClock);
+  if (const auto* age = value_in(event, field::kAgeS)) action.age = *age;
+  if (const auto* limit = value_in(event, field::kLimitS)) action.limit = *limit;
   actions.push_front(std::move(action));
   if (actions.size() > kMostActions) actions.pop_back();
 }

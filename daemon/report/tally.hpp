@@ -57,9 +57,13 @@ struct Tally {
     std::int64_t pid = 0;
     std::string database;  ///< empty: not known
     std::string user;
-    std::string message;  ///< says why, too
-    std::string effect;   ///< of `verified`; empty: not known yet
-    std::string end;      ///< of the episode; likewise
+    std::string message;
+    std::string
+        clock;  ///< of the age that was past its limit; empty: the rule has no age, or it is a drain's
+    std::optional<Duration> age;
+    std::optional<Duration> limit;
+    std::string effect;  ///< of `verified`; empty: not known yet
+    std::string end;     ///< of the episode; likewise
   };
 
   void take(const Event& event);

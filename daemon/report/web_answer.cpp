@@ -4,6 +4,7 @@
 
 #include "report/metrics.hpp"
 #include "report/page.hpp"
+#include "report/page_assets.hpp"
 #include "report/status_json.hpp"
 
 namespace pgcurfew {
@@ -16,6 +17,7 @@ constexpr std::string_view kHtml = "text/html; charset=utf-8";
 constexpr std::string_view kMetrics = "text/plain; version=0.0.4; charset=utf-8";
 
 constexpr std::string_view kCss = "text/css; charset=utf-8";
+constexpr std::string_view kScriptType = "text/javascript; charset=utf-8";
 
 WebAnswer refusal(unsigned status, std::string text) {
   return {status, kText, std::move(text) + "\n"};
@@ -51,6 +53,7 @@ WebAnswer answer(const WebRequest& request, const WebAccess& access, const WebSo
   if (request.method != "GET" && request.method != "HEAD")
     return refusal(405, "only GET and HEAD are answered here");
   if (request.path == "/style.css") return {200, kCss, std::string(page_style())};
+  if (request.path == "/page.js") return {200, kScriptType, std::string(page_script())};
   const bool is_known = request.path == "/" || request.path == "/metrics" || request.path == "/status" ||
                         request.path == "/healthz" || request.path == "/readyz";
   if (!is_known) return refusal(404, "there are /, /metrics, /status, /healthz and /readyz");
@@ -61,7 +64,7 @@ WebAnswer answer(const WebRequest& request, const WebAccess& access, const WebSo
   if (request.path == "/readyz") return answer_of(readiness_of(picture.get(), now));
   if (!picture) return refusal(503, "there is no picture of the state yet");
   if (request.path == "/metrics") return {200, kMetrics, metrics_of(*picture, sources.process(), now)};
-  if (request.path == "/") return {200, kHtml, page_of(*picture, now)};
+  if (request.path == "/") return {200, kHtml, page_of(*picture, now, sources.now() - picture->drawn)};
   return {200, kJson, status_json(*picture, now)};
 }
 

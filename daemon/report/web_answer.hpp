@@ -44,6 +44,8 @@ struct WebSources {
   std::function<ProcessFacts()> process;
   /// How long the loop has not drawn a picture although it was asked to.
   std::function<Duration()> silence;
+  /// For the age of a picture, which nothing but the page's countdowns needs: silence() is no age.
+  std::function<MonotonicTime()> now;
 };
 
 /// The answer to a request. Only reads: nothing can be changed through it.

@@ -27,7 +27,8 @@ namespace {
 /// For every answer: nothing else may be loaded, framed, guessed or kept.
 constexpr auto kHeaders = std::to_array<std::pair<const char*, const char*>>({
     {"Content-Security-Policy",
-     "default-src 'none'; style-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"},
+     "default-src 'none'; style-src 'self'; script-src 'self'; connect-src 'self'; base-uri 'none'; "
+     "form-action 'none'; frame-ancestors 'none'"},
     {"X-Content-Type-Options", "nosniff"},
     {"X-Frame-Options", "DENY"},
     {"Cross-Origin-Resource-Policy", "same-origin"},

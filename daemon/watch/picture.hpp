@@ -32,6 +32,7 @@ struct ClaimPicture {
   Mode mode = Mode::kDryRun;
   std::string episode;               ///< its id; empty: nothing was ordered yet
   std::optional<Stand> stand;        ///< empty: the engine has not decided since the look
+  std::optional<ServerTime> since;   ///< from when on the wait for the step counts
   std::optional<ServerTime> due;     ///< when the step falls due
   std::optional<StepKind> step;      ///< the step in question
   std::size_t step_number = 0;       ///< of that step, from 1
@@ -97,8 +98,9 @@ struct ServerPicture {
   std::size_t hidden = 0;
   std::optional<Duration> next_due_in;
 
-  std::vector<RulePicture> rules;    ///< in the order of the files
-  std::vector<ClaimPicture> claims;  ///< those that fall due first, in this order
+  std::vector<RulePicture> rules;  ///< in the order of the files
+  /// Those that fall due first, in this order; those whose ladder does not go on (is_held_up) come last.
+  std::vector<ClaimPicture> claims;
   std::size_t claim_count = 0;
   std::vector<DrainPicture> drains;
   struct Plan {

@@ -1,4 +1,5 @@
 #include <algorithm>
+#include <tuple>
 #include <utility>
 
 #include "watch/watch.hpp"
@@ -15,7 +16,25 @@ struct Sketch {
   const Case* of_rule = nullptr;
   const DrainClaims* of_drain = nullptr;
   const Standing* standing = nullptr;  ///< null: unknown
+
+  [[nodiscard]] bool is_last() const { return standing != nullptr && is_held_up(standing->stand); }
+  [[nodiscard]] auto order() const { return std::tuple(is_last(), due, session); }
 };
+
+/// From when on the wait for the next step of a rule counts: from the step before, or from where the age
+/// does.
+ServerTime start_of_wait(const Case& one, const Episode* episode) {
+  const bool goes_on =
+      episode != nullptr && episode->anchor == one.judgement.anchor && episode->stepped_at.has_value();
+  return goes_on ? *episode->stepped_at : one.judgement.clock_start;
+}
+
+/// The same for a drain.
+ServerTime start_of_wait(const DrainClaims& claims, const Standing* standing, ServerTime otherwise) {
+  if (!claims.since) return otherwise;
+  const bool has_before = standing != nullptr && standing->next && standing->next->number > 0;
+  return has_before ? due_of(*claims.drain, *claims.since, standing->next->number - 1) : *claims.since;
+}
 
 void draw_session(const Session& session, ClaimPicture& claim) {
   claim.session = session.key;
@@ -143,9 +162,7 @@ void Watch::draw_claims(MonotonicTime now, ServerPicture& picture) const {
   picture.claim_count = sketches.size();
   const auto shown = std::min(sketches.size(), ServerPicture::kMostClaims);
   std::partial_sort(sketches.begin(), sketches.begin() + static_cast<std::ptrdiff_t>(shown), sketches.end(),
-                    [](const Sketch& a, const Sketch& b) {
-                      return std::pair(a.due, a.session) < std::pair(b.due, b.session);
-                    });
+                    [](const Sketch& a, const Sketch& b) { return a.order() < b.order(); });
   for (std::size_t i = 0; i < shown; ++i) {
     const auto& sketch = sketches[i];
     const auto& session = look_->sessions[sketch.session];
@@ -162,7 +179,10 @@ void Watch::draw_claims(MonotonicTime now, ServerPicture& picture) const {
     claim.claimant = is_rules ? policy_->rules[sketch.of_rule->rule].name : sketch.of_drain->drain->name;
     claim.mode = is_rules ? policy_->rules[sketch.of_rule->rule].mode : sketch.of_drain->drain->mode;
     claim.step_count = ladder.size();
-    if (const auto* episode = ledger_.find({session.key, claimant})) claim.episode = episode->id;
+    const auto* episode = ledger_.find({session.key, claimant});
+    if (episode != nullptr) claim.episode = episode->id;
+    claim.since = is_rules ? start_of_wait(*sketch.of_rule, episode)
+                           : start_of_wait(*sketch.of_drain, sketch.standing, look_->taken_at);
     picture.claims.push_back(std::move(claim));
   }
 }

@@ -13,6 +13,7 @@ import pytest
 
 from support.session import PATIENCE_S, wait_until
 from support.throwaway import REPOSITORY
+from support.web import Web
 
 DEMO = REPOSITORY / "packaging" / "demo"
 
@@ -115,6 +116,7 @@ def test_decisions_are_put_together_from_the_log():
     events = [{"event": "started"},
               {"event": "intent", **common},
               {"event": "intent", **common, "decision": "a-2", "pid": 8},
+              {"event": "intent", **common, "decision": "a-3", "if_still": True},
               {"event": "outcome", **common, "outcome": "signalled", "clock": "query_age", "age_s": 2.5, "limit_s": 2},
               {"event": "verified", **common, "effect": "query_ended"}]
     assert account.decisions_of(events, 7) == [
@@ -176,6 +178,8 @@ def test_an_interrupted_demo_leaves_nothing_behind(number, to_group, pgcurfew):
         # In the midst of an act: the cast is at it.
         wait_until(lambda: any("idle in transaction" in line for line in titles_of_servers(directory)))
         assert any("pgcurfew run" in line for line in processes_with(str(directory)))
+        listen = re.search(r"look at http://(127\.0\.0\.1:(\d+))/ or at pgcurfew status --listen \1$", said, re.M)
+        assert "<h2>demo" in Web(int(listen[2])).ask("/").text
         began = time.monotonic()
         (os.killpg if to_group else os.kill)(process.pid, number)
         said += process.stdout.read()

@@ -23,6 +23,9 @@ Event event_of_rule(Kind kind, const std::string& rule, const std::string& decis
 Event outcome(const std::string& rule, const std::string& decision) {
   auto event = event_of_rule(Kind::kOutcome, rule, decision);
   event.add(field::kOutcome, "signalled");
+  event.add(field::kClock, "query_age");
+  event.add(field::kAgeS, Duration(2'001'000));
+  event.add(field::kLimitS, Duration(2'000'000));
   return event;
 }
 
@@ -50,6 +53,9 @@ TEST(Tally, KeepsTheLastActionsAndWhatCameOfThem) {
   EXPECT_EQ(tally.actions.front().effect, "query_ended");
   EXPECT_EQ(tally.actions.front().end, "by_us");
   EXPECT_EQ(tally.actions.front().pid, 7);
+  EXPECT_EQ(tally.actions.front().clock, "query_age");
+  EXPECT_EQ(tally.actions.front().age, Duration(2'001'000));
+  EXPECT_EQ(tally.actions.front().limit, Duration(2'000'000));
   EXPECT_EQ(tally.ends.at({{"s", false, "r", "enforce"}, "by_us"}), 1U);
   EXPECT_EQ(tally.outcomes.at({{"s", false, "r", "enforce"}, "cancel", "signalled"}),
             Tally::kMostActions + 5);

@@ -16,6 +16,7 @@ namespace pgcurfew {
 namespace {
 
 using namespace std::chrono_literals;
+using ::testing::ContainsRegex;
 using ::testing::HasSubstr;
 using ::testing::Not;
 
@@ -47,7 +48,7 @@ struct Asked {
 
   [[nodiscard]] WebAnswer ask(const std::string& path, const std::string& method = "GET") const {
     const WebSources sources{[this] { return picture_; }, [] { return ProcessFacts{}; },
-                             [this] { return since; }};
+                             [this] { return since; }, [] { return kDrawn; }};
     return answer({method, path, "localhost"}, {*parse_listen_address("127.0.0.1:9187"), {}}, sources);
   }
 
@@ -69,22 +70,85 @@ TEST(Page, TextsOfClientsStayText) {
   drain.progress.databases = {"<script>"};
   drain.progress.trouble = "<script>";
   picture.servers[0].drains.push_back(drain);
-  EXPECT_THAT(page_of(picture, kDrawn), Not(HasSubstr("<script")));
+  EXPECT_THAT(page_of(picture, kDrawn, {}), Not(HasSubstr("<script>")));
 }
 
 TEST(Page, NamesWhatIsWrong) {
   auto picture = picture_of_one();
-  EXPECT_THAT(page_of(picture, kDrawn), Not(HasSubstr("class=\"bad\"")));
+  EXPECT_THAT(page_of(picture, kDrawn, {}), Not(HasSubstr("class=\"bad\"")));
   picture.servers[0].holds.push_back({Hold::kHidden, {}, {}, "3 sessions hidden", true});
   picture.warnings = {"the last reload was refused"};
-  const auto page = page_of(picture, kDrawn + 10s);
+  const auto page = page_of(picture, kDrawn + 10s, {});
   for (const auto* wrong : {"3 sessions hidden", "the last reload was refused", "main loop has not turned"})
     EXPECT_THAT(page, HasSubstr(wrong));
 }
 
+Picture picture_of_a_claim(Duration since, Duration due) {
+  auto picture = picture_of_one();
+  auto& server = picture.servers[0];
+  server.server_time = ServerTime(1000s);
+  ClaimPicture claim;
+  claim.claimant = "slow";
+  claim.mode = Mode::kEnforce;
+  claim.stand = Stand::kLimit;
+  claim.step = StepKind::kCancel;
+  claim.since = *server.server_time + since;
+  claim.due = *server.server_time + due;
+  server.claims.push_back(claim);
+  server.claim_count = 1;
+  return picture;
+}
+
+TEST(Page, ABarHasGoneAsFarAsTheAgeAndTheCountdownSaysTheRest) {
+  const auto page = page_of(picture_of_a_claim(-528s, 72s), kDrawn, {});
+  EXPECT_THAT(page, HasSubstr("cancel <span data-left=\"72000\" data-over=\"due\">in 1min 12s</span>"));
+  EXPECT_THAT(
+      page, HasSubstr("<progress aria-hidden=\"true\" max=\"600000\" value=\"528000\" data-left=\"72000\">"));
+}
+
+TEST(Page, TheAgeOfThePictureIsGoneToo) {
+  const auto page = page_of(picture_of_a_claim(-528s, 72s), kDrawn, 700ms);
+  EXPECT_THAT(page, HasSubstr("data-left=\"71300\" data-over=\"due\">in 1min 12s</span>"));
+  EXPECT_THAT(page, HasSubstr("value=\"528700\" data-left=\"71300\""));
+}
+
+TEST(Page, ACountdownThatHasRunOutIsDueAndItsBarFull) {
+  for (const auto due : {0s, -5s}) {
+    const auto page = page_of(picture_of_a_claim(-600s, due), kDrawn, {});
+    EXPECT_THAT(page, HasSubstr("\"due\">due</span>"));
+    EXPECT_THAT(page, ContainsRegex("<progress aria-hidden=\"true\" max=\"([0-9]+)\" value=\"[1-9]"));
+  }
+  const auto of_no_length = page_of(picture_of_a_claim(0s, 0s), kDrawn, {});
+  EXPECT_THAT(of_no_length, HasSubstr("<progress aria-hidden=\"true\" max=\"1\" value=\"1\""));
+}
+
+TEST(Page, ADryRunOnlyWouldAndWhatIsHeldUpHasNoBar) {
+  auto picture = picture_of_a_claim(-528s, 72s);
+  auto& claim = picture.servers[0].claims[0];
+  claim.mode = Mode::kDryRun;
+  EXPECT_THAT(page_of(picture, kDrawn, {}), HasSubstr("would cancel <span"));
+  claim.stand = Stand::kAtEnd;
+  claim.step.reset();
+  const auto page = page_of(picture, kDrawn, {});
+  EXPECT_THAT(page, HasSubstr("<span class=\"step\">at_end</span><span class=\"who\">"));
+}
+
+TEST(Page, IsBoundedHoweverManySessionsThereAre) {
+  auto picture = picture_of_a_claim(-528s, 72s);
+  auto& server = picture.servers[0];
+  // as long as PostgreSQL lets names be, of bytes that grow most
+  server.claims[0].user = server.claims[0].database = server.claims[0].application_name =
+      std::string(63, '\xff');
+  server.claims.resize(ServerPicture::kMostClaims, server.claims[0]);
+  server.claim_count = 2000;
+  const auto page = page_of(picture, kDrawn, {});
+  EXPECT_THAT(page, HasSubstr("... and 1950 more"));
+  EXPECT_LT(page.size(), 80'000U);
+}
+
 TEST(WebAnswer, OnlyReadsAndOnlyKnownPaths) {
   const Asked web(picture_of_one());
-  for (const auto* path : {"/", "/style.css", "/metrics", "/status", "/healthz", "/readyz"}) {
+  for (const auto* path : {"/", "/style.css", "/page.js", "/metrics", "/status", "/healthz", "/readyz"}) {
     EXPECT_EQ(web.ask(path).status, 200U) << path;
     EXPECT_EQ(web.ask(path, "HEAD").status, 200U) << path;
     EXPECT_EQ(web.ask(path, "POST").status, 405U) << path;
@@ -100,7 +164,7 @@ TEST(WebAnswer, AnotherHostIsRefusedBeforeAllElse) {
                              was_asked = true;
                              return web.picture_;
                            },
-                           [] { return ProcessFacts{}; }, [] { return Duration(0); }};
+                           [] { return ProcessFacts{}; }, [] { return Duration(0); }, [] { return kDrawn; }};
   const auto refused =
       answer({"GET", "/status", "evil.example"}, {*parse_listen_address("127.0.0.1:9187"), {}}, sources);
   EXPECT_EQ(refused.status, 403U);
@@ -110,12 +174,13 @@ TEST(WebAnswer, AnotherHostIsRefusedBeforeAllElse) {
 TEST(WebAnswer, OnlyWhoLogsInIsAnswered) {
   const Asked web(picture_of_one());
   const WebSources sources{[&] { return web.picture_; }, [] { return ProcessFacts{}; },
-                           [] { return Duration(0); }};
+                           [] { return Duration(0); }, [] { return kDrawn; }};
   const WebAccess access{*parse_listen_address("0.0.0.0:9187"), WebLogin{"prometheus", "secret"}};
   const auto status = [&](const std::string& path, std::optional<WebLogin> login) {
     return answer({"GET", path, "db1.example", std::move(login)}, access, sources).status;
   };
-  for (const auto* path : {"/", "/metrics", "/status", "/healthz", "/readyz", "/style.css", "/none"}) {
+  for (const auto* path :
+       {"/", "/metrics", "/status", "/healthz", "/readyz", "/style.css", "/page.js", "/none"}) {
     EXPECT_EQ(status(path, std::nullopt), 401U) << path;
     EXPECT_EQ(status(path, WebLogin{"prometheus", "secreT"}), 401U) << path;
     EXPECT_NE(status(path, WebLogin{"prometheus", "secret"}), 401U) << path;

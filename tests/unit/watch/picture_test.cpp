@@ -43,6 +43,7 @@ TEST(Picture, AClaimStandsWhereTheLastDecisionHasSaid) {
   EXPECT_EQ(picture.claims[0].step, StepKind::kCancel);
   EXPECT_EQ(picture.claims[0].step_number, 1U);
   EXPECT_EQ(picture.claims[0].step_count, 2U);
+  EXPECT_EQ(picture.claims[0].since, w.server_now() - 3s);
   EXPECT_EQ(picture.claims[0].due, w.server_now() + 7s);
   EXPECT_EQ(picture.claims[0].episode, "");
   ASSERT_EQ(picture.rules.size(), 1U);
@@ -50,6 +51,36 @@ TEST(Picture, AClaimStandsWhereTheLastDecisionHasSaid) {
   EXPECT_EQ(picture.rules[0].stands.at(Stand::kLimit), 2U);
   EXPECT_EQ(picture.by_state.at(State::kActive), 2U);
   EXPECT_EQ(picture.client_backends, 2U);
+}
+
+TEST(Picture, TheWaitForALaterStepCountsFromTheStepBefore) {
+  Harness w;
+  w.connect();
+  w.look({active(1, -12s)});
+  w.reply(ReplyKind::kSignalled);
+  const auto stepped_at = w.server_now();
+  w.now += 1s;
+  w.happen(happening::Tick{});
+  w.look({active(1, -12s)});
+  const auto picture = w.watch.picture(MonotonicTime(w.now));
+  ASSERT_EQ(picture.claims.size(), 1U);
+  EXPECT_EQ(picture.claims[0].stand, Stand::kGrace);
+  EXPECT_EQ(picture.claims[0].since, stepped_at);
+  EXPECT_EQ(picture.claims[0].due, stepped_at + 30s);
+}
+
+TEST(Picture, WhatTheServerForbidsComesAfterWhatFallsDue) {
+  Harness w;
+  w.connect();
+  w.look({active(1, -30s)});
+  w.reply(ReplyKind::kDenied);
+  w.now += 1s;
+  w.happen(happening::Tick{});
+  w.look({active(1, -30s), active(2, -3s)});
+  const auto picture = w.watch.picture(MonotonicTime(w.now));
+  ASSERT_EQ(picture.claims.size(), 2U);
+  EXPECT_EQ(picture.claims[0].session.pid, 2);
+  EXPECT_EQ(picture.claims[1].stand, Stand::kDenied);
 }
 
 TEST(Picture, ShowsOnlyTheFirstClaimsAndCountsAll) {
