@@ -216,7 +216,7 @@ std::string server_log_line() {
   // whoever has locked a catalog must not make the next signal wait
   return "SELECT pg_catalog.set_config('pgcurfew.line', $1::pg_catalog.text, true), "
          "pg_catalog.set_config('lock_timeout', '1ms', true), "
-         "pg_catalog.set_config('statement_timeout', '100ms', true)";
+         "pg_catalog.set_config('statement_timeout', '1s', true)";
 }
 
 std::string server_log() {

@@ -14,6 +14,9 @@ from support.stage import UNBOUNDED, Stage
 from support.throwaway import Throwaway
 from support.web import Web, free_port
 
+# one browser at a time: each would take both processors from the tests beside it
+pytestmark = pytest.mark.xdist_group("chromium")
+
 OTHER_SITE = "evil.example"
 
 RULE = """

@@ -187,7 +187,8 @@ def test_history_shows_each_decision_and_its_story(stage, enforce, state, comman
     head, row = table.stdout.splitlines()
     assert head.split() == ["TIME", "SERVER", "PID", "SESSION", "RULE", "STEP", "OUTCOME", "EFFECT", "END", "DECISION"]
     decision = daemon.all("intent")[0]["decision"]
-    assert row.split()[-5:] == ["cancel", "signalled", "query_ended", "by_us", decision]
+    # a disk that is slow just now makes an intent late, which is shown
+    assert row.replace("signalled, late", "signalled").split()[-5:] == ["cancel", "signalled", "query_ended", "by_us", decision]
     assert str(session.pid) in row.split()
 
     story = command("history", "--directory", state, "--decision", decision)

@@ -21,6 +21,13 @@ OK = "ok"      # the statement ran to its end
 LOST = "lost"  # the connection ended without a word
 
 
+def has_input(descriptor, seconds):
+    """Whether something comes within that time. Unlike select(), for descriptors beyond 1023, too."""
+    poll = select.poll()
+    poll.register(descriptor, select.POLLIN)
+    return bool(poll.poll(seconds * 1000))
+
+
 class Session:
     def __init__(self, conninfo):
         """`conninfo` in bytes where a name in it is no text."""
@@ -48,7 +55,7 @@ class Session:
         while True:
             while self.pgconn.is_busy():
                 left = deadline - time.monotonic()
-                if left <= 0 or not select.select([self.pgconn.socket], [], [], left)[0]:
+                if left <= 0 or not has_input(self.pgconn.socket, left):
                     raise TimeoutError(f"the statement is still running after {timeout} s")
                 try:
                     self.pgconn.consume_input()
