@@ -87,7 +87,7 @@ TEST(Watch, TellsTheServersLogOfEachSignalThatWasSent) {
   const auto lines = lines_in(h.reply(ReplyKind::kSignalled));
   ASSERT_EQ(lines.size(), 1U);
   EXPECT_EQ(lines[0], "pgcurfew sent cancel to pid 1 app@app (rule r, decision " + h.orders.back().decision +
-                          "): query_age 30s of limit 10s");
+                          "): query_age 30.0s of limit 10s");
 }
 
 TEST(Watch, TellsTheServersLogOfNoSignalThatWasNotSent) {
@@ -119,7 +119,9 @@ TEST(Watch, LeavesTheServersLogAloneForAWhileAfterAFailure) {
                                   [](const Event& event) { return event.kind == Kind::kServerLogFailed; });
   EXPECT_EQ(told, 1);
   EXPECT_THAT(lines_in(h.reply(ReplyKind::kSignalled)), IsEmpty());
+  h.happen(happening::ConnectionLost{});
   h.now += Watch::kServerLogPause;
+  h.connect();
   h.look({active(2, -100s)});
   h.reply(ReplyKind::kSignalled);
   h.tick(h.now);
