@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from support.session import ADMIN_SHUTDOWN, LOST, OK, PATIENCE_S, QUERY_CANCELED, in_time, wait_until
+from support.session import ADMIN_SHUTDOWN, LOST, OK, QUERY_CANCELED, in_time, wait_until
 from support.stage import WATCHFUL, orders, outcome_of, process_state, stopped, succeeds
 from support.statements import SLEEP
 
@@ -214,7 +214,7 @@ LAST_PID = Path("/proc/sys/kernel/ns_last_pid")
 def open_under_pid(stage, pid):
     """A session whose backend has a given pid, or None: all of the machine counts in one row, and others start processes,
     too. Whoever has taken the pid may keep it."""
-    until = time.monotonic() + PATIENCE_S / 10
+    until = time.monotonic() + 6
     while time.monotonic() < until:
         LAST_PID.write_text(str(pid - 1))
         made = stage.open("select 1")

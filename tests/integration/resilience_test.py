@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from support.endless_server import EndlessServer
-from support.session import ADMIN_SHUTDOWN, QUERY_CANCELED, Session, wait_until
+from support.session import ADMIN_SHUTDOWN, PATIENCE_S, QUERY_CANCELED, Session, wait_until
 from support.standby import Standby
 from support.stage import WATCHFUL, Stage, orders, outcome_of, stopped
 from support.statements import SLEEP, SWALLOWER
@@ -259,14 +259,30 @@ def test_reconnecting_leaves_no_descriptor_behind(stage):
     wait_until(lambda: descriptors_of(daemon) <= before)
 
 
+def cut_off_by_size(stage, endless):
+    """A daemon that has said why it gave the endless server up, and has cancelled a query meanwhile.
+
+    On a slow machine the time to connect is over now and then before there are so many bytes; then it is asked again.
+    """
+    def once():
+        daemon = stage.enforce(CANCEL, servers={"endless": endless.conninfo, "stage": stage.server.conninfo(user="pgcurfew")})
+        assert stage.running().outcome() == QUERY_CANCELED
+        said = daemon.wait_for("server_down", server="endless")["message"]
+        if "no connection within" in said:
+            daemon.stop()
+            return None
+        assert "PostgreSQL's reply is larger than 256 MB" in said
+        return daemon
+
+    return wait_until(once, timeout=3 * PATIENCE_S)
+
+
 @pytest.mark.parametrize("is_local", [False, True])
 def test_a_reply_without_end_is_cut_off(stage, tmp_path, is_local):
     endless = EndlessServer(tmp_path if is_local else None)
     try:
-        daemon = stage.enforce(CANCEL, servers={"endless": endless.conninfo, "stage": stage.server.conninfo(user="pgcurfew")})
-        assert stage.running().outcome() == QUERY_CANCELED
-        assert "PostgreSQL's reply is larger than 256 MB" in daemon.wait_for("server_down", server="endless")["message"]
-        assert wait_until(lambda: endless.sent)[0] < 512 << 20
+        cut_off_by_size(stage, endless)
+        assert max(wait_until(lambda: endless.sent)) < 512 << 20
     finally:
         endless.close()
 
@@ -275,10 +291,8 @@ def test_a_reply_without_end_is_cut_off(stage, tmp_path, is_local):
 def test_a_row_without_end_is_cut_off_and_takes_no_more_memory_than_a_reply_may(stage, tmp_path, is_local):
     endless = EndlessServer(tmp_path if is_local else None, in_one=True)
     try:
-        daemon = stage.enforce(CANCEL, servers={"endless": endless.conninfo, "stage": stage.server.conninfo(user="pgcurfew")})
-        assert stage.running().outcome() == QUERY_CANCELED
-        assert "PostgreSQL's reply is larger than 256 MB" in daemon.wait_for("server_down", server="endless")["message"]
-        assert wait_until(lambda: endless.sent)[0] < 512 << 20
+        daemon = cut_off_by_size(stage, endless)
+        assert max(wait_until(lambda: endless.sent)) < 512 << 20
         assert peak_memory(daemon.pid) < 640 << 20
     finally:
         endless.close()
