@@ -163,7 +163,7 @@ Result<void> check_free(const ListenAddress& address) {
   if (faccessat(opened.number(), ".", W_OK | X_OK, AT_EACCESS) != 0)
     return system_error("create files in", directory);
   const auto name = last_part_of(address.path);
-  if (const auto fits = check_name(opened.number(), name, address.path); !fits) return fits;
+  if (auto fits = check_name(opened.number(), name, address.path); !fits) return fits;
   struct stat status {};
   if (fstatat(opened.number(), name.c_str(), &status, AT_SYMLINK_NOFOLLOW) != 0) {
     if (errno == ENOENT) return {};
