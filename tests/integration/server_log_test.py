@@ -94,8 +94,9 @@ def test_a_missing_privilege_is_told_before_the_first_signal(stage):
 
 
 def test_many_signals_at_once_have_their_lines(stage, lines_of):
-    daemon = stage.enforce(RULES, more=f"{TOLD}\n{UNBOUNDED}")
-    victims = [stage.open().start("select pg_sleep(120)") for _ in range(25)]
+    victims = [stage.running("select pg_sleep(120)") for _ in range(25)]
+    stage.wait_until_older(victims[-1], "query_start", 0.2)
+    daemon = stage.enforce(RULES, more=f"{TOLD}\n{UNBOUNDED}")  # all are due at its first look
     assert {victim.outcome() for victim in victims} == {QUERY_CANCELED}
     wait_until(lambda: len(lines_of()) == 25)
     assert {int(re.search(r" pid (\d+) ", line)[1]) for line in lines_of()} == {victim.pid for victim in victims}
