@@ -23,8 +23,8 @@ std::string subject_of(const Order& order);
 Event intent_event(const Order& order);
 Event outcome_event(const Order& order, const Reply& reply);
 
-/// What the server's own log is told of a signal: what was sent to whom, for which rule, by which decision,
-/// and why. One line, of printable characters.
+/// The line about a signal for the server's own log: what was sent to whom, for which rule, by which
+/// decision, and why. One line, of printable characters.
 std::string server_log_line(const Order& order);
 
 /// The name of an outcome: the server's answer, except without a signal: `alerted`, `would_signal`.

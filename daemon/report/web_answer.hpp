@@ -49,9 +49,9 @@ struct WebSources {
 };
 
 /// The answer to a request. Only reads: nothing can be changed through it.
-/// *Errors*, in this order: 403 for the name of a host that is not ours; 404 for
-/// another path; 405 for a method other than GET and HEAD; 503 as /healthz and /readyz say, and while there
-/// is no picture.
+/// *Errors*, in this order: 403 for the name of a host that is not ours; 401 without the login that is
+/// needed; 405 for a method other than GET and HEAD; 404 for another path; 503 as /healthz and /readyz say,
+/// and while there is no picture.
 WebAnswer answer(const WebRequest& request, const WebAccess& access, const WebSources& sources);
 
 }  // namespace pgcurfew

@@ -12,7 +12,22 @@
 namespace pgcurfew {
 
 namespace {
+
 constexpr std::size_t kLongestSmallFile = 65536;
+
+Result<std::string> read_to_end(int descriptor, const std::string& path) {
+  std::string text;
+  std::array<char, 4096> buffer{};
+  while (text.size() <= kLongestSmallFile) {
+    const auto count = read(descriptor, buffer.data(), buffer.size());
+    if (count < 0 && errno == EINTR) continue;
+    if (count < 0) return system_error("read", path);
+    if (count == 0) return text;
+    text.append(buffer.data(), static_cast<std::size_t>(count));
+  }
+  return failure(fmt::format("{} is longer than {} bytes", path, kLongestSmallFile));
+}
+
 }  // namespace
 
 Descriptor::~Descriptor() {
@@ -37,23 +52,6 @@ Result<void> check_own(int descriptor, const std::string& path) {
   if (geteuid() == 0 && status.st_nlink > 1) return failure(fmt::format("{} has a second name", path));
   return {};
 }
-
-namespace {
-
-Result<std::string> read_to_end(int descriptor, const std::string& path) {
-  std::string text;
-  std::array<char, 4096> buffer{};
-  while (text.size() <= kLongestSmallFile) {
-    const auto count = read(descriptor, buffer.data(), buffer.size());
-    if (count < 0 && errno == EINTR) continue;
-    if (count < 0) return system_error("read", path);
-    if (count == 0) return text;
-    text.append(buffer.data(), static_cast<std::size_t>(count));
-  }
-  return failure(fmt::format("{} is longer than {} bytes", path, kLongestSmallFile));
-}
-
-}  // namespace
 
 Result<std::optional<std::string>> read_small_file(const std::string& path) {
   const Descriptor file(open(path.c_str(), O_RDONLY | kCarefully));

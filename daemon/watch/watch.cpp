@@ -249,15 +249,14 @@ void Watch::try_server_log() {
 }
 
 void Watch::tell_server_log(const Order& order, MonotonicTime now) {
-  const bool pauses = server_log_failed_at_ && now < *server_log_failed_at_ + kServerLogPause;
-  if (policy_->tells_server_log && link_ == Link::kUp && !pauses)
+  if (policy_->tells_server_log && link_ == Link::kUp && now >= server_log_not_before_)
     commands_.emplace_back(command::TellServerLog{server_log_line(order)});
 }
 
 void Watch::handle(const happening::ServerLogFailed& what, MonotonicTime now) {
   // lines sent before the first failure was known fail, too
-  if (server_log_failed_at_ && now < *server_log_failed_at_ + kServerLogPause) return;
-  server_log_failed_at_ = now;
+  if (now < server_log_not_before_) return;
+  server_log_not_before_ = now + kServerLogPause;
   tell(server_log_failed_event(options_.server, what.error));
 }
 

@@ -332,7 +332,7 @@ class Watch {
   Duration verify_interval_{};  ///< grows while a signal awaits its effect
   int failed_looks_ = 0;
   std::optional<MonotonicTime> names_failed_at_;
-  std::optional<MonotonicTime> server_log_failed_at_;
+  MonotonicTime server_log_not_before_{};           ///< after a failure
   std::optional<MonotonicTime> gates_failed_told_;  ///< since gates could last be read
 
   Outbox outbox_;

@@ -1,4 +1,4 @@
-"""Databases to drain, by the daemon and by hand; a role with a hostile name."""
+"""Databases to drain, by the daemon and by hand; a role with a hostile name; a daemon with a web server."""
 
 import os
 import subprocess
@@ -7,6 +7,8 @@ import pytest
 
 from support.kept import Kept, policy
 from support.orders import Orders, config_of
+from support.stage import UNBOUNDED
+from support.web import Web, free_port
 
 
 HOSTILE_ROLE = "r\x1b[31m\u202eevil\u0085\n<b>\""
@@ -18,6 +20,22 @@ def hostile_role(server):
     server.execute(f'create role "{quoted}" login')
     yield HOSTILE_ROLE
     server.execute(f'drop role "{quoted}"')
+
+
+@pytest.fixture
+def web():
+    return Web(free_port())
+
+
+@pytest.fixture
+def watched(request, stage, web):
+    """Starts the daemon with a web server, by default with the rules of the test's module, and waits until it listens."""
+    def start(rules=request.module.RULE, more="", **how):
+        daemon = stage.enforce(rules, more=f"{UNBOUNDED}\n{web.policy}\n{more}", **how)
+        daemon.wait_for("web_listening")
+        return daemon
+
+    return start
 
 
 @pytest.fixture(scope="session")

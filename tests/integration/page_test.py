@@ -12,7 +12,6 @@ from support.crowd import show_a_crowd
 from support.session import QUERY_CANCELED, wait_until
 from support.stage import UNBOUNDED, Stage
 from support.throwaway import Throwaway
-from support.web import Web, free_port
 
 # one browser at a time: each would take both processors from the tests beside it
 pytestmark = pytest.mark.xdist_group("chromium")
@@ -42,22 +41,6 @@ def browser(chromium):
     chromium.prefer("light")
     chromium.complaints()
     return chromium
-
-
-@pytest.fixture
-def web():
-    return Web(free_port())
-
-
-@pytest.fixture
-def watched(stage, web):
-    """Starts the daemon with its page, and waits until that shows what the server has."""
-    def start(rules=RULE, more="", **how):
-        daemon = stage.enforce(rules, more=f"{UNBOUNDED}\n{web.policy}\n{more}", **how)
-        daemon.wait_for("web_listening")
-        return daemon
-
-    return start
 
 
 def url_of(web, host="127.0.0.1"):

@@ -1,6 +1,5 @@
 """The record: it has what the log has, survives what the daemon does not, and delays no signal."""
 
-import fcntl
 import json
 import os
 import random
@@ -13,6 +12,7 @@ import pytest
 
 from support import record
 from support.session import OK, PATIENCE_S, QUERY_CANCELED, wait_until
+from support.stalling import takes_lock
 
 RULE = """
 - name: short
@@ -108,21 +108,13 @@ def test_a_required_record_that_cannot_be_written_holds_signals_back(stage, enfo
 def test_a_process_that_stands_still_in_the_midst_of_an_append_delays_no_signal(stage, enforce, state):
     daemon = enforce()
     with open(state / "record.lock", "r+b") as lock:
-        wait_until(lambda: locked(lock))
+        wait_until(lambda: takes_lock(lock))
         assert cancelled(stage) == QUERY_CANCELED
         daemon.wait_for("intent_late")
         daemon.wait_for("record_failed", error=f"another process holds {state}/record.lock")
     daemon.wait_for("record_again")
     daemon.stop()
     assert [event["id"] for event in record.lines(state)] == [event["id"] for event in daemon.events]
-
-
-def locked(file):
-    try:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
-    return True
 
 
 def test_what_was_under_way_at_a_crash_is_ended_by_the_next_start(stage, enforce, state):

@@ -25,22 +25,6 @@ RULE = """
 """
 
 
-@pytest.fixture
-def web():
-    return Web(free_port())
-
-
-@pytest.fixture
-def watched(stage, web):
-    """Starts the daemon with a web server, and waits until that answers."""
-    def start(rules=RULE, more="", **how):
-        daemon = stage.enforce(rules, more=f"{UNBOUNDED}\n{web.policy}\n{more}", **how)
-        daemon.wait_for("web_listening")
-        return daemon
-
-    return start
-
-
 def cancelled(stage, name="t"):
     return stage.open(application_name=name).run("select pg_sleep(120)")
 

@@ -83,7 +83,7 @@ class HeldLock:
         for path in self.path.glob("*/record.lock"):
             file = open(path, "r+b")
             self._held.append(file)
-            wait_until(lambda file=file: _is_locked(file), every=0.0002)
+            wait_until(lambda file=file: takes_lock(file), every=0.0002)
 
     def go_on(self):
         while self._held:
@@ -94,7 +94,8 @@ class HeldLock:
         shutil.rmtree(self.path, ignore_errors=True)
 
 
-def _is_locked(file):
+def takes_lock(file):
+    """Whether the lock could be taken: no other process has it."""
     try:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:

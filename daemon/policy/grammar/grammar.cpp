@@ -115,7 +115,7 @@ constexpr std::array<MappingEntry, 28> kMappings{{
      .synonyms = words::kSafetyKeys},
     {.mapping = Mapping::kReport,
      .name = "report",
-     .meaning = "what the log may show, and whether the server's own log is told",
+     .meaning = "what the log may show, and whether signals are also logged by their server",
      .needs_any_key = true},
     {.mapping = Mapping::kRecord,
      .name = "record",

@@ -75,7 +75,7 @@ constexpr std::array<KeyEntry, 12> kMainFile{{
      .mapping = Mapping::kSafety},
     {.name = "report",
      .takes = Takes::kMapping,
-     .meaning = "what the log may show, and whether the server's own log is told",
+     .meaning = "what the log may show, and whether signals are also logged by their server",
      .fallback = "the defaults of its keys",
      .example = "{ query_text: redacted, server_log: false }",
      .mapping = Mapping::kReport},

@@ -6,9 +6,6 @@
 #include <string_view>
 #include <utility>
 
-#include <fmt/format.h>
-
-#include "base/words.hpp"
 #include "policy/reader/values.hpp"
 
 namespace pgcurfew {
@@ -21,22 +18,13 @@ constexpr std::string_view kFileExample =
     "It is written as in { path: /var/log/pgcurfew/events.json, rotate: 100MB, keep: 10 }.";
 constexpr std::string_view kTableExample = "It is written as in { conninfo: \"host=audit dbname=dba\" }.";
 
-bool is_absolute(std::string_view path) {
-  return path.starts_with('/') && !path.ends_with('/');
-}
-
 void read_file(const YamlNode& node, AuditTarget& target, Complaints& complaints) {
   target.kind = AuditTarget::Kind::kFile;
   if (!expect_map(node, "file", kFileExample, complaints)) return;
   check_keys(node, Mapping::kAuditFile, complaints);
   const auto key = [](std::string_view name) -> const KeyEntry& { return key_of(Mapping::kAuditFile, name); };
-  if (const auto* path = find_required(node, "file", "path", kFileExample, complaints)) {
-    target.path = read_text(*path, "path", complaints).value_or("");
-    if (!target.path.empty() && !is_absolute(target.path)) {
-      complaints.error(path->at,
-                       fmt::format("\"{}\" is not the absolute path of a file", printable(target.path, 80)),
-                       std::string(kFileExample));
-    }
+  if (const auto* path = find_required(node, "a file", "path", kFileExample, complaints)) {
+    target.path = read_path(*path, "path", kFileExample, complaints);
   }
   if (const auto* rotate = node.find("rotate")) {
     target.rotate = read_size(*rotate, key("rotate"), complaints).value_or(target.rotate);
@@ -50,7 +38,7 @@ void read_table(const YamlNode& node, AuditTarget& target, Complaints& complaint
   target.kind = AuditTarget::Kind::kTable;
   if (!expect_map(node, "table", kTableExample, complaints)) return;
   check_keys(node, Mapping::kAuditTable, complaints);
-  if (const auto* conninfo = find_required(node, "table", "conninfo", kTableExample, complaints)) {
+  if (const auto* conninfo = find_required(node, "a table", "conninfo", kTableExample, complaints)) {
     target.conninfo = read_text(*conninfo, "conninfo", complaints, Lines::kMany).value_or("");
     target.conninfo_place = complaints.place(conninfo->at);
   }

@@ -194,7 +194,7 @@ std::optional<Drain> read_drain(const YamlNode& node, const RuleContext& context
   Drain drain;
   drain.place = complaints.place(node.at);
   if (const auto* name =
-          find_required(node, "drain", "name", "The log identifies it by its name.", complaints)) {
+          find_required(node, "a drain", "name", "The log identifies it by its name.", complaints)) {
     drain.name = read_identifier(*name, "name", complaints).value_or("");
   }
   if (const auto* text = node.find("description")) {
@@ -205,11 +205,11 @@ std::optional<Drain> read_drain(const YamlNode& node, const RuleContext& context
     drain.servers = read_server_selection(*servers, context.servers, complaints);
   }
   if (const auto* databases =
-          find_required(node, "drain", "databases", "It names the databases to empty.", complaints)) {
+          find_required(node, "a drain", "databases", "It names the databases to empty.", complaints)) {
     drain.databases = read_names(*databases, "databases", complaints);
   }
   read_begins(node, context.zone, drain, complaints);
-  if (const auto* duration = find_required(node, "drain", "duration",
+  if (const auto* duration = find_required(node, "a drain", "duration",
                                            "It says how long the drain lasts, as in 45min.", complaints)) {
     drain.duration =
         read_duration(*duration, key_of_drain("duration"), complaints).value_or(Duration::zero());

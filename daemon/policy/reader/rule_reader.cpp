@@ -68,7 +68,7 @@ std::optional<Rule> read_rule(const YamlNode& node, const RuleContext& context, 
   Rule rule;
   rule.place = complaints.place(node.at);
   if (const auto* name =
-          find_required(node, "rule", "name", "The log identifies it by its name.", complaints)) {
+          find_required(node, "a rule", "name", "The log identifies it by its name.", complaints)) {
     rule.name = read_identifier(*name, "name", complaints).value_or("");
   }
   if (const auto* text = node.find("description")) {
@@ -79,13 +79,13 @@ std::optional<Rule> read_rule(const YamlNode& node, const RuleContext& context, 
 
   std::optional<ReadMatch> match;
   if (const auto* value = find_required(
-          node, "rule", "match", "A rule without a condition would match every session.", complaints)) {
+          node, "a rule", "match", "A rule without a condition would match every session.", complaints)) {
     match = read_match(*value, MatchOwner::kRule, complaints);
   }
   std::vector<ReadMatch> except;
   if (const auto* value = node.find("except"))
     except = read_except(*value, MatchOwner::kException, complaints);
-  if (const auto* value = find_required(node, "rule", "escalate",
+  if (const auto* value = find_required(node, "a rule", "escalate",
                                         "It says what to do: [ alert, cancel, terminate ].", complaints)) {
     rule.escalate = read_ladder(*value, match ? &match->match : nullptr, complaints);
   }

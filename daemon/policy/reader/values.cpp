@@ -130,9 +130,18 @@ const YamlNode* find_required(const YamlNode& map, std::string_view owner, std::
                               std::string_view hint, Complaints& complaints) {
   const auto* value = map.find(key);
   if (value == nullptr) {
-    complaints.error(map.at, fmt::format("a {} has no \"{}\"", owner, key), std::string(hint));
+    complaints.error(map.at, fmt::format("{} has no \"{}\"", owner, key), std::string(hint));
   }
   return value;
+}
+
+std::string read_path(const YamlNode& node, std::string_view name, std::string_view hint,
+                      Complaints& complaints) {
+  auto path = read_text(node, name, complaints).value_or("");
+  if (path.empty() || (path.starts_with('/') && !path.ends_with('/'))) return path;
+  complaints.error(node.at, fmt::format("\"{}\" is not the absolute path of a file", printable(path, 80)),
+                   std::string(hint));
+  return path;
 }
 
 std::optional<std::string> read_text(const YamlNode& node, std::string_view name, Complaints& complaints,

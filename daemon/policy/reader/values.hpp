@@ -26,8 +26,8 @@ void check_keys(const YamlNode& map, Mapping mapping, Complaints& complaints);
 /// The same if messages use another name for the mapping.
 void check_keys(const YamlNode& map, Mapping mapping, std::string_view owner, Complaints& complaints);
 
-/// The value of a key that a map must have; an error names the map as its `owner`. `hint` is a whole
-/// sentence.
+/// The value of a key that a map must have; an error names the map as its `owner`, as in `a rule`. `hint` is
+/// a whole sentence.
 const YamlNode* find_required(const YamlNode& map, std::string_view owner, std::string_view key,
                               std::string_view hint, Complaints& complaints);
 
@@ -36,6 +36,11 @@ enum class Lines { kOne, kMany };
 /// Reads a text that is not empty, and is in quotes if YAML would take it for something else.
 std::optional<std::string> read_text(const YamlNode& node, std::string_view name, Complaints& complaints,
                                      Lines lines = Lines::kOne);
+
+/// Reads the absolute path of a file. `hint` is a whole sentence. Returns what is written there, if it is a
+/// text, also after an error.
+std::string read_path(const YamlNode& node, std::string_view name, std::string_view hint,
+                      Complaints& complaints);
 
 /// Reads a simple value as written, numbers included.
 std::optional<std::string> read_plain(const YamlNode& node, std::string_view name, Complaints& complaints);

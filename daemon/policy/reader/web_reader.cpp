@@ -6,7 +6,6 @@
 
 #include <fmt/format.h>
 
-#include "base/words.hpp"
 #include "policy/reader/values.hpp"
 
 namespace pgcurfew {
@@ -19,25 +18,11 @@ constexpr std::string_view kTlsExample =
 constexpr std::string_view kAuthExample =
     "It is written as in { user: prometheus, password_file: /etc/pgcurfew/web.password }.";
 
-/// The value of a key that a mapping has to have.
-const YamlNode* find_key(const YamlNode& map, std::string_view owner, std::string_view key,
-                         std::string_view example, Complaints& complaints) {
-  const auto* value = map.find(key);
-  if (value == nullptr)
-    complaints.error(map.at, fmt::format("\"{}\" has no \"{}\"", owner, key), std::string(example));
-  return value;
-}
-
-/// The absolute path of a file that a mapping has to name; empty after an error.
-std::string read_path(const YamlNode& node, std::string_view owner, std::string_view name,
-                      std::string_view example, Complaints& complaints) {
-  const auto* value = find_key(node, owner, name, example, complaints);
-  if (value == nullptr) return {};
-  auto path = read_text(*value, name, complaints).value_or("");
-  if (path.empty() || (path.starts_with('/') && !path.ends_with('/'))) return path;
-  complaints.error(value->at, fmt::format("\"{}\" is not the absolute path of a file", printable(path, 80)),
-                   std::string(example));
-  return {};
+/// The path at a key that a mapping has to have; empty if it is not there.
+std::string read_required_path(const YamlNode& node, std::string_view owner, std::string_view key,
+                               std::string_view example, Complaints& complaints) {
+  const auto* value = find_required(node, owner, key, example, complaints);
+  return value == nullptr ? std::string() : read_path(*value, key, example, complaints);
 }
 
 std::optional<ListenAddress> read_address(const YamlNode& node, Complaints& complaints) {
@@ -52,18 +37,18 @@ std::optional<ListenAddress> read_address(const YamlNode& node, Complaints& comp
 void read_tls(const YamlNode& node, WebSettings& web, Complaints& complaints) {
   if (!expect_map(node, "tls", kTlsExample, complaints)) return;
   check_keys(node, Mapping::kWebTls, complaints);
-  web.certificate = read_path(node, "tls", "certificate", kTlsExample, complaints);
-  web.key = read_path(node, "tls", "key", kTlsExample, complaints);
+  web.certificate = read_required_path(node, R"("tls")", "certificate", kTlsExample, complaints);
+  web.key = read_required_path(node, R"("tls")", "key", kTlsExample, complaints);
   if (web.listen.is_unix()) complaints.error(node.at, "a Unix-domain socket has no TLS");
 }
 
 void read_basic_auth(const YamlNode& node, WebSettings& web, Complaints& complaints) {
   if (!expect_map(node, "basic_auth", kAuthExample, complaints)) return;
   check_keys(node, Mapping::kWebBasicAuth, complaints);
-  if (const auto* user = find_key(node, "basic_auth", "user", kAuthExample, complaints)) {
+  if (const auto* user = find_required(node, R"("basic_auth")", "user", kAuthExample, complaints)) {
     web.user = read_identifier(*user, "user", complaints).value_or("");
   }
-  web.password_file = read_path(node, "basic_auth", "password_file", kAuthExample, complaints);
+  web.password_file = read_required_path(node, R"("basic_auth")", "password_file", kAuthExample, complaints);
 }
 
 }  // namespace
@@ -71,7 +56,7 @@ void read_basic_auth(const YamlNode& node, WebSettings& web, Complaints& complai
 std::optional<WebSettings> read_web(const YamlNode& node, Complaints& complaints) {
   if (!expect_map(node, "web", kWebExample, complaints)) return std::nullopt;
   check_keys(node, Mapping::kWeb, complaints);
-  const auto* listen = find_key(node, "web", "listen", kWebExample, complaints);
+  const auto* listen = find_required(node, R"("web")", "listen", kWebExample, complaints);
   const auto address = listen == nullptr ? std::nullopt : read_address(*listen, complaints);
   if (!address) return std::nullopt;
   WebSettings web;

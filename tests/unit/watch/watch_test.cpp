@@ -102,7 +102,7 @@ TEST(Watch, TellsTheServersLogOfNoSignalThatWasNotSent) {
   Harness h;
   h.connect();
   h.look({active(1, -30s)});
-  EXPECT_THAT(lines_in(h.reply(ReplyKind::kSignalled)), IsEmpty()) << "nobody wants it";
+  EXPECT_THAT(lines_in(h.reply(ReplyKind::kSignalled)), IsEmpty()) << "report does not ask for it";
 }
 
 TEST(Watch, LeavesTheServersLogAloneForAWhileAfterAFailure) {
