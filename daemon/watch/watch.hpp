@@ -211,8 +211,9 @@ class Watch {
   static constexpr Duration kLongestSilence = std::chrono::seconds(30);
   static constexpr Duration kConnectDeadline = std::chrono::seconds(10);
   static constexpr Duration kLongestBackOff = std::chrono::seconds(30);
-  /// The maximum time that an order waits for its intent to be in the record. If the record is required, it
-  /// waits for kRequiredPatience, and then is not sent.
+  /// The maximum time that an order waits for its intent to be in the record; after one that waited in vain,
+  /// the next ones do not wait until something is appended. If the record is required, an order waits for
+  /// kRequiredPatience, and then is not sent.
   static constexpr Duration kPatience = std::chrono::milliseconds(10);
   static constexpr Duration kRequiredPatience = std::chrono::seconds(2);
   /// After a failure, how long the server's own log is not tried again.
@@ -340,6 +341,7 @@ class Watch {
   std::uint64_t recorded_ = 0;                    ///< the number of events that are in the record
   std::uint64_t behind_until_ = 0;                ///< the record is behind until it has this number
   bool record_fails_ = false;
+  bool is_record_silent_ = false;              ///< an order was late, and nothing was appended since
   std::string record_trouble_;                 ///< while it is behind
   std::map<std::string, InFlight> in_flight_;  ///< those in the outbox, too
   std::optional<ServerTime> next_due_;

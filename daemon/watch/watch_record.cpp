@@ -19,6 +19,7 @@ constexpr const char* kNotInRecord = "its intent is not in the record, which the
 
 void Watch::handle(const happening::Appended& what, MonotonicTime /*now*/) {
   recorded_ = std::max(recorded_, what.number);
+  is_record_silent_ = false;
 }
 
 void Watch::handle(const happening::AppendsAgain& /*what*/, MonotonicTime /*now*/) {
@@ -39,7 +40,8 @@ void Watch::note_unrecorded(std::string trouble) {
 
 Duration Watch::patience() const {
   if (is_record_behind()) return Duration(0);
-  return policy_->record.is_required ? kRequiredPatience : kPatience;
+  if (policy_->record.is_required) return kRequiredPatience;
+  return is_record_silent_ ? Duration(0) : kPatience;
 }
 
 void Watch::note_intent(const Event& event) {
@@ -66,6 +68,8 @@ void Watch::send_recorded(MonotonicTime now) {
 
 void Watch::send_late(MonotonicTime now) {
   auto late = outbox_.take_overdue(now, patience());
+  // the intents of later orders are behind these, so only the first one waits for a record that stands still
+  if (!late.empty()) is_record_silent_ = true;
   for (const auto& waiting : late) {
     const auto* order = std::get_if<Order>(&waiting.order);
     if (order != nullptr && !order->is_signal()) continue;

@@ -64,7 +64,8 @@ class Checks {
   // its record: what it hands over, what is on the disk, and what it knows of that
   void on_handed_over(int instance, const Event& event, std::uint64_t number);
   void on_appended(int instance, std::uint64_t number) { books_[instance].record.appended = number; }
-  void on_heard(int instance, std::uint64_t number) { books_[instance].record.heard = number; }
+  void on_heard(int instance, std::uint64_t number);
+  void on_append_failed(int instance, bool fails);
   /// It does nothing until then, true time.
   void on_stalled(int instance, Duration until) { books_[instance].record.stalled_until = until; }
   /// It has stopped at a request.
@@ -121,6 +122,11 @@ class Checks {
   struct RecordBook {
     std::uint64_t appended = 0;
     std::uint64_t heard = 0;
+    Duration heard_at{};
+    std::uint64_t handed_over = 0;
+    std::uint64_t behind_until = 0;  ///< after a failure, the number of events that have to be in it
+    bool fails = false;
+    std::optional<Duration> late_at;  ///< when an order was last sent without its intent
     Duration stalled_until{};
     std::map<std::string, Basis> intents;  ///< by decision
   };
@@ -238,7 +244,8 @@ class Checks {
   void let_go(Book& book) const;
   /// Returns what the order rested on.
   Basis check_intent(Book& book, const std::string& decision, bool is_marked_late) const;
-  static void check_late(Book& book, const Event& event);
+  void check_late(Book& book, const Event& event) const;
+  void check_patience(const RecordBook& record, const Basis& intent) const;
   void check_bounds(Book& book, const std::vector<Order>& orders);
   std::int64_t overdue_in_look(const Book& book, const HeldBack& held) const;
   static HeldBack held_back_by(const Event& event);

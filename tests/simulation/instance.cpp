@@ -188,6 +188,8 @@ void Instance::happen(const Happening& what, const std::shared_ptr<const LookCop
   if (const auto* appended = std::get_if<happening::Appended>(&what)) {
     checks_.on_heard(number_, appended->number);
   }
+  if (std::holds_alternative<happening::AppendFailed>(what)) checks_.on_append_failed(number_, true);
+  if (std::holds_alternative<happening::AppendsAgain>(what)) checks_.on_append_failed(number_, false);
   if (const auto* connected = std::get_if<happening::Connected>(&what)) {
     checks_.on_connected(number_, connected->facts.postmaster_start);
   }

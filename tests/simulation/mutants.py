@@ -226,7 +226,7 @@ MUTANTS = [
     Mutant("a required record is not waited for", {"unrecorded"}, "watch/watch_record.cpp",
            (("  if (policy_->record.is_required) {\n", "  if (now == MonotonicTime{}) {\n"),)),
     Mutant("every order waits as long as for a required record", {"waits"}, "watch/watch_record.cpp",
-           (("policy_->record.is_required ? kRequiredPatience : kPatience", "kRequiredPatience"),)),
+           (("is_record_silent_ ? Duration(0) : kPatience", "is_record_silent_ ? Duration(0) : kRequiredPatience"),)),
     Mutant("an earlier event than the intent is enough", {"unrecorded"}, "watch/watch_record.cpp",
            (("intents_[std::get<std::string>(value)] = told_;", "intents_[std::get<std::string>(value)] = told_ - 1;"),)),
     Mutant("a look from before an order was sent shows its effect", {"two-signals"}, "engine/settle.cpp",
@@ -243,7 +243,11 @@ MUTANTS = [
            (("  take_back_unwanted(now);\n  dispatch", "  dispatch"),), options=DRAINS),
     Mutant("what was never sent may have been", {"false-claim"}, "watch/watch.cpp",
            (("  take_back(outbox_.take_unwanted(is_turn), why, now);\n", "  outbox_.take_unwanted(is_turn);\n"),)),
-    Mutant("a record that works again stays behind", {"late", "error-event"}, "watch/watch_record.cpp",
+    Mutant("no order waits for its intent", {"impatient"}, "watch/watch_record.cpp",
+           (("  return is_record_silent_ ? Duration(0) : kPatience;\n", "  return Duration(0);\n"),)),
+    Mutant("a record that was silent once is never waited for", {"impatient"}, "watch/watch_record.cpp",
+           (("  is_record_silent_ = false;\n", ""),)),
+    Mutant("a record that works again stays behind", {"impatient", "late", "error-event"}, "watch/watch_record.cpp",
            (("  record_fails_ = false;\n", ""),)),
 ]
 

@@ -111,6 +111,36 @@ TEST(WatchRecord, WhileItFailsOrdersDoNotWaitAtAll) {
   EXPECT_EQ(w.count(Kind::kIntentLate), 2U);
 }
 
+TEST(WatchRecord, AStandstillCostsOneOrderItsWait) {
+  Waiting w;
+  w.tick(w.now + 10ms);
+  w.reply(ReplyKind::kSignalled);
+  w.tick(w.now + 250ms);
+  w.look({active(1, -30s), active(2, -40s)});
+  EXPECT_EQ(w.orders.size(), 2U);
+  EXPECT_EQ(w.count(Kind::kIntentLate), 2U);
+  // the next one waits again once the record answers, though only to an earlier event
+  w.happen(happening::Appended{1});
+  w.reply(ReplyKind::kSignalled);
+  w.tick(w.now + 250ms);
+  w.look({active(1, -30s), active(2, -40s), active(3, -50s)});
+  EXPECT_EQ(w.orders.size(), 2U);
+  w.tick(w.now + 10ms);
+  EXPECT_EQ(w.orders.size(), 3U);
+}
+
+TEST(WatchRecord, AStandstillBeforeTheRecordIsRequiredShortensNothing) {
+  Waiting w;
+  w.tick(w.now + 10ms);
+  w.reply(ReplyKind::kSignalled);
+  w.happen(happening::PolicyReplaced{std::make_shared<const Policy>(required_policy())});
+  w.tick(w.now + 250ms);
+  w.look({active(2, -40s)});
+  w.tick(w.now + 1s);
+  EXPECT_EQ(w.orders.size(), 1U);
+  EXPECT_TRUE(wants<command::Send>(w.append_all()));
+}
+
 TEST(WatchRecord, ADryRunIsNotMarkedLate) {
   auto policy = policy_of(kRules);
   policy.mode = Mode::kDryRun;
