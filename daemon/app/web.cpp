@@ -41,16 +41,27 @@ void Web::listen(const std::optional<WebSettings>& settings, Result<WebSecrets> 
   if (is_same && server_) {
     // what it has is better than nothing
     if (!secrets) return fail(secrets.error());
-    if (*secrets == *secrets_) return recover();
+    if (*secrets == *secrets_) {
+      if (!trouble_.empty()) tell_listening();
+      return;
+    }
   }
-  if (!is_same) recover();
+  if (!is_same) forget_trouble();
   auto kept = keep_socket();
-  if (kept && !(settings && settings->listen == settings_->listen)) kept.reset();
+  std::shared_ptr<ListeningSocket> retired;
+  if (kept && !(settings && settings->listen == settings_->listen)) {
+    kept->stop_listening();
+    retired = std::move(kept);
+  }
   close();
-  // an answer that is being made takes its time, which signals may not have
+  // an answer that is being made takes its time, which signals may not have; until its end the server's
+  // thread may still use the descriptor
   if (std::shared_ptr<WebServer> leaving = std::move(server_)) {
     [[maybe_unused]] const auto started =
-        start_detached([leaving = std::move(leaving)]() mutable { leaving.reset(); });
+        start_detached([leaving = std::move(leaving), retired = std::move(retired)]() mutable {
+          leaving.reset();
+          retired.reset();
+        });
   }
   settings_ = settings;
   secrets_ = std::move(secrets);
@@ -106,6 +117,10 @@ Result<void> Web::try_to_open(std::unique_ptr<ListeningSocket> kept) {
 void Web::open(std::unique_ptr<ListeningSocket> kept) {
   if (const auto opened = try_to_open(std::move(kept)); !opened) return fail(opened.error());
   timer_.arm(Loop::now() + kSweepPause);
+  tell_listening();
+}
+
+void Web::tell_listening() {
   Event event(Kind::kWebListening, fmt::format("the web server {}", describe(*settings_)));
   event.add(field::kListen, to_text(settings_->listen));
   if (failed_at_) event.add(field::kOutageS, Loop::now() - *std::exchange(failed_at_, std::nullopt));
@@ -118,7 +133,7 @@ void Web::fail(const Error& error) {
   timer_.arm(Loop::now() + kRetryPause);
   const auto text = fmt::format("the web server cannot {}: {}", server_ ? "be renewed" : "listen",
                                 printable(error.message, 200));
-  if (!failed_at_) failed_at_ = Loop::now();
+  if (!server_ && !failed_at_) failed_at_ = Loop::now();
   if (std::exchange(trouble_, text) == text) return;
   Event event(Kind::kWebFailed, text);
   event.add(error);
@@ -127,7 +142,7 @@ void Web::fail(const Error& error) {
   listener_.changed();
 }
 
-void Web::recover() {
+void Web::forget_trouble() {
   failed_at_.reset();
   if (!std::exchange(trouble_, {}).empty()) listener_.changed();
 }

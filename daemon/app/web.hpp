@@ -51,7 +51,8 @@ class Web {
   std::unique_ptr<ListeningSocket> keep_socket();
   void close();
   void fail(const Error& error);
-  void recover();
+  void tell_listening();
+  void forget_trouble();
   void look_after();
 
   Listener listener_;
@@ -63,7 +64,7 @@ class Web {
   std::unique_ptr<ListeningSocket> socket_;
   std::unique_ptr<WebServer> server_;
   std::string trouble_;
-  std::optional<MonotonicTime> failed_at_;
+  std::optional<MonotonicTime> failed_at_;  ///< since when there is no server although there should be
 };
 
 }  // namespace pgcurfew

@@ -198,7 +198,7 @@ int tell_story(const SegmentFiles& files, const HistoryOptions& options, WallTim
   if (const auto read = read_record(files, time_of(intent) - kByDefault, collect); !read)
     return complain(read.error(), kExitNoPermission);
   if (options.json) {
-    for (const auto& event : events) print("{}\n", event.dump());
+    for (const auto& event : events) print("{}\n", to_ascii(event));
     return kExitOk;
   }
   if (!session.empty()) print_intent(intent, now);

@@ -20,7 +20,7 @@ Result<Span> span_of(const HistoryOptions& options, Duration by_default, WallTim
     span.since = *since;
   }
   if (!options.until.empty()) {
-    const auto until = parse_moment(options.until, now);
+    const auto until = parse_moment(options.until, now, span.since);
     if (!until) return tl::make_unexpected(until.error());
     span.until = *until;
   }

@@ -42,7 +42,7 @@ WallTime from_local(tm local) {
 
 }  // namespace
 
-Result<WallTime> parse_moment(std::string_view text, WallTime now) {
+Result<WallTime> parse_moment(std::string_view text, WallTime now, std::optional<WallTime> earliest) {
   const std::string written(text);
   if (const auto utc = parse_iso_8601(text)) return *utc;
   if (const auto ago = parse_duration(text)) return now - *ago;
@@ -54,9 +54,8 @@ Result<WallTime> parse_moment(std::string_view text, WallTime now) {
     auto local = local_of(now);
     local.tm_sec = 0;
     if (!read(written, format, local)) continue;
-    const auto today = from_local(local);
-    if (today <= now) return today;
-    --local.tm_mday;
+    if (from_local(local) > now) --local.tm_mday;
+    if (earliest && from_local(local) < *earliest) ++local.tm_mday;
     return from_local(local);
   }
   return failure(fmt::format("\"{}\" is not a time", printable(text, 80)), {},

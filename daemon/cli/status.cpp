@@ -234,9 +234,13 @@ Result<Asked> address_for(const StatusOptions& options, int& status) {
                    "Add web: { listen: \"127.0.0.1:9187\" }, and reload pgcurfew.");
   }
   auto password = read_web_password(*web);
-  if (!password) return tl::make_unexpected(password.error());
   auto certificate = read_web_certificate(*web);
-  if (!certificate) return tl::make_unexpected(certificate.error());
+  if (!password || !certificate) {
+    status = kExitNoPermission;
+    auto error = !password ? password.error() : certificate.error();
+    error.hint = "Run this as the user that pgcurfew runs as.";
+    return tl::make_unexpected(std::move(error));
+  }
   return Asked{{web->listen, *std::move(certificate), web->user, *std::move(password)},
                loaded.policy->version};
 }
@@ -275,8 +279,11 @@ int show_status(const StatusOptions& options) {
   const auto reply = http_get(asked->server, "/status", kStatusDeadline);
   if (!reply) {
     auto error = reply.error();
-    error.hint = options.listen.empty() ? "Is pgcurfew running, and does its policy have this address?"
-                                        : "Is pgcurfew running? If its policy has tls, use --config.";
+    error.hint =
+        !options.listen.empty() ? "Is pgcurfew running? If its policy has tls, use --config."
+        : asked->server.certificate.empty()
+            ? "Is pgcurfew running, and does its policy have this address?"
+            : "Is pgcurfew running, with this address and this certificate? Reload it if that was renewed.";
     return fail_status(error, kExitUnavailable);
   }
   if (reply->status != 200) {

@@ -406,8 +406,22 @@ std::optional<Duration> DrainDesk::look_interval() const {
 std::vector<DrainProgress> DrainDesk::progress() const {
   std::vector<DrainProgress> all;
   for (const auto& entry : runs_) all.push_back(entry.second.progress());
-  for (const auto& entry : ended_) all.push_back(entry.second);
+  for (const auto& [name, progress] : ended_) {
+    all.push_back(progress);
+    all.back().closed = closed_gates(name);
+  }
   return all;
+}
+
+std::size_t DrainDesk::closed_gates(const std::string& drain) const {
+  if (const auto run = runs_.find(drain); run != runs_.end()) return run->second.progress().closed;
+  const auto ended = ended_.find(drain);
+  if (!gates_) return ended == ended_.end() ? 0 : ended->second.closed;
+  const auto found = static_cast<std::size_t>(std::count_if(
+      gates_->gates.begin(), gates_->gates.end(),
+      [&](const Gate& gate) { return gate.mark && gate.mark->drain == drain && !gate.is_lost; }));
+  // what it has opened itself may have been read before
+  return ended == ended_.end() ? found : std::min(found, ended->second.closed);
 }
 
 }  // namespace pgcurfew

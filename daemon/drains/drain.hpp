@@ -79,6 +79,9 @@ class DrainDesk {
 
   /// The progress of running drains, and the last of each drain that has ended.
   [[nodiscard]] std::vector<DrainProgress> progress() const;
+  /// The number of gates that a drain of this name keeps closed, or may; if it is not running, those that it
+  /// left closed, as they were last read.
+  [[nodiscard]] std::size_t closed_gates(const std::string& drain) const;
   /// Whether a running drain keeps gates closed.
   [[nodiscard]] bool has_gated_run() const;
 

@@ -61,10 +61,24 @@ std::string definitions() {
   return all;
 }
 
-/// {role} is the role, which {create_role} creates, {columns} are the definitions of the columns.
+/// Who could read or replace what is in the schema, and whose triggers would run with the privileges of
+/// whoever adds events; the database's owner could do all of that anyway.
+constexpr std::string_view kUntrusted =
+    R"sql(FROM (SELECT n.nspowner AS owner FROM pg_catalog.pg_namespace n
+           WHERE n.nspname OPERATOR(pg_catalog.=) 'pgcurfew_audit'
+           UNION ALL SELECT c.relowner FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n
+                 ON n.oid OPERATOR(pg_catalog.=) c.relnamespace
+           WHERE n.nspname OPERATOR(pg_catalog.=) 'pgcurfew_audit') o
+     JOIN pg_catalog.pg_roles r ON r.oid OPERATOR(pg_catalog.=) o.owner
+   WHERE NOT r.rolsuper AND NOT EXISTS (SELECT FROM pg_catalog.pg_database d
+           WHERE d.datname OPERATOR(pg_catalog.=) pg_catalog.current_database()
+             AND d.datdba OPERATOR(pg_catalog.=) r.oid))sql";
+
+/// {role} is the role, which {create_role} creates, {columns} are the definitions of the columns, {untrusted}
+/// is kUntrusted.
 constexpr std::string_view kScript =
     R"sql(-- The table for events of pgcurfew (audit: [ table: ... ] in its configuration). Run it in the database that the
--- table shall be in, as a role that may create schemas and roles there:
+-- table shall be in, as a superuser or its owner:
 --
 --   pgcurfew setup-sql --audit{options} | psql -X -v ON_ERROR_STOP=1 -h audit -d dba
 --
@@ -80,15 +94,6 @@ BEGIN
       USING MESSAGE = 'the database of the audit table has to have the encoding UTF8';
   ELSIF pg_catalog.current_setting('server_version_num')::int4 < 110000 THEN
     RAISE feature_not_supported USING MESSAGE = 'the audit table needs PostgreSQL 11 or later';
-  ELSIF EXISTS (SELECT FROM pg_catalog.pg_namespace n
-                     JOIN (SELECT n.oid AS space, n.nspowner AS owner FROM pg_catalog.pg_namespace n
-                           UNION ALL SELECT c.relnamespace, c.relowner FROM pg_catalog.pg_class c) o
-                       ON o.space = n.oid
-                     JOIN pg_catalog.pg_roles r ON r.oid = o.owner
-                WHERE n.nspname = 'pgcurfew_audit' AND NOT r.rolsuper AND r.rolname <> CURRENT_USER) THEN
-    RAISE object_not_in_prerequisite_state
-      USING MESSAGE = 'schema pgcurfew_audit, or something in it, belongs to another role that is no superuser',
-            HINT = 'That role could read and replace what is in it.';
   END IF;
   PERFORM pg_catalog.set_config('pgcurfew.had_view',
                                 (pg_catalog.to_regclass('pgcurfew_audit.my_events') IS NOT NULL)::text, true);
@@ -138,6 +143,13 @@ BEGIN
     REVOKE ALL ON pgcurfew_audit.my_events FROM PUBLIC;
     GRANT SELECT ON pgcurfew_audit.my_events TO PUBLIC;
   END IF;
+  -- at the end: what was not there before may have been created by another role meanwhile
+  IF EXISTS (SELECT {untrusted}) THEN
+    RAISE object_not_in_prerequisite_state
+      USING MESSAGE = 'schema pgcurfew_audit, or something in it, belongs to a role that is neither a superuser nor '
+                      'the owner of the database',
+            HINT = 'That role could read and replace what is in it.';
+  END IF;
 END $pgcurfew$;
 
 COMMIT;
@@ -157,12 +169,20 @@ std::string statement::insert_events() {
       }));
 }
 
+std::string statement::untrusted_owner() {
+  return fmt::format(
+      "SELECT CASE WHEN pg_catalog.to_regclass('pgcurfew_audit.events') IS NULL THEN '' ELSE "
+      "(SELECT pg_catalog.min(r.rolname::pg_catalog.text) {}) END",
+      kUntrusted);
+}
+
 Result<std::string> audit_setup_sql(const std::string& role) {
   if (auto checked = sql::check_name("role", role); !checked) return tl::make_unexpected(checked.error());
   const auto options = role == "pgcurfew" ? std::string() : printable(" --role " + sql::shell_word(role));
   return fmt::format(fmt::runtime(kScript), fmt::arg("options", options),
                      fmt::arg("role", sql::quoted_name(role)),
-                     fmt::arg("create_role", sql::create_role(role)), fmt::arg("columns", definitions()));
+                     fmt::arg("create_role", sql::create_role(role)), fmt::arg("columns", definitions()),
+                     fmt::arg("untrusted", kUntrusted));
 }
 
 }  // namespace pgcurfew

@@ -56,6 +56,25 @@ std::string hint_for(const Error& error) {
   return error.hint;
 }
 
+/// Before anything is added: a trigger of another role's would run as ours.
+Result<void> check_owner(const std::optional<std::string>& untrusted) {
+  Error error;
+  if (!untrusted) return {};
+  if (untrusted->empty()) {
+    error.sqlstate = "42P01";
+    error.message = "relation \"pgcurfew_audit.events\" does not exist";
+  } else {
+    // insufficient_privilege
+    error.sqlstate = "42501";
+    error.message = fmt::format(
+        "schema pgcurfew_audit, or something in it, belongs to {}, which is neither a superuser nor the "
+        "owner of the "
+        "database",
+        printable(*untrusted, 80));
+  }
+  return tl::make_unexpected(std::move(error));
+}
+
 }  // namespace
 
 AuditTable::AuditTable(Conninfo conninfo)
@@ -106,9 +125,14 @@ Result<void> AuditTable::run_transaction(const std::string& rows, Deadline deadl
       "BEGIN READ WRITE; SET LOCAL lock_timeout = '7s'; SET LOCAL statement_timeout = '8s'; "
       "SELECT pg_catalog.set_config('synchronous_commit', 'on', true) "
       "WHERE pg_catalog.current_setting('synchronous_commit') OPERATOR(pg_catalog.=) 'off'";
-  if (auto begun = run(kBegin, deadline); !begun) return begun;
-  if (auto added = run(statement::insert_events(), deadline, rows.c_str()); !added) return added;
-  return run("COMMIT", deadline);
+  if (const auto begun = run(kBegin, deadline); !begun) return tl::make_unexpected(begun.error());
+  const auto owner = run(statement::untrusted_owner(), deadline);
+  if (!owner) return tl::make_unexpected(owner.error());
+  if (const auto trusted = check_owner(*owner); !trusted) return trusted;
+  const auto added = run(statement::insert_events(), deadline, rows.c_str());
+  if (!added) return tl::make_unexpected(added.error());
+  const auto committed = run("COMMIT", deadline);
+  return committed ? Result<void>() : tl::make_unexpected(committed.error());
 }
 
 Result<void> AuditTable::connect(Deadline deadline) {
@@ -142,7 +166,8 @@ Result<void> AuditTable::connect(Deadline deadline) {
 }
 
 /// One request, with its reply. `parameter`: $1 of the statement, if it has one.
-Result<void> AuditTable::run(const std::string& statement, Deadline deadline, const char* parameter) {
+Result<AuditTable::Value> AuditTable::run(const std::string& statement, Deadline deadline,
+                                          const char* parameter) {
   {
     const auto reading = connection_.reading();
     auto* conn = connection_.handle();
@@ -151,7 +176,7 @@ Result<void> AuditTable::run(const std::string& statement, Deadline deadline, co
                                                               nullptr, nullptr, 0);
     if (sent != 1) return tl::make_unexpected(connection_.error("could not send"));
   }
-  if (auto flushed = flush(deadline); !flushed) return flushed;
+  if (const auto flushed = flush(deadline); !flushed) return tl::make_unexpected(flushed.error());
   return receive(deadline);
 }
 
@@ -166,8 +191,8 @@ Result<void> AuditTable::flush(Deadline deadline) {
   }
 }
 
-Result<void> AuditTable::receive(Deadline deadline) {
-  Result<void> outcome;
+Result<AuditTable::Value> AuditTable::receive(Deadline deadline) {
+  Result<Value> outcome;
   while (true) {
     const auto reading = connection_.reading();
     while (connection_.has_result()) {
@@ -177,11 +202,15 @@ Result<void> AuditTable::receive(Deadline deadline) {
         return outcome;
       }
       if (connection_.has_ended()) return tl::make_unexpected(connection_.error("the connection is lost"));
-      if (!is_good(result.get())) outcome = tl::make_unexpected(error_of(result.get()));
+      if (!is_good(result.get())) {
+        outcome = tl::make_unexpected(error_of(result.get()));
+      } else if (outcome && PQntuples(result.get()) > 0 && PQgetisnull(result.get(), 0, 0) == 0) {
+        *outcome = PQgetvalue(result.get(), 0, 0);
+      }
     }
     if (connection_.has_ended()) return tl::make_unexpected(connection_.error("the connection is lost"));
-    if (auto waited = wait(deadline, "reply"); !waited) return waited;
-    if (auto received = connection_.receive(); !received) return received;
+    if (const auto waited = wait(deadline, "reply"); !waited) return tl::make_unexpected(waited.error());
+    if (const auto received = connection_.receive(); !received) return tl::make_unexpected(received.error());
   }
 }
 

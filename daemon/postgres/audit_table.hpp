@@ -1,6 +1,7 @@
 #pragma once
 
 #include <chrono>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -31,9 +32,11 @@ class AuditTable final : public AuditSink {
   Result<void> add(const std::vector<RecordedEvent>& events, Deadline deadline);
   Result<void> connect(Deadline deadline);
   Result<void> run_transaction(const std::string& rows, Deadline deadline);
-  Result<void> run(const std::string& statement, Deadline deadline, const char* parameter = nullptr);
+  /// The first value of its last row; empty if there is none, or if it is NULL.
+  using Value = std::optional<std::string>;
+  Result<Value> run(const std::string& statement, Deadline deadline, const char* parameter = nullptr);
   Result<void> flush(Deadline deadline);
-  Result<void> receive(Deadline deadline);
+  Result<Value> receive(Deadline deadline);
   Result<void> wait(Deadline deadline, std::string_view what) const;
 
   Connection connection_;

@@ -29,8 +29,8 @@ class Link {
   void send(const std::vector<Order>& orders);
   /// Writes a line to the server's own log; an empty one only tries whether that is possible. One line at a
   /// time, so that at most one comes before what is requested next; all that wait are left out after a
-  /// failure. Waits a millisecond at most for a lock on a catalog, but the server has no bound for the
-  /// writing itself.
+  /// failure. More than kMostLines are a failure. Waits a millisecond at most for a lock on a catalog, but
+  /// the server has no bound for the writing itself.
   void tell_server_log(std::string line);
   void read_gates(bool with_logins);
   void turn_gate(const GateOrder& order);

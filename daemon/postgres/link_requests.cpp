@@ -115,6 +115,8 @@ void Link::send(const std::vector<Order>& orders) {
 void Link::tell_server_log(std::string line) {
   if (!is_ready_) return;
   if (lines_.size() == kMostLines) {
+    // the first one is on its way
+    lines_.resize(1);
     happened_.emplace_back(happening::ServerLogFailed{{"too many lines wait for the server", {}, {}, {}}});
     return;
   }
@@ -124,12 +126,14 @@ void Link::tell_server_log(std::string line) {
 
 void Link::request_line() {
   auto* const handle = connection_.handle();
-  const std::array<const char*, 1> values{lines_.front().c_str()};
+  const std::array<const char*, 1> values{lines_.front().data()};
+  const std::array<int, 1> lengths{static_cast<int>(lines_.front().size())};
+  const std::array<int, 1> formats{1};  // binary
   // they share one Sync, and so one transaction, to which the first one's settings belong
-  const bool sent =
-      PQsendQueryPrepared(handle, statement::kServerLogLine, 1, values.data(), nullptr, nullptr, 0) == 1 &&
-      PQsendQueryParams(handle, statement::server_log().c_str(), 0, nullptr, nullptr, nullptr, nullptr, 0) ==
-          1;
+  const bool sent = PQsendQueryPrepared(handle, statement::kServerLogLine, 1, values.data(), lengths.data(),
+                                        formats.data(), 0) == 1 &&
+                    PQsendQueryParams(handle, statement::server_log().c_str(), 0, nullptr, nullptr, nullptr,
+                                      nullptr, 0) == 1;
   finish_request(sent, {RequestKind::kServerLog});
 }
 

@@ -214,7 +214,11 @@ std::string pulse() {
 
 std::string server_log_line() {
   // whoever has locked a catalog must not make the next signal wait
-  return "SELECT pg_catalog.set_config('pgcurfew.line', $1::pg_catalog.text, true), "
+  // a name's bytes, or ours, may be no text in the encoding of our database
+  return "SELECT pg_catalog.set_config('pgcurfew.line', "
+         "CASE pg_catalog.current_setting('server_encoding') WHEN 'UTF8' THEN "
+         "pg_catalog.convert_from($1::pg_catalog.bytea, 'UTF8') "
+         "ELSE pg_catalog.encode($1::pg_catalog.bytea, 'escape') END, true), "
          "pg_catalog.set_config('lock_timeout', '1ms', true), "
          "pg_catalog.set_config('statement_timeout', '1s', true)";
 }

@@ -26,13 +26,14 @@ class History {
   /// decision of its episode), `late` and `unkillable`, both true.
   [[nodiscard]] const std::vector<Json>& decisions() const { return decisions_; }
 
+  /// One claim on one session: several claims can have the same id, that of the order that counted for all.
+  using EpisodeName = std::tuple<std::string, std::string, std::string>;
+  static EpisodeName episode_of(const Json& event);
+
  private:
   void begin(const Json& event);
   void finish_episode(const Json& event);
   [[nodiscard]] Json* decision_of(const Json& event);
-
-  using EpisodeName = std::tuple<std::string, std::string, std::string>;
-  static EpisodeName episode_of(const Json& event);
 
   std::vector<Json> decisions_;
   std::map<std::string, std::size_t> by_id_;

@@ -232,8 +232,9 @@ void add_drains(const ServerPicture& server, const Labels& of, Families& familie
     families.gauge("pgcurfew_drain_running", "Whether the drain is under way.", labels, running ? 1 : 0);
     families.count("pgcurfew_drain_remaining_sessions", "Sessions that are still in the drained databases.",
                    labels, running ? running->remaining : 0);
-    families.count("pgcurfew_drain_closed_gates", "Gates that the drain keeps closed, or that may be closed.",
-                   labels, running ? running->progress.closed : 0);
+    families.count("pgcurfew_drain_closed_gates",
+                   "Gates that the drain keeps closed, or that may be closed; or has left closed at its end.",
+                   labels, plan.closed_gates);
     for (auto phase = DrainPhase::kGating; phase < DrainPhase::kDone;
          phase = static_cast<DrainPhase>(static_cast<int>(phase) + 1)) {
       families.gauge("pgcurfew_drain_phase", "Whether the drain is in this phase.",

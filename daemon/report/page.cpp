@@ -169,6 +169,12 @@ std::string drains_html(const ServerPicture& server, Duration age) {
     if (!time || !server.server_time) return std::string(otherwise);
     return countdown(*time - *server.server_time - age, "due");
   };
+  const auto end_of = [&](const DrainPicture& drain) -> std::string {
+    // of one that has ended only what it left closed goes on
+    if (drain.progress.phase == DrainPhase::kDone && drain.progress.closed == 0) return "";
+    const bool is_over = drain.progress.phase == DrainPhase::kDone || !drain.progress.ends;
+    return is_over ? "by pgcurfew reopen" : moment(drain.progress.ends, "?");
+  };
   std::string rows;
   for (const auto& drain : server.drains) {
     const auto& progress = drain.progress;
@@ -177,8 +183,7 @@ std::string drains_html(const ServerPicture& server, Duration age) {
       databases += (databases.empty() ? "" : ", ") + name_in_html(name);
     rows += row({html_text(progress.drain), std::string(name_of(progress.mode)),
                  std::string(name_of(progress.phase)), databases, std::to_string(drain.remaining),
-                 std::to_string(progress.closed), moment(progress.next_step, ""),
-                 progress.ends ? moment(progress.ends, "?") : std::string("by pgcurfew reopen"),
+                 std::to_string(progress.closed), moment(progress.next_step, ""), end_of(drain),
                  long_text(progress.trouble)});
   }
   return table("Drains",

@@ -22,13 +22,6 @@ namespace {
 
 using Json = History::Json;
 
-/// One claim on one session: several claims can have the same id, that of the order that counted for all.
-using EpisodeName = std::tuple<std::string, std::string, std::string>;
-
-EpisodeName episode_of(const Json& event) {
-  return {text_in(event, "episode"), text_in(event, "rule"), text_in(event, "drain")};
-}
-
 /// Cheaper than to parse each line: it cannot be a text of a client, whose quotes are escaped.
 bool is_of_interest(std::string_view line) {
   // literals: the process may end while this runs
@@ -74,7 +67,7 @@ class Open {
     if (!is_of_interest(line)) return;
     auto event = Json::parse(line, nullptr, false);
     if (!event.is_object()) return;
-    auto name = episode_of(event);
+    auto name = History::episode_of(event);
     if (text_in(event, "event") == name_of(Kind::kEnded)) {
       all_.erase(name);
     } else {
@@ -91,7 +84,7 @@ class Open {
   }
 
  private:
-  std::map<EpisodeName, Json> all_;
+  std::map<History::EpisodeName, Json> all_;
 };
 
 }  // namespace

@@ -144,6 +144,15 @@ Result<void> ListeningSocket::bind_unix(const std::string& path) {
 
 ListeningSocket::~ListeningSocket() {
   if (descriptor_ >= 0) close(descriptor_);
+  remove_file();
+}
+
+void ListeningSocket::stop_listening() {
+  shutdown(descriptor_, SHUT_RDWR);
+  remove_file();
+}
+
+void ListeningSocket::remove_file() {
   if (name_.empty()) return;
   struct stat status {};
   const bool is_ours = fstatat(directory_->number(), name_.c_str(), &status, AT_SYMLINK_NOFOLLOW) == 0 &&

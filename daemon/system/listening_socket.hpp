@@ -24,12 +24,16 @@ class ListeningSocket {
 
   /// The descriptor, which the caller has to close from now on.
   int take();
+  /// No longer listens there, and removes the socket's file, if it is still the one. To be called after
+  /// give_back(); for whoever still uses the descriptor it stays the same one.
+  void stop_listening();
   /// The descriptor belongs to this object again.
   void give_back(int descriptor) { descriptor_ = descriptor; }
 
  private:
   explicit ListeningSocket(int descriptor) : descriptor_(descriptor) {}
   Result<void> bind_unix(const std::string& path);
+  void remove_file();
 
   int descriptor_;
   std::unique_ptr<Descriptor> directory_;  ///< of a Unix-domain socket

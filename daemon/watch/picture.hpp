@@ -106,6 +106,7 @@ struct ServerPicture {
   struct Plan {
     std::string name;
     Mode mode = Mode::kDryRun;
+    std::size_t closed_gates = 0;
   };
   std::vector<Plan> planned_drains;  ///< all drains of the policy
 

@@ -68,8 +68,10 @@ void draw_sessions(const Look& look, ServerPicture& picture) {
   picture.hidden = look.hidden;
 }
 
-void draw_drains(const Policy& policy, std::vector<DrainProgress> all, ServerPicture& picture) {
-  for (const auto& plan : policy.drains) picture.planned_drains.push_back({plan.name, plan.mode});
+void draw_drains(const Policy& policy, const DrainDesk& desk, ServerPicture& picture) {
+  for (const auto& plan : policy.drains)
+    picture.planned_drains.push_back({plan.name, plan.mode, desk.closed_gates(plan.name)});
+  auto all = desk.progress();
   for (auto& progress : all) {
     const auto plan = std::find_if(policy.drains.begin(), policy.drains.end(),
                                    [&](const Drain& one) { return one.name == progress.drain; });
@@ -107,7 +109,7 @@ ServerPicture Watch::picture(MonotonicTime now) const {
   }
   draw_rules(now, picture);
   draw_claims(now, picture);
-  draw_drains(*policy_, drains_.progress(), picture);
+  draw_drains(*policy_, drains_, picture);
   picture.breaker_count = (ledger_.breaker.is_open() ? 1U : 0U) + ledger_.breaker.open_tenants();
   picture.breakers = ledger_.breaker.open(ServerPicture::kMostBreakers);
   return picture;

@@ -358,6 +358,24 @@ def test_a_schema_of_another_role_is_refused(archive, command):
         archive.execute(command("setup-sql", "--audit").stdout, dbname="taken")
 
 
+def test_a_table_whose_owner_nobody_trusts_gets_no_event(enforce, archive, command, table):
+    """A trigger of the owner's would run with our privileges."""
+    for change in ("alter schema pgcurfew_audit owner to app", "alter table pgcurfew_audit.events_default owner to app"):
+        table.ask(change)
+        daemon = enforce(table.entry)
+        assert "belongs to app, which is neither a superuser nor" in daemon.wait_for("audit_failed")["error"]
+        daemon.stop()
+        assert table.ids() == []
+        table.ask(change.replace("to app", "to current_user"))
+    table.ask(f'alter database "{table.name}" owner to app')
+    table.ask("alter table pgcurfew_audit.events owner to app")
+    daemon = enforce(table.entry)
+    wait_until(table.ids)
+    daemon.stop()
+    with pytest.raises(psycopg.errors.ObjectNotInPrerequisiteState):
+        table.ask(f'alter database "{table.name}" owner to current_user; {command("setup-sql", "--audit").stdout}')
+
+
 def test_the_connection_of_the_table_is_no_second_pgcurfew(stage, server, command, state, enforce):
     """On the watched server itself, under our role: it neither makes us wait as an elder nor counts as a session."""
     server.execute("drop database if exists own_audit")

@@ -49,6 +49,7 @@ SICK = {
         'pgcurfew_orders_total{server="s",rule="r",mode="enforce",step="cancel",outcome="denied"}': "0+1x300"},
     "PgcurfewRecordFails": {"pgcurfew_record_writable": "0x300"},
     "PgcurfewAuditFails": {'pgcurfew_audit_working{place="journald"}': "0x300"},
+    "PgcurfewAuditLost": {'pgcurfew_audit_lost_events_total{place="journald"}': "2x260 4x39"},
     "PgcurfewReloadRefused": {"pgcurfew_config_last_reload_successful": "0x300"},
     "PgcurfewGateClosedLong": {'pgcurfew_drain_closed_gates{server="s",drain="d"}': "1x300"},
     "PgcurfewLoopHangs": {"pgcurfew_loop_age_seconds": "60x300"},

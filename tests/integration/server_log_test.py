@@ -44,6 +44,26 @@ def test_the_line_has_rule_decision_and_reason_beside_the_servers_own(stage, lin
     assert daemon.all("server_log_failed") == []
 
 
+def test_a_name_that_is_no_text_in_the_servers_encoding_silences_nothing(stage, lines_of):
+    stage.server.execute("drop database if exists euc")
+    stage.server.execute("create database euc template template0 encoding euc_jp locale 'C'")
+    stage.server.execute('drop role if exists "é"')
+    stage.server.execute('create role "é" login')
+    try:
+        daemon = stage.enforce(RULES, servers={"stage": stage.server.conninfo(user="pgcurfew", dbname="euc")},
+                               more=f"{TOLD}\n{UNBOUNDED}")
+        victim = stage.open(user="é")
+        assert victim.run("select pg_sleep(120)") == QUERY_CANCELED
+        wait_until(lines_of)
+        assert f"pid {victim.pid} \\303\\251@" in lines_of()[0]
+        victim.close()
+        assert daemon.all("server_log_failed") == []
+        daemon.stop()
+    finally:
+        stage.server.execute('drop role "é"')
+        stage.server.execute("drop database euc")
+
+
 def test_nothing_is_written_without_a_signal_or_without_the_option(stage, lines_of):
     quiet = stage.enforce(RULES)
     assert stage.open().run("select pg_sleep(120)") == QUERY_CANCELED

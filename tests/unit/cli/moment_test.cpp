@@ -47,6 +47,16 @@ TEST_F(MomentTest, AnHourThatIsStillToComeIsYesterdays) {
   EXPECT_EQ(at("23:00"), kNow - 24h + 7h + 56min + 55s);
 }
 
+TEST_F(MomentTest, AnHourOfAnEndIsNotBeforeTheBeginning) {
+  const auto until = [](std::string_view text, Duration since) {
+    return parse_moment(text, kNow, kNow - since).value();
+  };
+  EXPECT_EQ(until("15:10", 3min), kNow + 6min + 55s);
+  EXPECT_EQ(until("00:10", 5min), kNow + 9h + 6min + 55s);
+  EXPECT_EQ(until("00:10", 24h), kNow - 14h - 53min - 5s);
+  EXPECT_EQ(until("15:10", 48h), kNow - 24h + 6min + 55s);
+}
+
 TEST_F(MomentTest, CanBeATimeOfTheLog) {
   EXPECT_EQ(at("2026-11-30T14:03:05.000Z"), kNow);
 }

@@ -292,6 +292,45 @@ TEST(DrainEnd, AGateHeldSinceAnEarlierWindowThatSomebodyOpenedByHandIsClosedAnew
   EXPECT_TRUE(world.desk.progress().at(0).was_emptied);
 }
 
+TEST(DrainEnd, GatesThatStayClosedAreCountedUntilSomebodyOpensThem) {
+  auto plan = plan_of();
+  plan.reopens = false;
+  World world(plan);
+  for (const auto moment : {0s, 1s, 5s}) world.go(moment, {});
+  EXPECT_EQ(world.desk.closed_gates("d"), 1U);
+  for (const auto moment : {600s, 601s}) world.go(moment, {});
+  ASSERT_EQ(world.desk.progress().at(0).phase, DrainPhase::kDone);
+  EXPECT_EQ(world.desk.progress().at(0).closed, 1U);
+  world.gates["app"].limit = -1;
+  world.gates["app"].mark.reset();
+  world.read_gates();
+  EXPECT_EQ(world.desk.progress().at(0).closed, 0U);
+  EXPECT_EQ(world.desk.closed_gates("d"), 0U);
+}
+
+TEST(DrainEnd, GatesThatWereLeftClosedBeforeTheStartAreCounted) {
+  auto plan = plan_of();
+  plan.begins = at(24h);
+  World world(plan);
+  EXPECT_EQ(world.desk.closed_gates("d"), 0U);
+  hold_since_last_week(world, 0);
+  world.go(0s, {});
+  EXPECT_EQ(world.desk.closed_gates("d"), 1U);
+  EXPECT_EQ(world.desk.closed_gates("another"), 0U);
+}
+
+TEST(DrainEnd, GatesThatItHasOpenedAreNotCountedThoughTheyWereReadBefore) {
+  World world;
+  for (const auto moment : {0s, 1s}) world.go(moment, {});
+  world.read_gates();
+  for (const auto moment : {600s, 601s}) {
+    world.time = moment;
+    world.step();
+  }
+  ASSERT_EQ(world.gates["app"].limit, -1);
+  EXPECT_EQ(world.desk.closed_gates("d"), 0U);
+}
+
 TEST(DrainEnd, GivesBackAGateWhoseClosingLostItsReplyWhenItIsStoppedThen) {
   for (const bool is_connection_lost : {true, false}) {
     World world;

@@ -83,6 +83,24 @@ TEST(Page, NamesWhatIsWrong) {
     EXPECT_THAT(page, HasSubstr(wrong));
 }
 
+TEST(Page, ADrainThatHasEndedHasNoEndToCome) {
+  auto picture = picture_of_one();
+  picture.servers[0].server_time = ServerTime(1000s);
+  auto& drain = picture.servers[0].drains.emplace_back();
+  drain.progress.ends = ServerTime(1600s);
+  drain.progress.closed = 1;
+  EXPECT_THAT(page_of(picture, kDrawn, {}), HasSubstr("in 10min"));
+  drain.progress.phase = DrainPhase::kDone;
+  EXPECT_THAT(page_of(picture, kDrawn, {}), HasSubstr("<td>by pgcurfew reopen</td>"));
+  drain.progress.closed = 0;
+  for (const auto ends : {ServerTime(1600s), ServerTime(900s)}) {
+    drain.progress.ends = ends;
+    const auto page = page_of(picture, kDrawn, {});
+    for (const auto* text : {"in 10min", "due</span>", "by pgcurfew reopen"})
+      EXPECT_THAT(page, Not(HasSubstr(text)));
+  }
+}
+
 Picture picture_of_a_claim(Duration since, Duration due) {
   auto picture = picture_of_one();
   auto& server = picture.servers[0];
