@@ -128,7 +128,7 @@ Result<void> AuditTable::run_transaction(const std::string& rows, Deadline deadl
   if (const auto begun = run(kBegin, deadline); !begun) return tl::make_unexpected(begun.error());
   const auto owner = run(statement::untrusted_owner(), deadline);
   if (!owner) return tl::make_unexpected(owner.error());
-  if (const auto trusted = check_owner(*owner); !trusted) return trusted;
+  if (auto trusted = check_owner(*owner); !trusted) return trusted;
   const auto added = run(statement::insert_events(), deadline, rows.c_str());
   if (!added) return tl::make_unexpected(added.error());
   const auto committed = run("COMMIT", deadline);
