@@ -1,5 +1,6 @@
 #include "base/duration.hpp"
 
+#include <algorithm>
 #include <array>
 #include <cstdint>
 #include <cstdlib>
@@ -142,7 +143,7 @@ std::string to_text(Duration duration) {
 
 std::string to_rough_text(Duration duration) {
   using namespace std::chrono_literals;
-  if (duration < 0us) return "-" + to_rough_text(-duration);
+  if (duration < 0us) return "-" + to_rough_text(-std::max(duration, -Duration::max()));
   using std::chrono::round;
   using Tenths = std::chrono::duration<std::int64_t, std::deci>;
   if (duration < 1ms) return fmt::format("{}us", duration.count());

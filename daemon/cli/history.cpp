@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <array>
+#include <cmath>
 #include <cstdlib>
 #include <filesystem>
 #include <optional>
@@ -63,8 +64,10 @@ int pid_of(const Json& event) {
 std::string duration_in(const Json& event, std::string_view key) {
   const auto found = event.find(std::string(key));
   if (found == event.end() || !found->is_number()) return {};
-  return to_rough_text(
-      std::chrono::duration_cast<Duration>(std::chrono::duration<double>(found->get<double>())));
+  const auto seconds = found->get<double>();
+  // no duration can hold it
+  if (!(std::abs(seconds) < 1e12)) return "?";
+  return to_rough_text(std::chrono::duration_cast<Duration>(std::chrono::duration<double>(seconds)));
 }
 
 constexpr std::array<std::string_view, 10> kHeads{"TIME", "SERVER",  "PID",    "SESSION", "RULE",

@@ -15,6 +15,7 @@
 #include "app/web_place.hpp"
 #include "base/duration.hpp"
 #include "base/listen_address.hpp"
+#include "base/nesting.hpp"
 #include "base/words.hpp"
 #include "cli/diagnostics.hpp"
 #include "cli/printing.hpp"
@@ -245,6 +246,12 @@ Result<Asked> address_for(const StatusOptions& options, int& status) {
                loaded.policy->version};
 }
 
+/// Whoever has answered: nothing of it may be a terminal's command.
+std::string ascii_of(const std::string& answer) {
+  constexpr bool kAscii = true;
+  return Json::parse(answer).dump(-1, ' ', kAscii, Json::error_handler_t::replace) + "\n";
+}
+
 /// The files may have changed since, or another pgcurfew have the address.
 void warn_of_another_policy(const std::string& answer, const Asked& asked, const std::string& file) {
   const auto status = Json::parse(answer, nullptr, false);
@@ -262,6 +269,7 @@ int fail_status(const Error& error, int status) {
 }  // namespace
 
 std::optional<std::string> status_lines(const std::string& answer) {
+  if (nesting_of(answer) > kDeepestNesting) return std::nullopt;
   const auto status = Json::parse(answer, nullptr, false);
   if (!status.is_object()) return std::nullopt;
   try {
@@ -305,7 +313,7 @@ int show_status(const StatusOptions& options) {
                        kExitUnavailable);
   }
   warn_of_another_policy(reply->body, *asked, options.configuration);
-  print_text(options.json ? reply->body : *lines);
+  print_text(options.json ? ascii_of(reply->body) : *lines);
   return kExitOk;
 }
 

@@ -657,7 +657,7 @@ constexpr std::array<KindEntry, 73> kKinds{{
      .name = "web_listening",
      .level = Level::kNotice,
      .message_id = "095fbca00b114d05acf1df0d713c9cfd",
-     .meaning = "The web server answers, for the first time, at a new address or again",
+     .meaning = "The web server answers, for the first time, at a new address, with new files or again",
      .fields = kWebListeningFields},
     {.kind = Kind::kWebFailed,
      .name = "web_failed",

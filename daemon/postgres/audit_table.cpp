@@ -43,9 +43,9 @@ std::string rows_of(const std::vector<RecordedEvent>& events) {
 }
 
 /// Whether the server would refuse the same rows again, whatever is done there.
-/// *Source*: the manual's appendix A: class 22, data exception.
+/// *Source*: the manual's appendix A: classes 22, data exception, and 54, program limit exceeded.
 bool is_about_the_rows(const Error& error) {
-  return error.sqlstate.starts_with("22");
+  return error.sqlstate.starts_with("22") || error.sqlstate.starts_with("54");
 }
 
 std::string hint_for(const Error& error) {

@@ -6,6 +6,8 @@
 #include <fmt/format.h>
 #include <zlib.h>
 
+#include "base/nesting.hpp"
+
 namespace pgcurfew {
 
 namespace {
@@ -39,7 +41,10 @@ std::optional<std::uint64_t> sequence_of(std::string_view line) {
   if (line.substr(body.size() + kCrc.size(), kDigits) != checksum_of(body)) return std::nullopt;
   std::uint64_t seq = 0;
   const auto [end, error] = std::from_chars(body.data() + kBegin.size(), body.data() + body.size(), seq);
-  return error == std::errc() && end != body.data() + body.size() ? std::optional(seq) : std::nullopt;
+  if (error != std::errc() || end == body.data() + body.size() || seq > kLargestSequence) return std::nullopt;
+  // whoever may write to the directory can make a checksum, too
+  if (nesting_of(line) > kDeepestNesting) return std::nullopt;
+  return seq;
 }
 
 std::string_view checksum_in(std::string_view line) {

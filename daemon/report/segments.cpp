@@ -21,6 +21,7 @@ constexpr Duration kLongestSegment = std::chrono::hours(24);
 constexpr std::size_t kLongestLine = std::size_t{1} << 20U;
 constexpr std::size_t kWindow = 2 * kLongestLine;
 constexpr std::int64_t kLargestSegment = std::int64_t{64} << 20U;
+constexpr std::uint64_t kShortestLine = 32;
 
 template <class Number>
 bool read_number(std::string_view& text, Number& number) {
@@ -63,6 +64,7 @@ std::optional<SegmentName> parse_segment_name(std::string_view file) {
   SegmentName segment;
   std::int64_t created = 0;
   if (!read_number(rest, segment.first) || !rest.starts_with('-')) return std::nullopt;
+  if (segment.first > kLargestSequence) return std::nullopt;
   rest.remove_prefix(1);
   if (!read_number(rest, created) || !rest.empty()) return std::nullopt;
   segment.created = WallTime(Duration(created));
@@ -106,7 +108,9 @@ Result<void> Segments::find_end() {
   return read_end(last, *size);
 }
 
-/// Finds the last line that is whole, and cuts off what follows the last newline.
+/// Finds the last line that is whole, and cuts off what follows the last newline. A segment without one in as
+/// many bytes as we ever append is not ours: the record goes on in another one, with numbers that it cannot
+/// have.
 Result<void> Segments::read_end(const std::string& segment, std::uint64_t size) {
   for (std::uint64_t window = kWindow;; window *= 2) {
     const auto from = size - std::min(size, window);
@@ -124,7 +128,14 @@ Result<void> Segments::read_end(const std::string& segment, std::uint64_t size) 
       if (!last) ++damaged;
       rest = rest.substr(0, begin);
     }
-    if (!last && from > 0) continue;
+    if (!last && from > 0) {
+      if (window < static_cast<std::uint64_t>(kLargestSegment)) continue;
+      next_ = std::min(parse_segment_name(segment)->first + size / kShortestLine, kLargestSequence);
+      current_.clear();
+      size_ = 0;
+      is_known_ = true;
+      return {};
+    }
     if (from + complete < size) {
       if (auto cut = files_.truncate(segment, from + complete); !cut) return cut;
     }

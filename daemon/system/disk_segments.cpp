@@ -74,6 +74,10 @@ Result<void> DiskSegments::begin_run(const std::string& run) {
     struct stat status {};
     // another process may have taken it for that of a dead one, and removed it before it was locked
     if (fstat(file, &status) == 0 && status.st_nlink > 0) {
+      if (auto checked = check_own(file, path); !checked) {
+        close(file);
+        return checked;
+      }
       give_to_owner_of(directory_, file);
       run_ = file;
       running_ = run;

@@ -124,7 +124,7 @@ Result<void> StateFiles::write(const std::string& name, std::string_view text) {
   {
     const Descriptor file(open(new_path.c_str(), O_WRONLY | O_CREAT | kCarefully, 0600));
     if (!file.is_open()) return system_error("create", new_path);
-    if (auto checked = check_regular(file.number(), new_path); !checked) return checked;
+    if (auto checked = check_own(file.number(), new_path); !checked) return checked;
     // files that a crash has left there are of no use
     if (ftruncate(file.number(), 0) != 0) return system_error("write", new_path);
     give_to_owner_of(directory_, file.number());

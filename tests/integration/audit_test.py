@@ -3,6 +3,7 @@
 import json
 import os
 import random
+import re
 import signal
 import time
 
@@ -203,6 +204,31 @@ def test_each_role_sees_what_was_done_to_its_own_sessions_only(stage, enforce, s
     for statement in ("delete from pgcurfew_audit.events", "update pgcurfew_audit.events set rule = 'x'"):
         with pytest.raises(psycopg.errors.InsufficientPrivilege):
             table.ask(statement, user="pgcurfew")
+
+
+def test_plans_and_names_that_stand_for_several_tell_nothing_of_others(archive, table):
+    row = "insert into pgcurfew_audit.events (ts, id, seq, run, level, event, usename, datname, pid, decision, data) values "
+    several = "m\ufffdller"
+    for number in range(200):
+        table.ask(f"{row} (now(), 'e{number}', {number}, 'r', 'NOTICE', 'outcome', "
+                  f"'{('app', 'someone', several)[number % 3]}', 'orders', {number % 3}, 'd-{number % 3}', '{{}}')")
+    table.ask("analyze pgcurfew_audit.events")
+    archive.execute("do $$ begin create role other login; exception when duplicate_object then null; end $$")
+    archive.execute(f'drop role if exists "{several}"')
+    archive.execute(f'create role "{several}" login')
+
+    def plan(condition, more):
+        return table.ask(f"explain ({more}) select * from pgcurfew_audit.my_events where {condition}", user="other",
+                         options="-c enable_seqscan=off -c enable_bitmapscan=off")
+
+    for there, absent in (("pid = 1", "pid = 7"), ("decision = 'd-1'", "decision = 'd-7'"), ("datname = 'orders'", "datname = 'nosuch'"),
+                          ("pid = 1 and ts > now() - interval '1h'", "pid = 1 and ts < now() - interval '1h'")):
+        for more in ("analyze, costs off, timing off, summary off, buffers off", "costs"):
+            found = [re.sub(r"Filter: \(.*", "", line) for (line,) in plan(there, more)]
+            assert found == [re.sub(r"Filter: \(.*", "", line) for (line,) in plan(absent, more)], there
+    assert list(table.ask("select * from pgcurfew_audit.my_events", user=several)) == []
+    assert len(table.ask("select * from pgcurfew_audit.my_events", user="app")) == 67
+    archive.execute(f'drop role "{several}"')
 
 
 def test_the_table_has_each_event_once_whatever_stops(stage, enforce, state, table):

@@ -6,6 +6,7 @@ import random
 import re
 import subprocess
 import time
+import zlib
 from collections import Counter
 
 import pytest
@@ -273,3 +274,27 @@ def test_the_story_of_a_gate_is_told_too(orders, by_hand, command, tmp_path):
     assert story.returncode == 0, story.stderr
     assert intent["message"] in story.stdout
     assert record.of(tmp_path, "gate_closed")[0]["message"] in story.stdout
+
+
+def test_lines_that_others_have_written_with_checksums_of_their_own_end_nothing(stage, enforce, state, command):
+    """Whoever may write to the state directory can make a checksum, too."""
+    state.mkdir(exist_ok=True)
+    intent = ('"ts":"2026-11-30T14:03:05.123Z","event":"intent","decision":"d-1","episode":"e","rule":"r","mode":"enforce","server":"stage",'
+              '"session_id":"s.1","step":"cancel","user":"app","database":"x"')
+    deep = "[" * 100000 + "]" * 100000
+    hostile = [f'{intent},"pid":{deep}', f'{intent},"pid":1,"age_s":1e300,"limit_s":-1e13', f'{intent},"pid":1,"zz":{deep}']
+    text = b""
+    for seq, keys in [*enumerate(hostile, 1), (2**64 - 1, f'{intent},"pid":1')]:
+        body = f'{{"seq":{seq},"run":"a",{keys}'.encode()
+        text += body + b',"crc":"%08x"}\n' % zlib.crc32(body)
+    (state / "record-00000000000000000001-1764511445000000.jsonl").write_bytes(text)
+    (state / "record-18446744073709551615-1764511445000000.jsonl").write_bytes(b"")
+    for more in ((), ("--json",), ("--summary",), ("--decision", "d-1")):
+        done = command("history", "--directory", state, "--since", "10000d", *more)
+        assert done.returncode == 0 and done.stdout, (more, done)
+    daemon = enforce()
+    assert cancelled(stage) == QUERY_CANCELED
+    daemon.wait_for("ended")
+    daemon.stop()
+    done = command("history", "--directory", state, "--json", "--outcome", "signalled")
+    assert done.returncode == 0 and daemon.all("outcome")[0]["decision"] in done.stdout

@@ -91,6 +91,10 @@ TEST(Duration, TextReadsBackToTheSameValue) {
   EXPECT_EQ(to_text(-90s), "-1min 30s");
 }
 
+TEST(Duration, RoughTextTakesTheLongest) {
+  EXPECT_EQ(to_rough_text(Duration::min()), to_rough_text(-Duration::max()));
+}
+
 TEST(Duration, RoughTextIsRoundedToWhatItShows) {
   EXPECT_EQ(to_rough_text(15us), "15us");
   EXPECT_EQ(to_rough_text(15'900us), "16ms");

@@ -3,6 +3,8 @@
 #include <gtest/gtest.h>
 #include <nlohmann/json.hpp>
 
+#include "base/nesting.hpp"
+
 namespace pgcurfew {
 namespace {
 
@@ -22,6 +24,16 @@ TEST(RecordLine, IsTheEventWithItsNumber) {
 TEST(RecordLine, HasTheChecksumOfCrc32) {
   // crc32 of `{"seq":1,"run":"a","b":1`, as gzip has it
   EXPECT_EQ(seal(R"({"b":1})", 1, "a"), R"({"seq":1,"run":"a","b":1,"crc":"db69ff29"})");
+}
+
+TEST(RecordLine, ThatNoRecordHasIsRefusedWhateverItsChecksum) {
+  EXPECT_TRUE(sequence_of(seal(kEvent, kLargestSequence, "a")));
+  EXPECT_FALSE(sequence_of(seal(kEvent, kLargestSequence + 1, "a")));
+  const auto nested = [](std::size_t depth) {
+    return seal(R"({"x":)" + std::string(depth, '[') + std::string(depth, ']') + "}", 1, "a");
+  };
+  EXPECT_TRUE(sequence_of(nested(kDeepestNesting - 1)));
+  EXPECT_FALSE(sequence_of(nested(kDeepestNesting)));
 }
 
 TEST(RecordLine, ThatIsDamagedAnywhereIsRefused) {

@@ -258,6 +258,28 @@ TEST_F(SegmentsTest, GarbageThatEndsWithANewlineIsLeftOut) {
   EXPECT_GT(reader.damaged(), 0U);
 }
 
+TEST_F(SegmentsTest, ASegmentThatIsNotOursIsPassedOver) {
+  ASSERT_TRUE(append(1, 3));
+  last_file() += std::string(std::size_t{70} << 20U, '\0');
+  Segments next(files, "b");
+  ASSERT_TRUE(append(next, 4, 5));
+  ASSERT_TRUE(append(next, 6, 6));
+  EXPECT_EQ(count(), 2U);
+  RecordReader reader(files);
+  EXPECT_EQ(read(reader),
+            fmt::format("{} follows 3", parse_segment_name(disk->files.rbegin()->first)->first));
+}
+
+TEST_F(SegmentsTest, ANumberThatNoRecordReachesEndsNothing) {
+  ASSERT_TRUE(append(1, 3));
+  last_file() += seal(R"({"n":0})", UINT64_MAX, "a") + '\n';
+  disk->files["record-18446744073709551615-1764511445000000.jsonl"] = "";
+  Segments next(files, "b");
+  ASSERT_TRUE(append(next, 4, 4));
+  RecordReader reader(files);
+  EXPECT_EQ(read(reader), "5 follows 3");
+}
+
 TEST_F(SegmentsTest, ASegmentOfTheFutureIsNotGoneOnWith) {
   ASSERT_TRUE(append(1, 2, kNow + 1000 * 24h));
   ASSERT_TRUE(append(3, 4));

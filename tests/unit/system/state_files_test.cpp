@@ -135,6 +135,16 @@ INSTANTIATE_TEST_SUITE_P(All, OddFiles, testing::Values("pipe", "pipe with a rea
                            return name;
                          });
 
+TEST_F(Files, RootDoesNotEmptyAFileWithASecondName) {
+  if (geteuid() != 0) GTEST_SKIP() << "not root";
+  ASSERT_TRUE(write("a.gate"));
+  ASSERT_EQ(link(path_of("a.gate").c_str(), path_of("b.gate.new").c_str()), 0);
+  const auto written = write("b.gate");
+  ASSERT_FALSE(written);
+  EXPECT_NE(written.error().message.find("has a second name"), std::string::npos);
+  EXPECT_EQ(read("a.gate").value(), "some\ntext\n");
+}
+
 TEST_F(Files, ThatCannotBeWrittenAreAnError) {
   auto nowhere = StateFiles::in(directory_ + "/nowhere");
   EXPECT_FALSE(nowhere.write("a.gate", "text"));
