@@ -220,7 +220,9 @@ class Storm:
                     session.start("select 1")
                 else:
                     session.start("select pg_sleep(0.05)")
-                while not self.ends and session.outcome(0.2) == OK and number % 5 > 1:
+                # on a slow machine, too, only those that swallow cancels are given up: to come back costs it most
+                patience = 0.2 if number % 5 == 0 else PATIENCE_S
+                while not self.ends and session.outcome(patience) == OK and number % 5 > 1:
                     session.start("select pg_sleep(0.05)")
                 while not self.ends and number % 5 == 1 and session.run("select 1") == OK:
                     time.sleep(0.05)
