@@ -143,7 +143,10 @@ std::string to_text(Duration duration) {
 
 std::string to_rough_text(Duration duration) {
   using namespace std::chrono_literals;
-  if (duration < 0us) return "-" + to_rough_text(-std::max(duration, -Duration::max()));
+  // what is rounded is also rounded up
+  constexpr auto kMost = Duration::max() / 4;
+  if (duration < 0us) return "-" + to_rough_text(-std::max(duration, -kMost));
+  if (duration > kMost) return to_rough_text(kMost);
   using std::chrono::round;
   using Tenths = std::chrono::duration<std::int64_t, std::deci>;
   if (duration < 1ms) return fmt::format("{}us", duration.count());

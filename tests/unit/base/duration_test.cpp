@@ -92,7 +92,7 @@ TEST(Duration, TextReadsBackToTheSameValue) {
 }
 
 TEST(Duration, RoughTextTakesTheLongest) {
-  EXPECT_EQ(to_rough_text(Duration::min()), to_rough_text(-Duration::max()));
+  EXPECT_EQ(to_rough_text(Duration::min()), "-" + to_rough_text(Duration::max()));
 }
 
 TEST(Duration, RoughTextIsRoundedToWhatItShows) {
