@@ -48,8 +48,6 @@ KEEPER = ("--keeper",)
 MUTANTS = [
     Mutant("a drain is deaf to what others have just signalled", {"two-signals"}, "engine/due_steps.cpp",
            (("if (due && may_be_signalled(session_of(*due).key, standings[i]))", "if (due)"),), options=RIVALS),
-    Mutant("a rule is deaf to what a drain has just signalled", {"two-signals", "false-claim"}, "engine/order_desk.cpp",
-           (("if (is_signal) ledger_.touched", "if (is_signal && due.drain == nullptr) ledger_.touched"),), options=RIVALS),
     Mutant("an end is told at each look", {"one-end"}, "engine/narrate.cpp", (("  episode.id.clear();\n", ""),)),
     Mutant("the end of what is gone is not told", {"one-end"}, "engine/settle.cpp",
            (("      tell_end(key, episode, end_of(key, episode, session, a_case, rule));\n", ""),)),
@@ -115,7 +113,7 @@ MUTANTS = [
            (("if (pattern.as_like()) guard_.texts[condition.field].spares.push_back(pattern);", "(void)pattern;"),), options=("--late",)),
     Mutant("the guard forgets what the rule asks of a text", {"no-match"}, "engine/guard.cpp",
            ((")) {\n      guard_.texts[condition.field].fits = texts->any_of;", ")) {\n      (void)texts;"),), options=("--late",)),
-    Mutant("waits for whoever reads the log", {"late", "reconnect"}, hole="telling"),
+    Mutant("waits for whoever reads the log", {"late", "reconnect", "error-event"}, hole="telling"),
     Mutant("does not wake when somebody falls due", {"late"}, "watch/watch.cpp",
            (("if (next_due_) earlier(wake_at_, clock_.when(*next_due_));", ""),
             ("if (const auto at = pulse_at()) earlier(wake_at_, *at);", ""),)),
