@@ -2,6 +2,8 @@
 
 #include <algorithm>
 #include <array>
+#include <chrono>
+#include <cmath>
 #include <cstdint>
 #include <cstdlib>
 
@@ -139,6 +141,12 @@ std::string to_text(Duration duration) {
     text += fmt::format("{}{}", count, unit.name);
   }
   return text;
+}
+
+std::optional<Duration> duration_of_seconds(double seconds) {
+  constexpr double kMost = 1e12;
+  if (!(std::abs(seconds) < kMost)) return std::nullopt;
+  return std::chrono::round<Duration>(std::chrono::duration<double>(seconds));
 }
 
 std::string to_rough_text(Duration duration) {

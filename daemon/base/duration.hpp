@@ -1,5 +1,6 @@
 #pragma once
 
+#include <optional>
 #include <string>
 #include <string_view>
 
@@ -18,6 +19,9 @@ Result<Duration> parse_duration(std::string_view text);
 /// The shortest exact text of a duration: `10min`, `1h 30min`, `1s 500ms`, `0s`. parse_duration reads it back
 /// to the same value.
 std::string to_text(Duration duration);
+
+/// A number of seconds that was read somewhere, to the microsecond; empty if no duration can hold it.
+std::optional<Duration> duration_of_seconds(double seconds);
 
 /// A duration for readers, rounded to the leading units: `12min 4s`, `3.2s`, `15ms`; a leading minus if
 /// negative.

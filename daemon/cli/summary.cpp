@@ -53,7 +53,8 @@ std::vector<std::string> notes_of(const Summary& summary, const SummaryScope& sc
     notes.push_back(
         fmt::format("the record lacks {} events, which are damaged or were taken out", scope.lacking));
   if (summary.not_running_s() >= 1)
-    notes.push_back(fmt::format("no pgcurfew ran for {} of this time", rough_text(summary.not_running_s())));
+    notes.push_back(
+        fmt::format("no pgcurfew ran for up to {} of this time", rough_text(summary.not_running_s())));
   for (const auto& [mode, count] : summary.breakers_opened()) {
     notes.push_back(fmt::format("a bound of safety {} met {} {} (breaker_open): some sessions {} held back",
                                 mode == "dry-run" ? "would have been" : "was", count,

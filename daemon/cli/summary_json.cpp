@@ -68,6 +68,7 @@ Json summed_rule_json(const RuleSummary& rule) {
   object["not_acted"] = rule.not_acted;
   object["if_still"] = rule.if_still;
   object["within_grace"] = rule.within_grace;
+  object["held_back"] = rule.held_back;
   object["lived_on"] = {{"episodes", rule.lived_on.count()}};
   if (rule.lived_on.count() > 0) {
     object["lived_on"]["median_s"] = rule.lived_on.median_s();
@@ -79,6 +80,7 @@ Json summed_rule_json(const RuleSummary& rule) {
   object["users"] = names_json(rule.users, "user");
   object["databases"] = names_json(rule.databases, "database");
   object["application_names"] = names_json(rule.application_names, "application_name");
+  object["wait_event_types"] = names_json(rule.wait_event_types, "wait_event_type");
   object["servers"] = names_json(rule.servers, "server");
   object["queries"] = queries_json(rule.queries);
   object["hours"] = rule.hours;

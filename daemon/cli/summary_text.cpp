@@ -67,8 +67,9 @@ void add_queries(std::string& text, const NameCounts& names) {
 void add_blocked_line(std::string& text, const RuleSummary& rule) {
   if (rule.blockers == 0) return;
   add_line(text, "blocked",
-           fmt::format("{} sessions, {} at once at most; waited longest: {}", rule.blocked_sessions,
-                       rule.most_blocked, names_text(rule.longest_waiters)));
+           fmt::format("{} session{}, {} at once at most; waited longest: {}", rule.blocked_sessions,
+                       rule.blocked_sessions == 1 ? "" : "s", rule.most_blocked,
+                       names_text(rule.longest_waiters)));
 }
 
 void add_events(std::string& text, const RuleSummary& rule) {
@@ -101,6 +102,7 @@ void add_rule(std::string& text, const RuleSummary& rule) {
   add_line(text, "databases", names_text(rule.databases));
   add_line(text, "applications", names_text(rule.application_names));
   if (rule.servers.top(2).size() > 1) add_line(text, "servers", names_text(rule.servers));
+  add_line(text, "waited for", names_text(rule.wait_event_types));
   add_queries(text, rule.queries);
   add_line(text, "hours", hour_counts_text(rule));
   add_blocked_line(text, rule);

@@ -19,6 +19,8 @@ using Json = Summary::Json;
 
 constexpr std::size_t kMostSessions = 100'000;
 constexpr std::size_t kLongestQuery = 1000;
+/// An end is seen by a look, which may be answered late: this long after the grace it may still be within it.
+constexpr std::chrono::seconds kSeenWithin{5};
 
 std::optional<WallTime> time_in(const Json& event) {
   return parse_iso_8601(text_in(event, "ts"));
@@ -44,11 +46,13 @@ struct EpisodeFacts {
   bool is_unkillable = false;
   const Json* first_taken = nullptr;  ///< the first signal; if there is none, the first alert
   const Json* last_taken = nullptr;
-  const Json* query = nullptr;  ///< the first decision that has one
-  const Json* worst = nullptr;  ///< the one that blocked most sessions
+  const Json* query = nullptr;    ///< the first decision that has one
+  const Json* waiting = nullptr;  ///< the first decision that has a wait_event_type
+  const Json* worst = nullptr;    ///< the one that blocked most sessions
   std::uint64_t most_blocked = 0;
   std::string end;
   std::optional<double> lived_s;  ///< from first_taken to the end
+  bool is_held_back = false;      ///< it outlived the grace after last_taken
 
   [[nodiscard]] bool has_acted() const { return is_cancelled || is_terminated; }
   [[nodiscard]] bool ended_by_itself() const { return end == "by_itself" || end == "gone"; }
@@ -70,11 +74,25 @@ void note_step(EpisodeFacts& facts, const Json& decision) {
   (step == "terminate" ? facts.is_terminated : facts.is_cancelled) = true;
 }
 
+double seconds_from(WallTime from, WallTime to) {
+  return std::max(0.0, std::chrono::duration<double>(to - from).count());
+}
+
+/// Whether the step after this one was due well before the end.
+bool was_next_due(const Json& decision, const Json& ended) {
+  const auto grace_s = number_in(decision, "next_after_s");
+  const auto from = time_in(decision);
+  const auto to = time_in(ended);
+  return grace_s && from && to &&
+         seconds_from(*from, *to) > *grace_s + std::chrono::duration<double>(kSeenWithin).count();
+}
+
 EpisodeFacts facts_of(const std::vector<Json>& decisions, const Json* ended) {
   EpisodeFacts facts;
   for (const auto& decision : decisions) {
     if (is_taken(decision)) note_step(facts, decision);
     if (facts.query == nullptr && decision.contains("query")) facts.query = &decision;
+    if (facts.waiting == nullptr && decision.contains("wait_event_type")) facts.waiting = &decision;
     if (is_true(decision, "unkillable")) facts.is_unkillable = true;
     const auto blocks = static_cast<std::uint64_t>(std::max(0.0, number_in(decision, "blocks").value_or(0)));
     if (blocks > facts.most_blocked) {
@@ -85,10 +103,11 @@ EpisodeFacts facts_of(const std::vector<Json>& decisions, const Json* ended) {
   if (ended == nullptr) return facts;
   facts.end = text_in(*ended, "end");
   facts.lived_s = number_in(*ended, "since_step_s");
+  if (facts.last_taken != nullptr) facts.is_held_back = was_next_due(*facts.last_taken, *ended);
   if (facts.lived_s || facts.first_taken == nullptr || !facts.ended_by_itself()) return facts;
   const auto from = time_in(*facts.first_taken);
   const auto to = time_in(*ended);
-  if (from && to) facts.lived_s = std::max(0.0, std::chrono::duration<double>(*to - *from).count());
+  if (from && to) facts.lived_s = seconds_from(*from, *to);
   return facts;
 }
 
@@ -109,11 +128,12 @@ void count_step(const EpisodeFacts& facts, RuleSummary& rule) {
 void count_end(const EpisodeFacts& facts, RuleSummary& rule) {
   ++rule.ends[facts.end];
   if (!facts.ended_by_itself() || facts.last_taken == nullptr) return;
-  if (facts.last_taken->contains("next_after_s")) {
+  if (facts.last_taken->contains("next_after_s") && !facts.is_held_back) {
     ++rule.within_grace;
-  } else {
-    rule.lived_on.add(facts.lived_s.value_or(0));
+    return;
   }
+  rule.lived_on.add(facts.lived_s.value_or(0));
+  if (facts.is_held_back) ++rule.held_back;
 }
 
 void note_age(const Json& decision, double more_s, RuleSummary& rule) {
@@ -128,6 +148,7 @@ void count_names(const Json& decision, const EpisodeFacts& facts, RuleSummary& r
   rule.databases.count(text_in(decision, "database"));
   rule.application_names.count(text_in(decision, "application_name"));
   rule.servers.count(text_in(decision, "server"));
+  rule.wait_event_types.count(facts.waiting == nullptr ? "" : text_in(*facts.waiting, "wait_event_type"));
   // the policy may have kept literals in the record, and a summary is to be passed on
   const auto query = facts.query == nullptr ? std::string() : redact(text_in(*facts.query, "query"));
   const auto text = query.substr(0, kLongestQuery);

@@ -48,11 +48,14 @@ struct RuleSummary {
       0;  ///< each step found that the session had changed, was denied, or has no outcome
   std::uint64_t if_still = 0;  ///< of a dry run: a later step came due, too
 
-  /// Ended `by_itself` or `gone`, after a step and before the next one of the ladder was taken.
+  /// Ended `by_itself` or `gone`, after a step and before the next one of the ladder was due.
   std::uint64_t within_grace = 0;
-  /// Ended `by_itself` or `gone` after the last step of the ladder: the time since the first signal that was
-  /// sent, or would have been; without one since the first alert.
+  /// Ended `by_itself` or `gone` after the last step of the ladder, or after the next one was due: the time
+  /// since the first signal that was sent, or would have been; without one since the first alert.
   Durations lived_on;
+  /// Of those in `lived_on`: the next step was due and was not taken, which a breaker, a hold, an outage or
+  /// the rule's hours may have prevented.
+  std::uint64_t held_back = 0;
   /// The greatest age that is known: at the latest decision, or that at the first step plus the time until
   /// the end.
   double longest_age_s = 0;
@@ -62,6 +65,8 @@ struct RuleSummary {
   NameCounts databases;
   NameCounts application_names;
   NameCounts servers;
+  /// By the wait_event_type of the first decision that has one.
+  NameCounts wait_event_types;
   /// By `query_id`, or by the redacted text where there is none; the entry's text is the redacted text.
   NameCounts queries;
   std::array<std::uint64_t, 24> hours{};  ///< by the hour of the first decision

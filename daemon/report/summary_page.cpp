@@ -137,7 +137,8 @@ void add_fates(std::string& page, const RuleSummary& rule) {
   add_bars(page, "The strongest step", rows, rule.episodes);
   rows.clear();
   add("ended by themselves within the grace, before the next step", rule.within_grace, kGreen);
-  add("went on, and ended by themselves later", rule.lived_on.count(), kOrange);
+  add("went on, and ended by themselves later", rule.lived_on.count() - rule.held_back, kOrange);
+  add("went on while the next step was held back, and ended by themselves", rule.held_back, kOrange);
   std::uint64_t others = 0;
   for (const auto& [end, count] : rule.ends) others += count;
   others -= std::min(others, rule.within_grace + rule.lived_on.count());
@@ -191,6 +192,7 @@ void add_rule(std::string& page, const RuleSummary& rule) {
   add_hours(page, rule);
   add_names(page, "Roles", rule.users);
   add_names(page, "Applications", rule.application_names);
+  add_names(page, "Waited for, at the first step", rule.wait_event_types);
   add_names(page, "Databases", rule.databases);
   if (rule.servers.top(2).size() > 1) add_names(page, "Servers", rule.servers);
   add_queries(page, rule.queries);

@@ -1,6 +1,5 @@
 #include "report/verdict.hpp"
 
-#include <chrono>
 #include <cstdint>
 #include <string_view>
 #include <vector>
@@ -12,10 +11,6 @@
 namespace pgcurfew {
 
 namespace {
-
-Duration duration_of(double seconds) {
-  return std::chrono::round<Duration>(std::chrono::duration<double>(seconds));
-}
 
 std::string count_of(std::uint64_t number, std::string_view one, std::string_view many) {
   return fmt::format("{} {}", number, number == 1 ? one : many);
@@ -57,6 +52,12 @@ std::vector<std::string> verdict_of(const RuleSummary& rule) {
                                           "ended by themselves.",
                                           episodes(count), rough_text(rule.lived_on.median_s()), longest));
   }
+  if (rule.held_back > 0) {
+    sentences.push_back(
+        fmt::format("In {} of these the next step was due, and was held back: by a breaker, a hold, an "
+                    "outage or the rule's hours.",
+                    rule.held_back));
+  }
   if (rule.if_still > 0)
     sentences.push_back(fmt::format("In {} a later step came due, too.", episodes(rule.if_still)));
   if (rule.unkillable > 0)
@@ -69,11 +70,14 @@ std::string title_of(const RuleSummary& rule) {
 }
 
 std::string limit_of(const RuleSummary& rule) {
-  return rule.limit_s ? fmt::format("{} {}", rule.clock, to_text(duration_of(*rule.limit_s))) : "";
+  if (!rule.limit_s) return {};
+  const auto limit = duration_of_seconds(*rule.limit_s);
+  return fmt::format("{} {}", rule.clock, limit ? to_text(*limit) : "?");
 }
 
 std::string rough_text(double seconds) {
-  return to_rough_text(duration_of(seconds));
+  const auto duration = duration_of_seconds(seconds);
+  return duration ? to_rough_text(*duration) : "?";
 }
 
 }  // namespace pgcurfew

@@ -1,5 +1,8 @@
 #include "base/duration.hpp"
 
+#include <cmath>
+#include <limits>
+
 #include <gtest/gtest.h>
 
 namespace pgcurfew {
@@ -93,6 +96,13 @@ TEST(Duration, TextReadsBackToTheSameValue) {
 
 TEST(Duration, RoughTextTakesTheLongest) {
   EXPECT_EQ(to_rough_text(Duration::min()), "-" + to_rough_text(Duration::max()));
+}
+
+TEST(Duration, OfSecondsIsNoneWhereNoneIsLongEnough) {
+  EXPECT_EQ(duration_of_seconds(1.5), 1500ms);
+  EXPECT_EQ(duration_of_seconds(-0.25), -250ms);
+  for (const double seconds : {1e12, -1e300, std::numeric_limits<double>::infinity(), std::nan("")})
+    EXPECT_FALSE(duration_of_seconds(seconds)) << seconds;
 }
 
 TEST(Duration, RoughTextIsRoundedToWhatItShows) {

@@ -17,6 +17,7 @@
 namespace pgcurfew {
 namespace {
 
+using ::testing::Contains;
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 using ::testing::Not;
@@ -113,6 +114,30 @@ TEST(Summary, ALadderOfOneStepHasNoGrace) {
       Written().step("a", "cancel", 0, "would_signal").end("a", 5, "by_itself", R"("since_step_s":5.0)"));
   EXPECT_EQ(rule.within_grace, 0U);
   EXPECT_EQ(rule.lived_on.median_s(), 5.0);
+}
+
+TEST(Summary, WhatOutlivesTheGraceWithoutTheNextStepHasNotEndedWithinIt) {
+  for (const auto& [end, is_within] : {std::pair(30, true), std::pair(35, true), std::pair(36, false)}) {
+    const auto rule =
+        only_rule_of(Written()
+                         .step("a", "cancel", 0, "would_signal", kGrace)
+                         .end("a", end, "by_itself", fmt::format(R"("since_step_s":{}.0)", end)));
+    EXPECT_EQ(rule.within_grace, is_within ? 1U : 0U) << end;
+    EXPECT_EQ(rule.held_back, is_within ? 0U : 1U) << end;
+    EXPECT_EQ(rule.lived_on.count(), rule.held_back) << end;
+    EXPECT_THAT(verdict_of(rule), Contains(HasSubstr(is_within ? "within the grace" : "was held back")))
+        << end;
+  }
+}
+
+TEST(Summary, SessionsThatWaitAreTheirOwnGroup) {
+  auto written = Written().step("a", "cancel", 0, "would_signal").step("b", "cancel", 0, "would_signal");
+  written.event("outcome", 1,
+                R"("decision":"a-cancel","episode":"a","outcome":"would_signal","wait_event_type":"Lock")");
+  const auto waits = only_rule_of(written).wait_event_types.top(5);
+  ASSERT_EQ(waits.size(), 2U);
+  EXPECT_EQ(waits[0].count + waits[1].count, 2U);
+  EXPECT_EQ(waits[0].name + waits[1].name, "Lock");
 }
 
 TEST(Summary, AStepThatFoundTheSessionChangedWasNotTaken) {
