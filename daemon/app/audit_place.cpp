@@ -11,6 +11,7 @@
 #include "report/file_sink.hpp"
 #include "report/follower.hpp"
 #include "report/journal_sink.hpp"
+#include "system/careful_files.hpp"
 #include "system/journal.hpp"
 
 namespace pgcurfew {
@@ -73,7 +74,8 @@ Result<void> check_place(const AuditTarget& target) {
     case AuditTarget::Kind::kJournald:
       return check_journal();
     case AuditTarget::Kind::kFile:
-      return check_event_file(target.path);
+      if (auto usable = check_event_file(target.path); !usable) return usable;
+      return check_space(std::filesystem::path(target.path).parent_path().string());
     case AuditTarget::Kind::kTable:
       break;
   }

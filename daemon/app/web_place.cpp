@@ -1,11 +1,15 @@
 #include "app/web_place.hpp"
 
 #include <algorithm>
+#include <chrono>
 #include <utility>
 
 #include <fmt/format.h>
+#include <nlohmann/json.hpp>
 
+#include "base/nesting.hpp"
 #include "base/words.hpp"
+#include "report/http_get.hpp"
 #include "system/careful_files.hpp"
 #include "system/listening_socket.hpp"
 
@@ -13,12 +17,25 @@ namespace pgcurfew {
 
 namespace {
 
-Result<TlsIdentity> read_identity(const WebSettings& web) {
+constexpr Duration kPatience = std::chrono::seconds(2);
+
+Result<TlsIdentity> usable_identity(const WebSettings& web) {
   auto certificate = read_web_certificate(web);
   if (!certificate) return tl::make_unexpected(certificate.error());
   auto key = read_users_file(web.key, Secrecy::kSecret);
   if (!key) return tl::make_unexpected(key.error());
-  return TlsIdentity{*std::move(certificate), *std::move(key)};
+  TlsIdentity identity{*std::move(certificate), *std::move(key)};
+  if (const auto usable = WebServer::check(identity); !usable) return tl::make_unexpected(usable.error());
+  return identity;
+}
+
+/// Whether what listens there says how a pgcurfew does.
+bool does_pgcurfew_answer(const WebSettings& web, const std::string& password) {
+  const auto reply = http_get({web.listen, read_web_certificate(web).value_or(""), web.user, password},
+                              "/healthz", kPatience);
+  if (!reply || nesting_of(reply->body) > kDeepestNesting) return false;
+  const auto health = nlohmann::json::parse(reply->body, nullptr, false);
+  return health.is_object() && health.contains("problems") && health.contains("loop");
 }
 
 }  // namespace
@@ -45,9 +62,8 @@ Result<WebSecrets> usable_secrets(const std::optional<WebSettings>& web) {
   if (!password) return tl::make_unexpected(password.error());
   secrets.password = *std::move(password);
   if (web->certificate.empty()) return secrets;
-  auto identity = read_identity(*web);
+  auto identity = usable_identity(*web);
   if (!identity) return tl::make_unexpected(identity.error());
-  if (const auto usable = WebServer::check(*identity); !usable) return tl::make_unexpected(usable.error());
   secrets.identity = *std::move(identity);
   return secrets;
 }
@@ -58,10 +74,18 @@ std::string describe(const WebSettings& web) {
                      web.user.empty() ? "" : ", for user " + printable(web.user, 80));
 }
 
-Result<void> check_web(const WebSettings& web) {
-  if (const auto secrets = usable_secrets(std::optional(web)); !secrets)
-    return tl::make_unexpected(secrets.error());
-  return check_free(web.listen);
+WebCheck check_web(const WebSettings& web) {
+  WebCheck found;
+  const auto password = read_web_password(web);
+  if (!password) found.obstacles.push_back(password.error());
+  if (!web.certificate.empty()) {
+    if (const auto identity = usable_identity(web); !identity) found.obstacles.push_back(identity.error());
+  }
+  const auto free = check_free(web.listen);
+  if (free) return found;
+  found.is_ours = does_pgcurfew_answer(web, password.value_or(""));
+  if (!found.is_ours) found.obstacles.push_back(free.error());
+  return found;
 }
 
 }  // namespace pgcurfew

@@ -2,6 +2,7 @@
 
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "base/result.hpp"
 #include "policy/policy.hpp"
@@ -30,8 +31,12 @@ Result<std::string> read_web_certificate(const WebSettings& web);
 /// Where the web server listens and who may read, in a few words.
 std::string describe(const WebSettings& web);
 
-/// Whether this user could start the web server now. *Errors*: what prevents it; that another process listens
-/// there already, which may be a running pgcurfew.
-Result<void> check_web(const WebSettings& web);
+/// Whether this user could start the web server now.
+struct WebCheck {
+  std::vector<Error> obstacles;  ///< all that prevent it
+  bool is_ours = false;          ///< a pgcurfew listens there already, which is none
+};
+/// *Units*: waits at most two seconds for a process that listens there.
+WebCheck check_web(const WebSettings& web);
 
 }  // namespace pgcurfew

@@ -5,14 +5,12 @@
 
 #include <fmt/format.h>
 
-#include "app/audit_place.hpp"
 #include "app/configuration.hpp"
 #include "app/exit_code.hpp"
 #include "app/wall_clock.hpp"
-#include "app/web_place.hpp"
 #include "base/duration.hpp"
-#include "base/size.hpp"
 #include "base/words.hpp"
+#include "cli/check_places.hpp"
 #include "cli/diagnostics.hpp"
 #include "cli/printing.hpp"
 #include "engine/breaker.hpp"
@@ -21,7 +19,6 @@
 #include "policy/prose/describe_drain.hpp"
 #include "policy/protections.hpp"
 #include "postgres/conninfo.hpp"
-#include "system/state_files.hpp"
 
 namespace pgcurfew {
 
@@ -45,30 +42,8 @@ void print_protections(const Policy& policy, bool with_built_in) {
   }
 }
 
-/// Where events go.
-void print_places(const Policy& policy) {
-  const auto recordable = check_state_directory();
-  if (policy.record != RecordBounds() || !recordable) {
-    print(
-        "record: events are kept for {}, up to {}{}{}\n", to_text(policy.record.keep),
-        size_text(policy.record.size),
-        policy.record.is_required ? "; without it no signal is sent and no gate is closed" : "",
-        recordable ? "" : fmt::format(" (not possible now: {})", printable(recordable.error().message, 400)));
-  }
-  if (policy.tells_server_log) print("server log: a line in the server's own log tells of each signal\n");
-  if (policy.web) {
-    const auto usable = check_web(*policy.web);
-    print("web: {}{}\n", describe(*policy.web),
-          usable ? "" : fmt::format(" (now: {})", printable(usable.error().message, 400)));
-  }
-  for (const auto& target : policy.audit) {
-    const auto usable = check_place(target);
-    print("audit: events are copied to {}{}\n", name_of(target),
-          usable ? "" : fmt::format(" (not possible now: {})", usable.error().message));
-  }
-}
-
-void print_policy(const Policy& policy) {
+/// Returns whether each place can be used now, see check_places().
+bool print_policy(const Policy& policy) {
   // a file with only rules has neither mode nor bounds
   const bool is_main = !policy.servers.empty();
   if (is_main) print("mode: {}\n", name_of(policy.mode));
@@ -80,8 +55,8 @@ void print_policy(const Policy& policy) {
   print_protections(policy, is_main);
   for (const auto& rule : policy.rules) print("{}\n", sentence_of(rule));
   for (const auto& drain : policy.drains) print("drain {}\n", sentence_of(drain, wall_clock()));
-  if (!is_main) return;
-  print_places(policy);
+  if (!is_main) return true;
+  const bool is_usable = check_places(policy);
   const auto signals = static_cast<std::size_t>(policy.safety.signals);
   print(
       "bounds per server: at most {} signals per {}, {} of them to one role; within a second at most {:g}% "
@@ -91,12 +66,14 @@ void print_policy(const Policy& policy) {
       "time has passed\n",
       signals, to_text(policy.safety.per), signals - Breaker::reserve_of(signals), policy.safety.share * 100,
       Breaker::kAlwaysPass, to_text(policy.safety.quiet));
+  return is_usable;
 }
 
 }  // namespace
 
-int check(const std::vector<std::string>& paths) {
+int check(const std::vector<std::string>& paths, CheckScope scope) {
   bool good = true;
+  bool is_usable = true;
   for (const auto& path : paths) {
     const auto loaded = read_any(path);
     print_diagnostics(loaded);
@@ -109,9 +86,10 @@ int check(const std::vector<std::string>& paths) {
       print_error("{}: {} error{}\n", printable(path), errors, errors == 1 ? "" : "s");
       continue;
     }
-    print_policy(*loaded.policy);
+    is_usable = print_policy(*loaded.policy) && is_usable;
   }
-  return good ? kExitOk : kExitConfiguration;
+  if (!good) return kExitConfiguration;
+  return is_usable || scope == CheckScope::kFiles ? kExitOk : kExitUnavailable;
 }
 
 }  // namespace pgcurfew

@@ -9,6 +9,7 @@
 #include <fmt/ranges.h>
 
 #include "app/exit_code.hpp"
+#include "base/iso_time.hpp"
 #include "base/words.hpp"
 #include "cli/printing.hpp"
 #include "drains/drain_reach.hpp"
@@ -88,6 +89,12 @@ std::string state_text(const Drain& plan, const Gate& gate) {
   return text;
 }
 
+void print_closed(const Gate& gate) {
+  print("  database {}: its gate is closed for drain {}, by {}, since {}, {}; pgcurfew reopen opens it\n",
+        printable(gate.database, 80), printable(gate.mark->drain, 80), printable(gate.mark->by, 80),
+        iso_8601(gate.mark->since), gate.mark->until ? "until " + iso_8601(*gate.mark->until) : "for good");
+}
+
 void complain_of_drain(const Server& server, const Drain& plan, std::string_view what, const Error& error) {
   print_error("pgcurfew: server {}: drain {}: {}{}\n", printable(server.name), plan.name, what,
               printable(error.message));
@@ -157,8 +164,10 @@ int check_drains(const Policy& policy, const Server& server, const OneLook& seen
   Check check;
   for (const auto& plan : policy.drains) check_drain(plan, policy, server, seen, check);
   for (const auto& gate : seen.gates->gates) {
-    // shown also without drains: a malformed mark prevents drains by hand, too
+    // shown also without drains: a drain by hand may have closed it, and a malformed mark prevents another
+    // one
     if (has_malformed_mark(gate)) complain_of_mark(server, gate);
+    if (gate.mark) print_closed(gate);
   }
   if (check.uses_journal) {
     const auto way = seen.facts->version_num >= kHasParameterPrivileges

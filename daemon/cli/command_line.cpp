@@ -28,6 +28,7 @@
 #include "cli/explain.hpp"
 #include "cli/history.hpp"
 #include "cli/log_schema.hpp"
+#include "cli/one_look.hpp"
 #include "cli/printing.hpp"
 #include "cli/schema.hpp"
 #include "cli/status.hpp"
@@ -369,8 +370,9 @@ int dispatch(int all_arguments, const char* const* argv) {
     return kExitOk;
   }
   if (arguments.files.empty()) arguments.files.emplace_back(kDefaultConfiguration);
-  const int code = check(arguments.files);
-  return code == kExitOk && arguments.check_servers ? check_servers(arguments.files) : code;
+  if (!arguments.check_servers) return check(arguments.files, CheckScope::kFiles);
+  const int code = check(arguments.files, CheckScope::kHere);
+  return code == kExitConfiguration ? code : worse(code, check_servers(arguments.files));
 }
 
 }  // namespace

@@ -2,11 +2,13 @@
 
 #include <array>
 #include <cerrno>
+#include <cstdint>
 #include <cstring>
 #include <utility>
 
 #include <fmt/format.h>
 #include <sys/stat.h>
+#include <sys/statvfs.h>
 #include <unistd.h>
 
 namespace pgcurfew {
@@ -14,6 +16,7 @@ namespace pgcurfew {
 namespace {
 
 constexpr std::size_t kLongestSmallFile = 65536;
+constexpr std::uint64_t kLeastSpace = 1'000'000;
 
 Result<std::string> read_to_end(int descriptor, const std::string& path) {
   std::string text;
@@ -89,6 +92,15 @@ Result<void> sync_directory(const std::string& directory) {
   if (!opened.is_open()) return system_error("open", directory);
   if (fsync(opened.number()) != 0) return system_error("write", directory);
   return {};
+}
+
+Result<void> check_space(const std::string& directory) {
+  struct statvfs status {};
+  if (statvfs(directory.c_str(), &status) != 0) return system_error("read the free space of", directory);
+  const auto left =
+      static_cast<std::uint64_t>(geteuid() == 0 ? status.f_bfree : status.f_bavail) * status.f_frsize;
+  if (left >= kLeastSpace) return {};
+  return failure(fmt::format("the file system of {} is full: {} bytes are left", directory, left));
 }
 
 void give_to_owner_of(const std::string& directory, int file) {

@@ -56,6 +56,10 @@ bool write_all(int descriptor, std::string_view bytes);
 /// *Errors*: the system's.
 Result<void> sync_directory(const std::string& directory);
 
+/// Whether files in the directory can grow. *Errors*: its file system is full, or nearly: it has less than 1
+/// MB left for this user; the system's.
+Result<void> check_space(const std::string& directory);
+
 /// Root gives new files to the directory's owner, so that the service can use them.
 void give_to_owner_of(const std::string& directory, int file);
 

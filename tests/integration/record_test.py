@@ -39,13 +39,18 @@ def test_check_says_that_nothing_could_be_recorded(pgcurfew, stage, tmp_path):
     config = tmp_path / "c.yaml"
     config.write_text(stage.policy(RULE, more=UNBOUNDED), encoding="utf-8")
 
-    def said(state):
-        return subprocess.run([str(pgcurfew), "check", str(config)], capture_output=True, text=True, check=True, timeout=60,
-                              env={**os.environ, "STATE_DIRECTORY": str(state)}).stdout
+    def said(state, *options):
+        return subprocess.run([str(pgcurfew), "check", *options, str(config)], capture_output=True, text=True, check=False,
+                              timeout=60, env={**os.environ, "STATE_DIRECTORY": str(state)})
 
-    assert "record:" not in said(tmp_path)
-    assert ("\nrecord: events are kept for 30d, up to 1GB (not possible now: could not write to the state directory"
-            in said(tmp_path / "none"))
+    good = said(tmp_path)
+    assert "record:" not in good.stdout + good.stderr
+    bad = said(tmp_path / "none")
+    assert "\nrecord: events are kept for 30d, up to 1GB\n" in bad.stdout and bad.returncode == 0
+    assert bad.stderr.endswith(f"\npgcurfew: warning: not possible now: record: could not write to the state directory "
+                               f"{tmp_path}/none: No such file or directory\n")
+    assert said(tmp_path, "--server").returncode == 0
+    assert said(tmp_path / "none", "--server").returncode == 69
 
 
 def test_the_record_has_all_that_the_log_has(stage, enforce, state):

@@ -229,7 +229,9 @@ def test_files_that_will_not_do_are_named_beforehand_and_by_the_daemon(stage, gu
     config = tmp_path / "c.yaml"
     config.write_text(stage.policy(WATCHFUL, more=guarded.policy), encoding="utf-8")
     done = command("check", config)
-    assert done.returncode == 0 and re.search(rf"^web: .*\(now: .*{why}", done.stdout, re.M), done.stdout
+    assert done.returncode == 0 and "\nweb: listens on " in done.stdout
+    assert re.search(rf"^pgcurfew: warning: not possible now: web: .*{why}", done.stderr, re.M), done.stderr
+    assert command("check", "--server", config).returncode == 69
     daemon = stage.enforce(WATCHFUL, more=guarded.policy)
     assert why in daemon.wait_for("web_failed")["error"]
 
@@ -241,7 +243,7 @@ def test_a_key_of_another_certificate_is_named(stage, guarded, command, tmp_path
     os.replace(other / "web.key", tmp_path / "web.key")
     config = tmp_path / "c.yaml"
     config.write_text(stage.policy(WATCHFUL, more=guarded.policy), encoding="utf-8")
-    assert "do not belong together" in command("check", config).stdout
+    assert "do not belong together" in command("check", config).stderr
 
 
 def test_check_says_what_the_address_lacks(stage, command, tmp_path):
@@ -251,7 +253,8 @@ def test_check_says_what_the_address_lacks(stage, command, tmp_path):
         config.write_text(stage.policy(WATCHFUL, more=f'web: {{ listen: "{listen}" }}'), encoding="utf-8")
         done = command("check", config)
         assert done.returncode == 0
-        return re.search(r"^web: (.*)$", done.stdout, re.M)[1]
+        obstacle = re.search(r"^pgcurfew: warning: not possible now: web: (.*)$", done.stderr, re.M)
+        return obstacle[1] if obstacle else re.search(r"^web: (.*)$", done.stdout, re.M)[1]
 
     port = free_port()
     assert said(f"127.0.0.1:{port}") == f"listens on 127.0.0.1:{port}"
@@ -266,3 +269,22 @@ def test_check_says_what_the_address_lacks(stage, command, tmp_path):
         left.bind(str(tmp_path / "left"))
     assert said(f"unix:{tmp_path}/left") == f"listens on unix:{tmp_path}/left"
     assert (tmp_path / "left").exists()
+
+
+def test_check_names_all_that_the_web_server_lacks(stage, guarded, command, tmp_path):
+    os.remove(tmp_path / "web.key")
+    os.chmod(tmp_path / "password", 0o604)
+    config = tmp_path / "c.yaml"
+    config.write_text(stage.policy(WATCHFUL, more=guarded.policy), encoding="utf-8")
+    with socket.create_server(("127.0.0.1", guarded.port)):
+        told = command("check", config).stderr
+    assert [why in told for why in ("others can use", "web.key: No such file", "another process listens")] == [True] * 3, told
+
+
+def test_check_knows_the_pgcurfew_that_has_the_address(stage, guarded, command, tmp_path):
+    config = tmp_path / "c.yaml"
+    config.write_text(stage.policy(WATCHFUL, more=guarded.policy), encoding="utf-8")
+    stage.enforce(WATCHFUL, more=guarded.policy).wait_for("web_listening")
+    done = command("check", "--server", config)
+    assert re.search(r"^web: listens on \S+, with TLS, for user \S+; a running pgcurfew does already$", done.stdout, re.M)
+    assert (done.returncode, "not possible" in done.stderr) == (0, False), done.stderr
