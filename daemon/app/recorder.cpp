@@ -81,7 +81,6 @@ void Recorder::replace_policy(const Policy& policy) {
   query_text_ = policy.query_text;
   bounds_ = policy.record;
   if (record_) record_->set_bounds(bounds_);
-  failed_at_ = told_required_ == bounds_.is_required ? failed_at_ : std::nullopt;
   timer_.arm(Loop::now());
 }
 
@@ -139,8 +138,8 @@ void Recorder::settle() {
   listener_.changed(state_);
   const auto now = Loop::now();
   if (state_.trouble) {
-    if (!failed_at_) {
-      failed_at_ = now;
+    if (!failed_at_) failed_at_ = now;
+    if (told_required_ != bounds_.is_required) {
       told_required_ = bounds_.is_required;
       listener_.tell(failed_event(*state_.trouble, bounds_.is_required));
     }
@@ -150,6 +149,7 @@ void Recorder::settle() {
     Event event(Kind::kRecordAgain, "the record is written again");
     event.add(field::kOutageS, now - *failed_at_);
     failed_at_.reset();
+    told_required_.reset();
     listener_.tell(std::move(event));
   }
   if (lost_ > told_lost_) {

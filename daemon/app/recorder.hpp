@@ -78,8 +78,8 @@ class Recorder {
   std::uint64_t told_lost_ = 0;
   bool is_full_ = false;                    ///< an event was lost, and those before it still wait
   std::optional<Error> own_trouble_;        ///< as the record reports it
-  std::optional<MonotonicTime> failed_at_;  ///< while there is trouble, and it was told
-  bool told_required_ = false;              ///< what was told then
+  std::optional<MonotonicTime> failed_at_;  ///< while there is trouble
+  std::optional<bool> told_required_;       ///< what was told of it
 };
 
 }  // namespace pgcurfew

@@ -63,9 +63,12 @@ std::string Service::status_text() const {
   std::string own;
   for (const auto& warning : warnings()) own += "; " + warning;
   const auto late_text = late > 0 ? fmt::format(", {} before their intent was recorded", late) : "";
-  return fmt::format("{}: {}/{} servers up, {} sessions, {}, {} signals sent{}{}{}{}",
-                     capitals(policy_->mode), up, servers_.size(), sessions, due, signals, late_text, drains,
-                     holds, own);
+  const auto counted = [](auto number, std::string_view noun) {
+    return fmt::format("{} {}{}", number, noun, number == 1 ? "" : "s");
+  };
+  return fmt::format("{}: {}/{} servers up, {}, {}, {} sent{}{}{}{}", capitals(policy_->mode), up,
+                     servers_.size(), counted(sessions, "session"), due, counted(signals, "signal"),
+                     late_text, drains, holds, own);
 }
 
 std::vector<std::string> Service::warnings() const {
@@ -74,8 +77,9 @@ std::vector<std::string> Service::warnings() const {
   if (!web_.trouble().empty()) all.push_back(web_.trouble());
   for (const auto& place : auditor_.places()) {
     if (!place.fails_since) continue;
-    all.push_back(fmt::format("audit: {} fails since {}, {} events wait: {}", place.name,
-                              time_text(*place.fails_since), place.waiting, place.trouble));
+    all.push_back(fmt::format("audit: {} fails since {}, {} {}: {}", place.name,
+                              time_text(*place.fails_since), place.waiting,
+                              place.waiting == 1 ? "event waits" : "events wait", place.trouble));
   }
   return all;
 }
@@ -91,6 +95,7 @@ std::shared_ptr<const Picture> Service::draw() const {
   picture->policy = policy_->version;
   picture->is_stopping = is_stopping_;
   picture->warnings = warnings();
+  picture->is_web_failing = !web_.trouble().empty();
   for (const auto& server : servers_) {
     auto& drawn = picture->servers.emplace_back(server->picture());
     if (const auto before = counts_before_.find(drawn.name); before != counts_before_.end())

@@ -81,7 +81,10 @@ Result<Drain> plan_from(const DrainOptions& options) {
   const auto grace = read("grace", options.grace, Duration(0), kDay);
   if (!grace) return tl::make_unexpected(grace.error());
   if (plan.wait + *grace >= plan.duration) {
-    return failure("--wait and --grace together are as long as --for: no session would ever be terminated");
+    return failure(
+        fmt::format("--wait {} and --grace {} together are as long as --for {}: no session would "
+                    "ever be terminated",
+                    to_text(plan.wait), to_text(*grace), to_text(plan.duration)));
   }
   plan.escalate = {{StepKind::kCancel, Duration(0), {}}, {StepKind::kTerminate, *grace, {}}};
   for (const auto& text : options.except) {

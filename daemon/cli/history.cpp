@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <array>
-#include <cmath>
 #include <cstdlib>
 #include <filesystem>
 #include <optional>
@@ -24,6 +23,7 @@
 #include "cli/summary.hpp"
 #include "engine/ledger.hpp"
 #include "engine/order.hpp"
+#include "events/catalogue.hpp"
 #include "report/history.hpp"
 #include "report/segments.hpp"
 #include "system/disk_segments.hpp"
@@ -64,10 +64,8 @@ int pid_of(const Json& event) {
 std::string duration_in(const Json& event, std::string_view key) {
   const auto found = event.find(std::string(key));
   if (found == event.end() || !found->is_number()) return {};
-  const auto seconds = found->get<double>();
-  // no duration can hold it
-  if (!(std::abs(seconds) < 1e12)) return "?";
-  return to_rough_text(std::chrono::duration_cast<Duration>(std::chrono::duration<double>(seconds)));
+  const auto duration = duration_of_seconds(found->get<double>());
+  return duration ? to_rough_text(*duration) : "?";
 }
 
 constexpr std::array<std::string_view, 10> kHeads{"TIME", "SERVER",  "PID",    "SESSION", "RULE",
@@ -157,6 +155,17 @@ void print_intent(const Json& intent, WallTime now) {
   }
 }
 
+/// What the session did when the step was taken, as far as the record shows.
+void print_outcome(const std::vector<Json>& events, const std::string& decision) {
+  for (const auto& event : events) {
+    if (text_in(event, "decision") != decision || !event.contains("query")) continue;
+    if (const auto type = text_in(event, "wait_event_type"); !type.empty())
+      print("waits     for {}: {}\n", printable(type, 80), printable(text_in(event, "wait_event"), 80));
+    print("query     {}\n", printable(text_in(event, "query"), 2000));
+    return;
+  }
+}
+
 /// The first event of the decision: its intent, or that of a gate. Empty if there is none.
 Result<std::optional<Json>> find_decision(const SegmentFiles& files, const std::string& decision) {
   std::optional<Json> found;
@@ -171,6 +180,46 @@ Result<std::optional<Json>> find_decision(const SegmentFiles& files, const std::
   return found;
 }
 
+/// Whether the event is about the gate of this one.
+bool is_of_gate(const Json& event, const Json& of) {
+  return text_in(event, "event").starts_with("gate_") && text_in(event, "server") == text_in(of, "server") &&
+         text_in(event, "drain") == text_in(of, "drain") &&
+         text_in(event, "database") == text_in(of, "database");
+}
+
+/// Tells a gate's story, from its closing to its opening; empty: the record cannot be read.
+Result<std::vector<Json>> story_of_gate(const SegmentFiles& files, const Json& of, WallTime since) {
+  std::vector<Json> events;
+  bool has_decision = false;
+  const auto collect = [&](const std::string& line) {
+    auto event = Json::parse(line, nullptr, false);
+    if (!event.is_object() || !is_of_gate(event, of)) return true;
+    has_decision = has_decision || text_in(event, "decision") == text_in(of, "decision");
+    const bool is_open = text_in(event, "event") == name_of(Kind::kGateOpened);
+    events.push_back(std::move(event));
+    if (is_open && !has_decision) events.clear();
+    return !(is_open && has_decision);
+  };
+  if (const auto read = read_record(files, since, collect); !read) return tl::make_unexpected(read.error());
+  return events;
+}
+
+/// Tells all that was logged about a session, up to now.
+Result<std::vector<Json>> story_of_session(const SegmentFiles& files, const Json& of, WallTime since) {
+  std::vector<Json> events;
+  const auto session = text_in(of, "session_id");
+  const auto collect = [&](const std::string& line) {
+    if (line.find(session) == std::string::npos) return true;
+    auto event = Json::parse(line, nullptr, false);
+    if (event.is_object() && text_in(event, "session_id") == session &&
+        text_in(event, "server") == text_in(of, "server"))
+      events.push_back(std::move(event));
+    return true;
+  };
+  if (const auto read = read_record(files, since, collect); !read) return tl::make_unexpected(read.error());
+  return events;
+}
+
 /// All that was logged about the decision's session, or about its gate.
 int tell_story(const SegmentFiles& files, const HistoryOptions& options, WallTime now) {
   const auto decision = find_decision(files, options.decision);
@@ -182,32 +231,21 @@ int tell_story(const SegmentFiles& files, const HistoryOptions& options, WallTim
                     kExitNoInput);
   }
   const auto& intent = **decision;
-  const auto session = text_in(intent, "session_id");
-  std::string query;
-  std::vector<Json> events;
-  const auto collect = [&](const std::string& line) {
-    if (line.find(session.empty() ? options.decision : session) == std::string::npos) return true;
-    auto event = Json::parse(line, nullptr, false);
-    if (!event.is_object()) return true;
-    const bool is_of_it = session.empty() ? text_in(event, "decision") == options.decision
-                                          : text_in(event, "session_id") == session &&
-                                                text_in(event, "server") == text_in(intent, "server");
-    if (!is_of_it) return true;
-    if (text_in(event, "decision") == options.decision && event.contains("query"))
-      query = text_in(event, "query");
-    events.push_back(std::move(event));
-    return true;
-  };
-  if (const auto read = read_record(files, time_of(intent) - kByDefault, collect); !read)
-    return complain(read.error(), kExitNoPermission);
+  const bool is_of_session = !text_in(intent, "session_id").empty();
+  const auto since = time_of(intent) - kByDefault;
+  const auto events =
+      is_of_session ? story_of_session(files, intent, since) : story_of_gate(files, intent, since);
+  if (!events) return complain(events.error(), kExitNoPermission);
   if (options.json) {
-    for (const auto& event : events) print("{}\n", to_ascii(event));
+    for (const auto& event : *events) print("{}\n", to_ascii(event));
     return kExitOk;
   }
-  if (!session.empty()) print_intent(intent, now);
-  if (!query.empty()) print("query     {}\n", printable(query, 2000));
-  if (!session.empty()) print("\n");
-  for (const auto& event : events) {
+  if (is_of_session) {
+    print_intent(intent, now);
+    print_outcome(*events, options.decision);
+    print("\n");
+  }
+  for (const auto& event : *events) {
     print("{}  {}\n", local_text(time_of(event), now), printable(text_in(event, "message"), 1000));
   }
   return kExitOk;
@@ -216,7 +254,7 @@ int tell_story(const SegmentFiles& files, const HistoryOptions& options, WallTim
 /// The directory to read, which need not be there.
 std::string directory_of(const HistoryOptions& options) {
   if (!options.directory.empty()) return options.directory;
-  if (const auto found = find_state_directory(kRecordSuffix)) return *found;
+  if (const auto found = find_state_directory(kRecordSuffix, IfAbsent::kLeave)) return *found;
   const char* given = std::getenv("STATE_DIRECTORY");
   return given != nullptr && *given != '\0' ? given : "/var/lib/pgcurfew";
 }

@@ -45,10 +45,8 @@ std::string message_in(const Json& json, const char* key) {
 /// A number of seconds as `12s`; empty for null.
 std::string duration_in(const Json& json, const char* key) {
   if (json.at(key).is_null()) return {};
-  const auto seconds = json.at(key).get<double>();
-  // a number that no duration can hold is a defect of the sender's
-  if (!(std::abs(seconds) < 1e9)) return "?";
-  return to_rough_text(Duration(static_cast<std::int64_t>(std::abs(seconds) * 1e6)));
+  const auto duration = duration_of_seconds(std::abs(json.at(key).get<double>()));
+  return duration ? to_rough_text(*duration) : "?";
 }
 
 /// `in 12s`, `12s ago`.
@@ -92,12 +90,13 @@ void add_server_line(const Json& server, std::string& text) {
   }
   const auto age = duration_in(server, "last_look_age_s");
   text += age.empty() ? ", no look yet" : fmt::format(", last look {} ago", age);
-  text += fmt::format(", {} signals sent", shown(server, "signals_sent"));
+  const auto signals = server.at("signals_sent").get<std::uint64_t>();
+  text += fmt::format(", {} signal{} sent", signals, signals == 1 ? "" : "s");
   if (server.at("signals_late") != 0)
     text += fmt::format(", {} before their intent was recorded", shown(server, "signals_late"));
   text += "\n";
   for (const auto& hold : server.at("holds"))
-    text += fmt::format("  hold     {} since {}\n", shown(hold, "text"), shown(hold, "since"));
+    text += fmt::format("  hold     {} since {}\n", message_in(hold, "text"), shown(hold, "since"));
   const auto& sessions = server.at("sessions");
   const auto by_state = counts_in(sessions.at("by_state"));
   text += fmt::format("  sessions {}{}{}\n", shown(sessions, "client_backends"), by_state.empty() ? "" : ": ",
@@ -123,21 +122,33 @@ void add_rules_of(const Json& server, std::string& text) {
   }
 }
 
+/// What comes next for a claim, and what it waits for.
+std::string next_in(const Json& claim, const Json& server) {
+  std::vector<std::string> parts;
+  if (!claim.at("step").is_null()) {
+    parts.push_back(fmt::format("{} ({}/{}) due {}", shown(claim, "step"), shown(claim, "step_number"),
+                                shown(claim, "step_count"), relative(claim, "due_in_s")));
+  } else if (claim.at("stand").is_null()) {
+    parts.push_back("due " + relative(claim, "due_in_s"));
+  }
+  if (!claim.at("stand").is_null()) {
+    auto stand = shown(claim, "stand");
+    // the limit and the grace end when the step falls due
+    if (!claim.at("until_in_s").is_null() && claim.at("until_in_s") != claim.at("due_in_s"))
+      stand += fmt::format(" for another {}", duration_in(claim, "until_in_s"));
+    parts.push_back(std::move(stand));
+  } else if (server.at("holds_still") == true) {
+    parts.emplace_back("a hold is in the way");
+  }
+  return fmt::format("{}", fmt::join(parts, "; "));
+}
+
 void add_claims_of(const Json& server, std::string& text) {
   const auto& claims = server.at("claims");
   for (const auto& claim : claims) {
-    text += fmt::format("  claim    {}, {}: ", session_in(claim), claimant_in(claim));
-    if (!claim.at("step").is_null())
-      text += fmt::format("{} ({}/{}) due {}", shown(claim, "step"), shown(claim, "step_number"),
-                          shown(claim, "step_count"), relative(claim, "due_in_s"));
-    else
-      text += fmt::format("due {}", relative(claim, "due_in_s"));
-    if (!claim.at("stand").is_null()) text += fmt::format("; {}", shown(claim, "stand"));
-    // the limit and the grace end when the step falls due
-    if (!claim.at("until_in_s").is_null() && claim.at("until_in_s") != claim.at("due_in_s"))
-      text += fmt::format(" for another {}", duration_in(claim, "until_in_s"));
     text +=
-        fmt::format("; application_name {}, {}\n", shown(claim, "application_name"), shown(claim, "state"));
+        fmt::format("  claim    {}, {}: {}; application_name {}, {}\n", session_in(claim), claimant_in(claim),
+                    next_in(claim, server), shown(claim, "application_name"), shown(claim, "state"));
   }
   const auto total = server.at("claims_total").get<std::size_t>();
   if (total > claims.size()) text += fmt::format("  ... and {} more claims\n", total - claims.size());
@@ -158,6 +169,18 @@ void add_drains_of(const Json& server, std::string& text) {
                           session.at("reason").is_null() ? "" : ": " + message_in(session, "reason"));
     }
   }
+}
+
+void add_gates_of(const Json& server, std::string& text) {
+  const auto& gates = server.at("gates");
+  for (const auto& gate : gates) {
+    text +=
+        fmt::format("  gate     of database {} is closed for drain {}, by {}, since {}, {}\n",
+                    shown(gate, "database"), shown(gate, "drain"), shown(gate, "by"), shown(gate, "since"),
+                    gate.at("until").is_null() ? "until pgcurfew reopen" : "until " + shown(gate, "until"));
+  }
+  const auto total = server.at("gates_total").get<std::size_t>();
+  if (total > gates.size()) text += fmt::format("  ... and {} more gates\n", total - gates.size());
 }
 
 void add_breakers_of(const Json& server, std::string& text) {
@@ -197,6 +220,7 @@ std::string lines_of(const Json& status) {
     add_breakers_of(server, text);
     add_rules_of(server, text);
     add_drains_of(server, text);
+    add_gates_of(server, text);
     add_claims_of(server, text);
   }
   const auto& actions = status.at("actions");

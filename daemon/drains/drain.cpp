@@ -424,4 +424,20 @@ std::size_t DrainDesk::closed_gates(const std::string& drain) const {
   return ended == ended_.end() ? found : std::min(found, ended->second.closed);
 }
 
+/// Whether it has a mark, and no drain of ours has opened it since it was read.
+bool DrainDesk::is_marked(const Gate& gate) const {
+  if (!gate.mark || gate.is_lost) return false;
+  const auto ended = ended_.find(gate.mark->drain);
+  return ended == ended_.end() || ended->second.closed > 0 || gate.mark->by != by_;
+}
+
+std::vector<ClosedGate> DrainDesk::marked_gates() const {
+  std::vector<ClosedGate> marked;
+  if (!gates_) return marked;
+  for (const auto& gate : gates_->gates) {
+    if (is_marked(gate)) marked.push_back({gate.database, gate.kind, *gate.mark});
+  }
+  return marked;
+}
+
 }  // namespace pgcurfew

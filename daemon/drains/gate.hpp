@@ -64,6 +64,13 @@ struct Gate {
   std::vector<std::string> logging_in;
 };
 
+/// A gate with a mark of pgcurfew.
+struct ClosedGate {
+  std::string database;
+  GateKind kind = GateKind::kConnectionLimit;
+  GateMark mark;
+};
+
 /// Whether the setting for the mark has a value that is not a mark.
 bool has_malformed_mark(const Gate& gate);
 

@@ -244,6 +244,13 @@ void add_drains(const ServerPicture& server, const Labels& of, Families& familie
   }
 }
 
+/// Whoever has closed them, and also where no drain of the policy has.
+void add_gates(const ServerPicture& server, const Labels& of, Families& families) {
+  families.count("pgcurfew_closed_gates",
+                 "Databases that pgcurfew keeps closed, by any instance or by hand, as last read.", of,
+                 server.gate_count);
+}
+
 void add_server(const ServerPicture& server, Duration since_drawn, Families& families) {
   const Labels of{{"server", server.name}};
   families.gauge("pgcurfew_server_up", "Whether the server is connected.", of, server.is_up ? 1 : 0);
@@ -263,6 +270,7 @@ void add_server(const ServerPicture& server, Duration since_drawn, Families& fam
   add_sessions(server, of, families);
   add_rules(server, of, families);
   add_drains(server, of, families);
+  add_gates(server, of, families);
   const bool is_servers = !server.breakers.empty() && !server.breakers.front().tenant;
   families.gauge("pgcurfew_breaker_open", "Open breakers: of the server, and of its tenants.",
                  with(of, {{"scope", "server"}}), is_servers ? 1 : 0);
@@ -330,6 +338,9 @@ std::string metrics_of(const Picture& picture, const ProcessFacts& process, Mono
   families.gauge("pgcurfew_build_info", "The version of pgcurfew.", {{"version", picture.version}}, 1);
   families.gauge("pgcurfew_policy_info", "The version of the policy in force, and its mode.",
                  {{"policy", picture.policy}, {"mode", word_of(name_of(picture.mode))}}, 1);
+  families.gauge("pgcurfew_web_failing",
+                 "Whether the web server cannot listen or use its files as the policy says.", {},
+                 picture.is_web_failing ? 1 : 0);
   families.gauge("pgcurfew_config_last_reload_successful",
                  "Whether the last reload, or the start, has taken the files.", {},
                  picture.reload.is_refused ? 0 : 1);

@@ -35,7 +35,8 @@ std::string who(const std::optional<std::string>& user, const std::optional<std:
   return name_in_html(user) + "@" + name_in_html(database);
 }
 
-std::string time_html(WallTime time) {
+template <class Time>
+std::string time_html(Time time) {
   auto text = iso_8601(time).substr(0, 19);
   text[10] = ' ';
   return "<time>" + text + "Z</time>";
@@ -129,6 +130,7 @@ std::string next_html(const ClaimPicture& claim, const std::optional<Duration>& 
 
 /// Why a step that is due is not taken; the limit and the grace are what the countdown shows.
 std::string obstacle_html(const ClaimPicture& claim, const ServerPicture& server) {
+  if (!claim.stand && server.holds_still) return "; a hold is in the way";
   if (!claim.stand || claim.stand == Stand::kLimit || claim.stand == Stand::kGrace) return {};
   auto html = fmt::format("; {}", name_of(*claim.stand));
   const auto until = claim.until && server.server_time && !claim.until_in
@@ -192,6 +194,20 @@ std::string drains_html(const ServerPicture& server, Duration age) {
                rows);
 }
 
+std::string gates_html(const ServerPicture& server, Duration age) {
+  std::string rows;
+  for (const auto& gate : server.gates) {
+    const auto left = gate.mark.until && server.server_time
+                          ? std::optional(*gate.mark.until - *server.server_time - age)
+                          : std::nullopt;
+    rows += row({name_in_html(gate.database), name_in_html(gate.mark.drain), html_text(gate.mark.by),
+                 time_html(gate.mark.since), left ? countdown(*left, "due") : "by pgcurfew reopen"});
+  }
+  if (server.gate_count > server.gates.size())
+    rows += row({fmt::format("... and {} more", server.gate_count - server.gates.size()), "", "", "", ""});
+  return table("Closed gates", {"database", "drain", "closed by", "since", "opens"}, rows);
+}
+
 std::string breakers_html(const ServerPicture& server, MonotonicTime drawn, Duration age) {
   std::string rows;
   for (const auto& breaker : server.breakers) {
@@ -216,12 +232,15 @@ std::string section_of(const Picture& picture, const ServerPicture& server, Dura
                         server.facts->in_recovery ? " (standby)" : "");
   html += server.look_age ? fmt::format("last look {} ago, ", to_rough_text(*server.look_age + age))
                           : std::string("no look yet, ");
-  html += fmt::format("{} client sessions, {} signals sent</p>\n", server.client_backends,
-                      server.counts.signals_sent);
+  const auto counted = [](auto number, std::string_view noun) {
+    return fmt::format("{} {}{}", number, noun, number == 1 ? "" : "s");
+  };
+  html += fmt::format("{}, {} sent</p>\n", counted(server.client_backends, "client session"),
+                      counted(server.counts.signals_sent, "signal"));
   for (const auto& hold : server.holds)
     html += fmt::format("<p>{} since {}</p>\n", mark(false, html_text(hold.text)), time_html(hold.since));
   return html + breakers_html(server, picture.drawn, age) + drains_html(server, age) +
-         rules_html(server, picture.tally) + claims_html(server, age);
+         gates_html(server, age) + rules_html(server, picture.tally) + claims_html(server, age);
 }
 
 std::string reason_of(const Tally::Action& action) {

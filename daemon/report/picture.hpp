@@ -50,6 +50,7 @@ struct Picture {
   bool is_stopping = false;
   /// What is wrong with pgcurfew itself, as the status line has it: `the last reload was refused`.
   std::vector<std::string> warnings;
+  bool is_web_failing = false;  ///< one of them is the web server's
   std::vector<ServerPicture> servers;
   Tally tally;
   ReloadPicture reload;

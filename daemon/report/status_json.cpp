@@ -144,6 +144,16 @@ Json json_of(const DrainPicture& drain) {
   return json;
 }
 
+Json json_of(const ClosedGate& gate, const std::optional<ServerTime>& now) {
+  return {{"database", gate.database},
+          {"gate", name_of(gate.kind)},
+          {"drain", gate.mark.drain},
+          {"by", gate.mark.by},
+          {"since", value_of(gate.mark.since)},
+          {"until", value_of(gate.mark.until)},
+          {"until_in_s", time_until(gate.mark.until, now)}};
+}
+
 Json breakers_of(const ServerPicture& server, MonotonicTime drawn) {
   auto breakers = Json::array();
   for (const auto& breaker : server.breakers) {
@@ -181,6 +191,9 @@ Json json_of(const ServerPicture& server, MonotonicTime drawn) {
   for (const auto& claim : server.claims) json["claims"].push_back(json_of(claim, server.server_time));
   json["drains"] = Json::array();
   for (const auto& drain : server.drains) json["drains"].push_back(json_of(drain));
+  json["gates_total"] = server.gate_count;
+  json["gates"] = Json::array();
+  for (const auto& gate : server.gates) json["gates"].push_back(json_of(gate, server.server_time));
   json["breakers_total"] = server.breaker_count;
   json["breakers"] = breakers_of(server, drawn);
   json["signals_sent"] = server.counts.signals_sent;
@@ -303,6 +316,8 @@ Health readiness_of(const Picture* picture, MonotonicTime now) {
   if (picture != nullptr) {
     const auto since_drawn = std::max(Duration(0), now - picture->drawn);
     for (const auto& warning : picture->warnings) warnings.push_back(warning);
+    if (!picture->record.trouble.empty())
+      warnings.push_back("the record cannot be written: " + picture->record.trouble);
     for (const auto& server : picture->servers) {
       const auto before = problems.size();
       judge(server, since_drawn, problems);

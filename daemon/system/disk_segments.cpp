@@ -24,8 +24,20 @@ constexpr const char* kLockFile = "record.lock";
 constexpr auto kLongestWait = std::chrono::milliseconds(500);
 constexpr auto kPause = std::chrono::microseconds(200);
 
+constexpr std::string_view kRunPrefix = "record-";
+constexpr std::string_view kRunSuffix = ".run";
+
 std::string run_file(const std::string& run) {
-  return fmt::format("record-{}.run", run);
+  return fmt::format("{}{}{}", kRunPrefix, run, kRunSuffix);
+}
+
+/// Whether the process whose run file this is has ended; then the file is of no use, and is removed.
+bool is_dead(const std::string& path) {
+  const Descriptor file(open(path.c_str(), O_RDONLY | kCarefully));
+  if (!file.is_open()) return errno == ENOENT;
+  if (flock(file.number(), LOCK_EX | LOCK_NB) != 0) return false;
+  unlink(path.c_str());
+  return true;
 }
 
 }  // namespace
@@ -94,13 +106,19 @@ void DiskSegments::end_run() noexcept {
 }
 
 bool DiskSegments::is_running(const std::string& run) const {
-  const auto path = path_of(run_file(run));
-  const Descriptor file(open(path.c_str(), O_RDONLY | kCarefully));
-  if (!file.is_open()) return errno != ENOENT;
-  if (flock(file.number(), LOCK_EX | LOCK_NB) != 0) return true;
-  // the file of a dead process is of no use
-  unlink(path.c_str());
-  return false;
+  return !is_dead(path_of(run_file(run)));
+}
+
+void DiskSegments::forget_dead_runs() noexcept {
+  try {
+    for (const auto& name : list().value_or(std::vector<std::string>())) {
+      if (!name.starts_with(kRunPrefix) || !name.ends_with(kRunSuffix)) continue;
+      if (name != run_file(running_)) is_dead(path_of(name));
+    }
+  } catch (const std::exception&) {
+    // they are of no harm
+    return;
+  }
 }
 
 Result<std::vector<std::string>> DiskSegments::list() const {

@@ -20,6 +20,7 @@ namespace pgcurfew {
 namespace {
 
 constexpr std::string_view kNewSuffix = ".new";
+constexpr std::string_view kUsualDirectory = "/var/lib/pgcurfew";
 
 bool is_readable(const std::string& directory) {
   struct stat status {};
@@ -44,11 +45,10 @@ bool holds_files(const std::string& directory, std::string_view suffix) {
   return false;
 }
 
-bool make_directories(const std::string& path) {
+void make_directories(const std::string& path) {
   for (std::size_t end = path.find('/', 1);; end = path.find('/', end + 1)) {
-    const auto part = path.substr(0, end);
-    if (mkdir(part.c_str(), 0700) != 0 && errno != EEXIST) return false;
-    if (end == std::string::npos) return true;
+    if (mkdir(path.substr(0, end).c_str(), 0700) != 0 && errno != EEXIST) return;
+    if (end == std::string::npos) return;
   }
 }
 
@@ -66,16 +66,17 @@ std::string given_state_directory() {
 
 }  // namespace
 
-std::optional<std::string> find_state_directory(std::string_view suffix) {
+std::optional<std::string> find_state_directory(std::string_view suffix, IfAbsent absent) {
   const auto given = given_state_directory();
-  const auto usual = given.empty() ? std::string("/var/lib/pgcurfew") : given;
+  const auto usual = given.empty() ? std::string(kUsualDirectory) : given;
   if (is_usable(usual) || (given.empty() ? holds_files(usual, suffix) : is_readable(usual))) return usual;
   auto home = environment("XDG_STATE_HOME");
   if (home.empty() && !environment("HOME").empty()) home = environment("HOME") + "/.local/state";
   // a user who names a directory would look for the journal of gates nowhere else
   if (given.empty() && home.starts_with('/')) {
     auto candidate = home + "/pgcurfew";
-    if (make_directories(candidate) && is_usable(candidate)) return candidate;
+    if (absent == IfAbsent::kCreate) make_directories(candidate);
+    if (is_usable(candidate)) return candidate;
   }
   return std::nullopt;
 }
@@ -83,7 +84,8 @@ std::optional<std::string> find_state_directory(std::string_view suffix) {
 Result<void> check_state_directory() {
   const auto given = given_state_directory();
   if (!given.empty() && !is_usable(given)) return system_error("write to the state directory", given);
-  return {};
+  const auto used = given.empty() ? std::string(kUsualDirectory) : given;
+  return is_usable(used) ? check_space(used) : Result<void>();
 }
 
 Result<void> StateFiles::find() {

@@ -12,12 +12,13 @@ namespace pgcurfew {
 
 /// The state directory: $STATE_DIRECTORY (systemd's) if that is set; otherwise the first of /var/lib/pgcurfew
 /// if we may write there or read a file that ends with `suffix`, $XDG_STATE_HOME/pgcurfew,
-/// ~/.local/state/pgcurfew. The last two are created if needed. Files there can be read without the right to
-/// write. Empty if there is none that we may use.
-std::optional<std::string> find_state_directory(std::string_view suffix);
+/// ~/.local/state/pgcurfew. The last two are created if `absent` says so. Files there can be read without the
+/// right to write. Empty if there is none that we may use.
+enum class IfAbsent { kCreate, kLeave };
+std::optional<std::string> find_state_directory(std::string_view suffix, IfAbsent absent = IfAbsent::kCreate);
 
 /// Whether this user can write to $STATE_DIRECTORY, if that is set; creates nothing.
-/// *Errors*: there is no such directory; it is not ours to write to.
+/// *Errors*: there is no such directory; it is not ours to write to; that or /var/lib/pgcurfew is full.
 Result<void> check_state_directory();
 
 /// The state files on this machine's disk. The effects of write() and remove() survive a power failure.

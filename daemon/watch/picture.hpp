@@ -9,6 +9,7 @@
 
 #include "base/time.hpp"
 #include "drains/drain_progress.hpp"
+#include "drains/gate.hpp"
 #include "engine/breaker.hpp"
 #include "engine/claim.hpp"
 #include "engine/session.hpp"
@@ -109,6 +110,9 @@ struct ServerPicture {
     std::size_t closed_gates = 0;
   };
   std::vector<Plan> planned_drains;  ///< all drains of the policy
+  static constexpr std::size_t kMostGates = 50;
+  std::vector<ClosedGate> gates;  ///< closed by pgcurfew, any instance, as last read
+  std::size_t gate_count = 0;
 
   std::vector<Breaker::Open> breakers;  ///< open; the server's first
   std::size_t breaker_count = 0;

@@ -402,11 +402,11 @@ void Watch::note_holds() {
   note(Hold::kStopping, is_stopping_);
   note(Hold::kClockUnasked, is_up && !(clock_.is_known() && clock_.sampled_at() >= connected_at_));
   note(Hold::kClockJumped, clock_.is_known() && !clock_.is_trusted());
-  const auto note_record = [&](Hold hold, bool stands) {
-    holds_.set(hold, stands, moment_.now, moment_.wall, record_trouble_, false);
-  };
-  note_record(Hold::kRecordFails, is_record_behind() && !policy_->record.is_required);
-  note_record(Hold::kRecordRequired, is_record_behind() && policy_->record.is_required);
+  const bool is_required = policy_->record.is_required;
+  holds_.set(Hold::kRecordFails, is_record_behind() && !is_required, moment_.now, moment_.wall,
+             record_trouble_, false);
+  holds_.set(Hold::kRecordRequired, is_record_behind() && is_required, moment_.now, moment_.wall,
+             record_trouble_ + ", which is required", false);
 }
 
 /// Breakers open and close only in a decision.

@@ -32,7 +32,8 @@ HEALTHY = {
     'pgcurfew_audit_working{place="journald"}': "1x300",
     'pgcurfew_audit_lost_events_total{place="journald"}': "2x300",
     "pgcurfew_config_last_reload_successful": "1x300",
-    'pgcurfew_drain_closed_gates{server="s",drain="d"}': "0x300",
+    'pgcurfew_closed_gates{server="s"}': "0x300",
+    "pgcurfew_web_failing": "0x300",
     "pgcurfew_loop_age_seconds": "0x300",
 }
 
@@ -51,7 +52,8 @@ SICK = {
     "PgcurfewAuditFails": {'pgcurfew_audit_working{place="journald"}': "0x300"},
     "PgcurfewAuditLost": {'pgcurfew_audit_lost_events_total{place="journald"}': "2x260 4x39"},
     "PgcurfewReloadRefused": {"pgcurfew_config_last_reload_successful": "0x300"},
-    "PgcurfewGateClosedLong": {'pgcurfew_drain_closed_gates{server="s",drain="d"}': "1x300"},
+    "PgcurfewGateClosedLong": {'pgcurfew_closed_gates{server="s"}': "1x300"},
+    "PgcurfewWebFailing": {"pgcurfew_web_failing": "1x300"},
     "PgcurfewLoopHangs": {"pgcurfew_loop_age_seconds": "60x300"},
 }
 

@@ -458,7 +458,7 @@ def test_the_command_prints_the_daemons_own_view(stage, web, watched, command):
     done = command("status", "--config", daemon.config)
     assert (done.returncode, done.stderr) == (0, "")
     assert re.search(r"^pgcurfew \S+ \(\S+\), mode enforce, policy \w{12}, since ", done.stdout)
-    assert re.search(r"^server stage: up, PostgreSQL \S+, last look .* ago, 1 signals sent(, 1 before .*)?$", done.stdout, re.M)
+    assert re.search(r"^server stage: up, PostgreSQL \S+, last look .* ago, 1 signal sent(, 1 before .*)?$", done.stdout, re.M)
     assert re.search(r"^  rule     patient \(enforce\): 1 session, 0 under way; limit 1$", done.stdout, re.M)
     assert re.search(rf"^  claim    pid {patient.pid} app@\S+, rule patient: cancel \(1/2\) due in .*; limit; ",
                      done.stdout, re.M)

@@ -39,6 +39,9 @@ Picture shown_picture() {
   drain.progress.drain = "nightly";
   drain.progress.databases = {"a", "b"};
   server.drains.push_back(drain);
+  server.gates.push_back(
+      {"orders\x1b[2J", GateKind::kConnectionLimit, GateMark{"by-hand", "db1:7", -1, ServerTime(40s), {}}});
+  server.gate_count = 3;
   server.breakers.push_back({Tenant{"d", "u"}, MonotonicTime(30s)});
   picture.servers.push_back(server);
   Tally::Action action;
@@ -58,10 +61,24 @@ TEST(Status, TellsAllThatThePictureHas) {
         "server orders: down, no look yet", "hold     out of reach since 2024-10-04T00:00:00.000Z",
         "breaker  of u@d open for another 30.0s", "rule     slow (dry-run): claims no session",
         "drain    nightly (dry-run): gating, databases a, b, 0 left",
-        "rule slow: cancel (1/2) due in 12.0s; limit; application_name ?, ?", "... and 299 more claims",
-        "orders: sent cancel to pid 7 [end: by_us]"}) {
+        "gate     of database orders\\x1b[2J is closed for drain by-hand, by db1:7, since "
+        "2000-01-01T00:00:40.000000Z, until pgcurfew reopen",
+        "... and 2 more gates", "rule slow: cancel (1/2) due in 12.0s; limit; application_name ?, ?",
+        "... and 299 more claims", "orders: sent cancel to pid 7 [end: by_us]"}) {
     EXPECT_THAT(*lines, HasSubstr(part));
   }
+}
+
+TEST(Status, TellsWhyAClaimIsNotServed) {
+  auto picture = shown_picture();
+  auto& claim = picture.servers[0].claims[0];
+  claim.step.reset();
+  claim.stand = Stand::kAtEnd;
+  EXPECT_THAT(*status_lines(status_json(picture, {})), HasSubstr("rule slow: at_end; application_name"));
+  claim.stand.reset();
+  picture.servers[0].holds_still = true;
+  EXPECT_THAT(*status_lines(status_json(picture, {})),
+              HasSubstr("rule slow: due in 12.0s; a hold is in the way; application_name"));
 }
 
 TEST(Status, IsHarmlessToATerminal) {

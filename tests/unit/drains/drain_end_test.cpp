@@ -319,6 +319,24 @@ TEST(DrainEnd, GatesThatWereLeftClosedBeforeTheStartAreCounted) {
   EXPECT_EQ(world.desk.closed_gates("another"), 0U);
 }
 
+TEST(DrainEnd, GatesOfOthersAreShownWithWhoHoldsThem) {
+  auto plan = plan_of();
+  plan.begins = at(24h);
+  World world(plan);
+  EXPECT_TRUE(world.desk.marked_gates().empty());
+  world.gates["app"].limit = 0;
+  world.gates["app"].mark = GateMark{"by-hand", "elsewhere:7", -1, at(-60s), std::nullopt};
+  world.go(0s, {});
+  const auto marked = world.desk.marked_gates();
+  ASSERT_EQ(marked.size(), 1U);
+  EXPECT_EQ(marked[0].database, "app");
+  EXPECT_EQ(marked[0].mark, *world.gates["app"].mark);
+  world.gates["app"].limit = -1;
+  world.gates["app"].mark.reset();
+  world.read_gates();
+  EXPECT_TRUE(world.desk.marked_gates().empty());
+}
+
 TEST(DrainEnd, GatesThatItHasOpenedAreNotCountedThoughTheyWereReadBefore) {
   World world;
   for (const auto moment : {0s, 1s}) world.go(moment, {});
@@ -329,6 +347,7 @@ TEST(DrainEnd, GatesThatItHasOpenedAreNotCountedThoughTheyWereReadBefore) {
   }
   ASSERT_EQ(world.gates["app"].limit, -1);
   EXPECT_EQ(world.desk.closed_gates("d"), 0U);
+  EXPECT_TRUE(world.desk.marked_gates().empty());
 }
 
 TEST(DrainEnd, GivesBackAGateWhoseClosingLostItsReplyWhenItIsStoppedThen) {

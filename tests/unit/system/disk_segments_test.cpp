@@ -4,6 +4,7 @@
 #include <filesystem>
 #include <fstream>
 
+#include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -98,6 +99,20 @@ TEST_F(DiskSegmentsTest, ARunThatWasKilledIsOver) {
   std::ofstream(directory_ + "/record-a.run") << "";
   EXPECT_FALSE(DiskSegments(directory_).is_running("a"));
   EXPECT_TRUE(std::filesystem::is_empty(directory_));
+}
+
+TEST_F(DiskSegmentsTest, WhatKilledRunsHaveLeftGoesAndNothingElse) {
+  DiskSegments own(directory_);
+  DiskSegments other(directory_);
+  ASSERT_TRUE(own.begin_run("own"));
+  ASSERT_TRUE(other.begin_run("other"));
+  for (const auto* name : {"record-dead.run", "record-1.jsonl", "x.run"})
+    std::ofstream(directory_ + "/" + name) << "";
+  own.forget_dead_runs();
+  EXPECT_THAT(own.list().value(), ::testing::ElementsAre(".", "..", "record-1.jsonl", "record-other.run",
+                                                         "record-own.run", "x.run"));
+  EXPECT_TRUE(own.is_running("other"));
+  DiskSegments(directory_ + "/nowhere").forget_dead_runs();
 }
 
 TEST_F(DiskSegmentsTest, ADirectoryThatIsGoneIsAnError) {

@@ -202,7 +202,10 @@ TEST_F(StateDirectory, IsTheOneOfTheServiceManager) {
 TEST_F(StateDirectory, IsMadeBelowTheHomeIfThereIsNoOther) {
   if (std::filesystem::exists("/var/lib/pgcurfew")) GTEST_SKIP() << "pgcurfew is installed here";
   setenv("HOME", directory_.c_str(), 1);
+  EXPECT_FALSE(find_state_directory(".gate", IfAbsent::kLeave));
+  EXPECT_FALSE(std::filesystem::exists(directory_ + "/.local"));
   EXPECT_EQ(find_state_directory(".gate").value_or(""), directory_ + "/.local/state/pgcurfew");
+  EXPECT_EQ(find_state_directory(".gate", IfAbsent::kLeave), find_state_directory(".gate"));
   EXPECT_TRUE(std::filesystem::is_directory(directory_ + "/.local/state/pgcurfew"));
 }
 
