@@ -406,7 +406,7 @@ void Watch::note_holds() {
   holds_.set(Hold::kRecordFails, is_record_behind() && !is_required, moment_.now, moment_.wall,
              record_trouble_, false);
   holds_.set(Hold::kRecordRequired, is_record_behind() && is_required, moment_.now, moment_.wall,
-             record_trouble_ + ", which is required", false);
+             record_trouble_ + "; it is required", false);
 }
 
 /// Breakers open and close only in a decision.

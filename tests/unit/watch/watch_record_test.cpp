@@ -90,7 +90,8 @@ TEST(WatchRecord, ARecordThatFailsIsAHoldThoughNothingWaits) {
     h.connect();
     h.look({});
     h.happen(happening::AppendFailed{kNoSpace});
-    EXPECT_EQ(h.holds(), "cannot write the record (no space)");
+    EXPECT_EQ(h.holds(),
+              fmt::format("cannot write the record (no space){}", is_required ? "; it is required" : ""));
     h.tick(9s);
     h.look({active(1, -30s)});
     EXPECT_EQ(h.orders.empty(), is_required);
@@ -164,7 +165,7 @@ TEST(WatchRecord, RequiredASignalIsNotSentWithoutItsIntent) {
   EXPECT_TRUE(w.orders.empty());
   EXPECT_EQ(w.count(Kind::kOutcome), 1U);
   EXPECT_EQ(w.told.back().kind, Kind::kOutcome);
-  EXPECT_EQ(w.holds(), "no answer from the record within 2s");
+  EXPECT_EQ(w.holds(), "no answer from the record within 2s; it is required");
   // nothing else is ordered until all of it is in the record
   w.tick(w.now + 9s);
   w.look({active(1, -30s), active(2, -40s)});
