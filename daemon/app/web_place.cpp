@@ -10,6 +10,7 @@
 #include "base/nesting.hpp"
 #include "base/words.hpp"
 #include "report/http_get.hpp"
+#include "report/web_answer.hpp"
 #include "system/careful_files.hpp"
 #include "system/listening_socket.hpp"
 
@@ -29,11 +30,14 @@ Result<TlsIdentity> usable_identity(const WebSettings& web) {
   return identity;
 }
 
-/// Whether what listens there says how a pgcurfew does.
-bool does_pgcurfew_answer(const WebSettings& web, const std::string& password) {
-  const auto reply = http_get({web.listen, read_web_certificate(web).value_or(""), web.user, password},
-                              "/healthz", kPatience);
-  if (!reply || nesting_of(reply->body) > kDeepestNesting) return false;
+/// Whether what listens there answers as a pgcurfew does. It is told no password: it may be anybody's.
+bool does_pgcurfew_answer(const WebSettings& web) {
+  const auto certificate = read_web_certificate(web);
+  if (!certificate) return false;
+  const auto reply = http_get({web.listen, *certificate}, "/healthz", kPatience);
+  if (!reply) return false;
+  if (reply->status == 401) return reply->body.starts_with(kNeedsLogin);
+  if (nesting_of(reply->body) > kDeepestNesting) return false;
   const auto health = nlohmann::json::parse(reply->body, nullptr, false);
   return health.is_object() && health.contains("problems") && health.contains("loop");
 }
@@ -83,8 +87,11 @@ WebCheck check_web(const WebSettings& web) {
   }
   const auto free = check_free(web.listen);
   if (free) return found;
-  found.is_ours = does_pgcurfew_answer(web, password.value_or(""));
-  if (!found.is_ours) found.obstacles.push_back(free.error());
+  found.is_ours = does_pgcurfew_answer(web);
+  if (found.is_ours) return found;
+  found.obstacles.push_back(free.error());
+  if (!web.certificate.empty())
+    found.obstacles.back().hint = "If that is a pgcurfew with the certificate from before, reload it.";
   return found;
 }
 

@@ -32,8 +32,9 @@ class SegmentFiles {
   virtual void end_run() noexcept = 0;
   /// In doubt a process runs.
   [[nodiscard]] virtual bool is_running(const std::string& run) const = 0;
-  /// Removes what processes that were killed have left of their begin_run().
-  virtual void forget_dead_runs() noexcept = 0;
+  /// Removes what processes that were killed have left of their begin_run(). `own_run`: our own, which may
+  /// begin meanwhile in another thread.
+  virtual void forget_dead_runs(const std::string& own_run) noexcept = 0;
 
   /// The names of all files of the directory, also those of other kinds, in alphabetical order.
   /// *Errors*: the system's.

@@ -167,7 +167,7 @@ int check_drains(const Policy& policy, const Server& server, const OneLook& seen
     // shown also without drains: a drain by hand may have closed it, and a malformed mark prevents another
     // one
     if (has_malformed_mark(gate)) complain_of_mark(server, gate);
-    if (gate.mark) print_closed(gate);
+    if (gate.mark && gate.limit == 0) print_closed(gate);
   }
   if (check.uses_journal) {
     const auto way = seen.facts->version_num >= kHasParameterPrivileges

@@ -38,6 +38,9 @@ using Json = History::Json;
 
 constexpr Duration kByDefault = std::chrono::hours(24);
 constexpr std::size_t kWidest = 64;
+/// What lines about gates have, as the record writes them.
+constexpr std::string_view kGateEvents = R"("event":"gate_)";
+constexpr std::string_view kLateIntents = R"("event":"intent_late")";
 
 /// What --outcome takes: outcomes, and ends.
 std::vector<std::string_view> outcome_words() {
@@ -158,10 +161,11 @@ void print_intent(const Json& intent, WallTime now) {
 /// What the session did when the step was taken, as far as the record shows.
 void print_outcome(const std::vector<Json>& events, const std::string& decision) {
   for (const auto& event : events) {
-    if (text_in(event, "decision") != decision || !event.contains("query")) continue;
+    if (text_in(event, "decision") != decision || text_in(event, "event") != name_of(Kind::kOutcome))
+      continue;
     if (const auto type = text_in(event, "wait_event_type"); !type.empty())
       print("waits     for {}: {}\n", printable(type, 80), printable(text_in(event, "wait_event"), 80));
-    print("query     {}\n", printable(text_in(event, "query"), 2000));
+    if (event.contains("query")) print("query     {}\n", printable(text_in(event, "query"), 2000));
     return;
   }
 }
@@ -180,32 +184,23 @@ Result<std::optional<Json>> find_decision(const SegmentFiles& files, const std::
   return found;
 }
 
-/// Whether the event is about the gate of this one.
-bool is_of_gate(const Json& event, const Json& of) {
-  return text_in(event, "event").starts_with("gate_") && text_in(event, "server") == text_in(of, "server") &&
-         text_in(event, "drain") == text_in(of, "drain") &&
-         text_in(event, "database") == text_in(of, "database");
-}
-
-/// Tells a gate's story, from its closing to its opening; empty: the record cannot be read.
-Result<std::vector<Json>> story_of_gate(const SegmentFiles& files, const Json& of, WallTime since) {
+/// Tells a gate's story, from its closing to its opening, however long ago.
+Result<std::vector<Json>> read_story_of_gate(const SegmentFiles& files, const Json& of) {
   std::vector<Json> events;
-  bool has_decision = false;
   const auto collect = [&](const std::string& line) {
+    if (line.find(kGateEvents) == std::string::npos && line.find(kLateIntents) == std::string::npos)
+      return true;
     auto event = Json::parse(line, nullptr, false);
-    if (!event.is_object() || !is_of_gate(event, of)) return true;
-    has_decision = has_decision || text_in(event, "decision") == text_in(of, "decision");
-    const bool is_open = text_in(event, "event") == name_of(Kind::kGateOpened);
-    events.push_back(std::move(event));
-    if (is_open && !has_decision) events.clear();
-    return !(is_open && has_decision);
+    if (event.is_object()) events.push_back(std::move(event));
+    return true;
   };
-  if (const auto read = read_record(files, since, collect); !read) return tl::make_unexpected(read.error());
-  return events;
+  if (const auto read = read_record(files, std::nullopt, collect); !read)
+    return tl::make_unexpected(read.error());
+  return story_of_gate(events, of);
 }
 
 /// Tells all that was logged about a session, up to now.
-Result<std::vector<Json>> story_of_session(const SegmentFiles& files, const Json& of, WallTime since) {
+Result<std::vector<Json>> read_story_of_session(const SegmentFiles& files, const Json& of, WallTime since) {
   std::vector<Json> events;
   const auto session = text_in(of, "session_id");
   const auto collect = [&](const std::string& line) {
@@ -232,9 +227,8 @@ int tell_story(const SegmentFiles& files, const HistoryOptions& options, WallTim
   }
   const auto& intent = **decision;
   const bool is_of_session = !text_in(intent, "session_id").empty();
-  const auto since = time_of(intent) - kByDefault;
-  const auto events =
-      is_of_session ? story_of_session(files, intent, since) : story_of_gate(files, intent, since);
+  const auto events = is_of_session ? read_story_of_session(files, intent, time_of(intent) - kByDefault)
+                                    : read_story_of_gate(files, intent);
   if (!events) return complain(events.error(), kExitNoPermission);
   if (options.json) {
     for (const auto& event : *events) print("{}\n", to_ascii(event));

@@ -103,6 +103,12 @@ void DrainDesk::take(const Gates& gates, Now now) {
   }
   must_read_ = false;
   gates_ = gates;
+  closed_.clear();
+  for (const auto& gate : gates.gates) {
+    // another client may have opened it, and left the mark
+    if (gate.mark && gate.limit == 0 && !gate.is_lost)
+      closed_.push_back({gate.database, gate.kind, *gate.mark});
+  }
   if (gates.may_not_see_logins && !std::exchange(told_unseen_logins_, true))
     events_.push_back(logins_unseen_event());
   for (auto& entry : runs_) entry.second.take(gates, now);
@@ -143,6 +149,8 @@ void DrainDesk::take(const GateReply& reply, Now now) {
     case GateOutcome::kGone:
       events_.push_back(gate_opened_event(drain, name, kind, reply));
       strays_.erase(found);
+      std::erase_if(closed_,
+                    [&](const ClosedGate& gate) { return gate.database == name && gate.kind == kind; });
       (reply.outcome == GateOutcome::kForeign ? reopened_.foreign : reopened_.opened).push_back(name);
       return;
     default: {
@@ -424,20 +432,13 @@ std::size_t DrainDesk::closed_gates(const std::string& drain) const {
   return ended == ended_.end() ? found : std::min(found, ended->second.closed);
 }
 
-/// Whether it has a mark, and no drain of ours has opened it since it was read.
-bool DrainDesk::is_marked(const Gate& gate) const {
-  if (!gate.mark || gate.is_lost) return false;
-  const auto ended = ended_.find(gate.mark->drain);
-  return ended == ended_.end() || ended->second.closed > 0 || gate.mark->by != by_;
-}
-
-std::vector<ClosedGate> DrainDesk::marked_gates() const {
-  std::vector<ClosedGate> marked;
-  if (!gates_) return marked;
-  for (const auto& gate : gates_->gates) {
-    if (is_marked(gate)) marked.push_back({gate.database, gate.kind, *gate.mark});
-  }
-  return marked;
+std::vector<ClosedGate> DrainDesk::all_closed_gates() const {
+  auto closed = closed_;
+  std::erase_if(closed, [&](const ClosedGate& gate) {
+    const auto ended = ended_.find(gate.mark.drain);
+    return ended != ended_.end() && ended->second.closed == 0 && gate.mark.by == by_;
+  });
+  return closed;
 }
 
 }  // namespace pgcurfew

@@ -82,9 +82,9 @@ class DrainDesk {
   /// The number of gates that a drain of this name keeps closed, or may; if it is not running, those that it
   /// left closed, as they were last read.
   [[nodiscard]] std::size_t closed_gates(const std::string& drain) const;
-  /// All gates with a mark of pgcurfew, whichever instance closed them, as they were last read: without those
-  /// that a drain of ours has opened since.
-  [[nodiscard]] std::vector<ClosedGate> marked_gates() const;
+  /// All gates that pgcurfew keeps closed, whichever instance, as they were last read, also while the server
+  /// is away: without those that we have opened since.
+  [[nodiscard]] std::vector<ClosedGate> all_closed_gates() const;
   /// Whether a running drain keeps gates closed.
   [[nodiscard]] bool has_gated_run() const;
 
@@ -112,7 +112,6 @@ class DrainDesk {
   void give_back_strays(Ledger& ledger, DrainActions& actions, Now now);
   void due_by(ServerTime time) { next_due_ = std::min(next_due_.value_or(time), time); }
   [[nodiscard]] bool is_ours(const Gate& gate) const;
-  [[nodiscard]] bool is_marked(const Gate& gate) const;
   [[nodiscard]] bool is_to_be_reopened(const std::string& database) const;
   [[nodiscard]] bool is_giving_back() const;
 
@@ -125,6 +124,7 @@ class DrainDesk {
   std::optional<ServerTime> watched_until_;  ///< no beginning of a window was missed up to then
 
   std::optional<Gates> gates_;
+  std::vector<ClosedGate> closed_;
   bool must_read_ = true;
   bool is_reading_ = false;
   bool told_unseen_logins_ = false;

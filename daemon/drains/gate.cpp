@@ -51,6 +51,16 @@ std::string to_text(const GateMark& mark) {
                      mark.by, mark.drain);
 }
 
+namespace {
+
+/// Whether times can be reckoned with it: any client of the database's owner may have written it.
+bool is_within_reach(std::int64_t microseconds) {
+  constexpr auto kMost = std::chrono::microseconds(std::chrono::hours(24 * 365 * 1000)).count();
+  return microseconds >= -kMost && microseconds <= kMost;
+}
+
+}  // namespace
+
 Result<GateMark> parse_gate_mark(std::string_view text) {
   GateMark mark;
   auto rest = text;
@@ -62,7 +72,7 @@ Result<GateMark> parse_gate_mark(std::string_view text) {
   const auto drain = take(rest, "drain");
   const bool has_until = until || (until_text && *until_text == kForever);
   if (!is_plain(text) || !limit || *limit < -1 || !since || !has_until || !by || !drain || !rest.empty() ||
-      text.ends_with(' ')) {
+      text.ends_with(' ') || !is_within_reach(*since) || !is_within_reach(until.value_or(0))) {
     return failure("it is no mark of pgcurfew");
   }
   mark.limit = *limit;

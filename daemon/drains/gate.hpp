@@ -64,7 +64,7 @@ struct Gate {
   std::vector<std::string> logging_in;
 };
 
-/// A gate with a mark of pgcurfew.
+/// A gate that pgcurfew keeps closed.
 struct ClosedGate {
   std::string database;
   GateKind kind = GateKind::kConnectionLimit;

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <array>
+#include <set>
 #include <utility>
 
 #include "events/catalogue.hpp"
@@ -79,6 +80,55 @@ void History::take_event(const Json& event) {
   if (kind == name_of(Kind::kVerified)) (*decision)["effect"] = text_in(event, "effect");
   if (kind == name_of(Kind::kIntentLate)) (*decision)["late"] = true;
   if (kind == name_of(Kind::kUnkillable)) (*decision)["unkillable"] = true;
+}
+
+namespace {
+
+bool is_kind(const Json& event, Kind kind) {
+  return text_in(event, "event") == name_of(kind);
+}
+
+/// The names that the database of this event has had.
+std::set<std::string> names_of_database(const std::vector<Json>& events, const Json& of) {
+  std::set<std::string> names{text_in(of, "database")};
+  for (std::size_t before = 0; before != names.size();) {
+    before = names.size();
+    for (const auto& event : events) {
+      if (!is_kind(event, Kind::kGateRenamed)) continue;
+      const auto now = text_in(event, "database");
+      const auto then = text_in(event, "renamed_from");
+      if (names.contains(now) || names.contains(then)) names.insert({now, then});
+    }
+  }
+  return names;
+}
+
+}  // namespace
+
+std::vector<Json> story_of_gate(const std::vector<Json>& events, const Json& of) {
+  const auto names = names_of_database(events, of);
+  const auto decision = text_in(of, "decision");
+  std::vector<Json> story;
+  bool has_decision = false;
+  bool is_over = false;
+  for (const auto& event : events) {
+    if (text_in(event, "server") != text_in(of, "server") ||
+        text_in(event, "drain") != text_in(of, "drain") || !names.contains(text_in(event, "database")) ||
+        !text_in(event, "session_id").empty() || is_kind(event, Kind::kGateRehearsed))
+      continue;
+    const bool is_it = text_in(event, "decision") == decision;
+    // another process may have opened it just before this decision's own answer
+    if (is_over && has_decision && !is_it) continue;
+    if (is_over && !has_decision) {
+      story.clear();
+      is_over = false;
+    }
+    story.push_back(event);
+    has_decision = has_decision || is_it;
+    is_over = is_over || is_kind(event, Kind::kGateOpened) || is_kind(event, Kind::kGateOverridden) ||
+              is_kind(event, Kind::kGateGone);
+  }
+  return story;
 }
 
 }  // namespace pgcurfew

@@ -40,6 +40,10 @@ class History {
   std::map<EpisodeName, std::size_t> by_episode_;  ///< the last decision of each that has not ended
 };
 
+/// The story of one gate, of which `of` is an event: what these events, in their order, say of it from its
+/// closing to its opening, also under the names that its database had before and after.
+std::vector<History::Json> story_of_gate(const std::vector<History::Json>& events, const History::Json& of);
+
 /// On one line and in pure ASCII: other characters are escaped, and invalid UTF-8 is U+FFFD.
 std::string to_ascii(const History::Json& json);
 

@@ -223,7 +223,7 @@ void Record::Inside::find_unfinished_runs() {
     const std::unique_lock held(mutex);
     return is_stopping;
   });
-  files->forget_dead_runs();
+  files->forget_dead_runs(run);
   std::unique_lock held(mutex);
   unfinished = std::move(ends);
   if (!unfinished.empty()) note_progress(held);

@@ -46,13 +46,13 @@ struct EpisodeFacts {
   bool is_unkillable = false;
   const Json* first_taken = nullptr;  ///< the first signal; if there is none, the first alert
   const Json* last_taken = nullptr;
-  const Json* query = nullptr;    ///< the first decision that has one
-  const Json* waiting = nullptr;  ///< the first decision that has a wait_event_type
-  const Json* worst = nullptr;    ///< the one that blocked most sessions
+  const Json* query = nullptr;  ///< the first decision that has one
+  const Json* worst = nullptr;  ///< the one that blocked most sessions
   std::uint64_t most_blocked = 0;
   std::string end;
   std::optional<double> lived_s;  ///< from first_taken to the end
-  bool is_held_back = false;      ///< it outlived the grace after last_taken
+  bool is_overdue = false;        ///< it outlived the grace after last_taken
+  bool was_next_tried = false;    ///< there is a decision after last_taken
 
   [[nodiscard]] bool has_acted() const { return is_cancelled || is_terminated; }
   [[nodiscard]] bool ended_by_itself() const { return end == "by_itself" || end == "gone"; }
@@ -92,7 +92,6 @@ EpisodeFacts facts_of(const std::vector<Json>& decisions, const Json* ended) {
   for (const auto& decision : decisions) {
     if (is_taken(decision)) note_step(facts, decision);
     if (facts.query == nullptr && decision.contains("query")) facts.query = &decision;
-    if (facts.waiting == nullptr && decision.contains("wait_event_type")) facts.waiting = &decision;
     if (is_true(decision, "unkillable")) facts.is_unkillable = true;
     const auto blocks = static_cast<std::uint64_t>(std::max(0.0, number_in(decision, "blocks").value_or(0)));
     if (blocks > facts.most_blocked) {
@@ -102,8 +101,9 @@ EpisodeFacts facts_of(const std::vector<Json>& decisions, const Json* ended) {
   }
   if (ended == nullptr) return facts;
   facts.end = text_in(*ended, "end");
+  facts.was_next_tried = facts.last_taken != nullptr && facts.last_taken != &decisions.back();
   facts.lived_s = number_in(*ended, "since_step_s");
-  if (facts.last_taken != nullptr) facts.is_held_back = was_next_due(*facts.last_taken, *ended);
+  if (facts.last_taken != nullptr) facts.is_overdue = was_next_due(*facts.last_taken, *ended);
   if (facts.lived_s || facts.first_taken == nullptr || !facts.ended_by_itself()) return facts;
   const auto from = time_in(*facts.first_taken);
   const auto to = time_in(*ended);
@@ -128,12 +128,12 @@ void count_step(const EpisodeFacts& facts, RuleSummary& rule) {
 void count_end(const EpisodeFacts& facts, RuleSummary& rule) {
   ++rule.ends[facts.end];
   if (!facts.ended_by_itself() || facts.last_taken == nullptr) return;
-  if (facts.last_taken->contains("next_after_s") && !facts.is_held_back) {
+  if (facts.last_taken->contains("next_after_s") && !facts.is_overdue) {
     ++rule.within_grace;
     return;
   }
   rule.lived_on.add(facts.lived_s.value_or(0));
-  if (facts.is_held_back) ++rule.held_back;
+  if (facts.is_overdue && !facts.was_next_tried) ++rule.held_back;
 }
 
 void note_age(const Json& decision, double more_s, RuleSummary& rule) {
@@ -148,7 +148,7 @@ void count_names(const Json& decision, const EpisodeFacts& facts, RuleSummary& r
   rule.databases.count(text_in(decision, "database"));
   rule.application_names.count(text_in(decision, "application_name"));
   rule.servers.count(text_in(decision, "server"));
-  rule.wait_event_types.count(facts.waiting == nullptr ? "" : text_in(*facts.waiting, "wait_event_type"));
+  rule.wait_event_types.count(text_in(decision, "wait_event_type"));
   // the policy may have kept literals in the record, and a summary is to be passed on
   const auto query = facts.query == nullptr ? std::string() : redact(text_in(*facts.query, "query"));
   const auto text = query.substr(0, kLongestQuery);

@@ -53,8 +53,8 @@ struct RuleSummary {
   /// Ended `by_itself` or `gone` after the last step of the ladder, or after the next one was due: the time
   /// since the first signal that was sent, or would have been; without one since the first alert.
   Durations lived_on;
-  /// Of those in `lived_on`: the next step was due and was not taken, which a breaker, a hold, an outage or
-  /// the rule's hours may have prevented.
+  /// Of those in `lived_on`: the next step was due and was not even tried: a bound, a hold or an outage has
+  /// prevented it, or the rule itself.
   std::uint64_t held_back = 0;
   /// The greatest age that is known: at the latest decision, or that at the first step plus the time until
   /// the end.
@@ -65,7 +65,7 @@ struct RuleSummary {
   NameCounts databases;
   NameCounts application_names;
   NameCounts servers;
-  /// By the wait_event_type of the first decision that has one.
+  /// By the wait_event_type at the first decision.
   NameCounts wait_event_types;
   /// By `query_id`, or by the redacted text where there is none; the entry's text is the redacted text.
   NameCounts queries;

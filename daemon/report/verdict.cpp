@@ -53,10 +53,10 @@ std::vector<std::string> verdict_of(const RuleSummary& rule) {
                                           episodes(count), rough_text(rule.lived_on.median_s()), longest));
   }
   if (rule.held_back > 0) {
-    sentences.push_back(
-        fmt::format("In {} of these the next step was due, and was held back: by a breaker, a hold, an "
-                    "outage or the rule's hours.",
-                    rule.held_back));
+    sentences.push_back(fmt::format(
+        "In {} of these the next step was due, and was held back: by a bound, a hold, an outage, or "
+        "the rule's own hours, at_most, pause, keep or when.",
+        rule.held_back));
   }
   if (rule.if_still > 0)
     sentences.push_back(fmt::format("In {} a later step came due, too.", episodes(rule.if_still)));

@@ -49,7 +49,7 @@ WebAnswer answer(const WebRequest& request, const WebAccess& access, const WebSo
   if (request.host && !is_host_of(access.address, *request.host))
     return refusal(403, "the Host header names another host; use localhost or the address itself");
   if (access.login && !(request.login && are_same(*request.login, *access.login)))
-    return refusal(401, "a user and a password are needed");
+    return refusal(401, std::string(kNeedsLogin));
   if (request.method != "GET" && request.method != "HEAD")
     return refusal(405, "only GET and HEAD are answered here");
   if (request.path == "/style.css") return {200, kCss, std::string(page_style())};

@@ -48,6 +48,9 @@ struct WebSources {
   std::function<MonotonicTime()> now;
 };
 
+/// The body of status 401 begins with it.
+inline constexpr std::string_view kNeedsLogin = "a user and a password are needed";
+
 /// The answer to a request. Only reads: nothing can be changed through it.
 /// *Errors*, in this order: 403 for the name of a host that is not ours; 401 without the login that is
 /// needed; 405 for a method other than GET and HEAD; 404 for another path; 503 as /healthz and /readyz say,

@@ -31,6 +31,17 @@ std::string run_file(const std::string& run) {
   return fmt::format("{}{}{}", kRunPrefix, run, kRunSuffix);
 }
 
+/// Locks a run file. Another process may be looking whether it is that of a dead one.
+bool is_locked(int file) {
+  constexpr int kMostTries = 50;
+  for (int tries = 1; flock(file, LOCK_EX | LOCK_NB) != 0; ++tries) {
+    if (errno == EINTR) continue;
+    if (errno != EWOULDBLOCK || tries == kMostTries) return false;
+    std::this_thread::sleep_for(kPause);
+  }
+  return true;
+}
+
 /// Whether the process whose run file this is has ended; then the file is of no use, and is removed.
 bool is_dead(const std::string& path) {
   const Descriptor file(open(path.c_str(), O_RDONLY | kCarefully));
@@ -78,7 +89,7 @@ Result<void> DiskSegments::begin_run(const std::string& run) {
   while (true) {
     const int file = open(path.c_str(), O_RDWR | O_CREAT | kCarefully, 0600);
     if (file < 0) return system_error("create", path);
-    if (flock(file, LOCK_EX | LOCK_NB) != 0) {
+    if (!is_locked(file)) {
       auto error = system_error("lock", path);
       close(file);
       return error;
@@ -109,11 +120,11 @@ bool DiskSegments::is_running(const std::string& run) const {
   return !is_dead(path_of(run_file(run)));
 }
 
-void DiskSegments::forget_dead_runs() noexcept {
+void DiskSegments::forget_dead_runs(const std::string& own_run) noexcept {
   try {
     for (const auto& name : list().value_or(std::vector<std::string>())) {
       if (!name.starts_with(kRunPrefix) || !name.ends_with(kRunSuffix)) continue;
-      if (name != run_file(running_)) is_dead(path_of(name));
+      if (name != run_file(own_run)) is_dead(path_of(name));
     }
   } catch (const std::exception&) {
     // they are of no harm

@@ -23,7 +23,7 @@ class DiskSegments final : public SegmentFiles {
   Result<void> begin_run(const std::string& run) override;
   void end_run() noexcept override;
   [[nodiscard]] bool is_running(const std::string& run) const override;
-  void forget_dead_runs() noexcept override;
+  void forget_dead_runs(const std::string& own_run) noexcept override;
   [[nodiscard]] Result<std::vector<std::string>> list() const override;
   [[nodiscard]] Result<std::uint64_t> size(const std::string& name) const override;
   [[nodiscard]] Result<std::optional<std::string>> read(const std::string& name, std::uint64_t offset,

@@ -64,28 +64,41 @@ std::string given_state_directory() {
   return given;
 }
 
+std::optional<std::string> state_directory_at_home() {
+  auto home = environment("XDG_STATE_HOME");
+  if (home.empty() && !environment("HOME").empty()) home = environment("HOME") + "/.local/state";
+  return home.starts_with('/') ? std::optional(home + "/pgcurfew") : std::nullopt;
+}
+
+/// Whether the directory can be written to, or made.
+bool is_creatable(std::string path) {
+  while (access(path.c_str(), F_OK) != 0 && path.find('/', 1) != std::string::npos)
+    path.resize(path.rfind('/'));
+  return is_usable(path);
+}
+
 }  // namespace
 
 std::optional<std::string> find_state_directory(std::string_view suffix, IfAbsent absent) {
   const auto given = given_state_directory();
   const auto usual = given.empty() ? std::string(kUsualDirectory) : given;
   if (is_usable(usual) || (given.empty() ? holds_files(usual, suffix) : is_readable(usual))) return usual;
-  auto home = environment("XDG_STATE_HOME");
-  if (home.empty() && !environment("HOME").empty()) home = environment("HOME") + "/.local/state";
   // a user who names a directory would look for the journal of gates nowhere else
-  if (given.empty() && home.starts_with('/')) {
-    auto candidate = home + "/pgcurfew";
-    if (absent == IfAbsent::kCreate) make_directories(candidate);
-    if (is_usable(candidate)) return candidate;
-  }
-  return std::nullopt;
+  const auto own = given.empty() ? state_directory_at_home() : std::nullopt;
+  if (!own) return std::nullopt;
+  if (absent == IfAbsent::kCreate) make_directories(*own);
+  return is_usable(*own) ? own : std::nullopt;
 }
 
 Result<void> check_state_directory() {
   const auto given = given_state_directory();
   if (!given.empty() && !is_usable(given)) return system_error("write to the state directory", given);
-  const auto used = given.empty() ? std::string(kUsualDirectory) : given;
-  return is_usable(used) ? check_space(used) : Result<void>();
+  if (!given.empty() || is_usable(std::string(kUsualDirectory)))
+    return check_space(given.empty() ? std::string(kUsualDirectory) : given);
+  const auto own = state_directory_at_home();
+  if (own && is_creatable(*own)) return {};
+  return failure(fmt::format("neither {} nor a directory at home can be written to", kUsualDirectory), {},
+                 "Run this as the user of the service, or set STATE_DIRECTORY.");
 }
 
 Result<void> StateFiles::find() {

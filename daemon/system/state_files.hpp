@@ -17,8 +17,9 @@ namespace pgcurfew {
 enum class IfAbsent { kCreate, kLeave };
 std::optional<std::string> find_state_directory(std::string_view suffix, IfAbsent absent = IfAbsent::kCreate);
 
-/// Whether this user can write to $STATE_DIRECTORY, if that is set; creates nothing.
-/// *Errors*: there is no such directory; it is not ours to write to; that or /var/lib/pgcurfew is full.
+/// Whether this user can write to the directory that find_state_directory() would find or create; creates
+/// nothing.
+/// *Errors*: there is none that we could write to; $STATE_DIRECTORY or /var/lib/pgcurfew is full.
 Result<void> check_state_directory();
 
 /// The state files on this machine's disk. The effects of write() and remove() survive a power failure.

@@ -71,7 +71,7 @@ void draw_sessions(const Look& look, ServerPicture& picture) {
 void draw_drains(const Policy& policy, const DrainDesk& desk, ServerPicture& picture) {
   for (const auto& plan : policy.drains)
     picture.planned_drains.push_back({plan.name, plan.mode, desk.closed_gates(plan.name)});
-  picture.gates = desk.marked_gates();
+  picture.gates = desk.all_closed_gates();
   picture.gate_count = picture.gates.size();
   picture.gates.resize(std::min(picture.gates.size(), ServerPicture::kMostGates));
   auto all = desk.progress();

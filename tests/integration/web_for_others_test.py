@@ -6,6 +6,7 @@ import re
 import socket
 import ssl
 import subprocess
+import threading
 import time
 
 import pytest
@@ -279,6 +280,31 @@ def test_check_names_all_that_the_web_server_lacks(stage, guarded, command, tmp_
     with socket.create_server(("127.0.0.1", guarded.port)):
         told = command("check", config).stderr
     assert [why in told for why in ("others can use", "web.key: No such file", "another process listens")] == [True] * 3, told
+
+
+def test_check_tells_no_stranger_at_the_port_the_password(stage, guarded, command, tmp_path):
+    config = tmp_path / "c.yaml"
+    section = re.sub(r"^  tls:.*\n", "", guarded.policy, flags=re.M)
+    config.write_text(stage.policy(WATCHFUL, more=section), encoding="utf-8")
+    heard = []
+
+    def answer(listening):
+        while True:
+            try:
+                connection = listening.accept()[0]
+            except OSError:
+                return
+            with connection:
+                heard.append(connection.recv(4096))
+                connection.sendall(b"HTTP/1.1 401 No\r\nContent-Length: 2\r\nConnection: close\r\n"
+                                   b"WWW-Authenticate: Basic realm=\"pgcurfew\"\r\n\r\nno")
+
+    with socket.create_server(("127.0.0.1", guarded.port)) as listening:
+        stranger = threading.Thread(target=answer, args=(listening,), daemon=True)
+        stranger.start()
+        assert "another process listens" in command("check", config).stderr
+    said = b"".join(heard).lower()
+    assert b"get /healthz" in said and b"authorization" not in said
 
 
 def test_check_knows_the_pgcurfew_that_has_the_address(stage, guarded, command, tmp_path):

@@ -53,7 +53,7 @@ class MemorySegments final : public SegmentFiles {
     const std::unique_lock held(disk_->mutex);
     return disk_->runs.contains(run);
   }
-  void forget_dead_runs() noexcept override {}
+  void forget_dead_runs(const std::string& /*own_run*/) noexcept override {}
   [[nodiscard]] Result<std::vector<std::string>> list() const override {
     const std::unique_lock held(disk_->mutex);
     if (disk_->is_unreadable) return failure("could not list the files: Input/output error");

@@ -323,18 +323,23 @@ TEST(DrainEnd, GatesOfOthersAreShownWithWhoHoldsThem) {
   auto plan = plan_of();
   plan.begins = at(24h);
   World world(plan);
-  EXPECT_TRUE(world.desk.marked_gates().empty());
+  EXPECT_TRUE(world.desk.all_closed_gates().empty());
   world.gates["app"].limit = 0;
   world.gates["app"].mark = GateMark{"by-hand", "elsewhere:7", -1, at(-60s), std::nullopt};
   world.go(0s, {});
-  const auto marked = world.desk.marked_gates();
-  ASSERT_EQ(marked.size(), 1U);
-  EXPECT_EQ(marked[0].database, "app");
-  EXPECT_EQ(marked[0].mark, *world.gates["app"].mark);
+  const auto closed = world.desk.all_closed_gates();
+  ASSERT_EQ(closed.size(), 1U);
+  EXPECT_EQ(closed[0].database, "app");
+  EXPECT_EQ(closed[0].mark, *world.gates["app"].mark);
+  world.desk.connection_lost();
+  EXPECT_EQ(world.desk.all_closed_gates().size(), 1U) << "as last read";
+  world.gates["app"].limit = 7;
+  world.read_gates();
+  EXPECT_TRUE(world.desk.all_closed_gates().empty()) << "its owner has opened it, and left the mark";
   world.gates["app"].limit = -1;
   world.gates["app"].mark.reset();
   world.read_gates();
-  EXPECT_TRUE(world.desk.marked_gates().empty());
+  EXPECT_TRUE(world.desk.all_closed_gates().empty());
 }
 
 TEST(DrainEnd, GatesThatItHasOpenedAreNotCountedThoughTheyWereReadBefore) {
@@ -347,7 +352,7 @@ TEST(DrainEnd, GatesThatItHasOpenedAreNotCountedThoughTheyWereReadBefore) {
   }
   ASSERT_EQ(world.gates["app"].limit, -1);
   EXPECT_EQ(world.desk.closed_gates("d"), 0U);
-  EXPECT_TRUE(world.desk.marked_gates().empty());
+  EXPECT_TRUE(world.desk.all_closed_gates().empty());
 }
 
 TEST(DrainEnd, GivesBackAGateWhoseClosingLostItsReplyWhenItIsStoppedThen) {

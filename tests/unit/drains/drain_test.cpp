@@ -513,7 +513,9 @@ TEST(GateMark, IsReadAsItWasWritten) {
        {"", "limit=-1", "limit=x since=1 until=2 by=a drain=b", "limit=-2 since=1 until=2 by=a drain=b",
         "limit=-1 since=1 until=2 by= drain=b", "limit=-1 since=1 until=2 by=a drain=b ",
         "limit=-1 since=1 until=2 by=a drain=b c", "limit=-1 since=1 until=2 by=caf\xe9 drain=b",
-        "limit=-1 since=1 until=2 by=a drain=caf\xc3\xa9", "limit=-1 since=1 until=2 by=a\tb drain=b"}) {
+        "limit=-1 since=1 until=2 by=a drain=caf\xc3\xa9", "limit=-1 since=1 until=2 by=a\tb drain=b",
+        "limit=-1 since=-9223372036854775808 until=2 by=a drain=b",
+        "limit=-1 since=1 until=9223372036854775807 by=a drain=b"}) {
     EXPECT_FALSE(parse_gate_mark(text)) << text;
   }
 }

@@ -5,6 +5,8 @@
 namespace pgcurfew {
 namespace {
 
+using Json = History::Json;
+
 std::string line(const std::string& kind, const std::string& decision, const std::string& rest = {}) {
   return R"({"seq":1,"run":"a","ts":"2026-11-30T14:03:05.123Z","level":"INFO","event":")" + kind +
          R"(","message":"m","server":"main","decision":")" + decision + R"(","rule":"r","pid":7)" +
@@ -46,6 +48,56 @@ TEST(History, PassesOverWhatIsNoDecision) {
   history.take(line("outcome", "d-9", R"("outcome":"signalled")"));
   history.take(R"({"event":"started","message":"m"})");
   EXPECT_LE(history.decisions().size(), 1U);
+}
+
+/// A gate's event: `KIND DATABASE DECISION`, with more fields.
+Json gate_event(const std::string& kind, const std::string& database, const std::string& decision,
+                Json more = Json::object()) {
+  Json event{{"event", kind}, {"server", "main"}, {"drain", "d"}, {"database", database}};
+  if (!decision.empty()) event["decision"] = decision;
+  event.update(more);
+  return event;
+}
+
+/// The decisions and kinds of a story.
+std::string told(const std::vector<Json>& events, const Json& of) {
+  std::string text;
+  for (const auto& event : story_of_gate(events, of))
+    text += text_in(event, "event") + " " + text_in(event, "decision") + ", ";
+  return text;
+}
+
+TEST(GateStory, GoesFromTheClosingToTheOpeningOfOneWindow) {
+  const std::vector<Json> events{gate_event("gate_rehearsed", "app", ""),
+                                 gate_event("gate_intent", "app", "1"),
+                                 gate_event("intent_late", "app", "1"),
+                                 gate_event("gate_closed", "app", "1"),
+                                 gate_event("gate_closed", "other", "x"),
+                                 gate_event("gate_overridden", "app", ""),
+                                 gate_event("gate_intent", "app", "2"),
+                                 gate_event("gate_closed", "app", "2"),
+                                 gate_event("gate_intent", "app", "3"),
+                                 gate_event("gate_opened", "app", "4"),
+                                 gate_event("gate_opened", "app", "3"),
+                                 gate_event("gate_intent", "app", "5"),
+                                 gate_event("intent_late", "app", "6", {{"session_id", "s"}})};
+  EXPECT_EQ(told(events, events[1]), "gate_intent 1, intent_late 1, gate_closed 1, gate_overridden , ");
+  const std::string second = "gate_intent 2, gate_closed 2, gate_intent 3, gate_opened 4, ";
+  EXPECT_EQ(told(events, events[7]), second);
+  EXPECT_EQ(told(events, events[9]), second);
+  EXPECT_EQ(told(events, events[10]), second + "gate_opened 3, ");
+  EXPECT_EQ(told(events, events[11]), "gate_intent 5, ");
+}
+
+TEST(GateStory, FollowsADatabaseThatIsRenamed) {
+  const std::vector<Json> events{
+      gate_event("gate_closed", "app", "1"), gate_event("gate_renamed", "new", "", {{"renamed_from", "app"}}),
+      gate_event("gate_closed", "elsewhere", "x"), gate_event("gate_opened", "new", "2")};
+  for (const auto at : {0U, 3U})
+    EXPECT_EQ(told(events, events[at]), "gate_closed 1, gate_renamed , gate_opened 2, ") << at;
+  auto other = events;
+  other[3]["server"] = "standby";
+  EXPECT_EQ(told(other, other[0]), "gate_closed 1, gate_renamed , ");
 }
 
 }  // namespace

@@ -130,6 +130,16 @@ TEST(Summary, WhatOutlivesTheGraceWithoutTheNextStepHasNotEndedWithinIt) {
   }
 }
 
+TEST(Summary, AStepThatWasTriedWasNotHeldBack) {
+  const auto rule = only_rule_of(Written("r", "enforce")
+                                     .step("a", "cancel", 0, "signalled", kGrace)
+                                     .step("a", "terminate", 30, "denied")
+                                     .end("a", 300, "by_itself"));
+  EXPECT_EQ(rule.within_grace, 0U);
+  EXPECT_EQ(rule.lived_on.count(), 1U);
+  EXPECT_EQ(rule.held_back, 0U);
+}
+
 TEST(Summary, SessionsThatWaitAreTheirOwnGroup) {
   auto written = Written().step("a", "cancel", 0, "would_signal").step("b", "cancel", 0, "would_signal");
   written.event("outcome", 1,

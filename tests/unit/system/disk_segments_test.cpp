@@ -108,11 +108,11 @@ TEST_F(DiskSegmentsTest, WhatKilledRunsHaveLeftGoesAndNothingElse) {
   ASSERT_TRUE(other.begin_run("other"));
   for (const auto* name : {"record-dead.run", "record-1.jsonl", "x.run"})
     std::ofstream(directory_ + "/" + name) << "";
-  own.forget_dead_runs();
+  own.forget_dead_runs("own");
   EXPECT_THAT(own.list().value(), ::testing::ElementsAre(".", "..", "record-1.jsonl", "record-other.run",
                                                          "record-own.run", "x.run"));
   EXPECT_TRUE(own.is_running("other"));
-  DiskSegments(directory_ + "/nowhere").forget_dead_runs();
+  DiskSegments(directory_ + "/nowhere").forget_dead_runs("own");
 }
 
 TEST_F(DiskSegmentsTest, ADirectoryThatIsGoneIsAnError) {
