@@ -55,7 +55,9 @@ def test_each_example_is_taken(command, tmp_path, number):
     path = tmp_path / "example.yaml"
     path.write_text(examples(FILES)[number], encoding="utf-8")
     done = command("check", path)
-    assert (done.returncode, done.stderr) == (0, ""), examples(FILES)[number]
+    # this machine has none of the places that they name
+    told = re.sub(r"^pgcurfew: warning: not possible now: .*\n(hint: .*\n)?", "", done.stderr, flags=re.M)
+    assert (done.returncode, told) == (0, ""), examples(FILES)[number]
 
 
 def test_there_are_examples():
@@ -135,8 +137,7 @@ def test_the_commands_and_their_options_are_all_there(command):
     for name in listed:
         line = re.search(rf"^\*pgcurfew {name}\*(.*)$", synopsis, re.MULTILINE)[1]
         known = set(re.findall(r"--[a-z-]+", command(name, "--help").stdout)) - {"--help"}
-        # check takes its file by --config too
-        assert set(re.findall(r"--[a-z-]+", line)) == known - ({"--config"} if name == "check" else set()), name
+        assert set(re.findall(r"--[a-z-]+", line)) == known, name
         assert known <= options
 
 
