@@ -5,9 +5,7 @@
 #include <utility>
 
 #include <fmt/format.h>
-#include <nlohmann/json.hpp>
 
-#include "base/nesting.hpp"
 #include "base/words.hpp"
 #include "report/http_get.hpp"
 #include "report/web_answer.hpp"
@@ -30,16 +28,13 @@ Result<TlsIdentity> usable_identity(const WebSettings& web) {
   return identity;
 }
 
-/// Whether what listens there answers as a pgcurfew does. It is told no password: it may be anybody's.
-bool does_pgcurfew_answer(const WebSettings& web) {
-  const auto certificate = read_web_certificate(web);
-  if (!certificate) return false;
-  const auto reply = http_get({web.listen, *certificate}, "/healthz", kPatience);
-  if (!reply) return false;
-  if (reply->status == 401) return reply->body.starts_with(kNeedsLogin);
-  if (nesting_of(reply->body) > kDeepestNesting) return false;
-  const auto health = nlohmann::json::parse(reply->body, nullptr, false);
-  return health.is_object() && health.contains("problems") && health.contains("loop");
+/// Whether what listens there answers as a pgcurfew does, with or without TLS: the files may have changed
+/// since it started. It is told no password, for it may be anybody's.
+bool does_pgcurfew_answer(const ListenAddress& address, bool with_tls) {
+  HttpServer server{address};
+  server.is_anybody = with_tls;
+  const auto reply = http_get(server, "/healthz", kPatience);
+  return reply && is_of_pgcurfew(reply->status, reply->body);
 }
 
 }  // namespace
@@ -87,11 +82,8 @@ WebCheck check_web(const WebSettings& web) {
   }
   const auto free = check_free(web.listen);
   if (free) return found;
-  found.is_ours = does_pgcurfew_answer(web);
-  if (found.is_ours) return found;
-  found.obstacles.push_back(free.error());
-  if (!web.certificate.empty())
-    found.obstacles.back().hint = "If that is a pgcurfew with the certificate from before, reload it.";
+  found.is_ours = does_pgcurfew_answer(web.listen, true) || does_pgcurfew_answer(web.listen, false);
+  if (!found.is_ours) found.obstacles.push_back(free.error());
   return found;
 }
 

@@ -36,7 +36,7 @@ struct WebCheck {
   std::vector<Error> obstacles;  ///< all that prevent it
   bool is_ours = false;          ///< a pgcurfew listens there already, which is none
 };
-/// *Units*: waits at most two seconds for a process that listens there.
+/// *Units*: waits at most four seconds for a process that listens there.
 WebCheck check_web(const WebSettings& web);
 
 }  // namespace pgcurfew

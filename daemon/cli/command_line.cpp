@@ -237,12 +237,15 @@ void describe_history(CLI::App& app, HistoryOptions& options) {
       ->check(CLI::Range(1, std::numeric_limits<std::int32_t>::max()))
       ->type_name("PID");
   auto* json = command->add_flag("--json", options.json, "print JSON, one object a line");
+  auto* gates =
+      command->add_flag("--gates", options.gates, "show what was done to gates, by drains of any kind");
+  for (const auto* other : {"--rule", "--user", "--outcome", "--pid", "--decision"}) gates->excludes(other);
   auto* summary = command->add_flag("--summary", options.summary,
                                     "sum up the decisions, rule by rule: the verdict on a dry run");
   command->add_flag("--html", options.html, "print the summary as an HTML page")
       ->needs(summary)
       ->excludes(json);
-  summary->excludes("--decision");
+  summary->excludes("--decision")->excludes(gates);
 }
 
 void describe_status(CLI::App& app, StatusOptions& options) {

@@ -1,7 +1,6 @@
 #include "cli/history.hpp"
 
 #include <algorithm>
-#include <array>
 #include <cstdlib>
 #include <filesystem>
 #include <optional>
@@ -71,9 +70,9 @@ std::string duration_in(const Json& event, std::string_view key) {
   return duration ? to_rough_text(*duration) : "?";
 }
 
-constexpr std::array<std::string_view, 10> kHeads{"TIME", "SERVER",  "PID",    "SESSION", "RULE",
-                                                  "STEP", "OUTCOME", "EFFECT", "END",     "DECISION"};
-using Row = std::array<std::string, kHeads.size()>;
+using Row = std::vector<std::string>;
+const Row kHeads{"TIME", "SERVER", "PID", "SESSION", "RULE", "STEP", "OUTCOME", "EFFECT", "END", "DECISION"};
+const Row kHeadsOfGates{"TIME", "SERVER", "DATABASE", "DRAIN", "EVENT", "BY", "DECISION"};
 
 Row row_of(const Json& decision, WallTime now) {
   const auto age = duration_in(decision, "age_s");
@@ -93,16 +92,14 @@ Row row_of(const Json& decision, WallTime now) {
       text_in(decision, "decision")};
 }
 
-void print_table(const std::vector<Row>& rows) {
-  std::array<std::size_t, kHeads.size()> widths{};
-  std::vector<Row> shown{Row()};
-  std::copy(kHeads.begin(), kHeads.end(), shown.front().begin());
+void print_table(const Row& heads, const std::vector<Row>& rows) {
+  std::vector<std::size_t> widths(heads.size());
+  std::vector<Row> shown{heads};
   for (const auto& row : rows) {
     auto& cells = shown.emplace_back();
     // the decision is to be copied, so it is never cut
-    for (std::size_t i = 0; i < row.size(); ++i) {
-      cells[i] = printable(row[i], i + 1 < row.size() ? kWidest : 400);
-    }
+    for (std::size_t i = 0; i < row.size(); ++i)
+      cells.push_back(printable(row[i], i + 1 < row.size() ? kWidest : 400));
   }
   for (const auto& row : shown) {
     for (std::size_t i = 0; i < row.size(); ++i) widths[i] = std::max(widths[i], row[i].size());
@@ -138,7 +135,38 @@ int show_decisions(const SegmentFiles& files, const HistoryOptions& options, Wal
           local_text(span->until, now), options.since.empty() ? "; --since looks further back" : "");
     return kExitOk;
   }
-  print_table(rows);
+  print_table(kHeads, rows);
+  return kExitOk;
+}
+
+/// What was done to gates, with the decision of each where it has one.
+int show_gates(const SegmentFiles& files, const HistoryOptions& options, WallTime now) {
+  const auto span = span_of(options, kByDefault, now);
+  if (!span) return complain(span.error(), kExitUsage);
+  std::vector<Row> rows;
+  const auto take = [&](const std::string& line) {
+    if (line.find(kGateEvents) == std::string::npos) return true;
+    const auto event = Json::parse(line, nullptr, false);
+    if (!event.is_object() || !is_asked_for(event, options, *span)) return true;
+    const auto kind = text_in(event, "event");
+    if (kind == name_of(Kind::kGateIntent)) return true;
+    if (options.json) {
+      print("{}\n", to_ascii(event));
+    } else {
+      rows.push_back({local_text(time_of(event), now), text_in(event, "server"), text_in(event, "database"),
+                      text_in(event, "drain"), kind, text_in(event, "by"), text_in(event, "decision")});
+    }
+    return true;
+  };
+  if (const auto read = read_record(files, span->since, take); !read)
+    return complain(read.error(), kExitNoPermission);
+  if (options.json) return kExitOk;
+  if (rows.empty()) {
+    print("no gate was turned between {} and {}{}\n", local_text(span->since, now),
+          local_text(span->until, now), options.since.empty() ? "; --since looks further back" : "");
+  } else {
+    print_table(kHeadsOfGates, rows);
+  }
   return kExitOk;
 }
 
@@ -288,6 +316,7 @@ int show_history(const HistoryOptions& options) {
   }
   const auto now = Loop::wall_time();
   if (options.summary) return show_summary(files, options, now);
+  if (options.gates) return show_gates(files, options, now);
   return options.decision.empty() ? show_decisions(files, options, now) : tell_story(files, options, now);
 }
 

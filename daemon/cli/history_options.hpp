@@ -17,6 +17,7 @@ struct HistoryOptions {
   std::string outcome;    ///< an outcome or an end
   std::string decision;   ///< tell the story of this one
   std::string directory;  ///< with the record; empty: the state directory
+  bool gates = false;     ///< what was done to gates, instead of decisions about sessions
   bool json = false;
   bool summary = false;  ///< sum up, rule by rule
   bool html = false;     ///< the summary as an HTML page

@@ -188,7 +188,9 @@ void add_breakers_of(const Json& server, std::string& text) {
     const auto whose = breaker.contains("user")
                            ? fmt::format("{}@{}", shown(breaker, "user"), shown(breaker, "database"))
                            : std::string("the server");
-    text += fmt::format("  breaker  of {} open for another {}\n", whose, duration_in(breaker, "open_for_s"));
+    text += fmt::format("  breaker  of {} {} for another {}\n", whose,
+                        breaker.at("mode") == "enforce" ? "open" : "would be open",
+                        duration_in(breaker, "open_for_s"));
   }
 }
 
@@ -263,7 +265,7 @@ Result<Asked> address_for(const StatusOptions& options, int& status) {
   if (!password || !certificate) {
     status = kExitNoPermission;
     auto error = !password ? password.error() : certificate.error();
-    error.hint = "Run this as the user that pgcurfew runs as.";
+    if (error.hint.empty()) error.hint = "Run this as the user that pgcurfew runs as.";
     return tl::make_unexpected(std::move(error));
   }
   return Asked{{web->listen, *std::move(certificate), web->user, *std::move(password)},
@@ -311,11 +313,11 @@ int show_status(const StatusOptions& options) {
   const auto reply = http_get(asked->server, "/status", kStatusDeadline);
   if (!reply) {
     auto error = reply.error();
-    error.hint =
-        !options.listen.empty() ? "Is pgcurfew running? If its policy has tls, use --config."
-        : asked->server.certificate.empty()
-            ? "Is pgcurfew running, and does its policy have this address?"
-            : "Is pgcurfew running, with this address and this certificate? Reload it if that was renewed.";
+    error.hint = !options.listen.empty() ? "Is pgcurfew running? If its policy has tls, use --config."
+                 : asked->server.certificate.empty()
+                     ? "Is pgcurfew running, and does its policy have this address?"
+                     : "Is pgcurfew running, with this address and this certificate? Reload it if that was "
+                       "renewed; if it would not take the files, its log says why.";
     return fail_status(error, kExitUnavailable);
   }
   if (reply->status != 200) {

@@ -55,6 +55,15 @@ std::vector<std::string> notes_of(const Summary& summary, const SummaryScope& sc
   if (summary.not_running_s() >= 1)
     notes.push_back(
         fmt::format("no pgcurfew ran for up to {} of this time", rough_text(summary.not_running_s())));
+  for (const auto& [outage, lasted] : summary.outages()) {
+    const auto& [kind, server] = outage;
+    const auto what = kind == Summary::Outage::kRequiredRecord
+                          ? std::string("the required record could not be written")
+                      : kind == Summary::Outage::kLooksFail
+                          ? fmt::format("the sessions of server {} could not be read", printable(server, 80))
+                          : fmt::format("server {} was out of reach", printable(server, 80));
+    notes.push_back(fmt::format("{} for {}", what, rough_text(lasted)));
+  }
   for (const auto& [mode, count] : summary.breakers_opened()) {
     notes.push_back(fmt::format("a bound of safety {} met {} {} (breaker_open): some sessions {} held back",
                                 mode == "dry-run" ? "would have been" : "was", count,

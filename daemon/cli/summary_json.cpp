@@ -101,6 +101,15 @@ std::string summary_json(const Summary& summary, const SummaryScope& scope) {
   object["record_begins"] = iso_8601(scope.record_begins);
   object["lacking"] = scope.lacking;
   object["not_running_s"] = summary.not_running_s();
+  object["outages"] = Json::array();
+  for (const auto& [outage, lasted] : summary.outages()) {
+    const auto& [kind, server] = outage;
+    object["outages"].push_back({{"cause", kind == Summary::Outage::kRequiredRecord ? "record_failed"
+                                           : kind == Summary::Outage::kLooksFail    ? "looks_fail"
+                                                                                    : "server_down"},
+                                 {"server", server},
+                                 {"lasted_s", lasted}});
+  }
   object["decisions"] = summary.decisions();
   object["episodes"] = summary.episodes();
   object["breakers_opened"] = map_json(summary.breakers_opened());

@@ -214,7 +214,8 @@ Event drain_done_event(const Drain& plan, const DrainProgress& progress, const D
   event.add(field::kTerminated, progress.terminated);
   event.add(field::kTookS, took);
   event.add(field::kReopened, !end.leaves_closed);
-  event.add(field::kRemaining, there);
+  event.add(field::kRemaining,
+            progress.was_emptied ? static_cast<std::size_t>(there) : progress.remaining.size());
   return event;
 }
 

@@ -271,11 +271,13 @@ void add_server(const ServerPicture& server, Duration since_drawn, Families& fam
   add_rules(server, of, families);
   add_drains(server, of, families);
   add_gates(server, of, families);
-  const bool is_servers = !server.breakers.empty() && !server.breakers.front().tenant;
-  families.gauge("pgcurfew_breaker_open", "Open breakers: of the server, and of its tenants.",
-                 with(of, {{"scope", "server"}}), is_servers ? 1 : 0);
-  families.count("pgcurfew_breaker_open", "", with(of, {{"scope", "tenant"}}),
-                 server.breaker_count - (is_servers ? 1 : 0));
+  for (const auto& [mode, is_servers, tenants, open] : server.breakers) {
+    const auto labels = with(of, {{"mode", word_of(name_of(mode))}});
+    families.gauge("pgcurfew_breaker_open",
+                   "Open breakers: of the server, and of its tenants; those of a dry run hold nothing.",
+                   with(labels, {{"scope", "server"}}), is_servers ? 1 : 0);
+    families.count("pgcurfew_breaker_open", "", with(labels, {{"scope", "tenant"}}), tenants);
+  }
   families.counter("pgcurfew_signals_sent_total", "Signals that were sent.", of, server.counts.signals_sent);
   families.counter("pgcurfew_signals_late_total",
                    "Signals that were sent before their intent was in the record.", of,

@@ -210,12 +210,14 @@ std::string gates_html(const ServerPicture& server, Duration age) {
 
 std::string breakers_html(const ServerPicture& server, MonotonicTime drawn, Duration age) {
   std::string rows;
-  for (const auto& breaker : server.breakers) {
-    rows +=
-        row({breaker.tenant ? who(breaker.tenant->user, breaker.tenant->database) : std::string("the server"),
-             countdown(breaker.until - drawn - age, "now")});
+  for (const auto& of_mode : server.breakers) {
+    for (const auto& breaker : of_mode.open) {
+      rows += row(
+          {breaker.tenant ? who(breaker.tenant->user, breaker.tenant->database) : std::string("the server"),
+           std::string(name_of(of_mode.mode)), countdown(breaker.until - drawn - age, "now")});
+    }
   }
-  return table("Open breakers", {"of", "closes"}, rows);
+  return table("Open breakers", {"of", "mode", "closes"}, rows);
 }
 
 std::string section_of(const Picture& picture, const ServerPicture& server, Duration age) {

@@ -156,16 +156,24 @@ Json json_of(const ClosedGate& gate, const std::optional<ServerTime>& now) {
 
 Json breakers_of(const ServerPicture& server, MonotonicTime drawn) {
   auto breakers = Json::array();
-  for (const auto& breaker : server.breakers) {
-    Json json{{"scope", breaker.tenant ? "tenant" : "server"}};
-    if (breaker.tenant) {
-      json["database"] = value_of(breaker.tenant->database);
-      json["user"] = value_of(breaker.tenant->user);
+  for (const auto& of_mode : server.breakers) {
+    for (const auto& breaker : of_mode.open) {
+      Json json{{"scope", breaker.tenant ? "tenant" : "server"}, {"mode", name_of(of_mode.mode)}};
+      if (breaker.tenant) {
+        json["database"] = value_of(breaker.tenant->database);
+        json["user"] = value_of(breaker.tenant->user);
+      }
+      json["open_for_s"] = value_of(std::max(Duration(0), breaker.until - drawn));
+      breakers.push_back(std::move(json));
     }
-    json["open_for_s"] = value_of(std::max(Duration(0), breaker.until - drawn));
-    breakers.push_back(std::move(json));
   }
   return breakers;
+}
+
+std::size_t breakers_total(const ServerPicture& server) {
+  std::size_t total = 0;
+  for (const auto& of_mode : server.breakers) total += of_mode.tenants + (of_mode.is_servers ? 1 : 0);
+  return total;
 }
 
 Json json_of(const ServerPicture& server, MonotonicTime drawn) {
@@ -194,7 +202,7 @@ Json json_of(const ServerPicture& server, MonotonicTime drawn) {
   json["gates_total"] = server.gate_count;
   json["gates"] = Json::array();
   for (const auto& gate : server.gates) json["gates"].push_back(json_of(gate, server.server_time));
-  json["breakers_total"] = server.breaker_count;
+  json["breakers_total"] = breakers_total(server);
   json["breakers"] = breakers_of(server, drawn);
   json["signals_sent"] = server.counts.signals_sent;
   json["signals_late"] = server.counts.signals_late;

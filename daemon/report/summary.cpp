@@ -201,6 +201,7 @@ void Summary::take(std::string_view line) {
   if (!event.is_object()) return;
   const auto kind = text_in(event, "event");
   follow_daemon(event, kind);
+  note_outage(event, kind);
   if (kind == name_of(Kind::kBreakerOpen)) {
     if (filter_.of_server(event)) ++breakers_opened_[text_in(event, "mode")];
   } else if (kind == name_of(Kind::kRepeat)) {
@@ -259,6 +260,19 @@ void Summary::follow_daemon(const Json& event, std::string_view kind) {
     has_stopped_ = stops;
   }
   if (run == run_) last_of_run_ = *time;
+}
+
+void Summary::note_outage(const Json& event, std::string_view kind) {
+  if (kind == name_of(Kind::kRecordFailed)) is_record_required_ = is_true(event, "required");
+  const bool is_record = kind == name_of(Kind::kRecordAgain);
+  const bool is_look = kind == name_of(Kind::kHoldOver) && text_in(event, "hold") == "looks_fail";
+  if (!(is_record && is_record_required_) && !is_look && kind != name_of(Kind::kServerUp)) return;
+  const auto lasted = number_in(event, is_look ? "lasted_s" : "outage_s").value_or(0);
+  if (lasted <= 0 || !filter_.of_server(event)) return;
+  const auto outage = is_record ? Outage::kRequiredRecord
+                      : is_look ? Outage::kLooksFail
+                                : Outage::kServerDown;
+  outages_[{outage, is_record ? "" : text_in(event, "server")}] += lasted;
 }
 
 void Summary::add_gap(WallTime from, WallTime to) {

@@ -125,6 +125,10 @@ class Summary {
   }
   /// How long in the period no daemon ran, as far as the record shows: after a crash from its last event on.
   [[nodiscard]] double not_running_s() const { return not_running_s_; }
+  /// What kept pgcurfew from acting, and has ended in the period.
+  enum class Outage { kServerDown, kLooksFail, kRequiredRecord };
+  /// *Units*: seconds, by kind and server; the record has none.
+  [[nodiscard]] const std::map<std::pair<Outage, std::string>, double>& outages() const { return outages_; }
 
  private:
   struct Open {
@@ -144,6 +148,7 @@ class Summary {
   void take_of_episode(const Json& event, std::string_view kind);
   void close(const Open& open, const Json* ended);
   void follow_daemon(const Json& event, std::string_view kind);
+  void note_outage(const Json& event, std::string_view kind);
   void add_gap(WallTime from, WallTime to);
 
   Filter filter_;
@@ -152,7 +157,9 @@ class Summary {
   std::map<std::string, Key> open_by_decision_;
   std::map<std::tuple<bool, std::string, std::string>, Counted> rules_;  ///< is a drain, name, mode
   std::map<std::string, std::uint64_t> breakers_opened_;
-  std::string run_;  ///< of the daemon that has started last
+  std::map<std::pair<Outage, std::string>, double> outages_;
+  bool is_record_required_ = false;  ///< at its last failure
+  std::string run_;                  ///< of the daemon that has started last
   WallTime last_of_run_{};
   bool has_stopped_ = false;
   double not_running_s_ = 0;

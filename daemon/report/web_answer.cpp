@@ -2,6 +2,8 @@
 
 #include <utility>
 
+#include "base/nesting.hpp"
+#include "report/history.hpp"
 #include "report/metrics.hpp"
 #include "report/page.hpp"
 #include "report/page_assets.hpp"
@@ -18,6 +20,8 @@ constexpr std::string_view kMetrics = "text/plain; version=0.0.4; charset=utf-8"
 
 constexpr std::string_view kCss = "text/css; charset=utf-8";
 constexpr std::string_view kScriptType = "text/javascript; charset=utf-8";
+
+constexpr std::string_view kNeedsLogin = "a user and a password are needed";
 
 WebAnswer refusal(unsigned status, std::string text) {
   return {status, kText, std::move(text) + "\n"};
@@ -66,6 +70,13 @@ WebAnswer answer(const WebRequest& request, const WebAccess& access, const WebSo
   if (request.path == "/metrics") return {200, kMetrics, metrics_of(*picture, sources.process(), now)};
   if (request.path == "/") return {200, kHtml, page_of(*picture, now, sources.now() - picture->drawn)};
   return {200, kJson, status_json(*picture, now)};
+}
+
+bool is_of_pgcurfew(long status, const std::string& body) {
+  if (status == 401) return body.starts_with(kNeedsLogin);
+  if (nesting_of(body) > kDeepestNesting) return false;
+  const auto health = History::Json::parse(body, nullptr, false);
+  return health.is_object() && health.contains("problems") && health.contains("loop");
 }
 
 }  // namespace pgcurfew

@@ -48,13 +48,13 @@ struct WebSources {
   std::function<MonotonicTime()> now;
 };
 
-/// The body of status 401 begins with it.
-inline constexpr std::string_view kNeedsLogin = "a user and a password are needed";
-
 /// The answer to a request. Only reads: nothing can be changed through it.
 /// *Errors*, in this order: 403 for the name of a host that is not ours; 401 without the login that is
 /// needed; 405 for a method other than GET and HEAD; 404 for another path; 503 as /healthz and /readyz say,
 /// and while there is no picture.
 WebAnswer answer(const WebRequest& request, const WebAccess& access, const WebSources& sources);
+
+/// Whether an answer to /healthz without a login, whoever has given it, looks like one of ours.
+bool is_of_pgcurfew(long status, const std::string& body);
 
 }  // namespace pgcurfew

@@ -24,8 +24,9 @@ constexpr std::string_view kUsualDirectory = "/var/lib/pgcurfew";
 
 bool is_readable(const std::string& directory) {
   struct stat status {};
-  return stat(directory.c_str(), &status) == 0 && S_ISDIR(status.st_mode) &&
-         access(directory.c_str(), R_OK | X_OK) == 0;
+  if (stat(directory.c_str(), &status) != 0) return false;
+  if (!S_ISDIR(status.st_mode)) errno = ENOTDIR;
+  return S_ISDIR(status.st_mode) && access(directory.c_str(), R_OK | X_OK) == 0;
 }
 
 bool is_usable(const std::string& directory) {

@@ -114,8 +114,14 @@ struct ServerPicture {
   std::vector<ClosedGate> gates;  ///< closed by pgcurfew, any instance, as last read
   std::size_t gate_count = 0;
 
-  std::vector<Breaker::Open> breakers;  ///< open; the server's first
-  std::size_t breaker_count = 0;
+  /// The open breakers of rules in one mode.
+  struct Breakers {
+    Mode mode = Mode::kEnforce;
+    bool is_servers = false;            ///< the server's is open
+    std::size_t tenants = 0;            ///< how many of tenants are
+    std::vector<Breaker::Open> open{};  ///< the server's first; at most kMostBreakers
+  };
+  std::vector<Breakers> breakers;  ///< of enforcement, and of dry runs, which hold nothing
 
   std::size_t orders_in_flight = 0;
   WatchCounts counts;

@@ -113,8 +113,11 @@ ServerPicture Watch::picture(MonotonicTime now) const {
   draw_rules(now, picture);
   draw_claims(now, picture);
   draw_drains(*policy_, drains_, picture);
-  picture.breaker_count = (ledger_.breaker.is_open() ? 1U : 0U) + ledger_.breaker.open_tenants();
-  picture.breakers = ledger_.breaker.open(ServerPicture::kMostBreakers);
+  for (const auto mode : {Mode::kEnforce, Mode::kDryRun}) {
+    const auto& breaker = mode == Mode::kEnforce ? ledger_.breaker : ledger_.rehearsed_breaker;
+    picture.breakers.push_back(
+        {mode, breaker.is_open(), breaker.open_tenants(), breaker.open(ServerPicture::kMostBreakers)});
+  }
   return picture;
 }
 

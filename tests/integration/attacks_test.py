@@ -148,8 +148,8 @@ def test_a_herd_that_ends_just_before_its_limit_opens_no_breaker_and_is_never_hi
         time.sleep(5 * limit)
         offender = stage.running(user="honest")
         wait_until(lambda: stage.row(offender)["state"] != "active" or herd.longest >= limit)
-        herd.stop()
         daemon.stop()
+        herd.stop()
         if herd.longest >= limit:
             return False  # the machine was so slow that one of them has broken the limit
         hit = {event["pid"] for event in daemon.all("outcome", outcome="signalled")}

@@ -62,8 +62,14 @@ def test_a_gate_that_was_closed_by_hand_shows_wherever_pgcurfew_shows_anything(s
     config = tmp_path / "pgcurfew.yaml"
     assert f"  database {orders.name}: its gate is closed for drain " in command("check", "--server", config).stdout
     assert outcome_of(by_hand("reopen", orders.name))[0] == 0
+    listed = command("history", "--directory", tmp_path, "--gates", "--database", orders.name).stdout.splitlines()
+    # whoever comes later finds it closed
+    turned = [line.split() for line in listed[1:] if "gate_found" not in line]
+    assert [re.search(r"gate_\w+", " ".join(words))[0] for words in turned] == ["gate_closed", "gate_opened"]
+    assert command("history", "--directory", tmp_path, "--gates", "--database", "nosuch").stdout.startswith("no gate was turned")
     closed = next(event["decision"] for event in record.lines(tmp_path) if event["event"] == "gate_closed")
     opened = next(event["decision"] for event in record.lines(tmp_path) if event["event"] == "gate_opened")
+    assert [words[-1] for words in turned] == [closed, opened]
     stories = [command("history", "--directory", tmp_path, "--decision", one).stdout for one in (closed, opened)]
     assert stories[0] == stories[1] and "closed the gate of database" in stories[0] and "opened the gate of" in stories[0]
 

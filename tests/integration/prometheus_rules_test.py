@@ -23,7 +23,7 @@ HEALTHY = {
     'pgcurfew_last_look_age_bound_seconds{server="s"}': "20x300",
     'pgcurfew_holds_still{server="s"}': "0x300",
     'pgcurfew_privilege{server="s",privilege="pg_signal_backend"}': "1x300",
-    'pgcurfew_breaker_open{server="s",scope="tenant"}': "0x300",
+    'pgcurfew_breaker_open{server="s",mode="enforce",scope="tenant"}': "0x300",
     'pgcurfew_events_total{event="unkillable"}': "3x300",
     'pgcurfew_orders_total{server="s",rule="r",mode="enforce",step="cancel",outcome="denied"}': "2x300",
     'pgcurfew_orders_total{server="s",rule="r",mode="enforce",step="cancel",outcome="signalled"}': "0+1x300",
@@ -44,7 +44,7 @@ SICK = {
     "PgcurfewBlind": {'pgcurfew_last_look_age_seconds{server="s"}': "21x300"},
     "PgcurfewHoldsStill": {'pgcurfew_holds_still{server="s"}': "1x300"},
     "PgcurfewPrivilegeMissing": {'pgcurfew_privilege{server="s",privilege="pg_signal_backend"}': "0x300"},
-    "PgcurfewBreakerOpen": {'pgcurfew_breaker_open{server="s",scope="tenant"}': "2x300"},
+    "PgcurfewBreakerOpen": {'pgcurfew_breaker_open{server="s",mode="enforce",scope="tenant"}': "2x300"},
     "PgcurfewUnkillable": {'pgcurfew_events_total{event="unkillable"}': "0+1x300"},
     "PgcurfewSignalsFail": {
         'pgcurfew_orders_total{server="s",rule="r",mode="enforce",step="cancel",outcome="denied"}': "0+1x300"},

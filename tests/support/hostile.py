@@ -123,7 +123,7 @@ class Crowd:
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._drive, daemon=True)
         self.sessions = []
-        self.longest = 0.0  # seconds from the sending of one to the arrival of its outcome
+        self.longest = 0.0  # seconds from the sending of one to the arrival of its outcome, or to stop()
         conninfos = [conninfos] if isinstance(conninfos, str) else conninfos
         for number in range(count):
             self.sessions.append(Session(conninfos[number % len(conninfos)]))
@@ -166,3 +166,7 @@ class Crowd:
                     heapq.heappush(due, (now + self._pause, self._members.index(member)))
                 else:
                     poll.unregister(socket)
+        waiting = {number for _, number in due}
+        for number, member in enumerate(self._members):
+            if number not in waiting and member.is_connected:
+                self.longest = max(self.longest, time.monotonic() - member.sent)

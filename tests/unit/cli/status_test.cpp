@@ -42,7 +42,8 @@ Picture shown_picture() {
   server.gates.push_back(
       {"orders\x1b[2J", GateKind::kConnectionLimit, GateMark{"by-hand", "db1:7", -1, ServerTime(40s), {}}});
   server.gate_count = 3;
-  server.breakers.push_back({Tenant{"d", "u"}, MonotonicTime(30s)});
+  server.breakers.push_back({Mode::kEnforce, false, 1, {{Tenant{"d", "u"}, MonotonicTime(30s)}}});
+  server.breakers.push_back({Mode::kDryRun, true, 0, {{std::nullopt, MonotonicTime(20s)}}});
   picture.servers.push_back(server);
   Tally::Action action;
   action.server = "orders";
@@ -59,7 +60,8 @@ TEST(Status, TellsAllThatThePictureHas) {
   for (const auto* part :
        {"pgcurfew 1.2.3 (), mode enforce", "warning  the last reload was refused",
         "server orders: down, no look yet", "hold     out of reach since 2024-10-04T00:00:00.000Z",
-        "breaker  of u@d open for another 30.0s", "rule     slow (dry-run): claims no session",
+        "breaker  of u@d open for another 30.0s", "breaker  of the server would be open for another 20.0s",
+        "rule     slow (dry-run): claims no session",
         "drain    nightly (dry-run): gating, databases a, b, 0 left",
         "gate     of database orders\\x1b[2J is closed for drain by-hand, by db1:7, since "
         "2000-01-01T00:00:40.000000Z, until pgcurfew reopen",

@@ -130,6 +130,19 @@ TEST(Summary, WhatOutlivesTheGraceWithoutTheNextStepHasNotEndedWithinIt) {
   }
 }
 
+TEST(Summary, SaysForHowLongItCouldNotAct) {
+  auto written = Written();
+  written.event("record_failed", 0, R"("required":false)").event("record_again", 5, R"("outage_s":5.0)");
+  written.event("record_failed", 10, R"("required":true)").event("record_again", 60, R"("outage_s":49.9)");
+  written.event("server_up", 70, R"("outage_s":5.0)").event("server_up", 80, R"("outage_s":2.5)");
+  written.event("server_up", 90).event("hold_over", 95, R"("hold":"hidden","lasted_s":9.0)");
+  written.event("hold_over", 99, R"("hold":"looks_fail","lasted_s":3.0)");
+  EXPECT_THAT(summary_of(written).outages(),
+              UnorderedElementsAre(Pair(Pair(Summary::Outage::kRequiredRecord, ""), 49.9),
+                                   Pair(Pair(Summary::Outage::kServerDown, "main"), 7.5),
+                                   Pair(Pair(Summary::Outage::kLooksFail, "main"), 3.0)));
+}
+
 TEST(Summary, AStepThatWasTriedWasNotHeldBack) {
   const auto rule = only_rule_of(Written("r", "enforce")
                                      .step("a", "cancel", 0, "signalled", kGrace)

@@ -65,7 +65,7 @@ TEST(Page, TextsOfClientsStayText) {
   claim.user = claim.database = claim.application_name = "<script>alert(1)</script>";
   picture.servers[0].claims.push_back(claim);
   picture.tally.actions.emplace_front().message = "sent cancel to <script>";
-  picture.servers[0].breakers.push_back({Tenant{"<script>", "<script>"}, {}});
+  picture.servers[0].breakers.push_back({Mode::kEnforce, false, 1, {{Tenant{"<script>", "<script>"}, {}}}});
   DrainPicture drain;
   drain.progress.databases = {"<script>"};
   drain.progress.trouble = "<script>";
