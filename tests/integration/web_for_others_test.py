@@ -314,3 +314,11 @@ def test_check_knows_the_pgcurfew_that_has_the_address(stage, guarded, command, 
     done = command("check", "--server", config)
     assert re.search(r"^web: listens on \S+, with TLS, for user \S+; a running pgcurfew does already$", done.stdout, re.M)
     assert (done.returncode, "not possible" in done.stderr) == (0, False), done.stderr
+    # what a reload is to take is checked before it
+    make_certificate(tmp_path, "second")
+    (tmp_path / "password").write_text("new\n")
+    done = command("check", "--server", config)
+    assert (done.returncode, "does already" in done.stdout) == (0, True), done.stderr
+    plain = re.sub(r"^  (tls|basic_auth):.*\n", "", guarded.policy, flags=re.M)
+    config.write_text(stage.policy(WATCHFUL, more=plain), encoding="utf-8")
+    assert "; a running pgcurfew does already\n" in command("check", config).stdout

@@ -342,6 +342,21 @@ TEST(DrainEnd, GatesOfOthersAreShownWithWhoHoldsThem) {
   EXPECT_TRUE(world.desk.all_closed_gates().empty());
 }
 
+TEST(DrainEnd, GatesThatWeHaveOpenedForOthersAreShownNoMoreThoughTheyWereReadBefore) {
+  auto plan = plan_of();
+  plan.begins = at(24h);
+  World world(plan);
+  world.gates["app"].limit = 0;
+  world.gates["app"].mark = GateMark{"by-hand", "elsewhere:7", -1, at(-60s), at(1s)};
+  world.go(0s, {});
+  ASSERT_EQ(world.desk.all_closed_gates().size(), 1U);
+  world.time = 10s;
+  world.read_gates();
+  world.step();
+  ASSERT_EQ(world.gates["app"].limit, -1);
+  EXPECT_TRUE(world.desk.all_closed_gates().empty());
+}
+
 TEST(DrainEnd, GatesThatItHasOpenedAreNotCountedThoughTheyWereReadBefore) {
   World world;
   for (const auto moment : {0s, 1s}) world.go(moment, {});
