@@ -1,6 +1,7 @@
 #include "cli/history.hpp"
 
 #include <algorithm>
+#include <array>
 #include <cstdlib>
 #include <filesystem>
 #include <optional>
@@ -70,9 +71,11 @@ std::string duration_in(const Json& event, std::string_view key) {
   return duration ? to_rough_text(*duration) : "?";
 }
 
+constexpr std::array<std::string_view, 10> kHeads{"TIME", "SERVER",  "PID",    "SESSION", "RULE",
+                                                  "STEP", "OUTCOME", "EFFECT", "END",     "DECISION"};
+constexpr std::array<std::string_view, 7> kHeadsOfGates{"TIME",  "SERVER", "DATABASE", "DRAIN",
+                                                        "EVENT", "BY",     "DECISION"};
 using Row = std::vector<std::string>;
-const Row kHeads{"TIME", "SERVER", "PID", "SESSION", "RULE", "STEP", "OUTCOME", "EFFECT", "END", "DECISION"};
-const Row kHeadsOfGates{"TIME", "SERVER", "DATABASE", "DRAIN", "EVENT", "BY", "DECISION"};
 
 Row row_of(const Json& decision, WallTime now) {
   const auto age = duration_in(decision, "age_s");
@@ -135,7 +138,7 @@ int show_decisions(const SegmentFiles& files, const HistoryOptions& options, Wal
           local_text(span->until, now), options.since.empty() ? "; --since looks further back" : "");
     return kExitOk;
   }
-  print_table(kHeads, rows);
+  print_table({kHeads.begin(), kHeads.end()}, rows);
   return kExitOk;
 }
 
@@ -165,7 +168,7 @@ int show_gates(const SegmentFiles& files, const HistoryOptions& options, WallTim
     print("no gate was turned between {} and {}{}\n", local_text(span->since, now),
           local_text(span->until, now), options.since.empty() ? "; --since looks further back" : "");
   } else {
-    print_table(kHeadsOfGates, rows);
+    print_table({kHeadsOfGates.begin(), kHeadsOfGates.end()}, rows);
   }
   return kExitOk;
 }
