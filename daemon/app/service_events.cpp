@@ -9,6 +9,7 @@
 #include <fmt/format.h>
 
 #include "app/mode_text.hpp"
+#include "base/counted.hpp"
 #include "base/words.hpp"
 #include "events/fields.hpp"
 #include "policy/fingerprint.hpp"
@@ -16,10 +17,6 @@
 namespace pgcurfew {
 
 namespace {
-
-std::string counted(std::size_t count, std::string_view noun) {
-  return fmt::format("{} {}{}", count, noun, count == 1 ? "" : "s");
-}
 
 std::size_t count_errors(const std::vector<Diagnostic>& diagnostics) {
   const auto errors = std::count_if(diagnostics.begin(), diagnostics.end(), [](const Diagnostic& diagnostic) {

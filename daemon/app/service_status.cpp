@@ -8,6 +8,7 @@
 #include "app/instance.hpp"
 #include "app/mode_text.hpp"
 #include "app/service.hpp"
+#include "base/counted.hpp"
 
 /// The part of the service that shows its state: the status line, and the picture.
 namespace pgcurfew {
@@ -63,9 +64,6 @@ std::string Service::status_text() const {
   std::string own;
   for (const auto& warning : warnings()) own += "; " + warning;
   const auto late_text = late > 0 ? fmt::format(", {} before their intent was recorded", late) : "";
-  const auto counted = [](auto number, std::string_view noun) {
-    return fmt::format("{} {}{}", number, noun, number == 1 ? "" : "s");
-  };
   return fmt::format("{}: {}/{} servers up, {}, {}, {} sent{}{}{}{}", capitals(policy_->mode), up,
                      servers_.size(), counted(sessions, "session"), due, counted(signals, "signal"),
                      late_text, drains, holds, own);

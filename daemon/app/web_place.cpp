@@ -29,10 +29,10 @@ Result<TlsIdentity> usable_identity(const WebSettings& web) {
 }
 
 /// Whether what listens there answers as a pgcurfew does, with or without TLS: the files may have changed
-/// since it started. It is told no password, for it may be anybody's.
+/// since it started. No password is sent, because any other process may listen there.
 bool does_pgcurfew_answer(const ListenAddress& address, bool with_tls) {
   HttpServer server{address};
-  server.is_anybody = with_tls;
+  server.trusts_any_certificate = with_tls;
   const auto reply = http_get(server, "/healthz", kPatience);
   return reply && is_of_pgcurfew(reply->status, reply->body);
 }

@@ -26,6 +26,7 @@
 #include "events/catalogue.hpp"
 #include "report/history.hpp"
 #include "report/segments.hpp"
+#include "report/verdict.hpp"
 #include "system/disk_segments.hpp"
 #include "system/loop.hpp"
 #include "system/state_files.hpp"
@@ -67,8 +68,7 @@ int pid_of(const Json& event) {
 std::string duration_in(const Json& event, std::string_view key) {
   const auto found = event.find(std::string(key));
   if (found == event.end() || !found->is_number()) return {};
-  const auto duration = duration_of_seconds(found->get<double>());
-  return duration ? to_rough_text(*duration) : "?";
+  return rough_text(found->get<double>());
 }
 
 constexpr std::array<std::string_view, 10> kHeads{"TIME", "SERVER",  "PID",    "SESSION", "RULE",
@@ -114,6 +114,11 @@ void print_table(const Row& heads, const std::vector<Row>& rows) {
   }
 }
 
+void print_none(std::string_view what, const Span& span, const HistoryOptions& options, WallTime now) {
+  print("{} between {} and {}{}\n", what, local_text(span.since, now), local_text(span.until, now),
+        options.since.empty() ? "; --since looks further back" : "");
+}
+
 int show_decisions(const SegmentFiles& files, const HistoryOptions& options, WallTime now) {
   const auto span = span_of(options, kByDefault, now);
   if (!span) return complain(span.error(), kExitUsage);
@@ -134,11 +139,10 @@ int show_decisions(const SegmentFiles& files, const HistoryOptions& options, Wal
   }
   if (options.json) return kExitOk;
   if (rows.empty()) {
-    print("no such decision between {} and {}{}\n", local_text(span->since, now),
-          local_text(span->until, now), options.since.empty() ? "; --since looks further back" : "");
-    return kExitOk;
+    print_none("no such decision", *span, options, now);
+  } else {
+    print_table({kHeads.begin(), kHeads.end()}, rows);
   }
-  print_table({kHeads.begin(), kHeads.end()}, rows);
   return kExitOk;
 }
 
@@ -165,8 +169,7 @@ int show_gates(const SegmentFiles& files, const HistoryOptions& options, WallTim
     return complain(read.error(), kExitNoPermission);
   if (options.json) return kExitOk;
   if (rows.empty()) {
-    print("no gate was turned between {} and {}{}\n", local_text(span->since, now),
-          local_text(span->until, now), options.since.empty() ? "; --since looks further back" : "");
+    print_none("no gate was turned", *span, options, now);
   } else {
     print_table({kHeadsOfGates.begin(), kHeadsOfGates.end()}, rows);
   }

@@ -20,6 +20,7 @@
 #include "cli/diagnostics.hpp"
 #include "cli/printing.hpp"
 #include "report/http_get.hpp"
+#include "report/verdict.hpp"
 
 namespace pgcurfew {
 
@@ -45,8 +46,7 @@ std::string message_in(const Json& json, const char* key) {
 /// A number of seconds as `12s`; empty for null.
 std::string duration_in(const Json& json, const char* key) {
   if (json.at(key).is_null()) return {};
-  const auto duration = duration_of_seconds(std::abs(json.at(key).get<double>()));
-  return duration ? to_rough_text(*duration) : "?";
+  return rough_text(std::abs(json.at(key).get<double>()));
 }
 
 /// `in 12s`, `12s ago`.

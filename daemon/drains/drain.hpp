@@ -124,7 +124,7 @@ class DrainDesk {
   std::optional<ServerTime> watched_until_;  ///< no beginning of a window was missed up to then
 
   std::optional<Gates> gates_;
-  std::vector<ClosedGate> closed_;
+  std::vector<ClosedGate> closed_;  ///< as last read; kept when the connection is lost
   bool must_read_ = true;
   bool is_reading_ = false;
   bool told_unseen_logins_ = false;

@@ -4,6 +4,7 @@
 
 #include <fmt/format.h>
 
+#include "base/counted.hpp"
 #include "base/duration.hpp"
 #include "base/words.hpp"
 #include "engine/narrate.hpp"
@@ -15,10 +16,6 @@ namespace pgcurfew {
 namespace {
 
 constexpr std::size_t kMostNames = 5;
-
-std::string counted(std::size_t count, std::string_view noun) {
-  return fmt::format("{} {}{}", count, noun, count == 1 ? "" : "s");
-}
 
 std::string list_of(const std::vector<std::string>& names) {
   std::string text;

@@ -43,6 +43,12 @@ bool is_plain(std::string_view text) {
   return std::all_of(text.begin(), text.end(), [](char c) { return c >= ' ' && c <= '~'; });
 }
 
+/// Whether differences to it overflow nowhere: the database's owner may have written it.
+bool is_within_reach(std::int64_t microseconds) {
+  constexpr auto kMost = Duration(std::chrono::hours(24 * 365 * 1000)).count();
+  return microseconds >= -kMost && microseconds <= kMost;
+}
+
 }  // namespace
 
 std::string to_text(const GateMark& mark) {
@@ -50,16 +56,6 @@ std::string to_text(const GateMark& mark) {
                      mark.until ? fmt::format("{}", microseconds(*mark.until)) : std::string(kForever),
                      mark.by, mark.drain);
 }
-
-namespace {
-
-/// Whether times can be reckoned with it: any client of the database's owner may have written it.
-bool is_within_reach(std::int64_t microseconds) {
-  constexpr auto kMost = std::chrono::microseconds(std::chrono::hours(24 * 365 * 1000)).count();
-  return microseconds >= -kMost && microseconds <= kMost;
-}
-
-}  // namespace
 
 Result<GateMark> parse_gate_mark(std::string_view text) {
   GateMark mark;

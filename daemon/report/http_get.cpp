@@ -50,7 +50,7 @@ Result<HttpReply> http_get(const HttpServer& server, const std::string& path, Du
   HttpReply reply;
   std::array<char, CURL_ERROR_SIZE> error{};
   const auto& address = server.address;
-  const std::string scheme = server.certificate.empty() && !server.is_anybody ? "http" : "https";
+  const std::string scheme = server.certificate.empty() && !server.trusts_any_certificate ? "http" : "https";
   const auto url = fmt::format("{}://{}{}", scheme, host_of(address), path);
   const auto milliseconds = std::chrono::duration_cast<std::chrono::milliseconds>(deadline).count();
   curl_easy_setopt(curl.get(), CURLOPT_URL, url.c_str());
@@ -68,7 +68,7 @@ Result<HttpReply> http_get(const HttpServer& server, const std::string& path, Du
     curl_easy_setopt(curl.get(), CURLOPT_CAPATH, nullptr);
     curl_easy_setopt(curl.get(), CURLOPT_SSL_VERIFYHOST, 0L);
   }
-  if (server.is_anybody) {
+  if (server.trusts_any_certificate) {
     curl_easy_setopt(curl.get(), CURLOPT_SSL_VERIFYPEER, 0L);
     curl_easy_setopt(curl.get(), CURLOPT_SSL_VERIFYHOST, 0L);
   }

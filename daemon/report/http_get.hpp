@@ -19,7 +19,7 @@ struct HttpServer {
   std::string certificate = {};  ///< PEM, for TLS: that of the server comes first; empty: none
   std::string user = {};         ///< of basic authentication; empty: none
   std::string password = {};
-  bool is_anybody = false;  ///< TLS with whichever certificate: for questions without a secret
+  bool trusts_any_certificate = false;  ///< TLS without `certificate`: for requests without a secret
 };
 
 /// Gets a path from a server. Waits for `deadline` altogether; follows no redirection and

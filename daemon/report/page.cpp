@@ -10,6 +10,7 @@
 
 #include <fmt/format.h>
 
+#include "base/counted.hpp"
 #include "base/duration.hpp"
 #include "base/iso_time.hpp"
 #include "report/html.hpp"
@@ -234,9 +235,6 @@ std::string section_of(const Picture& picture, const ServerPicture& server, Dura
                         server.facts->in_recovery ? " (standby)" : "");
   html += server.look_age ? fmt::format("last look {} ago, ", to_rough_text(*server.look_age + age))
                           : std::string("no look yet, ");
-  const auto counted = [](auto number, std::string_view noun) {
-    return fmt::format("{} {}{}", number, noun, number == 1 ? "" : "s");
-  };
   html += fmt::format("{}, {} sent</p>\n", counted(server.client_backends, "client session"),
                       counted(server.counts.signals_sent, "signal"));
   for (const auto& hold : server.holds)

@@ -22,6 +22,8 @@ namespace {
 constexpr const char* kLockFile = "record.lock";
 /// A process has the lock while it writes; one that was stopped just then would keep it.
 constexpr auto kLongestWait = std::chrono::milliseconds(500);
+/// Another process has a run file locked while it looks whether that is of a dead one.
+constexpr auto kLongestProbe = std::chrono::milliseconds(10);
 constexpr auto kPause = std::chrono::microseconds(200);
 
 constexpr std::string_view kRunPrefix = "record-";
@@ -31,19 +33,20 @@ std::string run_file(const std::string& run) {
   return fmt::format("{}{}{}", kRunPrefix, run, kRunSuffix);
 }
 
-/// Locks a run file. Another process may be looking whether it is that of a dead one.
-bool is_locked(int file) {
-  constexpr int kMostTries = 50;
-  for (int tries = 1; flock(file, LOCK_EX | LOCK_NB) != 0; ++tries) {
+/// Returns false, with errno, if the file could not be locked; EWOULDBLOCK: another process has held it all
+/// the time.
+bool lock_within(int file, std::chrono::milliseconds most) {
+  const auto deadline = std::chrono::steady_clock::now() + most;
+  while (flock(file, LOCK_EX | LOCK_NB) != 0) {
     if (errno == EINTR) continue;
-    if (errno != EWOULDBLOCK || tries == kMostTries) return false;
+    if (errno != EWOULDBLOCK || std::chrono::steady_clock::now() > deadline) return false;
     std::this_thread::sleep_for(kPause);
   }
   return true;
 }
 
-/// Whether the process whose run file this is has ended; then the file is of no use, and is removed.
-bool is_dead(const std::string& path) {
+/// Removes the run file of a process that has ended. Returns whether it has.
+bool remove_if_dead(const std::string& path) {
   const Descriptor file(open(path.c_str(), O_RDONLY | kCarefully));
   if (!file.is_open()) return errno == ENOENT;
   if (flock(file.number(), LOCK_EX | LOCK_NB) != 0) return false;
@@ -64,15 +67,9 @@ Result<void> DiskSegments::lock() {
     }
     give_to_owner_of(directory_, lock_);
   }
-  const auto deadline = std::chrono::steady_clock::now() + kLongestWait;
-  while (flock(lock_, LOCK_EX | LOCK_NB) != 0) {
-    if (errno == EINTR) continue;
-    if (errno != EWOULDBLOCK) return system_error("lock", path);
-    if (std::chrono::steady_clock::now() > deadline)
-      return failure(fmt::format("another process holds {}", path));
-    std::this_thread::sleep_for(kPause);
-  }
-  return {};
+  if (lock_within(lock_, kLongestWait)) return {};
+  if (errno != EWOULDBLOCK) return system_error("lock", path);
+  return failure(fmt::format("another process holds {}", path));
 }
 
 void DiskSegments::unlock() noexcept {
@@ -89,7 +86,7 @@ Result<void> DiskSegments::begin_run(const std::string& run) {
   while (true) {
     const int file = open(path.c_str(), O_RDWR | O_CREAT | kCarefully, 0600);
     if (file < 0) return system_error("create", path);
-    if (!is_locked(file)) {
+    if (!lock_within(file, kLongestProbe)) {
       auto error = system_error("lock", path);
       close(file);
       return error;
@@ -117,14 +114,14 @@ void DiskSegments::end_run() noexcept {
 }
 
 bool DiskSegments::is_running(const std::string& run) const {
-  return !is_dead(path_of(run_file(run)));
+  return !remove_if_dead(path_of(run_file(run)));
 }
 
 void DiskSegments::forget_dead_runs(const std::string& own_run) noexcept {
   try {
     for (const auto& name : list().value_or(std::vector<std::string>())) {
       if (!name.starts_with(kRunPrefix) || !name.ends_with(kRunSuffix)) continue;
-      if (name != run_file(own_run)) is_dead(path_of(name));
+      if (name != run_file(own_run)) remove_if_dead(path_of(name));
     }
   } catch (const std::exception&) {
     // they are of no harm

@@ -93,9 +93,9 @@ std::optional<std::string> find_state_directory(std::string_view suffix, IfAbsen
 
 Result<void> check_state_directory() {
   const auto given = given_state_directory();
-  if (!given.empty() && !is_usable(given)) return system_error("write to the state directory", given);
-  if (!given.empty() || is_usable(std::string(kUsualDirectory)))
-    return check_space(given.empty() ? std::string(kUsualDirectory) : given);
+  const auto usual = given.empty() ? std::string(kUsualDirectory) : given;
+  if (is_usable(usual)) return check_space(usual);
+  if (!given.empty()) return system_error("write to the state directory", given);
   const auto own = state_directory_at_home();
   if (own && is_creatable(*own)) return {};
   return failure(fmt::format("neither {} nor a directory at home can be written to", kUsualDirectory), {},
