@@ -9,10 +9,9 @@ import time
 
 import pytest
 
-from support import record
 from support.orders import config_of
 from support.session import PATIENCE_S, wait_until
-from support.stage import WATCHFUL, parent_of
+from support.stage import parent_of
 from support.terminal import Terminal
 
 QUICK = ["--wait", "0s", "--grace", "200ms"]
@@ -44,34 +43,6 @@ LONG = "900s"
 
 # for a file, but not for ever
 WAITS = "for i in $(seq 2000); do test -e '{}' && break; sleep 0.05; done; "
-
-
-def test_a_gate_that_was_closed_by_hand_shows_wherever_pgcurfew_shows_anything(stage, web, server, orders, by_hand, command,
-                                                                               tmp_path):
-    status, output = outcome_of(by_hand("drain", orders.name, "--for", LONG, *QUICK, "--exit-when-empty"))
-    assert status == 0, output
-    # read at the start, then once a minute
-    stage.enforce(WATCHFUL, more=web.policy).wait_for("web_listening")
-    (gate,) = wait_until(lambda: web.status()["servers"][0]["gates"])
-    assert (gate["database"], gate["gate"]) == (orders.name, "connection-limit")
-    assert gate["by"] and 0 < gate["until_in_s"] <= float(LONG[:-1])
-    assert web.sample("pgcurfew_closed_gates", server="stage") == 1
-    assert "<h3>Closed gates</h3>" in web.ask("/").text
-    said = command("status", "--listen", web.listen).stdout
-    assert re.search(rf"^  gate     of database {orders.name} is closed for drain \S+, by \S+, since \S+, until \S+$", said, re.M)
-    config = tmp_path / "pgcurfew.yaml"
-    assert f"  database {orders.name}: its gate is closed for drain " in command("check", "--server", config).stdout
-    assert outcome_of(by_hand("reopen", orders.name))[0] == 0
-    listed = command("history", "--directory", tmp_path, "--gates", "--database", orders.name).stdout.splitlines()
-    # whoever comes later finds it closed
-    turned = [line.split() for line in listed[1:] if "gate_found" not in line]
-    assert [re.search(r"gate_\w+", " ".join(words))[0] for words in turned] == ["gate_closed", "gate_opened"]
-    assert command("history", "--directory", tmp_path, "--gates", "--database", "nosuch").stdout.startswith("no gate was turned")
-    closed = next(event["decision"] for event in record.lines(tmp_path) if event["event"] == "gate_closed")
-    opened = next(event["decision"] for event in record.lines(tmp_path) if event["event"] == "gate_opened")
-    assert [words[-1] for words in turned] == [closed, opened]
-    stories = [command("history", "--directory", tmp_path, "--decision", one).stdout for one in (closed, opened)]
-    assert stories[0] == stories[1] and "closed the gate of database" in stories[0] and "opened the gate of" in stories[0]
 
 
 def test_by_hand_what_no_time_will_mend_is_said_at_once(server, by_hand, orders):
